@@ -1,0 +1,1 @@
+"""Headgate: an HTTP edge gateway, a single ingress in front of services, deployed from one config file."""

@@ -1,0 +1,180 @@
+"""The compiled half of the gateway: engine and shared memory, converted for Python.
+
+Only ``gateway.state`` imports this module. All times are nanoseconds of CLOCK_MONOTONIC unless a name says otherwise.
+"""
+
+from collections.abc import Sequence
+from typing import Final, final
+
+__version__: Final[str]
+build_profile: Final[str]
+"""``release`` or ``debug``; benchmarks refuse a debug build."""
+layout_version: Final[str]
+"""Hash of the layout of the shared memory, as hexadecimal digits."""
+
+HEALTH_UNKNOWN: Final[int]
+HEALTH_HEALTHY: Final[int]
+HEALTH_UNHEALTHY: Final[int]
+HEALTH_DISABLED: Final[int]
+"""A bit beside the three states above: an operator took the instance out."""
+
+COUNTERS: Final[tuple[str, ...]]
+"""Names of a worker's own counters, in the order ``View.counters`` returns them."""
+DURATION_BOUNDS: Final[tuple[float, ...]]
+"""Upper bounds of the duration histogram in seconds; one more bucket lies above the last."""
+
+@final
+class Segment:
+    """The shared memory: one sealed memfd, created by the supervisor and inherited by every worker."""
+
+    @staticmethod
+    def create(
+        *, lanes: int, instances: int, services: int, series: int, limits: int, limit_keys: int, hash_seed: int
+    ) -> Segment:
+        """Creates the memory. Raises ValueError for a capacity out of range, OSError when the system refuses."""
+    @staticmethod
+    def attach(fd: int) -> Segment:
+        """Maps an inherited segment. Raises ValueError when its magic, layout or sizes are not this build's."""
+    @staticmethod
+    def size_for(*, lanes: int, instances: int, services: int, series: int, limits: int, limit_keys: int) -> int:
+        """Bytes of address space that ``create`` would take."""
+    def fileno(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def capacities(self) -> dict[str, int]: ...
+
+@final
+class Control:
+    """The supervisor's pen: the only writer of instances, members and the set of live lanes."""
+
+    def __new__(cls, segment: Segment) -> Control: ...
+    def write_instance(
+        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+    ) -> None:
+        """Fills a slot. ``address`` is ``ip:port``, ``[v6]:port`` or ``unix:/path``; ``max_in_flight`` 0 is no cap."""
+    def set_health(self, slot: int, health: int) -> None:
+        """One store; every worker sees it at its next decision."""
+    def health(self, slot: int) -> int: ...
+    def publish_members(self, service: int, slots: Sequence[int]) -> int:
+        """Builds the bank of a service from its slots, their health and their weights, swaps it in and returns the
+        membership epoch. Raises MemoryError while every extent is still held by a worker: try again after a tick."""
+    def open_lane(self, lane: int, pid: int) -> None:
+        """Zeroes a free lane and makes it live for a process that is about to start."""
+    def set_lane_pid(self, lane: int, pid: int) -> None: ...
+    def close_lane(self, lane: int) -> None:
+        """Folds the counters of a dead worker's lane into the retired totals, exactly once, and frees it."""
+
+@final
+class View:
+    """Reads everything, writes nothing."""
+
+    def __new__(cls, segment: Segment) -> View: ...
+    def lanes(self) -> list[tuple[int, int, int, int]]:
+        """Live lanes as (lane, pid, snapshot epoch seen, heartbeat)."""
+    def membership_epochs(self) -> list[int]:
+        """The membership epoch that each live lane has seen."""
+    def in_flight(self, slot: int) -> int: ...
+    def health(self, slot: int) -> int: ...
+    def requests(self, row: int) -> list[tuple[int, int]]:
+        """(status code, count) of a row of the request table, counts above 0 only."""
+    def durations(self, service: int) -> tuple[list[int], int]:
+        """(count per bucket, sum in nanoseconds)."""
+    def limit_decisions(self, row: int) -> tuple[int, int, int, int]:
+        """(allowed, refused, overflow, forfeited)."""
+    def counters(self) -> list[int]:
+        """Sums in the order of ``COUNTERS``."""
+    def limit_table(self) -> tuple[int, int]:
+        """(slots, slots in use): a scan of the whole bucket table; for the admin plane only."""
+
+@final
+class Snapshot:
+    """A compiled, immutable configuration."""
+
+    @staticmethod
+    def compile(blob: bytes) -> Snapshot:
+        """Compiles without holding the GIL. Raises ValueError naming what cannot be compiled."""
+    @property
+    def epoch(self) -> int: ...
+
+WAIT: Final[int]
+"""Nothing to do until more bytes or a deadline come."""
+HOLD: Final[int]
+"""As WAIT, and stop reading from the client: its pipelined bytes fill the buffer."""
+FORWARD: Final[int]
+"""Send ``payload`` to ``instance``: a new exchange, or another try of the current one."""
+SEND: Final[int]
+"""Send ``payload`` on to the instance: more of the request's body."""
+RELAY: Final[int]
+"""Send ``payload`` on to the client; the exchange goes on."""
+FINISH: Final[int]
+"""Send ``payload`` to the client; the exchange is complete and both connections may carry another."""
+FINISH_DROP: Final[int]
+"""As FINISH, but the instance's connection must be closed."""
+FINISH_CLOSE: Final[int]
+"""As FINISH, but the client's connection must be closed after the payload."""
+FINISH_DROP_CLOSE: Final[int]
+"""As FINISH, and both connections must be closed."""
+REPLY: Final[int]
+"""As FINISH_DROP with a reply of our own; there may be no instance."""
+REPLY_CLOSE: Final[int]
+"""As REPLY, and the client's connection must be closed after the payload."""
+ABORT: Final[int]
+"""The answer cannot be completed: reset the client's connection so that it notices, drop the instance's."""
+CLOSE: Final[int]
+"""Close the client's connection; there is nothing to say."""
+
+Verdict = tuple[int, int, bytes]
+"""(action, instance key or 0, payload)"""
+
+@final
+class Engine:
+    """The engine of one worker: decisions on its lane of the shared memory."""
+
+    def __new__(cls, segment: Segment, lane: int, *, random_seed: int) -> Engine: ...
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Every request from now on is decided by this snapshot."""
+    @property
+    def epoch(self) -> int: ...
+    def tick(self, now: int, wall: int) -> bool:
+        """Heartbeat, epochs seen, the Date of replies (``wall``: Unix time in seconds). False: the lane is no longer
+        this process's, and it must exit."""
+    def expired(self, now: int) -> list[int]:
+        """Indexes of the connections whose deadline has passed; each is disarmed."""
+    def address(self, instance: int) -> tuple[str, int] | str | None:
+        """(ip, port) or a socket path; None when the slot has another occupant by now."""
+    def select(self, service: str) -> int | None:
+        """The instance key that the next request to the service would get; reserves nothing."""
+    def charge(self, limit: str, key: bytes, cost: int, now: int) -> tuple[bool, int]:
+        """(conforms, nanoseconds until it would) for limit ``ROUTE/NAME``. Raises KeyError for an unknown limit."""
+    def health(self, instance: int) -> int:
+        """The health word of an instance, by instance key."""
+    def count(self, counter: int, amount: int) -> None: ...
+    def service_policy(self, instance_service: int) -> tuple[str, int]: ...
+
+@final
+class Connection:
+    """The state machine of one client connection and its current exchange: bytes and the time in, a verdict out."""
+
+    def __new__(cls, engine: Engine, listener: int, peer: str, now: int) -> Connection: ...
+    @property
+    def index(self) -> int:
+        """Number of the connection in its worker; reused after ``close``."""
+    @property
+    def service(self) -> int: ...
+    def receive(self, data: bytes, now: int) -> Verdict:
+        """Bytes from the client; ``b""`` takes up what was pipelined."""
+    def respond(self, data: bytes, now: int) -> Verdict:
+        """Bytes from the instance."""
+    def client_eof(self, now: int) -> Verdict:
+        """The client will send no more."""
+    def upstream_eof(self, clean: bool, written: bool, now: int) -> Verdict:
+        """The instance's connection ended: a FIN (``clean``) or a reset."""
+    def upstream_failed(self, timed_out: bool, now: int) -> Verdict:
+        """No connection to the instance came about."""
+    def connecting(self, now: int) -> None: ...
+    def connected(self, now: int) -> None: ...
+    def expire(self, now: int) -> Verdict:
+        """The deadline has passed."""
+    def close(self, now: int) -> None:
+        """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""

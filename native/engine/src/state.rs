@@ -1,0 +1,135 @@
+//! What the engine needs from the memory that all workers share, as a trait: the engine decides, the state remembers.
+//!
+//! Every method is wait-free or bounded, takes no lock and never panics, whatever the memory holds: an index that
+//! makes no sense is answered as "nothing there". `headgate-shm` implements it over the shared segment;
+//! [`fake::FakeState`] is the in-process stand-in for tests.
+
+pub mod fake;
+
+use crate::limit::{Charge, Claim};
+
+/// No slot: what an index that makes no sense is answered with.
+pub const NO_SLOT: u32 = u32::MAX;
+
+/// One instance of a service, named by its slot and by how often that slot was given out before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Instance {
+    /// Index of the instance's words in shared memory.
+    pub slot: u32,
+    /// How often the slot was given to another instance before this one.
+    pub generation: u32,
+}
+
+impl Instance {
+    /// Both halves as one number; what Python keys its connection pools by.
+    pub fn key(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// The inverse of [`Instance::key`].
+    pub fn from_key(key: u64) -> Self {
+        Self { slot: key as u32, generation: (key >> 32) as u32 }
+    }
+}
+
+/// One published set of members of a service: where it lies and how long its parts are.
+///
+/// A bank may be used until the worker's callback ends; the supervisor reuses its memory only after every worker
+/// has ticked past the epoch that replaced it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bank {
+    /// Where the bank lies, in units of the implementation.
+    pub offset: u32,
+    /// Number of instances the service has.
+    pub members: u32,
+    /// Number of those that may be selected.
+    pub eligible: u32,
+    /// Length of the smooth weighted sequence over the eligible ones.
+    pub turns: u32,
+}
+
+/// What became of a request at a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LimitDecision {
+    /// The request was within the limit.
+    Allowed = 0,
+    /// The request was beyond the limit.
+    Refused = 1,
+    /// The table had no place for the key; the limit's own rule answered.
+    Overflow = 2,
+    /// A token was taken and the request refused by another limit; it could not be given back.
+    Forfeited = 3,
+}
+
+/// Things a worker counts that belong to no route and no service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Counter {
+    /// Client connections accepted.
+    ConnectionsAccepted = 0,
+    /// Client connections ended; accepted − ended is what is open.
+    ConnectionsEnded = 1,
+    /// Connections opened to instances.
+    UpstreamConnects = 2,
+    /// Connects to instances that failed or timed out.
+    UpstreamConnectFailures = 3,
+    /// Exchanges sent to another instance after a failed try.
+    Retries = 4,
+    /// Panics of the engine and exceptions in callbacks; each cost one connection.
+    Faults = 5,
+    /// Words in shared memory that made no sense and were answered from local state.
+    Nonsense = 6,
+}
+
+impl Counter {
+    /// Every counter with its name in the metrics, in the order of their numbers.
+    pub const NAMES: [&'static str; 7] = [
+        "connections_accepted",
+        "connections_ended",
+        "upstream_connects",
+        "upstream_connect_failures",
+        "retries",
+        "faults",
+        "nonsense",
+    ];
+}
+
+/// Health, load, members, token buckets and counters, shared by all workers.
+pub trait State {
+    /// The members of a service as last published; an empty bank where there are none.
+    fn bank(&self, service: u32) -> Bank;
+    /// The slot of eligible member `index` of a bank, [`NO_SLOT`] beyond its end.
+    fn eligible(&self, bank: Bank, index: u32) -> u32;
+    /// The slot whose turn `index` is in the bank's smooth weighted sequence, [`NO_SLOT`] beyond its end.
+    fn turn(&self, bank: Bank, index: u32) -> u32;
+    /// Takes the next number of a service's round robin, shared by all workers.
+    fn next_turn(&self, service: u32) -> u64;
+
+    /// May the instance be selected now? One load of its health word.
+    fn is_eligible(&self, slot: u32) -> bool;
+    /// Which occupant of the slot this is.
+    fn generation(&self, slot: u32) -> u32;
+    /// Configured weight, at least 1 for an eligible instance.
+    fn weight(&self, slot: u32) -> u32;
+    /// Exchanges that all workers together hold on the instance.
+    fn in_flight(&self, slot: u32) -> u32;
+    /// Adds one exchange to the instance, unless its cap is reached. A refusal may be spurious: never spin on it.
+    fn reserve(&self, slot: u32) -> bool;
+    /// Gives back what one successful [`State::reserve`] took.
+    fn release(&self, slot: u32);
+
+    /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
+    fn charge(&self, claims: &[Claim], now: u64) -> Charge;
+    /// The secret that seeds the hash of bucket keys, one per segment.
+    fn hash_seed(&self) -> u64;
+
+    /// Counts one answered request in a row of the request table by its status code.
+    fn count_request(&self, row: u32, code: u16);
+    /// Adds one duration in nanoseconds to a service's histogram.
+    fn observe_duration(&self, service: u32, nanos: u64);
+    /// Counts one decision of a limit.
+    fn count_limit(&self, row: u32, decision: LimitDecision);
+    /// Adds to a counter of the worker.
+    fn count(&self, counter: Counter, amount: u64);
+}

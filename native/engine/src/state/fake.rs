@@ -1,0 +1,1 @@
+//! An in-process [`State`](super::State) for tests.
