@@ -1,0 +1,87 @@
+# Everything a developer runs. Needs Python >= 3.11, a Rust toolchain and make; the rest is set up in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENVIRONMENT := $(VENV)/.environment
+ENGINE := $(VENV)/.engine
+NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
+
+# Property tests and interleavings run at a small count in `make test` and at full count in `make proof`.
+PROPTEST_CASES ?= 128
+LOOM_MAX_PREEMPTIONS ?= 2
+export PROPTEST_CASES LOOM_MAX_PREEMPTIONS
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-peers wheel clean
+
+help:  ## Lists the commands.
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(ENGINE)  ## Creates .venv with everything in it and builds the native engine into the tree.
+
+$(ENVIRONMENT): pyproject.toml
+	@echo "==> creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headgate needs Python 3.11 or newer; set PYTHON=...")'
+	@command -v cargo >/dev/null || { echo "Headgate needs a Rust toolchain: https://rustup.rs" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "==> installing the build tool"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	@touch $@
+
+$(ENGINE): $(ENVIRONMENT) $(NATIVE)
+	@echo "==> building the native engine (about a minute the first time) and installing what Headgate needs"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras dev
+	@touch $@
+
+demo: setup  ## Starts sample services with the gateway in front of them, until Ctrl-C.
+	@exec $(BIN)/headgate demo
+
+test: setup test-native test-loom test-python  ## Passes every test, each proof at a small count.
+
+test-native:
+	@echo "==> tests of the native crates ($(PROPTEST_CASES) cases a property)"
+	@cargo test --quiet -p headgate-engine -p headgate-shm
+
+# Loom explores every interleaving up to a bound; only a build with optimisations does so in seconds.
+test-loom:
+	@echo "==> interleavings of the shared memory (loom, $(LOOM_MAX_PREEMPTIONS) preemptions)"
+	@RUSTFLAGS="--cfg loom" cargo test --quiet --release -p headgate-shm --lib --target-dir $${CARGO_TARGET_DIR:-target}/loom \
+	    --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16'
+
+test-python: setup
+	@echo "==> tests of the gateway"
+	@$(BIN)/python -m pytest
+
+proof:  ## Runs the same tests at full count; takes long.
+	@HEADGATE_PROOF=1 PROPTEST_CASES=20000 LOOM_MAX_PREEMPTIONS=3 $(MAKE) test
+
+check: setup  ## Lint, types, import contracts.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict gateway
+	$(BIN)/python -m mypy.stubtest gateway._native
+	$(BIN)/lint-imports
+	cargo fmt --all --check
+	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+format:  ## Formats everything the way `make check` wants it.
+	$(BIN)/ruff check --fix --quiet || true
+	$(BIN)/ruff format
+	cargo fmt --all
+
+bench: setup  ## Micro-benchmarks: selection, token bucket and health beside plain Python.
+	@$(BIN)/python -m pytest bench/micro --benchmark-enable
+
+bench-peers: setup  ## CPU per request side by side with nginx and HAProxy.
+	@$(BIN)/python -m bench.peers
+
+wheel: setup  ## Builds the wheel, installs it in an empty environment and starts it there.
+	@echo "==> building the wheel"
+	@$(BIN)/maturin build --release --out dist
+	@.ci/wheel $(PYTHON)
+
+clean:  ## Removes what the other commands made.
+	rm -rf $(VENV) target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	find gateway tests bench -name __pycache__ -prune -exec rm -rf {} +
+	rm -f gateway/_native*.so
