@@ -8,4 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod limit;
+pub mod routing;
+pub mod selection;
+pub mod snapshot;
 pub mod state;

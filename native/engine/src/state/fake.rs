@@ -1,1 +1,248 @@
-//! An in-process [`State`](super::State) for tests.
+//! An in-process [`State`](super::State) for tests: exact, single-threaded, and open to whoever sets the scene.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
+use crate::limit::{conforms, Charge, Claim};
+use crate::selection::smooth_sequence;
+
+/// The words of one instance.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    generation: u32,
+    weight: u32,
+    healthy: bool,
+    /// 0 is no cap.
+    cap: u32,
+    in_flight: u32,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self { generation: 0, weight: 1, healthy: true, cap: 0, in_flight: 0 }
+    }
+}
+
+/// One published bank. Banks are never taken back, so one that was read before a change stays as it was.
+#[derive(Clone, Debug, Default)]
+struct Published {
+    members: u32,
+    eligible: Vec<u32>,
+    turns: Vec<u32>,
+}
+
+/// Shared state that is not shared. A slot that was never written is a healthy instance of weight 1 without a cap.
+#[derive(Debug, Default)]
+pub struct FakeState {
+    instances: RefCell<HashMap<u32, Words>>,
+    members: RefCell<HashMap<u32, Vec<u32>>>,
+    published: RefCell<Vec<Published>>,
+    banks: RefCell<HashMap<u32, usize>>,
+    turns: RefCell<HashMap<u32, u64>>,
+    /// Theoretical arrival time by bucket key.
+    buckets: RefCell<HashMap<u64, u64>>,
+    bucket_capacity: Cell<Option<usize>>,
+    requests: RefCell<BTreeMap<(u32, u16), u64>>,
+    durations: RefCell<HashMap<u32, Vec<u64>>>,
+    decisions: RefCell<HashMap<u32, [u64; 4]>>,
+    counters: Cell<[u64; Counter::NAMES.len()]>,
+}
+
+/// Setting the scene.
+impl FakeState {
+    /// No services, no instances, empty buckets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives a service its members and publishes them.
+    pub fn set_members(&self, service: u32, slots: &[u32]) {
+        self.members.borrow_mut().insert(service, slots.to_vec());
+        self.publish(service);
+    }
+
+    /// Publishes a service's bank anew, as the supervisor does after a change of health or weight. Until then a
+    /// change is seen in the instance's words only.
+    pub fn publish(&self, service: u32) {
+        let slots = self.members.borrow().get(&service).cloned().unwrap_or_default();
+        let eligible: Vec<u32> = slots.iter().copied().filter(|&slot| self.is_eligible(slot)).collect();
+        let weights: Vec<u32> = eligible.iter().map(|&slot| self.weight(slot)).collect();
+        let turns = smooth_sequence(&weights).into_iter().map(|index| eligible[index as usize]).collect();
+        let mut published = self.published.borrow_mut();
+        published.push(Published { members: slots.len() as u32, eligible, turns });
+        self.banks.borrow_mut().insert(service, published.len() - 1);
+    }
+
+    /// Sets the health word: may the instance be selected?
+    pub fn set_health(&self, slot: u32, healthy: bool) {
+        self.write(slot, |words| words.healthy = healthy);
+    }
+
+    /// Sets the weight; the turns of its services follow at the next [`FakeState::publish`].
+    pub fn set_weight(&self, slot: u32, weight: u32) {
+        self.write(slot, |words| words.weight = weight);
+    }
+
+    /// Sets how many exchanges the instance may hold; 0 for any number.
+    pub fn set_cap(&self, slot: u32, cap: u32) {
+        self.write(slot, |words| words.cap = cap);
+    }
+
+    /// Sets how many exchanges the instance holds.
+    pub fn set_in_flight(&self, slot: u32, in_flight: u32) {
+        self.write(slot, |words| words.in_flight = in_flight);
+    }
+
+    /// Gives the slot to another occupant.
+    pub fn set_generation(&self, slot: u32, generation: u32) {
+        self.write(slot, |words| words.generation = generation);
+    }
+
+    /// Bounds the number of bucket keys; a further one overflows.
+    pub fn set_bucket_capacity(&self, keys: usize) {
+        self.bucket_capacity.set(Some(keys));
+    }
+
+    /// The instance that occupies a slot.
+    pub fn instance(&self, slot: u32) -> Instance {
+        Instance { slot, generation: self.generation(slot) }
+    }
+
+    fn write(&self, slot: u32, change: impl FnOnce(&mut Words)) {
+        change(self.instances.borrow_mut().entry(slot).or_default());
+    }
+
+    fn words(&self, slot: u32) -> Words {
+        self.instances.borrow().get(&slot).copied().unwrap_or_default()
+    }
+
+    fn in_bank<T>(&self, bank: Bank, read: impl FnOnce(&Published) -> Option<T>) -> Option<T> {
+        self.published.borrow().get(bank.offset as usize).and_then(read)
+    }
+}
+
+/// Reading what was counted.
+impl FakeState {
+    /// Requests counted in a row, as (status code, count).
+    pub fn requests(&self, row: u32) -> Vec<(u16, u64)> {
+        let requests = self.requests.borrow();
+        requests.range((row, 0)..=(row, u16::MAX)).map(|(&(_, code), &count)| (code, count)).collect()
+    }
+
+    /// Every duration observed for a service, in nanoseconds.
+    pub fn durations(&self, service: u32) -> Vec<u64> {
+        self.durations.borrow().get(&service).cloned().unwrap_or_default()
+    }
+
+    /// Decisions of a limit, indexed by [`LimitDecision`].
+    pub fn limit_decisions(&self, row: u32) -> [u64; 4] {
+        self.decisions.borrow().get(&row).copied().unwrap_or_default()
+    }
+
+    /// One of the worker's counters.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters.get()[counter as usize]
+    }
+}
+
+impl State for FakeState {
+    fn bank(&self, service: u32) -> Bank {
+        let Some(&offset) = self.banks.borrow().get(&service) else { return Bank::default() };
+        let bank = Bank { offset: offset as u32, ..Bank::default() };
+        let lengths = |published: &Published| {
+            let (eligible, turns) = (published.eligible.len() as u32, published.turns.len() as u32);
+            Some(Bank { members: published.members, eligible, turns, ..bank })
+        };
+        self.in_bank(bank, lengths).unwrap_or_default()
+    }
+
+    fn eligible(&self, bank: Bank, index: u32) -> u32 {
+        self.in_bank(bank, |published| published.eligible.get(index as usize).copied()).unwrap_or(NO_SLOT)
+    }
+
+    fn turn(&self, bank: Bank, index: u32) -> u32 {
+        self.in_bank(bank, |published| published.turns.get(index as usize).copied()).unwrap_or(NO_SLOT)
+    }
+
+    fn next_turn(&self, service: u32) -> u64 {
+        let mut turns = self.turns.borrow_mut();
+        let next = turns.entry(service).or_default();
+        let turn = *next;
+        *next = turn.wrapping_add(1);
+        turn
+    }
+
+    fn is_eligible(&self, slot: u32) -> bool {
+        self.words(slot).healthy
+    }
+
+    fn generation(&self, slot: u32) -> u32 {
+        self.words(slot).generation
+    }
+
+    fn weight(&self, slot: u32) -> u32 {
+        self.words(slot).weight
+    }
+
+    fn in_flight(&self, slot: u32) -> u32 {
+        self.words(slot).in_flight
+    }
+
+    fn reserve(&self, slot: u32) -> bool {
+        let words = self.words(slot);
+        let room = words.cap == 0 || words.in_flight < words.cap;
+        if room {
+            self.set_in_flight(slot, words.in_flight + 1);
+        }
+        room
+    }
+
+    fn release(&self, slot: u32) {
+        self.write(slot, |words| words.in_flight = words.in_flight.saturating_sub(1));
+    }
+
+    /// Charges a copy of the buckets claim by claim, so that claims on one bucket see each other, and keeps the copy
+    /// only when no claim was refused.
+    fn charge(&self, claims: &[Claim], now: u64) -> Charge {
+        let mut buckets = self.buckets.borrow().clone();
+        let mut overflow = None;
+        for (index, claim) in claims.iter().enumerate() {
+            let known = buckets.contains_key(&claim.key);
+            if !known && self.bucket_capacity.get().is_some_and(|capacity| buckets.len() >= capacity) {
+                overflow.get_or_insert(index);
+                continue;
+            }
+            let stored = buckets.get(&claim.key).copied().unwrap_or(0);
+            let tat = claim.rate.emptied(stored, now).unwrap_or(stored);
+            match conforms(tat, now, claim.rate, claim.cost) {
+                Ok(tat) => buckets.insert(claim.key, tat),
+                Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
+            };
+        }
+        self.buckets.replace(buckets);
+        overflow.map_or(Charge::Allowed, |claim| Charge::Overflow { claim })
+    }
+
+    fn hash_seed(&self) -> u64 {
+        0x5EED
+    }
+
+    fn count_request(&self, row: u32, code: u16) {
+        *self.requests.borrow_mut().entry((row, code)).or_default() += 1;
+    }
+
+    fn observe_duration(&self, service: u32, nanos: u64) {
+        self.durations.borrow_mut().entry(service).or_default().push(nanos);
+    }
+
+    fn count_limit(&self, row: u32, decision: LimitDecision) {
+        self.decisions.borrow_mut().entry(row).or_default()[decision as usize] += 1;
+    }
+
+    fn count(&self, counter: Counter, amount: u64) {
+        let mut counters = self.counters.get();
+        counters[counter as usize] += amount;
+        self.counters.set(counters);
+    }
+}

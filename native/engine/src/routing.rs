@@ -1,0 +1,115 @@
+//! Finds the route of a request by host, path and method, with the precedence of the Kubernetes Gateway API.
+//!
+//! Of all routes that match, the most specific wins: an exact host before a longer wildcard before a shorter one before
+//! any host; then an exact path before a longer prefix before a shorter one before any path; then a route that names the
+//! method before one that takes all; then the earlier in the file. The levels are tried in this order and the first that
+//! answers wins, so a route that fails at the path or the method stops no less specific one. What a lookup costs depends
+//! on the depth of the registered names, never on the number of routes, and it allocates nothing.
+
+mod host;
+mod path;
+
+use std::fmt;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+pub use host::host_without_port;
+
+use host::HostPattern;
+use path::PathRoutes;
+
+/// Keys come from the configuration, never from a request, so a fixed seed gives an attacker nothing to collide.
+type ByName<V> = HashMap<Box<[u8]>, V, FixedState>;
+
+/// What a route asks of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouteMatch<'a> {
+    /// `None` for any host, `api.example.com`, or `*.example.com` for one or more labels to the left of `example.com`.
+    pub host: Option<&'a str>,
+    /// `None` for any path, `/v1` for exactly that, `/v1/*` for `/v1` and everything below it.
+    pub path: Option<&'a str>,
+    /// Method names, which are case-sensitive (RFC 9110 §9.1); empty for all.
+    pub methods: &'a [String],
+}
+
+/// A route that cannot be put into a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingError {
+    /// Index of the route.
+    pub route: usize,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl fmt::Display for RoutingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "routes[{}]: {}", self.route, self.problem)
+    }
+}
+
+impl std::error::Error for RoutingError {}
+
+/// All routes of a configuration, immutable once built.
+#[derive(Debug, Default)]
+pub struct Table {
+    exact: ByName<PathRoutes>,
+    /// By the part after `*.`.
+    wildcard: ByName<PathRoutes>,
+    any: PathRoutes,
+    /// The most labels that a wildcard has after its `*.`: longer ends of a host need no look.
+    wildcard_labels: usize,
+}
+
+impl Table {
+    /// Builds the table; a route is known by its index from here on.
+    pub fn build(routes: &[RouteMatch]) -> Result<Self, RoutingError> {
+        let mut table = Self::default();
+        for (index, route) in routes.iter().enumerate() {
+            table.add(index, route).map_err(|problem| RoutingError { route: index, problem })?;
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, index: usize, route: &RouteMatch) -> Result<(), &'static str> {
+        let number = u32::try_from(index).map_err(|_| "too many routes")?;
+        let paths = match HostPattern::parse(route.host)? {
+            HostPattern::Any => &mut self.any,
+            HostPattern::Exact(name) => self.exact.entry(name).or_default(),
+            HostPattern::Below(name) => {
+                self.wildcard_labels = self.wildcard_labels.max(host::labels(&name));
+                self.wildcard.entry(name).or_default()
+            }
+        };
+        paths.add(route.path, route.methods, number)
+    }
+
+    /// The index of the route that answers the request.
+    ///
+    /// `host` comes without its port (see [`host_without_port`]) in any case and with or without the root's dot; `path`
+    /// comes without its query.
+    pub fn find(&self, host: &[u8], path: &[u8], method: &[u8]) -> Option<u32> {
+        self.find_by_host(host, path, method).or_else(|| self.any.find(path, method))
+    }
+
+    fn find_by_host(&self, host: &[u8], path: &[u8], method: &[u8]) -> Option<u32> {
+        if self.exact.is_empty() && self.wildcard.is_empty() {
+            return None;
+        }
+        let mut buffer = [0; host::MAX_HOST];
+        let host = host::canonical(host, &mut buffer)?;
+        let exact = self.exact.get(host).and_then(|paths| paths.find(path, method));
+        exact.or_else(|| self.find_by_parent(host, path, method))
+    }
+
+    fn find_by_parent(&self, host: &[u8], path: &[u8], method: &[u8]) -> Option<u32> {
+        if self.wildcard.is_empty() {
+            return None;
+        }
+        host::parents(host, self.wildcard_labels)
+            .find_map(|parent| self.wildcard.get(parent)?.find(path, method))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The compiled configuration: one immutable value that every decision of a worker is made by.
+//!
+//! The supervisor publishes it as JSON; [`Snapshot::compile`] checks every index and every number once, so that the
+//! request path need not. Times are nanoseconds from here on.
+
+mod document;
+mod error;
+mod limit;
+
+pub use document::{LimitKey, Scheme};
+pub use error::SnapshotError;
+pub use limit::Limit;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use crate::routing::{RouteMatch, Table};
+use crate::selection::{Balance, Tried};
+use document::Document;
+
+/// What a listener asks of its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its configured address, which is also its name.
+    pub name: String,
+    /// What its clients speak.
+    pub scheme: Scheme,
+    /// The row of the request table for requests that matched no route.
+    pub row: u32,
+    /// Nanoseconds a client has for a request head.
+    pub header_timeout: u64,
+    /// Nanoseconds a client may pause within a request body.
+    pub body_idle_timeout: u64,
+    /// Nanoseconds a client may be idle between requests.
+    pub keepalive_timeout: u64,
+    /// Nanoseconds a client may take nothing of what is ready for it.
+    pub write_timeout: u64,
+    /// Bytes of a request head in all.
+    pub max_head_bytes: usize,
+    /// Bytes of one line of a request head.
+    pub max_line_bytes: usize,
+    /// Fields of a request head.
+    pub max_fields: usize,
+    /// Bytes of a request target.
+    pub max_target_bytes: usize,
+    /// Bytes of a request body; `None` for no bound.
+    pub max_body_bytes: Option<u64>,
+    /// Requests on one connection; `None` for no bound.
+    pub max_requests: Option<u64>,
+}
+
+/// What holds for every exchange with a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its row in shared memory.
+    pub slot: u32,
+    /// How exchanges are spread over its instances.
+    pub balance: Balance,
+    /// Nanoseconds a connection to an instance may take to come about.
+    pub connect_timeout: u64,
+    /// Nanoseconds an instance may take to begin its answer.
+    pub first_byte_timeout: u64,
+    /// Nanoseconds an instance may pause within its answer.
+    pub idle_timeout: u64,
+}
+
+/// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Index into [`Snapshot::services`].
+    pub service: u32,
+    /// Extra tries after the first.
+    pub tries: u8,
+    /// The limits, in the order in which they are charged.
+    pub limits: Vec<Limit>,
+    /// For each listener the row of the request table that counts this route's requests.
+    pub rows: Vec<u32>,
+}
+
+/// A compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its number.
+    pub epoch: u64,
+    /// The listeners, in the order that connections name them by.
+    pub listeners: Vec<Listener>,
+    /// The services, in the order that routes name them by.
+    pub services: Vec<Service>,
+    /// The routes, in the order of the file.
+    pub routes: Vec<Route>,
+    /// Finds the index of a request's route.
+    pub table: Table,
+    services_by_name: HashMap<Box<str>, u32, FixedState>,
+    limits_by_name: HashMap<Box<str>, (u32, u32), FixedState>,
+}
+
+impl Snapshot {
+    /// The most extra tries a route may ask for: an exchange remembers every instance it was sent to.
+    pub const MAX_TRIES: u8 = Tried::CAPACITY as u8 - 1;
+
+    /// Compiles what the supervisor published; the error names the first thing that makes no sense.
+    pub fn compile(blob: &[u8]) -> Result<Self, SnapshotError> {
+        let document: Document =
+            serde_json::from_slice(blob).map_err(|error| SnapshotError::malformed(&error))?;
+        let table = routing_table(&document)?;
+        let (services, listeners) = (document.services.len(), document.listeners.len());
+        let mut snapshot = Self {
+            epoch: document.epoch,
+            listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
+            services: compile_all("services", document.services, document::Service::compile)?,
+            routes: compile_all("routes", document.routes, |route| route.compile(services, listeners))?,
+            table,
+            services_by_name: HashMap::default(),
+            limits_by_name: HashMap::default(),
+        };
+        snapshot.index_services()?;
+        snapshot.index_limits()?;
+        Ok(snapshot)
+    }
+
+    /// The index of the service with this name.
+    pub fn find_service(&self, name: &str) -> Option<u32> {
+        self.services_by_name.get(name).copied()
+    }
+
+    /// The limit with this name, written `ROUTE/NAME`.
+    pub fn find_limit(&self, name: &str) -> Option<&Limit> {
+        let &(route, limit) = self.limits_by_name.get(name)?;
+        self.routes.get(route as usize)?.limits.get(limit as usize)
+    }
+
+    fn index_services(&mut self) -> Result<(), SnapshotError> {
+        for (index, service) in (0..).zip(&self.services) {
+            if self.services_by_name.insert(service.name.as_str().into(), index).is_some() {
+                return Err(SnapshotError::invalid(format!("services[{index}]"), "the name is taken"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A limit's full name is its identity, so two limits that share one would share their buckets.
+    fn index_limits(&mut self) -> Result<(), SnapshotError> {
+        for (route_index, route) in (0..).zip(&self.routes) {
+            for (index, limit) in (0..).zip(&route.limits) {
+                let name = format!("{}/{}", route.name, limit.name).into_boxed_str();
+                if self.limits_by_name.insert(name, (route_index, index)).is_some() {
+                    let place = format!("routes[{route_index}].limits[{index}]");
+                    return Err(SnapshotError::invalid(place, "the name is taken"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn routing_table(document: &Document) -> Result<Table, SnapshotError> {
+    let matches: Vec<RouteMatch> = document.routes.iter().map(document::Route::to_match).collect();
+    Ok(Table::build(&matches)?)
+}
+
+/// Compiles every entry of a list; an error is placed at the entry it came from.
+fn compile_all<D, C>(
+    list: &str,
+    entries: Vec<D>,
+    compile: impl Fn(D) -> Result<C, SnapshotError>,
+) -> Result<Vec<C>, SnapshotError> {
+    let placed = |(index, entry)| compile(entry).map_err(|error| error.within(&format!("{list}[{index}]")));
+    entries.into_iter().enumerate().map(placed).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! The snapshot as it is published: the shape of the JSON, and what makes each entry valid.
+
+use serde::Deserialize;
+
+use super::{Limit, Snapshot, SnapshotError};
+use crate::limit::Gcra;
+use crate::routing::RouteMatch;
+use crate::selection::Balance;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// What the clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// HTTP without TLS.
+    Http,
+}
+
+/// What a limit counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitKey {
+    /// The address of the client.
+    ClientIp,
+}
+
+/// The whole document. Unknown keys at this level are for other readers of the same snapshot.
+#[derive(Deserialize)]
+pub(super) struct Document {
+    pub(super) epoch: u64,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) services: Vec<Service>,
+    pub(super) routes: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listener {
+    name: String,
+    scheme: Scheme,
+    row: u32,
+    header_timeout_ms: u64,
+    body_idle_timeout_ms: u64,
+    keepalive_timeout_ms: u64,
+    write_timeout_ms: u64,
+    max_head_bytes: usize,
+    max_line_bytes: usize,
+    max_fields: usize,
+    max_target_bytes: usize,
+    max_body_bytes: Option<u64>,
+    max_requests: Option<u64>,
+}
+
+impl Listener {
+    pub(super) fn compile(self) -> Result<super::Listener, SnapshotError> {
+        Ok(super::Listener {
+            header_timeout: nanos("header_timeout_ms", self.header_timeout_ms)?,
+            body_idle_timeout: nanos("body_idle_timeout_ms", self.body_idle_timeout_ms)?,
+            keepalive_timeout: nanos("keepalive_timeout_ms", self.keepalive_timeout_ms)?,
+            write_timeout: nanos("write_timeout_ms", self.write_timeout_ms)?,
+            max_head_bytes: positive("max_head_bytes", self.max_head_bytes)?,
+            max_line_bytes: positive("max_line_bytes", self.max_line_bytes)?,
+            max_fields: positive("max_fields", self.max_fields)?,
+            max_target_bytes: positive("max_target_bytes", self.max_target_bytes)?,
+            // No body at all is a bound that makes sense; no request at all is not.
+            max_body_bytes: self.max_body_bytes,
+            max_requests: self.max_requests.map(|most| positive("max_requests", most)).transpose()?,
+            name: self.name,
+            scheme: self.scheme,
+            row: self.row,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    name: String,
+    slot: u32,
+    balance: Balance,
+    connect_timeout_ms: u64,
+    first_byte_timeout_ms: u64,
+    idle_timeout_ms: u64,
+}
+
+impl Service {
+    pub(super) fn compile(self) -> Result<super::Service, SnapshotError> {
+        Ok(super::Service {
+            connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
+            first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
+            idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
+            name: self.name,
+            slot: self.slot,
+            balance: self.balance,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    name: String,
+    host: Option<String>,
+    path: Option<String>,
+    methods: Vec<String>,
+    service: u32,
+    tries: u8,
+    limits: Vec<RouteLimit>,
+    rows: Vec<u32>,
+}
+
+impl Route {
+    pub(super) fn to_match(&self) -> RouteMatch<'_> {
+        RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
+    }
+
+    /// `services` and `listeners`: how many of them the document has.
+    pub(super) fn compile(self, services: usize, listeners: usize) -> Result<super::Route, SnapshotError> {
+        if self.service as usize >= services {
+            return Err(SnapshotError::invalid("service", format!("there are {services} services")));
+        }
+        if self.tries > Snapshot::MAX_TRIES {
+            return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
+        }
+        if self.rows.len() != listeners {
+            return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
+        }
+        let compile = |limit: RouteLimit| limit.compile(&self.name);
+        Ok(super::Route {
+            limits: super::compile_all("limits", self.limits, compile)?,
+            name: self.name,
+            service: self.service,
+            tries: self.tries,
+            rows: self.rows,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteLimit {
+    name: String,
+    row: u32,
+    tokens: u64,
+    period_ns: u64,
+    burst: u64,
+    key: LimitKey,
+}
+
+impl RouteLimit {
+    fn compile(self, route: &str) -> Result<Limit, SnapshotError> {
+        let tokens = positive("tokens", self.tokens)?;
+        let period = positive("period_ns", self.period_ns)?;
+        let burst = positive("burst", self.burst)?;
+        Ok(Limit {
+            identity: Limit::identity_of(route, &self.name),
+            rate: Gcra::per(tokens, period, burst),
+            name: self.name,
+            row: self.row,
+            key: self.key,
+        })
+    }
+}
+
+/// A time-out in nanoseconds.
+fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+    positive(place, millis)?
+        .checked_mul(NANOS_PER_MILLI)
+        .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))
+}
+
+/// A bound that must let something through.
+fn positive<N: Default + PartialEq>(place: &str, number: N) -> Result<N, SnapshotError> {
+    if number == N::default() {
+        return Err(SnapshotError::invalid(place, "must be above 0"));
+    }
+    Ok(number)
+}
