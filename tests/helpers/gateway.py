@@ -1,0 +1,193 @@
+"""The real command as a child process: `python -m gateway run FILE` on port 0, stopped and checked at the end."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from tests.helpers.exposition import Metrics
+from tests.helpers.patience import eventually
+from tests.helpers.processes import alive, children, die_with_parent, marked
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 20.0
+STOP_SECONDS = 15.0
+
+
+class Gateway:
+    """A running gateway. Leaving the context stops it with SIGTERM and checks that it ended as it promises:
+
+    exit code 0, no process left, no traceback in its log.
+    """
+
+    def __init__(self, configuration: str, *arguments: str) -> None:
+        self._configuration = configuration
+        self._arguments = arguments
+        self._marker = f"HEADGATE_TEST={uuid.uuid4().hex}"
+        self._folder = tempfile.TemporaryDirectory(prefix="headgate-test-")
+        self.folder = Path(self._folder.name)
+        self.file = self.folder / "gateway.toml"
+        self.process: asyncio.subprocess.Process | None = None
+        self.ready: dict[str, Any] = {}
+
+    # --- what it printed ---
+
+    @property
+    def url(self) -> str:
+        """The first listener's URL."""
+        return str(self.ready["listen"][0])
+
+    @property
+    def port(self) -> int:
+        """The first listener's port."""
+        return urlsplit(self.url).port or 0
+
+    @property
+    def admin(self) -> str:
+        """The admin URL."""
+        return str(self.ready["admin"])
+
+    @property
+    def workers(self) -> list[int]:
+        """The workers' pids as the supervisor printed them at start."""
+        return list(self.ready["workers"])
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's pid."""
+        assert self.process is not None
+        return self.process.pid
+
+    def stderr(self) -> str:
+        """Everything it has logged so far."""
+        path = self.folder / "stderr"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    # --- what the admin plane says ---
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of an admin resource."""
+        async with aiohttp.ClientSession() as session, session.get(self.admin + path) as response:
+            return response.status, await response.read()
+
+    async def metrics(self) -> Metrics:
+        """One scrape."""
+        status, body = await self.get("/metrics")
+        assert status == 200, body
+        return Metrics.parse(body.decode())
+
+    async def status(self) -> dict[str, Any]:
+        """``GET /v1/status``."""
+        status, body = await self.get("/v1/status")
+        assert status == 200, body
+        document: dict[str, Any] = orjson.loads(body)
+        return document
+
+    async def in_flight(self) -> int:
+        """Exchanges that the gateway holds on all instances."""
+        return int((await self.metrics()).sum("headgate_instance_in_flight"))
+
+    async def instance(self, address: str) -> dict[str, Any]:
+        """The status of one instance by its address."""
+        for service in named(await self.status(), "services"):
+            for instance in named(service, "instances"):
+                if instance.get("address", instance.get("name")) == address:
+                    return instance
+        raise AssertionError(f"no instance {address} in the status")
+
+    def worker_pids(self) -> list[int]:
+        """The workers that live now: the supervisor's direct children."""
+        return [pid for pid in children(self.pid) if alive(pid)]
+
+    # --- its life ---
+
+    async def start(self) -> None:
+        """Starts the command and waits for the line that says it serves."""
+        self.file.write_text(self._configuration)
+        name, value = self._marker.split("=")
+        with (self.folder / "stderr").open("wb") as stderr:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gateway", "run", str(self.file), *self._arguments,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=stderr,
+                cwd=ROOT, env={**os.environ, name: value}, preexec_fn=die_with_parent,
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        line = await asyncio.wait_for(self.process.stdout.readline(), START_SECONDS)
+        assert line, f"exit code {await self.process.wait()} before it was ready:\n{self.stderr()}"
+        self.ready = orjson.loads(line)
+        assert self.ready["ready"] is True
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the supervisor."""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Waits for the end of the supervisor; its exit code."""
+        assert self.process is not None
+        return await asyncio.wait_for(self.process.wait(), STOP_SECONDS)
+
+    async def stop(self) -> None:
+        """Ends it with SIGTERM unless it has ended already; checks exit code, processes and log."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.signal(signal.SIGTERM)
+        code = await self.wait()
+        assert code == 0, f"exit code {code}\n{self.stderr()}"
+        await eventually(lambda: not marked(self._marker), why="no process is left")
+        assert "Traceback" not in self.stderr(), self.stderr()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            await self._kill()
+            raise
+        return self
+
+    async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        try:
+            if error is None:
+                await self.stop()
+            else:
+                error.add_note(f"the gateway's log:\n{self.stderr()}")
+        finally:
+            await self._kill()
+
+    async def _kill(self) -> None:
+        for pid in marked(self._marker):
+            os.kill(pid, signal.SIGKILL)
+        if self.process is not None:
+            await self.process.wait()
+            self.process._transport.close()  # type: ignore[attr-defined]  # else its pipe is closed by the collector
+        self._folder.cleanup()
+
+
+def named(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects below a key, whether they stand in a list or in an object keyed by name."""
+    value = document[key]
+    if isinstance(value, dict):
+        return [{"name": name, **item} for name, item in value.items()]
+    return list(value)
+
+
+async def run_to_end(configuration: str, *arguments: str, name: str = "gateway.toml") -> tuple[int, str, str]:
+    """Runs a command that must end by itself: (exit code, stdout, stderr). ``arguments`` default to ``run FILE``."""
+    with tempfile.TemporaryDirectory(prefix="headgate-test-") as folder:
+        file = Path(folder) / name
+        file.write_text(configuration)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", *(arguments or ("run",)), str(file),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, preexec_fn=die_with_parent,
+        )  # fmt: skip
+        out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()

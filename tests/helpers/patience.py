@@ -1,0 +1,36 @@
+"""Waits for what must become true, instead of sleeping and hoping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+INTERVAL_SECONDS = 0.01
+
+
+async def eventually(
+    condition: Callable[[], Any | Awaitable[Any]], within: float = 5.0, *, why: str = ""
+) -> Any:
+    """Returns the condition's first true value; fails with its last one when ``within`` seconds have passed.
+
+    The condition may be a coroutine function. An AssertionError inside it counts as "not yet".
+    """
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+        except AssertionError as error:
+            value = None
+            last: Any = error
+        else:
+            last = value
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(
+                f"not within {within} s: {why or inspect.getsource(condition).strip()}; last: {last!r}"
+            )
+        await asyncio.sleep(INTERVAL_SECONDS)

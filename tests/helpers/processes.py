@@ -1,0 +1,53 @@
+"""What the tests look up in /proc about processes that they started."""
+
+import ctypes
+import signal
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """For ``preexec_fn``: the process is killed when the test run dies, so that nothing is left behind."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def alive(pid: int) -> bool:
+    """Does the process exist and is it no zombie?"""
+    try:
+        return _status(pid)["State"][0] not in "ZX"
+    except (OSError, KeyError):
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """The direct children of a process, zombies included."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return sorted(found)
+
+
+def marked(marker: str) -> list[int]:
+    """Live processes whose environment holds ``marker``; how a gateway's descendants are found after its death."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if marker.encode() in environment and alive(int(folder.name)):
+                found.append(int(folder.name))
+    return found
+
+
+def private_bytes(pid: int) -> int:
+    """Anonymous resident memory of a process: what it does not share."""
+    return int(_status(pid)["RssAnon"].split()[0]) * 1024
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
