@@ -1,0 +1,1 @@
+"""The control plane: one process that decides everything slow and never touches a request."""

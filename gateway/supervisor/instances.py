@@ -1,0 +1,146 @@
+"""Writes the instances of every service into shared memory, and keeps the list of those that stand there."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.model import HEALTH_DISABLED_BIT, Health, InstanceAddress
+from gateway.supervisor.discovery.merge import Member
+from gateway.supervisor.slots import NoSlotError, Slot, Slots
+
+logger = logging.getLogger("headgate.discovery")
+
+RETRY_S = 0.1  # one tick of the workers: by then they have let go of an older bank
+
+
+class Memory(Protocol):
+    """What is written and read here; ``gateway.state`` offers it."""
+
+    def write_instance(
+        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+    ) -> None:
+        """Fills a slot."""
+
+    def set_health(self, slot: int, health: int) -> None:
+        """Changes the health word of a slot."""
+
+    def health(self, slot: int) -> int:
+        """The health word of a slot."""
+
+    def publish_members(self, service: int, slots: Sequence[int]) -> int:
+        """Swaps in the members of a service; returns the membership epoch. Raises MemoryError: later."""
+
+
+class Readings(Protocol):
+    """What the lanes tell about slots that are to be reused."""
+
+    def membership_epochs(self) -> list[int]:
+        """The membership epoch that each live lane has seen."""
+
+    def in_flight(self, slot: int) -> int:
+        """Exchanges on the instance, over all lanes."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """One occupied slot."""
+
+    service: str
+    member: Member
+    slot: Slot
+    health: Health
+
+    @property
+    def address(self) -> InstanceAddress:
+        """Where it listens."""
+        return self.member.address
+
+
+class Instances:
+    """The supervisor's only hand on instances: membership and health go through here."""
+
+    def __init__(
+        self, memory: Memory, readings: Readings, rows: Mapping[str, int], capacity: int, clock: Callable[[], int]
+    ) -> None:
+        """``rows``: the number of each service in shared memory."""
+        self._memory = memory
+        self._readings = readings
+        self._rows = rows
+        self._slots = Slots(capacity)
+        self._clock = clock
+        self._present: dict[str, dict[InstanceAddress, Instance]] = {service: {} for service in rows}
+        self._membership = 0
+        self._retries: dict[str, asyncio.TimerHandle] = {}
+
+    def of(self, service: str) -> list[Instance]:
+        """The instances of a service, in the order of its configuration."""
+        return list(self._present[service].values())
+
+    def apply(self, service: str, members: Sequence[Member]) -> tuple[list[Instance], list[Instance]]:
+        """Makes these the members of a service; returns (those that came, those that went)."""
+        before = self._present[service]
+        self._slots.reclaim(
+            now=self._clock(),
+            seen=min(self._readings.membership_epochs(), default=0),
+            in_flight=self._readings.in_flight,
+        )
+        after: dict[InstanceAddress, Instance] = {}
+        for member in members:
+            instance = before.get(member.address) or self._admit(service, member)
+            if instance is not None:
+                after[member.address] = instance
+        self._present[service] = after
+        membership = self._publish(service)
+        gone = [instance for address, instance in before.items() if address not in after]
+        for instance in gone:
+            identity = (service, instance.address)
+            self._slots.retire(identity, instance.slot, now=self._clock(), membership=membership)
+        return [instance for address, instance in after.items() if address not in before], gone
+
+    def set_health(self, service: str, address: InstanceAddress, health: Health) -> None:
+        """One store that every worker sees at once, then the banks without the instance, or with it again."""
+        instance = self._present[service].get(address)
+        if instance is None:
+            return  # it left while its last probe was under way
+        instance.health = health
+        self._memory.set_health(instance.slot.number, health)
+        self._publish(service)
+
+    def close(self) -> None:
+        """Ends what is scheduled."""
+        for timer in self._retries.values():
+            timer.cancel()
+        self._retries.clear()
+
+    def _admit(self, service: str, member: Member) -> Instance | None:
+        try:
+            slot, kept = self._slots.take((service, member.address))
+        except NoSlotError as error:
+            logger.error("service %s: instance %s is left out: %s", service, member.address, error)  # noqa: TRY400
+            return None
+        health = Health(self._memory.health(slot.number) & ~HEALTH_DISABLED_BIT) if kept else Health.UNKNOWN
+        instance = Instance(service, member, slot, health)
+        self._memory.write_instance(
+            slot.number,
+            slot.generation,
+            str(member.address),
+            weight=member.weight,
+            max_in_flight=member.max_in_flight,
+            health=instance.health,
+        )
+        return instance
+
+    def _publish(self, service: str) -> int:
+        """Publishes the members and returns their epoch; where every bank is still held, the least it will have."""
+        if (timer := self._retries.pop(service, None)) is not None:
+            timer.cancel()
+        numbers = [instance.slot.number for instance in self._present[service].values()]
+        try:
+            self._membership = self._memory.publish_members(self._rows[service], numbers)
+        except MemoryError:
+            loop = asyncio.get_running_loop()
+            self._retries[service] = loop.call_later(RETRY_S, self._publish, service)
+            return self._membership + 1
+        return self._membership

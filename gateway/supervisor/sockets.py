@@ -1,0 +1,176 @@
+"""Opens the listening sockets: they belong to the supervisor, and workers only inherit them.
+
+A TCP listener is one SO_REUSEPORT socket per worker slot, so that the kernel spreads connections without a thundering
+herd; a unix or inherited (``fd:N``) listener is one socket that all workers accept from.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.model import AddressKind, ListenAddress, join_host_port
+from gateway.supervisor.failure import StartError
+
+BACKLOG = 4096  # the kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst
+KEEPALIVE_IDLE_S = 60  # accepted sockets inherit these three: a vanished client is noticed within two minutes
+KEEPALIVE_INTERVAL_S = 15
+KEEPALIVE_PROBES = 4
+
+
+@dataclass(slots=True)
+class Listener:
+    """The sockets of one listener: one per worker slot, or a single one for all of them."""
+
+    name: str
+    url: str
+    sockets: tuple[socket.socket, ...]
+    unlink: tuple[Path, int] | None = field(default=None, repr=False)
+    """Path and inode of a unix socket that we made."""
+
+    def filenos(self) -> list[int]:
+        """The descriptors, in the order of the worker slots."""
+        return [sock.fileno() for sock in self.sockets]
+
+    def close(self) -> None:
+        """Closes the supervisor's copies, and removes the socket file unless somebody has replaced it."""
+        for sock in self.sockets:
+            sock.close()
+        if self.unlink is not None:
+            path, inode = self.unlink
+            with contextlib.suppress(OSError):
+                if path.lstat().st_ino == inode:
+                    path.unlink()
+            self.unlink = None
+
+
+def open_listeners(addresses: Iterable[ListenAddress], slots: int) -> list[Listener]:
+    """Opens all listeners, or none. Raises StartError naming the address that could not be had."""
+    with contextlib.ExitStack() as undo:
+        opened = []
+        for address in addresses:
+            listener = open_listener(address, slots)
+            undo.callback(listener.close)
+            opened.append(listener)
+        undo.pop_all()
+    return opened
+
+
+def close_listeners(listeners: Iterable[Listener]) -> None:
+    """Closes every listener; for the end of the gateway, when no connection may arrive any more."""
+    for listener in listeners:
+        listener.close()
+
+
+def open_listener(address: ListenAddress, slots: int, *, scheme: str = "http") -> Listener:
+    """Opens one listener for ``slots`` workers. Raises StartError."""
+    try:
+        match address.kind:
+            case AddressKind.UNIX:
+                return _open_unix(address)
+            case AddressKind.FD:
+                return _adopt_descriptor(address, scheme)
+            case _:
+                return _open_tcp(address, slots, scheme)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {_reason(error)}") from None
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "the address is already in use"
+    return (error.strerror or str(error)).lower()
+
+
+def _open_tcp(address: ListenAddress, slots: int, scheme: str) -> Listener:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    port = address.port
+    # Other SO_REUSEPORT sockets of the same user would share the port with us in silence: a socket without that
+    # option finds out whether somebody listens there already.
+    with _tcp_socket(family, share=False) as probe:
+        probe.bind((address.host, port))
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(slots):
+            sock = _tcp_socket(family, share=True)
+            sockets.append(sock)
+            sock.bind((address.host, port))
+            sock.listen(BACKLOG)
+            port = sock.getsockname()[1]  # port 0: the others go where the first one went
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return Listener(str(address), f"{scheme}://{join_host_port(address.host, port)}", tuple(sockets))
+
+
+def _tcp_socket(family: socket.AddressFamily, *, share: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if share:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # [::] and 0.0.0.0 are two listeners
+    _keep_alive(sock)
+    return sock
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+
+
+def _open_unix(address: ListenAddress) -> Listener:
+    _remove_stale(address.path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.bind(address.path)
+        inode = Path(address.path).lstat().st_ino
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return Listener(str(address), str(address), (sock,), unlink=(Path(address.path), inode))
+
+
+def _remove_stale(path: str) -> None:
+    """Removes the socket file of a dead process: one that refuses connections. Anything else there is in use."""
+    try:
+        if not stat.S_ISSOCK(Path(path).lstat().st_mode):
+            raise OSError(errno.EEXIST, "a file that is no socket is in the way")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a full backlog answers EAGAIN: somebody listens
+        refused = probe.connect_ex(path) == errno.ECONNREFUSED
+    if not refused:
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    Path(path).unlink()
+
+
+def _adopt_descriptor(address: ListenAddress, scheme: str) -> Listener:
+    sock = socket.socket(fileno=os.dup(address.fd))
+    try:
+        _require_stream(sock)
+        sock.setblocking(False)
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            sock.listen(BACKLOG)
+        name = sock.getsockname()
+    except OSError:
+        sock.close()
+        raise
+    url = f"unix:{name}" if sock.family == socket.AF_UNIX else f"{scheme}://{join_host_port(*name[:2])}"
+    return Listener(str(address), url, (sock,))
+
+
+def _require_stream(sock: socket.socket) -> None:
+    if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
+        raise OSError(errno.EINVAL, "the descriptor is no stream socket")

@@ -1,0 +1,187 @@
+"""Renders the metrics in the Prometheus text format (version 0.0.4) from what the shared memory holds."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
+
+from gateway.clock import NANOSECONDS
+from gateway.model import Health
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DECISIONS = ("allowed", "refused", "overflow", "forfeited")  # in the order of ``Readings.limit_decisions``
+
+Labels = Mapping[str, str]
+Sample = tuple[str, Labels, float]
+
+
+class Readings(Protocol):
+    """What is read; ``gateway.state.view`` offers it."""
+
+    def requests(self, row: int) -> list[tuple[int, int]]:
+        """(status code, count) of a row."""
+
+    def durations(self, service: int) -> tuple[list[int], int]:
+        """(count per bucket, sum in nanoseconds)."""
+
+    def limit_decisions(self, row: int) -> tuple[int, int, int, int]:
+        """Counts in the order of ``DECISIONS``."""
+
+    def counters(self) -> list[int]:
+        """A worker's own counters, summed."""
+
+    def in_flight(self, slot: int) -> int:
+        """Exchanges on an instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """What a row of the request table counts; route and service are empty where no route matched."""
+
+    row: int
+    listener: str
+    route: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """What a row of the limit table counts."""
+
+    row: int
+    route: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The meaning of the rows of the shared memory, as the running configuration gives it."""
+
+    requests: Sequence[RequestRow]
+    limits: Sequence[LimitRow]
+    services: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGauge:
+    """One instance as the metrics name it."""
+
+    service: str
+    instance: str
+    slot: int
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessGauges:
+    """What the supervisor itself knows: its snapshot and its workers (restarts per slot)."""
+
+    epoch: int
+    workers_ready: int
+    restarts: Sequence[int]
+
+
+def render(
+    readings: Readings,
+    rows: Rows,
+    instances: Iterable[InstanceGauge],
+    process: ProcessGauges,
+    *,
+    counters: Sequence[str],
+    bounds: Sequence[float],
+) -> str:
+    """The whole page. ``counters`` names the workers' own counters, ``bounds`` the histogram's buckets in seconds."""
+    listed = list(instances)
+    families = [
+        _family("headgate_requests_total", "counter", "Requests answered.", _requests(readings, rows)),
+        _family(
+            "headgate_request_duration_seconds",
+            "histogram",
+            "Time from a request's first byte to its answer's last.",
+            _durations(readings, rows, bounds),
+        ),
+        _family(
+            "headgate_instance_healthy",
+            "gauge",
+            "1 unless the instance is known to be unhealthy.",
+            (("", _instance(one), float(one.health is not Health.UNHEALTHY)) for one in listed),
+        ),
+        _family(
+            "headgate_instance_in_flight",
+            "gauge",
+            "Exchanges that all workers hold on the instance.",
+            (("", _instance(one), readings.in_flight(one.slot)) for one in listed),
+        ),
+        _family(
+            "headgate_limit_decisions_total", "counter", "Requests judged by a limit.", _decisions(readings, rows)
+        ),
+        *_process(process),
+        *(
+            _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
+            for name, count in zip(counters, readings.counters(), strict=True)
+        ),
+    ]
+    return "".join(families)
+
+
+def _requests(readings: Readings, rows: Rows) -> Iterator[Sample]:
+    for row in rows.requests:
+        labels = {"listener": row.listener, "route": row.route, "service": row.service}
+        for code, count in readings.requests(row.row):
+            yield "", {**labels, "code": str(code)}, count
+
+
+def _durations(readings: Readings, rows: Rows, bounds: Sequence[float]) -> Iterator[Sample]:
+    limits = [*(_number(bound) for bound in bounds), "+Inf"]
+    for service, slot in rows.services.items():
+        buckets, total_ns = readings.durations(slot)
+        counts = list(accumulate(buckets))
+        for limit, count in zip(limits, counts, strict=True):
+            yield "_bucket", {"service": service, "le": limit}, count
+        yield "_sum", {"service": service}, total_ns / NANOSECONDS
+        yield "_count", {"service": service}, counts[-1]
+
+
+def _decisions(readings: Readings, rows: Rows) -> Iterator[Sample]:
+    for row in rows.limits:
+        for decision, count in zip(DECISIONS, readings.limit_decisions(row.row), strict=True):
+            yield "", {"route": row.route, "limit": row.limit, "decision": decision}, count
+
+
+def _process(process: ProcessGauges) -> list[str]:
+    restarts = (("", {"worker": str(slot)}, count) for slot, count in enumerate(process.restarts))
+    return [
+        _family("headgate_worker_restarts_total", "counter", "Workers replaced after a death.", restarts),
+        _family("headgate_workers_ready", "gauge", "Workers that serve.", [("", {}, process.workers_ready)]),
+        _family("headgate_config_epoch", "gauge", "Number of the running snapshot.", [("", {}, process.epoch)]),
+    ]
+
+
+def _instance(gauge: InstanceGauge) -> Labels:
+    return {"service": gauge.service, "instance": gauge.instance}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize() + "."
+
+
+def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
+    lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+    lines += (f"{name}{suffix}{_labels(labels)} {_number(value)}" for suffix, labels, value in samples)
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items()) + "}"
+
+
+def _escape(value: str) -> str:
+    """Escapes what the format gives a meaning to in a label's value; the back-slash first."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _number(value: float) -> str:
+    """Shortest form that reads back as the same number; whole numbers without a point, as counters are."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

@@ -1,0 +1,262 @@
+"""Keeps one worker in every slot: starts them, replaces the dead at once and has neighbours serve meanwhile."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.channel import Message
+from gateway.clock import NANOSECONDS
+from gateway.supervisor import adoption, restart_policy
+from gateway.supervisor.failure import StartError
+from gateway.supervisor.process import Place, WorkerProcess
+from gateway.supervisor.publish import Publisher
+
+logger = logging.getLogger("headgate.workers")
+
+START_ATTEMPTS = 3  # a worker that dies this often before its slot ever served will not do better the next time
+START_TIMEOUT_S = 60.0  # a healthy worker needs half a second; the rest is for machines in trouble
+DRAIN_GRACE_S = 1.0  # beyond the drain time-out: for the workers to keep their own deadline and exit
+
+
+class Lanes(Protocol):
+    """The stripes of shared memory that workers write; ``gateway.state.control`` offers them."""
+
+    def open_lane(self, lane: int, pid: int) -> None:
+        """Makes a free lane live."""
+
+    def set_lane_pid(self, lane: int, pid: int) -> None:
+        """Names the process that writes it."""
+
+    def close_lane(self, lane: int) -> None:
+        """Folds and frees it; only ever after the death of its process."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One place for a worker, and what is remembered of those that stood there."""
+
+    number: int
+    worker: WorkerProcess | None = None
+    served: bool = False
+    restarts: int = 0
+    history: restart_policy.History = field(default_factory=restart_policy.History)
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def state(self) -> str:
+        """``ready``, ``starting``, or ``waiting`` while a slot that keeps dying has to wait."""
+        if self.worker is None:
+            return "waiting" if self.timer is not None else "starting"
+        return "ready" if self.worker.ready else "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What every worker inherits."""
+
+    memory: int
+    sockets: Mapping[str, list[int]]
+    log_level: str
+
+
+class Workers:
+    """All slots. Implements ``Observer``: the workers' processes report here."""
+
+    def __init__(
+        self,
+        count: int,
+        equipment: Equipment,
+        lanes: Lanes,
+        *,
+        clock: Callable[[], int],
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self.slots = [Slot(number) for number in range(count)]
+        self.publisher = Publisher()
+        self._equipment = equipment
+        self._lanes = lanes
+        self._free_lanes = list(range(lane_count(count)))
+        self._clock = clock
+        self._command = command
+        self._adoptions: dict[int, int] = {}
+        self._spawning: set[asyncio.Task[None]] = set()
+        self._started: asyncio.Future[None] | None = None
+        self._draining = False
+        self._empty = asyncio.Event()
+
+    # What the composition root asks for.
+
+    async def start(self, snapshot: Mapping[str, Any], blob: bytes) -> None:
+        """Starts all workers and returns when each of them serves. Raises StartError naming what is in the way."""
+        self._started = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                for slot in self.slots:
+                    await self._spawn(slot)
+                await self._first_snapshot(snapshot, blob)
+                await self._started
+        except TimeoutError:
+            raise StartError(f"the workers were not ready within {START_TIMEOUT_S:.0f} s") from None
+        except OSError as error:
+            raise StartError(f"cannot start a worker: {error}") from None
+        finally:
+            _settle_unread(self._started)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Has every worker finish what it holds; returns when all have gone or their time is over."""
+        self._draining = True
+        for task in self._spawning:
+            task.cancel()
+        for slot in self.slots:
+            self._cancel_timer(slot)
+        for worker in self.processes():
+            worker.send({"type": "drain", "timeout_ms": round(timeout_s * 1000)})
+        try:
+            async with asyncio.timeout(timeout_s + DRAIN_GRACE_S):
+                while self.processes():
+                    self._empty.clear()
+                    await self._empty.wait()
+        except TimeoutError:
+            logger.warning("%d workers did not finish in time", len(self.processes()))
+
+    def destroy(self) -> None:
+        """Kills and reaps whatever is left, at once."""
+        self._draining = True
+        for task in self._spawning:
+            task.cancel()
+        for slot in self.slots:
+            self._cancel_timer(slot)
+            if slot.worker is not None:
+                slot.worker.destroy()
+                slot.worker = None
+
+    def processes(self) -> list[WorkerProcess]:
+        """The workers that exist now, in the order of their slots."""
+        return [slot.worker for slot in self.slots if slot.worker is not None]
+
+    def ready(self) -> list[int]:
+        """The slots whose worker serves."""
+        return [slot.number for slot in self.slots if slot.worker is not None and slot.worker.ready]
+
+    # What the processes report.
+
+    def heard(self, worker: WorkerProcess, message: Message) -> None:
+        """Takes a worker's message; one of an unknown type or shape is logged and dropped."""
+        match message:
+            case {"type": "ack", "epoch": int(epoch)}:
+                self.publisher.acknowledged(worker, epoch)
+            case {"type": "refused", "epoch": int(epoch), "reason": str(reason)}:
+                logger.error("worker %d refuses snapshot %d: %s", worker.slot, epoch, reason)
+                self.publisher.refused(worker, epoch, reason)
+            case {"type": "ready"}:
+                self._serves(worker)
+            case {"type": "drained"}:
+                logger.debug("worker %d (pid %d) has drained", worker.slot, worker.pid)
+            case _:
+                logger.warning("worker %d sent a message that is not understood: %.200r", worker.slot, message)
+
+    def died(self, worker: WorkerProcess) -> None:
+        """Folds the lane of a dead worker and fills its slot again."""
+        slot = self.slots[worker.slot]
+        slot.worker = None
+        self._close_lane(worker.lane)
+        self.publisher.gone(worker)
+        if self._draining:
+            self._empty.set()
+            return
+        self._settle()
+        self._replace(slot, f"worker {worker.slot} (pid {worker.pid}) {worker.ending}")
+
+    # How a slot is filled.
+
+    async def _first_snapshot(self, snapshot: Mapping[str, Any], blob: bytes) -> None:
+        refusals = await self.publisher.publish(snapshot, blob, self.processes())
+        if refusals:
+            raise StartError(f"worker {refusals[0].slot} refuses the configuration: {refusals[0].reason}")
+
+    async def _spawn(self, slot: Slot) -> None:
+        lane = self._free_lanes.pop(0)
+        self._lanes.open_lane(lane, os.getpid())
+        place = Place(
+            slot.number, lane, self._equipment.memory, self._equipment.sockets, self._equipment.log_level
+        )
+        try:
+            slot.worker = await WorkerProcess.start(place, self, self._command)
+        except BaseException:
+            self._close_lane(lane)
+            raise
+        self._lanes.set_lane_pid(lane, slot.worker.pid)
+        self.publisher.greet(slot.worker)
+
+    async def _respawn(self, slot: Slot) -> None:
+        try:
+            await self._spawn(slot)
+        except OSError as error:
+            self._replace(slot, f"worker {slot.number} could not be started ({error})")
+
+    def _replace(self, slot: Slot, cause: str) -> None:
+        slot.history, delay = restart_policy.after_death(slot.history, self._clock())
+        if not slot.served and len(slot.history.deaths) >= START_ATTEMPTS:
+            self._give_up(f"{cause}, {START_ATTEMPTS} times before it was ready; its own words stand above")
+            return
+        slot.restarts += 1
+        if delay:
+            logger.error("%s; the next one starts in %.2f s", cause, delay / NANOSECONDS)
+            loop = asyncio.get_running_loop()
+            slot.timer = loop.call_later(delay / NANOSECONDS, self._begin_respawn, slot)
+        else:
+            logger.error("%s; a new one starts at once", cause)
+            self._begin_respawn(slot)
+
+    def _begin_respawn(self, slot: Slot) -> None:
+        slot.timer = None
+        task = asyncio.get_running_loop().create_task(self._respawn(slot))
+        self._spawning.add(task)
+        task.add_done_callback(self._spawning.discard)
+
+    def _give_up(self, reason: str) -> None:
+        if self._started is not None and not self._started.done():
+            self._started.set_exception(StartError(reason))
+
+    def _serves(self, worker: WorkerProcess) -> None:
+        worker.ready = True
+        self.slots[worker.slot].served = True
+        logger.info("worker %d (pid %d) serves on lane %d", worker.slot, worker.pid, worker.lane)
+        if self._started is not None and not self._started.done() and len(self.ready()) == len(self.slots):
+            self._started.set_result(None)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not all(slot.served for slot in self.slots):
+            return  # at the first start everybody is about to serve for himself
+        self._adoptions, orders = adoption.settle(len(self.slots), self.ready(), self._adoptions)
+        for order in orders:
+            adopter = self.slots[order.worker].worker
+            if adopter is None:
+                continue  # never: only slots with a worker are ready
+            logger.info("worker %d: %s slot %d", order.worker, order.verb, order.slot)
+            adopter.send({"type": order.verb, "slot": order.slot})
+
+    def _close_lane(self, lane: int) -> None:
+        self._lanes.close_lane(lane)
+        self._free_lanes.append(lane)
+
+    @staticmethod
+    def _cancel_timer(slot: Slot) -> None:
+        if slot.timer is not None:
+            slot.timer.cancel()
+            slot.timer = None
+
+
+def _settle_unread(future: asyncio.Future[None]) -> None:
+    """Closes a future that nobody will await any more, so that its error is not reported as forgotten."""
+    if not future.cancel() and not future.cancelled():
+        future.exception()
+
+
+def lane_count(workers: int) -> int:
+    """Lanes for ``workers`` slots: old and new workers overlap at a reload or upgrade."""
+    return 2 * workers + 2
