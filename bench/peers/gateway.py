@@ -1,0 +1,34 @@
+"""What a run asks of a gateway under test: its name, the programs it needs, and how it is started for a job."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from bench.peers.job import Job
+from bench.peers.process import Server
+
+
+class Gateway(Protocol):
+    """One peer. ``start`` configures it as its own expert would: one worker, tuned, everything the job asks for."""
+
+    @property
+    def name(self) -> str:
+        """How the peer is called on the command line and in tables."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Debian packages whose programs it needs."""
+
+    @property
+    def speaks_http(self) -> bool:
+        """False for a peer that only moves bytes: nothing to verify in the forwarded head, and no fair rival."""
+
+    @property
+    def remark(self) -> str:
+        """What of the job it cannot do, or does in another way; empty when nothing."""
+
+    def version(self, programs: Mapping[str, str], /) -> str:
+        """Its version, as it says itself."""
+
+    def start(self, job: Job, programs: Mapping[str, str], /, *, folder: Path, core: int) -> Server:
+        """Starts it on a core with its files in a folder; returns once it listens. The caller stops it."""

@@ -1,0 +1,101 @@
+"""Headgate itself for the job, started as its users start it."""
+
+import json
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.build import installed_version
+from bench.peers.job import HEALTH_PATH, Job
+from bench.peers.process import Server, ServerError
+
+_READY_SECONDS = 15.0
+
+# Metrics are always on; the access log is off by default and said here because the job names it.
+_CONFIGURATION = """\
+[gateway]
+workers = 1
+admin = "127.0.0.1:0"
+
+[log]
+level = "warning"
+access = "off"
+
+[[listen]]
+address = "127.0.0.1:0"
+
+[services.api]
+instances = [{instances}]
+balance = "p2c"
+health = {{ path = "{health}", interval = "{interval}s" }}
+
+[[routes]]
+host = "{host}"
+path = "{prefix}/*"
+service = "api"
+limit = {{ rate = "{limit}/s", burst = {limit}, key = "client_ip" }}
+retry = {{ attempts = 2 }}
+"""
+
+
+class Headgate:
+    """One supervisor and one worker."""
+
+    name = "headgate"
+    programs = ()
+    speaks_http = True
+    remark = ""
+
+    def version(self, _programs: Mapping[str, str], /) -> str:
+        """The version of the installed package."""
+        return f"headgate/{installed_version()}"
+
+    def start(self, job: Job, _programs: Mapping[str, str], /, *, folder: Path, core: int) -> Server:
+        """Writes the configuration, starts the command and waits for its ready line."""
+        configuration = folder / "headgate.toml"
+        configuration.write_text(
+            _CONFIGURATION.format(
+                instances=", ".join(f'"{host}:{at}"' for host, at in job.instances),
+                health=HEALTH_PATH,
+                interval=job.health_interval_seconds,
+                host=job.workload.host,
+                prefix=job.route_prefix,
+                limit=job.limit_per_second,
+            )
+        )
+        server = Server(
+            [sys.executable, "-m", "gateway", "run", str(configuration)],
+            core=core,
+            port=0,
+            log=folder / "headgate.log",
+            stdout=subprocess.PIPE,
+        )
+        try:
+            server.port = _port_from_ready_line(server)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+
+def _port_from_ready_line(server: Server) -> int:
+    """The port of the first listener, as the ready line names it."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while not select.select([server.stdout], [], [], 0.1)[0]:
+        server.require_alive()
+        if time.monotonic() > deadline:
+            raise ServerError(f"headgate printed no ready line within {_READY_SECONDS:.0f} s")
+    line = server.stdout.readline()
+    try:
+        ready = json.loads(line)
+        port: int | None = urlsplit(str(ready["listen"][0])).port
+    except (ValueError, LookupError, TypeError) as error:
+        server.require_alive()
+        raise ServerError(f"headgate printed no ready line but {line!r}") from error
+    if port is None:
+        raise ServerError(f"the ready line names no port: {line!r}")
+    return port

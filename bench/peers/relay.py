@@ -1,0 +1,33 @@
+"""The byte relay on uvloop as a peer: the floor that the same run gives for orientation."""
+
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.peers.job import Job
+from bench.peers.process import Server, free_port, start_listening
+
+
+class Relay:
+    """One process that moves bytes and does nothing else of the job."""
+
+    name = "relay"
+    programs = ()
+    speaks_http = False
+    remark = "moves bytes only: no HTTP, no routing, no limit, no health; the floor, not a rival"
+
+    def version(self, _programs: Mapping[str, str], /) -> str:
+        """The version of uvloop; the relay itself is part of this suite."""
+        return f"uvloop {version('uvloop')}"
+
+    def start(self, job: Job, _programs: Mapping[str, str], /, *, folder: Path, core: int) -> Server:
+        """Starts the relay with the ports of the instances."""
+        port = free_port()
+        origins = [str(at) for _, at in job.instances]
+        return start_listening(
+            [sys.executable, "-m", "bench.peers.byte_relay", str(port), *origins],
+            core=core,
+            port=port,
+            log=folder / "relay.log",
+        )
