@@ -1,3 +1,5 @@
+//! The precedence of routes, one rule at a time.
+
 use super::{RouteMatch, RoutingError, Table};
 
 /// A table of routes given as (host, path, methods separated by spaces); "" stands for any.

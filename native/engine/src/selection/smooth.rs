@@ -122,3 +122,89 @@ impl PartialEq for Deadline {
 }
 
 impl Eq for Deadline {}
+
+#[cfg(test)]
+mod tests {
+    use super::{earliest_deadline, exact, gcd, smooth_sequence, turns_of, MAX_TURNS};
+
+    /// The sequence that nginx publishes for its algorithm, and small ones worked out by hand.
+    #[test]
+    fn follows_the_published_sequence() {
+        assert_eq!(smooth_sequence(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+        assert_eq!(smooth_sequence(&[1, 2]), [1, 0, 1]);
+        assert_eq!(smooth_sequence(&[4, 2]), [0, 1, 0]);
+    }
+
+    /// Equal weights give the plain order, whatever their size.
+    #[test]
+    fn equal_weights_are_the_order() {
+        assert_eq!(smooth_sequence(&[7, 7, 7]), [0, 1, 2]);
+        assert_eq!(smooth_sequence(&[u32::MAX; 4]), [0, 1, 2, 3]);
+    }
+
+    /// Weight 0 takes no turn, and the others keep their own indexes.
+    #[test]
+    fn zero_weights_are_skipped() {
+        assert_eq!(smooth_sequence(&[0, 2, 0, 2]), [1, 3]);
+        assert!(smooth_sequence(&[0, 0]).is_empty());
+        assert!(smooth_sequence(&[]).is_empty());
+    }
+
+    fn turns(sequence: &[u32], member: u32) -> u64 {
+        sequence.iter().filter(|&&index| index == member).count() as u64
+    }
+
+    /// Beyond the exact form every member still has exactly its share, and its turns lie evenly: after any number of
+    /// turns no member is a whole turn away from its due, give or take rounding at the ends.
+    #[test]
+    fn earliest_deadline_is_fair_and_even() {
+        let weights = [400_001u32, 300_000, 7, 1];
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        let sequence = smooth_sequence(&weights);
+        assert_eq!(sequence.len() as u64, total);
+        let mut taken = [0u64; 4];
+        for (position, &member) in (1u64..).zip(&sequence) {
+            taken[member as usize] += 1;
+            for (&got, &weight) in taken.iter().zip(&weights) {
+                let off = (got * total).abs_diff(position * u64::from(weight));
+                assert!(off < 2 * total, "turn {position}: {taken:?}");
+            }
+        }
+        assert_eq!(taken, weights.map(u64::from));
+    }
+
+    /// Both forms give each member the same number of turns.
+    #[test]
+    fn the_two_forms_agree_on_the_shares() {
+        let members = turns_of(&[9, 4, 4, 1, 30]);
+        let total = members.iter().map(|member| member.turns).sum();
+        let (one, other) = (exact(&members, total), earliest_deadline(&members, total));
+        assert_eq!((one.len(), other.len()), (48, 48));
+        for member in 0..5 {
+            assert_eq!(turns(&one, member), turns(&other, member));
+        }
+    }
+
+    /// Weights too large for a sequence are scaled down: within the bound, shares less than a turn off, nobody left out.
+    #[test]
+    fn huge_weights_are_scaled_down() {
+        let weights = [u32::MAX, u32::MAX / 3, 1, 12_345_678];
+        let sequence = smooth_sequence(&weights);
+        assert!(sequence.len() as u64 <= MAX_TURNS);
+        let total: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+        for (member, &weight) in (0..).zip(&weights) {
+            let due = (MAX_TURNS - 4) as f64 * f64::from(weight) / total as f64;
+            let got = turns(&sequence, member);
+            assert!(got >= 1 && (got as f64 - due.max(1.0)).abs() <= 1.0, "member {member}: {got} of {due}");
+        }
+    }
+
+    /// The greatest common divisor is what Euclid says, with 0 as the neutral element.
+    #[test]
+    fn gcd_of_weights() {
+        assert_eq!(
+            [(0, 6), (12, 18), (7, 5), (u32::MAX, u32::MAX)].map(|(a, b)| gcd(a, b)),
+            [6, 6, 1, u32::MAX]
+        );
+    }
+}

@@ -1,1 +1,278 @@
+//! Selection against an in-process state: who is taken, who is passed over, and what the refusals mean.
 
+use super::{peek, select, Balance, Random, Selection, Tried};
+use crate::state::fake::FakeState;
+use crate::state::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
+
+const SERVICE: u32 = 3;
+
+fn service_of(slots: &[u32]) -> FakeState {
+    let state = FakeState::new();
+    state.set_members(SERVICE, slots);
+    state
+}
+
+fn pick(state: &FakeState, balance: Balance, tried: &Tried) -> Selection {
+    select(state, SERVICE, balance, tried, &mut Random::new(1))
+}
+
+fn tried(slots: &[u32]) -> Tried {
+    let mut tried = Tried::new();
+    slots.iter().for_each(|&slot| tried.insert(slot));
+    tried
+}
+
+fn slot_of(selection: Selection) -> u32 {
+    match selection {
+        Selection::Instance(instance) => instance.slot,
+        other => panic!("no instance but {other:?}"),
+    }
+}
+
+const BOTH: [Balance; 2] = [Balance::P2c, Balance::RoundRobin];
+
+/// A service without members, without eligible members, or never published has nothing to select.
+#[test]
+fn nothing_is_eligible() {
+    let down = service_of(&[1, 2]);
+    down.set_health(1, false);
+    down.set_health(2, false);
+    for balance in BOTH {
+        assert_eq!(pick(&FakeState::new(), balance, &Tried::new()), Selection::NoneEligible);
+        assert_eq!(pick(&service_of(&[]), balance, &Tried::new()), Selection::NoneEligible);
+        assert_eq!(pick(&down, balance, &Tried::new()), Selection::NoneEligible, "stale bank");
+    }
+    down.publish(SERVICE);
+    assert_eq!(pick(&down, Balance::P2c, &Tried::new()), Selection::NoneEligible, "new bank");
+}
+
+/// The selected instance is named with its generation and holds one reservation more.
+#[test]
+fn a_selection_reserves() {
+    for balance in BOTH {
+        let state = service_of(&[5]);
+        state.set_generation(5, 9);
+        assert_eq!(
+            pick(&state, balance, &Tried::new()),
+            Selection::Instance(Instance { slot: 5, generation: 9 })
+        );
+        assert_eq!(state.in_flight(5), 1);
+    }
+}
+
+/// Looking reserves nothing, is not stopped by a cap, and sees health and what was tried.
+#[test]
+fn a_peek_reserves_nothing() {
+    for balance in BOTH {
+        let state = service_of(&[5, 6]);
+        state.set_cap(5, 1);
+        state.set_in_flight(5, 1);
+        state.set_health(6, false);
+        let mut random = Random::new(1);
+        assert_eq!(slot_of(peek(&state, SERVICE, balance, &Tried::new(), &mut random)), 5);
+        assert_eq!(peek(&state, SERVICE, balance, &tried(&[5]), &mut random), Selection::Exhausted);
+        assert_eq!((state.in_flight(5), state.in_flight(6)), (1, 0));
+    }
+}
+
+/// A single member is taken without a draw: the generator stays where it was.
+#[test]
+fn one_member_draws_no_number() {
+    let (mut random, mut untouched) = (Random::new(1), Random::new(1));
+    let state = service_of(&[5]);
+    select(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random);
+    assert_eq!(random.bits(), untouched.bits());
+}
+
+/// Health is read at the decision: a bank that still lists an ejected instance does not bring it back.
+#[test]
+fn health_beats_a_stale_bank() {
+    for balance in BOTH {
+        let state = service_of(&[1, 2, 3]);
+        state.set_health(1, false);
+        state.set_health(3, false);
+        let mut random = Random::new(1);
+        for _ in 0..50 {
+            assert_eq!(slot_of(select(&state, SERVICE, balance, &Tried::new(), &mut random)), 2);
+        }
+    }
+}
+
+/// A cap turns the exchange to another member, and when all are at theirs the service is full.
+#[test]
+fn caps_divert_and_then_fill() {
+    for balance in BOTH {
+        let state = service_of(&[1, 2, 3]);
+        (1..=3).for_each(|slot| state.set_cap(slot, 2));
+        let mut random = Random::new(1);
+        for _ in 0..6 {
+            slot_of(select(&state, SERVICE, balance, &Tried::new(), &mut random));
+        }
+        assert_eq!([1, 2, 3].map(|slot| state.in_flight(slot)), [2, 2, 2]);
+        assert_eq!(pick(&state, balance, &Tried::new()), Selection::Full);
+        state.release(2);
+        assert_eq!(slot_of(pick(&state, balance, &Tried::new())), 2);
+    }
+}
+
+/// A retry goes to the one instance that was not tried; when there is none left the caller hears so.
+#[test]
+fn a_retry_goes_elsewhere() {
+    for balance in BOTH {
+        let state = service_of(&[1, 2, 3]);
+        for _ in 0..20 {
+            assert_eq!(slot_of(pick(&state, balance, &tried(&[1, 3]))), 2);
+        }
+        assert_eq!(pick(&state, balance, &tried(&[1, 2, 3])), Selection::Exhausted);
+        let single = service_of(&[1]);
+        assert_eq!(pick(&single, balance, &tried(&[1])), Selection::Exhausted);
+        assert_eq!(slot_of(pick(&single, balance, &Tried::new())), 1, "an empty set allows it again");
+    }
+}
+
+/// With one instance tried, one down and one at its cap, what stands in the way is the cap.
+#[test]
+fn full_beats_exhausted() {
+    for balance in BOTH {
+        let state = service_of(&[1, 2, 3]);
+        state.set_health(2, false);
+        state.set_cap(3, 1);
+        state.set_in_flight(3, 1);
+        assert_eq!(pick(&state, balance, &tried(&[1])), Selection::Full);
+    }
+}
+
+/// Of two members the less loaded per weight is taken, wherever the draw begins.
+#[test]
+fn two_choices_take_the_lighter() {
+    let state = service_of(&[1, 2]);
+    let mut random = Random::new(1);
+    // (in flight, weight) of both members, and which one carries less per weight.
+    let rows =
+        [((4, 1), (3, 1), 2), ((4, 2), (3, 1), 1), ((u32::MAX, u32::MAX), (2, 1), 1), ((0, 1), (1, 9), 1)];
+    for ((load_1, weight_1), (load_2, weight_2), lighter) in rows {
+        state.set_weight(1, weight_1);
+        state.set_weight(2, weight_2);
+        for _ in 0..20 {
+            state.set_in_flight(1, load_1);
+            state.set_in_flight(2, load_2);
+            assert_eq!(slot_of(peek(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random)), lighter);
+        }
+    }
+}
+
+/// Round robin follows the published smooth sequence, and one number serves all who ask.
+#[test]
+fn round_robin_follows_the_sequence() {
+    let state = service_of(&[10, 11, 12]);
+    state.set_weight(10, 5);
+    state.publish(SERVICE);
+    let order: Vec<u32> =
+        (0..14).map(|_| slot_of(pick(&state, Balance::RoundRobin, &Tried::new()))).collect();
+    assert_eq!(order, [10, 10, 11, 10, 12, 10, 10, 10, 10, 11, 10, 12, 10, 10]);
+}
+
+/// A heavy member that is down cannot hide the light one behind its many turns.
+#[test]
+fn round_robin_gets_past_a_heavy_member_that_is_down() {
+    let state = service_of(&[1, 2, 3]);
+    state.set_weight(1, 1000);
+    state.publish(SERVICE);
+    state.set_health(1, false);
+    for _ in 0..100 {
+        assert!([2, 3].contains(&slot_of(pick(&state, Balance::RoundRobin, &Tried::new()))));
+    }
+}
+
+/// Lists of 1 to 5 members in every mix of down, tried and full: the answer is right and never a member out of bounds.
+#[test]
+fn every_mix_of_conditions_is_answered_rightly() {
+    for (members, balance) in (1u32..=5).flat_map(|members| BOTH.map(|balance| (members, balance))) {
+        for mix in 0..4u32.pow(members) {
+            assert_answer_for(members, mix, balance);
+        }
+    }
+}
+
+/// `mix` has one digit of base 4 per member: ready, down, tried or full.
+fn assert_answer_for(members: u32, mix: u32, balance: Balance) {
+    let state = service_of(&(0..members).collect::<Vec<_>>());
+    let condition = |slot: u32| mix / 4u32.pow(slot) % 4;
+    let mut set = Tried::new();
+    for slot in 0..members {
+        match condition(slot) {
+            1 => state.set_health(slot, false),
+            2 => set.insert(slot),
+            3 => {
+                state.set_cap(slot, 1);
+                state.set_in_flight(slot, 1);
+            }
+            _ => {}
+        }
+    }
+    let any = |wanted| (0..members).any(|slot| condition(slot) == wanted);
+    let selection = select(&state, SERVICE, balance, &set, &mut Random::new(u64::from(mix)));
+    let place = format!("{balance:?}, {members} members, mix {mix}");
+    match selection {
+        Selection::Instance(instance) => assert_eq!(condition(instance.slot), 0, "{place}"),
+        Selection::Full => assert!(!any(0) && any(3), "{place}"),
+        Selection::Exhausted => assert!(!any(0) && !any(3) && any(2), "{place}"),
+        Selection::NoneEligible => assert!(!any(0) && !any(3) && !any(2), "{place}"),
+    }
+}
+
+/// A state whose bank promises members and turns that are not there.
+struct Hollow(Bank);
+
+impl State for Hollow {
+    fn bank(&self, _: u32) -> Bank {
+        self.0
+    }
+    fn eligible(&self, _: Bank, _: u32) -> u32 {
+        NO_SLOT
+    }
+    fn turn(&self, _: Bank, _: u32) -> u32 {
+        NO_SLOT
+    }
+    fn next_turn(&self, _: u32) -> u64 {
+        u64::MAX
+    }
+    fn is_eligible(&self, _: u32) -> bool {
+        true
+    }
+    fn generation(&self, _: u32) -> u32 {
+        0
+    }
+    fn weight(&self, _: u32) -> u32 {
+        0
+    }
+    fn in_flight(&self, _: u32) -> u32 {
+        u32::MAX
+    }
+    fn reserve(&self, _: u32) -> bool {
+        true
+    }
+    fn release(&self, _: u32) {}
+    fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
+        crate::limit::Charge::Allowed
+    }
+    fn hash_seed(&self) -> u64 {
+        0
+    }
+    fn count_request(&self, _: u32, _: u16) {}
+    fn observe_duration(&self, _: u32, _: u64) {}
+    fn count_limit(&self, _: u32, _: LimitDecision) {}
+    fn count(&self, _: Counter, _: u64) {}
+}
+
+/// Words that make no sense lead to "nothing there", never to a fault.
+#[test]
+fn a_hollow_bank_has_nothing() {
+    for (eligible, turns) in [(0, 9), (1, 0), (1, 9), (2, 0), (2, 1), (9, 4)] {
+        let state = Hollow(Bank { offset: 0, members: 0, eligible, turns });
+        for balance in BOTH {
+            let selection = select(&state, SERVICE, balance, &Tried::new(), &mut Random::new(1));
+            assert_eq!(selection, Selection::NoneEligible, "{eligible} eligible, {turns} turns");
+        }
+    }
+}

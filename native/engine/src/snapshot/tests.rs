@@ -1,1 +1,217 @@
+//! Compiling snapshots: what arrives where, and that every senseless value is refused with its place.
 
+use std::net::IpAddr;
+
+use serde_json::{json, Value};
+
+use super::{Limit, LimitKey, Scheme, Snapshot, SnapshotError};
+use crate::limit::Gcra;
+use crate::selection::Balance;
+
+fn document() -> Value {
+    json!({
+        "epoch": 7,
+        "listeners": [{"name": "127.0.0.1:8080", "scheme": "http", "row": 0,
+            "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
+            "write_timeout_ms": 60_000, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
+            "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000}],
+        "services": [
+            {"name": "api", "slot": 4, "balance": "p2c", "connect_timeout_ms": 2_000,
+             "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000},
+            {"name": "web", "slot": 2, "balance": "round_robin", "connect_timeout_ms": 1,
+             "first_byte_timeout_ms": 2, "idle_timeout_ms": 3}],
+        "routes": [
+            {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0,
+             "tries": 2, "rows": [1], "limits": [
+                {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": "client_ip"},
+                {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": "client_ip"}]},
+            {"name": "rest", "host": null, "path": null, "methods": [], "service": 1, "tries": 0, "rows": [2],
+             "limits": []}]
+    })
+}
+
+fn compile(document: &Value) -> Result<Snapshot, SnapshotError> {
+    Snapshot::compile(document.to_string().as_bytes())
+}
+
+/// Every value of a listener and a service arrives, times in nanoseconds.
+#[test]
+fn listeners_and_services_arrive() {
+    let snapshot = compile(&document()).unwrap();
+    assert_eq!(snapshot.epoch, 7);
+    let listener = &snapshot.listeners[0];
+    assert_eq!((listener.name.as_str(), listener.scheme, listener.row), ("127.0.0.1:8080", Scheme::Http, 0));
+    assert_eq!((listener.header_timeout, listener.body_idle_timeout), (10_000_000_000, 30_000_000_000));
+    assert_eq!((listener.keepalive_timeout, listener.write_timeout), (75_000_000_000, 60_000_000_000));
+    assert_eq!((listener.max_head_bytes, listener.max_line_bytes), (32_768, 8_192));
+    assert_eq!((listener.max_fields, listener.max_target_bytes), (100, 8_191));
+    assert_eq!((listener.max_body_bytes, listener.max_requests), (None, Some(1_000)));
+    let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
+    assert_eq!((api.name.as_str(), api.slot, api.balance), ("api", 4, Balance::P2c));
+    assert_eq!((web.name.as_str(), web.slot, web.balance), ("web", 2, Balance::RoundRobin));
+    let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout);
+    assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000));
+}
+
+/// Every value of a route and its limits arrives, and the table finds the routes by their index.
+#[test]
+fn routes_and_limits_arrive() {
+    let snapshot = compile(&document()).unwrap();
+    let route = &snapshot.routes[0];
+    assert_eq!((route.name.as_str(), route.service, route.tries, &route.rows[..]), ("api", 0, 2, &[1][..]));
+    assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000 });
+    assert_eq!(route.limits[1].rate, Gcra { interval: 4, tolerance: 4 });
+    assert_eq!((route.limits[1].row, route.limits[1].key), (6, LimitKey::ClientIp));
+    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET"), Some(0));
+    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
+}
+
+/// Services and limits are found by name, and only by their whole name.
+#[test]
+fn names_are_found() {
+    let snapshot = compile(&document()).unwrap();
+    assert_eq!([snapshot.find_service("api"), snapshot.find_service("web")], [Some(0), Some(1)]);
+    assert_eq!(snapshot.find_service("ap"), None);
+    assert_eq!(snapshot.find_limit("api/fast").map(|limit| limit.row), Some(6));
+    for unknown in ["api", "fast", "api/", "rest/fast", ""] {
+        assert!(snapshot.find_limit(unknown).is_none(), "{unknown}");
+    }
+}
+
+/// Each value that makes no sense is refused, and the error names its place.
+#[test]
+fn senseless_values_are_refused_with_their_place() {
+    let rows = [
+        ("/routes/1/service", json!(2), "routes[1].service: there are 2 services"),
+        ("/routes/0/tries", json!(16), "routes[0].tries: more than 15"),
+        ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
+        ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
+        ("/routes/0/path", json!("v1"), "routes[0]: the path does not start with '/'"),
+        ("/routes/0/host", json!("*"), "routes[0]: a host may have a '*' as its whole first label only"),
+        ("/routes/0/limits/1/tokens", json!(0), "routes[0].limits[1].tokens: must be above 0"),
+        ("/routes/0/limits/0/period_ns", json!(0), "routes[0].limits[0].period_ns: must be above 0"),
+        ("/routes/0/limits/0/burst", json!(0), "routes[0].limits[0].burst: must be above 0"),
+        ("/routes/0/limits/1/name", json!("slow"), "routes[0].limits[1]: the name is taken"),
+        ("/services/1/name", json!("api"), "services[1]: the name is taken"),
+        ("/services/0/connect_timeout_ms", json!(0), "services[0].connect_timeout_ms: must be above 0"),
+        ("/services/0/first_byte_timeout_ms", json!(0), "services[0].first_byte_timeout_ms: must be above 0"),
+        ("/services/1/idle_timeout_ms", json!(0), "services[1].idle_timeout_ms: must be above 0"),
+        ("/listeners/0/header_timeout_ms", json!(0), "listeners[0].header_timeout_ms: must be above 0"),
+        ("/listeners/0/body_idle_timeout_ms", json!(0), "listeners[0].body_idle_timeout_ms: must be above 0"),
+        ("/listeners/0/keepalive_timeout_ms", json!(0), "listeners[0].keepalive_timeout_ms: must be above 0"),
+        (
+            "/listeners/0/write_timeout_ms",
+            json!(u64::MAX / 1_000_000 + 1),
+            "listeners[0].write_timeout_ms: longer than 64 bits of nanoseconds",
+        ),
+        ("/listeners/0/max_head_bytes", json!(0), "listeners[0].max_head_bytes: must be above 0"),
+        ("/listeners/0/max_line_bytes", json!(0), "listeners[0].max_line_bytes: must be above 0"),
+        ("/listeners/0/max_fields", json!(0), "listeners[0].max_fields: must be above 0"),
+        ("/listeners/0/max_target_bytes", json!(0), "listeners[0].max_target_bytes: must be above 0"),
+        ("/listeners/0/max_requests", json!(0), "listeners[0].max_requests: must be above 0"),
+    ];
+    for (place, value, expected) in rows {
+        let mut document = document();
+        *document.pointer_mut(place).unwrap() = value;
+        assert_eq!(compile(&document).unwrap_err().to_string(), expected);
+    }
+}
+
+/// JSON of another shape is refused: a wrong type, a missing key, a word that is no choice, no JSON at all.
+#[test]
+fn other_shapes_are_refused() {
+    let rows = [
+        ("/epoch", json!("7")),
+        ("/epoch", json!(-1)),
+        ("/listeners/0/scheme", json!("gopher")),
+        ("/listeners/0/row", json!(-1)),
+        ("/listeners/0/row", json!(1u64 << 32)),
+        ("/services/0/balance", json!("P2c")),
+        ("/services/0/slot", Value::Null),
+        ("/routes/0", json!({})),
+        ("/routes/0/tries", json!(256)),
+        ("/routes/0/limits/0/key", json!("shoe_size")),
+        ("/routes", Value::Null),
+    ];
+    for (place, value) in rows {
+        let mut document = document();
+        *document.pointer_mut(place).unwrap() = value;
+        assert!(matches!(compile(&document), Err(SnapshotError::Malformed(_))), "{place}");
+    }
+    for blob in [&b""[..], b"{", b"\xFF", b"[]"] {
+        assert!(matches!(Snapshot::compile(blob), Err(SnapshotError::Malformed(_))));
+    }
+}
+
+/// An unknown key is refused wherever it could be a misspelt rule, and allowed beside the lists.
+#[test]
+fn unknown_keys_are_allowed_at_the_top_only() {
+    let mut document = document();
+    document["note"] = json!("for another reader");
+    assert!(compile(&document).is_ok());
+    for place in ["/listeners/0", "/services/0", "/routes/0", "/routes/0/limits/0"] {
+        let mut document = document.clone();
+        document.pointer_mut(place).unwrap()["note"] = json!(1);
+        assert!(matches!(compile(&document), Err(SnapshotError::Malformed(_))), "{place}");
+    }
+}
+
+/// Every beginning of a good document is an error and never a fault.
+#[test]
+fn a_truncated_document_is_refused() {
+    let blob = document().to_string().into_bytes();
+    for end in 0..blob.len() {
+        assert!(Snapshot::compile(&blob[..end]).is_err(), "first {end} bytes");
+    }
+}
+
+/// A limit keeps its buckets when routes and limits change places, and not when it gets another name.
+#[test]
+fn identity_is_the_name_and_not_the_place() {
+    let before = compile(&document()).unwrap();
+    let mut moved = document();
+    moved["routes"].as_array_mut().unwrap().reverse();
+    moved["routes"][1]["limits"].as_array_mut().unwrap().reverse();
+    let after = compile(&moved).unwrap();
+    let identity = |snapshot: &Snapshot, name: &str| snapshot.find_limit(name).unwrap().identity;
+    assert_eq!(identity(&before, "api/slow"), identity(&after, "api/slow"));
+    assert_ne!(identity(&before, "api/slow"), identity(&before, "api/fast"));
+    assert_eq!(identity(&before, "api/slow"), Limit::identity_of("api", "slow"));
+}
+
+/// Another client, another limit or another seed is another bucket; two spellings of one client are the same.
+#[test]
+fn a_bucket_belongs_to_limit_client_and_seed() {
+    let snapshot = compile(&document()).unwrap();
+    let (slow, fast) = (snapshot.find_limit("api/slow").unwrap(), snapshot.find_limit("api/fast").unwrap());
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    let key = slow.bucket_key(1, &address("192.0.2.1"));
+    assert_eq!(key, slow.bucket_key(1, &address("::ffff:192.0.2.1")));
+    assert_eq!(key, slow.bucket_key_of(1, &Limit::address_key(&address("192.0.2.1"))));
+    let others = [
+        slow.bucket_key(1, &address("192.0.2.2")),
+        slow.bucket_key(1, &address("2001:db8::1")),
+        slow.bucket_key(2, &address("192.0.2.1")),
+        fast.bucket_key(1, &address("192.0.2.1")),
+    ];
+    assert!(!others.contains(&key) && key != 0);
+}
+
+/// A million neighbouring addresses get a million different buckets.
+#[test]
+fn neighbouring_addresses_do_not_collide() {
+    let snapshot = compile(&document()).unwrap();
+    let limit = snapshot.find_limit("api/slow").unwrap();
+    let mut keys: Vec<u64> =
+        (0..1_000_000u32).map(|address| limit.bucket_key(9, &IpAddr::from(address.to_be_bytes()))).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), 1_000_000);
+}
+
+/// A snapshot is compiled on one thread and used on another.
+#[test]
+fn a_snapshot_may_change_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<Snapshot>();
+}
