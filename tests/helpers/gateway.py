@@ -95,6 +95,10 @@ class Gateway:
         """Exchanges that the gateway holds on all instances."""
         return int((await self.metrics()).sum("headgate_instance_in_flight"))
 
+    async def empty(self) -> bool:
+        """Does the gateway hold no exchange?"""
+        return await self.in_flight() == 0
+
     async def instance(self, address: str) -> dict[str, Any]:
         """The status of one instance by its address."""
         for service in named(await self.status(), "services"):

@@ -293,3 +293,18 @@ class NeverAccepts(RefusesConnect):
         for filler in self._fillers:
             filler.close()
         super().close()
+
+
+class ReadsBodyLate(Origin):
+    """Reads the head of a request and leaves its body in the kernel until ``gate`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(keep_bodies=False)
+        self.gate = asyncio.Event()
+
+    async def serve(self, connection: OriginConnection) -> None:
+        """Head, patience, body, answer."""
+        while (request := await self.read_request(connection, with_body=False)) is not None:
+            await self.gate.wait()
+            await self.read_body(request, connection)
+            await self.answer(request, connection)
