@@ -1,0 +1,121 @@
+"""Turns what was found wrong into mistakes that show the place in the file and what was expected there."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.config.draft import submodel
+from gateway.config.interpolate import Interpolated
+from gateway.config.paths import KeyPath, dotted, follow
+from gateway.config.positions import Positions
+from gateway.config.rules import Finding
+from gateway.config.schema import Config
+from gateway.config.suggest import closest, did_you_mean
+from gateway.errors import InvalidValueError, Mistake
+
+# What pydantic calls the mistakes that are not found by a reader of ours.
+_TYPE_MESSAGES = {
+    "missing": "this key is required",
+    "extra_forbidden": "unknown key",
+    "model_type": "expected a table",
+    "dict_type": "expected a table",
+    "tuple_type": "expected a list",
+}
+_KEY_OF_TABLE = "[key]"  # the last step of pydantic's path when a table's own name is wrong
+
+
+class Explainer:
+    """Makes mistakes from the text of one file and the data in it."""
+
+    def __init__(self, text: str, data: Mapping[str, Any]) -> None:
+        """``data`` is the content of the file after interpolation."""
+        self._positions = Positions(text)
+        self._data = data
+
+    def mistakes(
+        self,
+        unresolved: Iterable[tuple[KeyPath, InvalidValueError]],
+        findings: Iterable[Finding],
+        invalid: ValidationError | None,
+    ) -> list[Mistake]:
+        """Everything that is wrong: references that lead nowhere, broken rules, values that do not fit the model."""
+        unknown_values = {}
+        for path, error in unresolved:
+            unknown_values[dotted(path)] = self._mistake(path, _sentence(f"expected {error.expected}", error.hint))
+        others = [self._mistake(finding.path, _sentence(finding.message, finding.hint)) for finding in findings]
+        if invalid:
+            others += self._invalid(invalid)
+        # Whatever else was found at a reference that leads nowhere was found in the reference's own text.
+        return [*unknown_values.values(), *(other for other in others if other.path not in unknown_values)]
+
+    def _invalid(self, error: ValidationError) -> Iterator[Mistake]:
+        details = error.errors(include_url=False)
+        unknown = {detail["loc"] for detail in details if detail["type"] == "extra_forbidden"}
+        for detail in details:
+            path: KeyPath = detail["loc"]
+            match detail["type"]:
+                case "default_factory_not_called":  # follows from another mistake
+                    continue
+                case "missing" if _is_misspelt(path, unknown):
+                    continue
+                case "extra_forbidden":
+                    yield self._unknown_key(path)
+                case "value_error":
+                    yield self._wrong_value(path, detail["ctx"]["error"])
+                case other:
+                    yield self._mistake(path, _sentence(_TYPE_MESSAGES.get(other, detail["msg"]), self._hint(path)))
+
+    def _unknown_key(self, path: KeyPath) -> Mistake:
+        known = known_keys(path[:-1])
+        hint = did_you_mean(str(path[-1]), known) or f"known keys: {', '.join(known)}"
+        return self._mistake(path, _sentence(_TYPE_MESSAGES["extra_forbidden"], hint), at_key=True)
+
+    def _wrong_value(self, path: KeyPath, error: Exception) -> Mistake:
+        at_key = path[-1] == _KEY_OF_TABLE
+        path = path[:-1] if at_key else path
+        if not isinstance(error, InvalidValueError):
+            raise error
+        secret = isinstance(follow(self._data, path)[1], Interpolated)
+        hint = "" if secret else error.hint
+        return self._mistake(path, _sentence(f"expected {error.expected}", hint), at_key=at_key)
+
+    def _hint(self, path: KeyPath) -> str:
+        found, value = follow(self._data, path)
+        if isinstance(value, dict) and found in (("listen",), ("routes",)):
+            return f"write [[{found[0]}]]"
+        return ""
+
+    def _mistake(self, path: KeyPath, message: str, *, at_key: bool = False) -> Mistake:
+        found, _ = follow(self._data, path)
+        # A key that is missing is named although it is shown where its table begins.
+        named = path if len(found) + 1 == len(path) and found == path[:-1] and self._is_table(found) else found
+        place = self._positions.key(found) if at_key else self._positions.value(found)
+        return Mistake(message, dotted(named), place, self._positions.line(place.line))
+
+    def _is_table(self, path: KeyPath) -> bool:
+        return isinstance(follow(self._data, path)[1], dict)
+
+
+def known_keys(path: KeyPath) -> tuple[str, ...]:
+    """The keys that the table at a path of the model may have."""
+    model: type[BaseModel] = Config
+    steps = iter(path)
+    for step in steps:
+        if not isinstance(step, str):
+            continue
+        annotation = model.model_fields[step].annotation
+        model = submodel(annotation) or model
+        if getattr(annotation, "__origin__", None) is dict:
+            next(steps, None)  # a name that the user chose
+    return tuple(model.model_fields)
+
+
+def _is_misspelt(missing: KeyPath, unknown: Iterable[KeyPath]) -> bool:
+    """Is the key there under a name that the report of the unknown key corrects?"""
+    siblings = [str(path[-1]) for path in unknown if path[:-1] == missing[:-1]]
+    return any(closest(sibling, known_keys(missing[:-1])) == missing[-1] for sibling in siblings)
+
+
+def _sentence(message: str, hint: str) -> str:
+    return f"{message}; {hint}" if hint else message

@@ -1,0 +1,182 @@
+"""The kinds of values that a configuration has: how each is read, and how the JSON Schema describes it."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from gateway.config.interpolate import Interpolated
+from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
+from gateway.config.suggest import did_you_mean
+from gateway.config.units import Duration, Rate, Size
+from gateway.errors import InvalidValueError
+from gateway.model import AddressKind, InstanceAddress, ListenAddress, whole_number
+
+MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
+MAX_NAME_CHARACTERS = 64
+MAX_WORKERS = 256  # every worker is a lane that each scrape and each cap adds up
+
+
+class Reads:
+    """Annotation of a field: one function reads the TOML value, and raises InvalidValueError for a wrong one."""
+
+    def __init__(self, read: Callable[[object], object], schema: JsonSchemaValue) -> None:
+        self._read = read
+        self._schema = schema
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The function is all the validation there is; the value is written back as text."""
+        return core_schema.no_info_plain_validator_function(
+            self._read, serialization=core_schema.plain_serializer_function_ser_schema(_written)
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """What an editor checks while somebody types."""
+        return dict(self._schema)
+
+
+class NotEmpty:
+    """Annotation of a list or table: it has at least one element, right or wrong."""
+
+    def __init__(self, element: str) -> None:
+        self._element = element
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The elements are counted before they are read: pydantic's own minimum counts the right ones only."""
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The same rule in the words of JSON Schema."""
+        inner = handler(schema)
+        return {**inner, "minProperties" if inner.get("type") == "object" else "minItems": 1}
+
+    def _check(self, value: object) -> object:
+        if value in ([], {}):
+            raise InvalidValueError(f"at least one {self._element}")
+        return value
+
+
+def between(lowest: str, highest: str) -> Reads:
+    """A duration within bounds, both included."""
+    least, most = Duration.parse(lowest), Duration.parse(highest)
+
+    def read(value: object) -> Duration:
+        duration = Duration.parse(_text(value, 'a duration with its unit, such as "5s"'))
+        if not least <= duration <= most:
+            raise InvalidValueError(f'a duration from "{lowest}" to "{highest}"')
+        return duration
+
+    return Reads(read, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"})
+
+
+def size_between(lowest: str, highest: str) -> Reads:
+    """A size within bounds, both included."""
+    least, most = Size.parse(lowest), Size.parse(highest)
+
+    def read(value: object) -> Size:
+        size = Size.parse(_text(value, 'a size with its unit, such as "32KiB"'))
+        if not least <= size <= most:
+            raise InvalidValueError(f'a size from "{lowest}" to "{highest}"')
+        return size
+
+    return Reads(read, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?([KMG]i?)?B$"})
+
+
+def whole(lowest: int, highest: int) -> Reads:
+    """A whole number within bounds, both included."""
+
+    def read(value: object) -> int:
+        number = whole_number(value, lowest, highest) if isinstance(value, Interpolated) else value
+        if not isinstance(number, int) or isinstance(number, bool) or not lowest <= number <= highest:
+            raise InvalidValueError(f"a whole number from {lowest} to {highest}")
+        return number
+
+    return Reads(read, {"type": "integer", "minimum": lowest, "maximum": highest})
+
+
+def text(read: Callable[[str], object], expected: str, schema: JsonSchemaValue | None = None) -> Reads:
+    """A string that the function reads."""
+    return Reads(lambda value: read(_text(value, expected)), {"type": "string", **(schema or {})})
+
+
+def choice(*allowed: str) -> Reads:
+    """One of a few words."""
+    words = dict(zip(allowed, allowed, strict=True))  # gives the member when the words are those of an enum
+    listed = ", ".join(f'"{word}"' for word in allowed[:-1])
+    expected = f'{listed} or "{allowed[-1]}"' if listed else f'"{allowed[-1]}"'
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and value in words:
+            return words[value]
+        raise InvalidValueError(expected, did_you_mean(str(value), allowed))
+
+    return Reads(read, {"enum": list(allowed)})
+
+
+def _one_or_list(value: object) -> object:
+    """A list as it is; what stands alone as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: object, expected: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidValueError(f"{expected} (a string)")
+    return str(value)
+
+
+def _written(value: object) -> object:
+    return value if value is None or isinstance(value, int) else str(value)
+
+
+def _workers(value: object) -> int | str:
+    if value == "auto":
+        return "auto"
+    number = whole_number(value, 1, MAX_WORKERS) if isinstance(value, Interpolated) else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_WORKERS:
+        raise InvalidValueError(f'"auto" or a whole number from 1 to {MAX_WORKERS}')
+    return number
+
+
+def _admin_address(value: str) -> ListenAddress:
+    address = ListenAddress.parse(value)
+    if address.kind is not AddressKind.IP:
+        raise InvalidValueError('"IPV4:PORT" or "[IPV6]:PORT"')
+    return address
+
+
+def _name(value: str) -> str:
+    """A name that stands bare in paths, metrics and command lines."""
+    first, allowed = value[:1], value.replace("-", "").replace("_", "").replace(".", "")
+    if not (value.isascii() and first.isalnum() and allowed.isalnum() and len(value) <= MAX_NAME_CHARACTERS):
+        raise InvalidValueError(
+            f'a name of at most {MAX_NAME_CHARACTERS} ASCII letters, digits, "-", "_" and ".", a letter or digit first'
+        )
+    return value
+
+
+def _route_name(value: str) -> str:
+    fits = 0 < len(value) <= MAX_ROUTE_NAME_CHARACTERS and value == value.strip()
+    if not (fits and value.isascii() and value.isprintable() and not {'"', "\\"} & set(value)):
+        raise InvalidValueError(
+            f"a name of at most {MAX_ROUTE_NAME_CHARACTERS} printable ASCII characters without quotes and backslashes"
+        )
+    return value
+
+
+Workers = Annotated[
+    int | Literal["auto"],
+    Reads(_workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}),
+]
+AdminAddress = Annotated[ListenAddress, text(_admin_address, 'an address, such as "127.0.0.1:9901"')]
+Listening = Annotated[ListenAddress, text(ListenAddress.parse, 'an address, such as "0.0.0.0:8080"')]
+Upstream = Annotated[InstanceAddress, text(InstanceAddress.parse, 'an address, such as "10.0.0.1:9000"')]
+Name = Annotated[str, text(_name, "a name")]
+RouteName = Annotated[str, text(_route_name, "a name")]
+Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
+Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
+Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]
+LimitRate = Annotated[Rate, text(Rate.parse, 'a rate, such as "100/s"', {"pattern": "^[0-9]+/(s|m|h)$"})]
+OneOrList = BeforeValidator(_one_or_list)

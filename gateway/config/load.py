@@ -1,0 +1,121 @@
+"""Reads a configuration file: all of it is right, or every mistake in it is reported at once."""
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.config.explain import Explainer
+from gateway.config.interpolate import interpolate, read_file
+from gateway.config.rules import broken_rules
+from gateway.config.schema import Config
+from gateway.errors import ConfigErrors, Mistake, Place
+
+MAX_FILE_BYTES = 16 * 1024 * 1024  # some 100,000 routes; more is not a configuration
+MAX_DEPTH = 16  # tables and lists in each other; the model has 6
+
+_TOML_PLACE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in a file. Raises ConfigErrors with every mistake; any other exception is a bug.
+
+    ``environ`` is what ``${env:NAME}`` looks into.
+    """
+    try:
+        content = _content(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _unreadable(str(path), reason) from None
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _unreadable(str(path), f"not UTF-8: the first wrong byte is in line {line}") from None
+    return parse(text, str(path), environ)
+
+
+def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
+    """The configuration in a text; ``name`` stands for it in reports. Raises ConfigErrors."""
+    if len(text) > MAX_FILE_BYTES:
+        raise _unreadable(name, f"larger than {MAX_FILE_BYTES} bytes")
+    if not text.strip():
+        raise _unreadable(name, "the file is empty")
+    data = _toml(text, name)
+    resolved, failures = interpolate(data, environ, read_file)
+    config: Config | None = None
+    invalid: ValidationError | None = None
+    try:
+        config = Config.model_validate(resolved)
+    except ValidationError as error:
+        invalid = error
+    findings = list(broken_rules(resolved))
+    if config is not None and not findings and not failures:
+        return config
+    raise ConfigErrors(name, Explainer(text, resolved).mistakes(failures, findings, invalid))
+
+
+def _content(path: Path) -> bytes:
+    # O_NONBLOCK: opening a FIFO would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    """The data in the text, of bounded depth."""
+    try:
+        text.encode()  # a lone surrogate is no text
+        data = tomllib.loads(text)
+    except RecursionError:
+        raise _unreadable(name, f"tables and lists are nested more than {MAX_DEPTH} deep") from None
+    except ValueError as error:
+        raise ConfigErrors(name, [_syntax_mistake(text, str(error))]) from None
+    if _is_deeper(data, MAX_DEPTH):
+        raise _unreadable(name, f"tables and lists are nested more than {MAX_DEPTH} deep")
+    return data
+
+
+def _syntax_mistake(text: str, message: str) -> Mistake:
+    """tomllib's message with its place; at the end of the text where it names none."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    match = _TOML_PLACE.search(message)
+    if match is None or match[1] is None:
+        while len(lines) > 1 and not lines[-1].strip():
+            lines.pop()
+        place = Place(len(lines), len(lines[-1]) + 1)
+    else:
+        place = Place(int(match[1]), int(match[2]))
+    reason = _TOML_PLACE.sub("", message)
+    return Mistake(f"not TOML: {reason}", "", place, lines[place.line - 1])
+
+
+def _is_deeper(data: object, limit: int) -> bool:
+    """Without recursion, for a dotted key can nest as deep as the file is long."""
+    level = [data]
+    for _ in range(limit):
+        level = [item for value in level for item in _items(value)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _unreadable(name: str, reason: str) -> ConfigErrors:
+    return ConfigErrors(name, [Mistake(reason)])

@@ -1,0 +1,208 @@
+"""The rules between the parts of a configuration: what contradicts another part, or could have no effect."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gateway.config.draft import Part
+from gateway.config.paths import KeyPath, dotted
+from gateway.config.schema import (
+    Config,
+    Gateway,
+    HealthCheck,
+    Instance,
+    Limit,
+    Listen,
+    ListenMax,
+    Route,
+    Service,
+    instance_table,
+)
+from gateway.config.suggest import did_you_mean
+from gateway.model import InstanceAddress, ListenAddress
+
+MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken rule. The message names other parts by their path and never quotes a value, which may be a secret."""
+
+    path: KeyPath
+    message: str
+    hint: str = ""
+
+
+class Draft:
+    """The parts that rules look at."""
+
+    def __init__(self, data: dict[str, object]) -> None:
+        """``data`` is the content of the file, after interpolation."""
+        root = Part(Config, data, ())
+        self.gateway = root.table("gateway", Gateway)
+        self.listen = root.tables("listen", Listen)
+        self.services = root.named_tables("services", Service)
+        self.routes = root.tables("routes", Route)
+
+
+def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
+    """Every broken rule, whatever else is wrong with the data."""
+    draft = Draft(data)
+    for rule in RULES:
+        yield from rule(draft)
+
+
+def _listeners_differ(draft: Draft) -> Iterator[Finding]:
+    """No two listeners have one address, and none has that of the admin API."""
+    seen: dict[ListenAddress, KeyPath] = {}
+    for listen in draft.listen:
+        if not listen.has("address"):
+            continue
+        address, path = listen["address"], (*listen.path, "address")
+        if address in seen:
+            yield Finding(path, f"the same address as {dotted(seen[address])}")
+        elif draft.gateway.has("admin") and address == draft.gateway["admin"] and address.port:
+            yield Finding(path, "the same address as gateway.admin")
+        seen.setdefault(address, path)
+
+
+def _parts_of_a_head_fit_in_it(draft: Draft) -> Iterator[Finding]:
+    """A part of a request head that may be larger than the head has no limit of its own."""
+    for listen in draft.listen:
+        limits = listen.table("max", ListenMax)
+        for name in ("line", "target"):
+            if limits.is_given(name) and limits.has(name, "head") and limits[name] > limits["head"]:
+                yield Finding((*limits.path, name), f"no effect: it is more than max.head, {limits['head']}")
+
+
+def _instances_differ(draft: Draft) -> Iterator[Finding]:
+    """A service has no instance twice."""
+    for service in draft.services.values():
+        seen: dict[InstanceAddress, KeyPath] = {}
+        for instance in service.tables("instances", Instance, instance_table):
+            if instance.has("address"):
+                first = seen.setdefault(instance["address"], instance.path)
+                if first != instance.path:
+                    yield Finding((*instance.path, "address"), f"the same address as {dotted(first)}")
+
+
+def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
+    """A service whose instances all have weight 0 could answer nothing."""
+    for service in draft.services.values():
+        instances = service.tables("instances", Instance, instance_table)
+        if instances and all(instance.has("weight") and instance["weight"] == 0 for instance in instances):
+            yield Finding((*service.path, "instances"), "every instance has weight 0: none would get a request")
+
+
+def _instances_fit(draft: Draft) -> Iterator[Finding]:
+    """The instances that the file names have room in the shared memory."""
+    count = sum(len(service.tables("instances", Instance)) for service in draft.services.values())
+    if draft.gateway.has("max_instances") and count > draft.gateway["max_instances"]:
+        yield Finding(("gateway", "max_instances"), f"too few: the services have {count} instances")
+
+
+def _probes_use_their_path(draft: Draft) -> Iterator[Finding]:
+    """A TCP probe asks for nothing."""
+    for service in draft.services.values():
+        health = service.table("health", HealthCheck)
+        if health.is_given("path") and health.has("type") and health["type"] == "tcp":
+            yield Finding((*health.path, "path"), 'no effect: a probe of type "tcp" sends no request')
+
+
+def _services_exist(draft: Draft) -> Iterator[Finding]:
+    """A route leads to a service of this file."""
+    for route in draft.routes:
+        if route.has("service") and route["service"] not in draft.services:
+            hint = did_you_mean(route["service"], draft.services)
+            yield Finding((*route.path, "service"), "there is no service of this name", hint)
+
+
+def _services_are_used(draft: Draft) -> Iterator[Finding]:
+    """A service that no route leads to has no effect."""
+    if not draft.routes or not all(route.has("service") for route in draft.routes):
+        return  # the route whose service cannot be read may be the one
+    used = {route["service"] for route in draft.routes}
+    if not used <= draft.services.keys():
+        return  # so may be the one whose service is misspelt
+    for name, service in draft.services.items():
+        if name not in used:
+            yield Finding(service.path, "no effect: no route leads to this service")
+
+
+def _routes_can_match(draft: Draft) -> Iterator[Finding]:
+    """No route is shadowed by earlier ones of the same host and path."""
+    seen: dict[tuple[str | None, str, str | None], KeyPath] = {}
+    for route in draft.routes:
+        if not route.has("host", "path", "methods"):
+            continue
+        where = (route["host"], route["path"] or "/*")  # either takes every path
+        methods: tuple[str | None, ...] = route["methods"] or (None,)
+        takers = [seen.setdefault((*where, method), route.path) for method in methods]
+        taken = [index for index, taker in enumerate(takers) if taker != route.path]
+        if len(taken) == len(methods):
+            yield Finding(route.path, f"can never match: {dotted(takers[0])} has the same match")
+            continue
+        for index in taken:
+            path = (*route.path, "methods", index)
+            yield Finding(path, f"no effect: {dotted(takers[index])} takes this method of the same host and path")
+
+
+def _methods_differ(draft: Draft) -> Iterator[Finding]:
+    """A method stands once in a route."""
+    for route in draft.routes:
+        methods = route["methods"] if route.has("methods") else ()
+        for index, method in enumerate(methods):
+            if method in methods[:index]:
+                yield Finding((*route.path, "methods", index), "no effect: the list has this method already")
+
+
+def _route_names_differ(draft: Draft) -> Iterator[Finding]:
+    """A name, given or made from the match, belongs to one route."""
+    seen: dict[str, Part] = {}
+    for route in draft.routes:
+        if not route.has("name"):
+            continue
+        first = seen.setdefault(route["name"], route)
+        # Two made names are the same only when the matches are, which is another rule.
+        if first is not route and (route.is_given("name") or first.is_given("name")):
+            yield Finding((*route.path, "name"), f"{dotted(first.path)} has the same name")
+
+
+def _limit_names_differ(draft: Draft) -> Iterator[Finding]:
+    """A name belongs to one limit of a route."""
+    for route in draft.routes:
+        seen: dict[str, KeyPath] = {}
+        for limit in route.tables("limit", Limit):
+            if not limit.has("name"):
+                continue
+            first = seen.setdefault(limit["name"], limit.path)
+            if first != limit.path:
+                hint = "" if limit.is_given("name") else 'give each limit of the route a name = "…"'
+                yield Finding((*limit.path, "name"), f"{dotted(first)} has the same name", hint)
+
+
+def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
+    """A spent burst is back within a year."""
+    for route in draft.routes:
+        for limit in route.tables("limit", Limit):
+            if not limit.has("burst", "rate"):
+                continue
+            rate = limit["rate"]
+            if limit["burst"] * rate.period.seconds > MAX_REFILL_SECONDS * rate.tokens:
+                yield Finding((*limit.path, "burst"), "expected a burst that comes back within a year at this rate")
+
+
+RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
+    _listeners_differ,
+    _parts_of_a_head_fit_in_it,
+    _instances_differ,
+    _some_instance_has_weight,
+    _instances_fit,
+    _probes_use_their_path,
+    _services_exist,
+    _services_are_used,
+    _routes_can_match,
+    _methods_differ,
+    _route_names_differ,
+    _limit_names_differ,
+    _bursts_come_back,
+)

@@ -1,0 +1,237 @@
+"""The model of the configuration file: every key with its meaning, its unit and its default."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.config.fields import (
+    AdminAddress,
+    Host,
+    LimitRate,
+    Listening,
+    Method,
+    Name,
+    NotEmpty,
+    OneOrList,
+    Path,
+    ProbeTarget,
+    RouteName,
+    Upstream,
+    Workers,
+    between,
+    choice,
+    size_between,
+    whole,
+)
+from gateway.config.matching import match_name
+from gateway.config.units import Duration, Rate, Size
+from gateway.model import Balance, ListenAddress
+
+CONNECT_TIMEOUT = between("1ms", "1m")
+EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Table(BaseModel):
+    """A table of the file: immutable, and every key in it is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Gateway(Table):
+    """What belongs to the whole gateway."""
+
+    workers: Workers = "auto"
+    """Worker processes, 1 to 256; "auto" is one per CPU that the gateway may use."""
+    admin: AdminAddress = ListenAddress.parse("127.0.0.1:9901")
+    """Address of the admin API and the metrics; port 0 lets the system choose."""
+    drain_timeout: Annotated[Duration, between("0s", "24h")] = Duration.parse("30s")
+    """Time that exchanges get to finish when the gateway stops."""
+    max_instances: Annotated[int, whole(1, 1_048_576)] = 16_384
+    """Instances of all services together that the shared memory has room for."""
+    max_limit_keys: Annotated[int, whole(1, 100_000_000)] = 1_000_000
+    """Token buckets that the shared memory has room for: one per limit and client active at the same time."""
+
+
+class Log(Table):
+    """The log on standard error."""
+
+    level: Annotated[str, choice(*LOG_LEVELS)] = "info"
+    """Least severity that is logged."""
+
+
+class ListenTimeouts(Table):
+    """How long a listener waits for its clients."""
+
+    header: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("10s")
+    """For a complete request head, from its first byte; then 408."""
+    body_idle: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("30s")
+    """For the next bytes of a request body; then 408."""
+    write: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("60s")
+    """For a client to take bytes of the response; then the connection is closed."""
+    keepalive: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("75s")
+    """For the next request on an idle connection; then the connection is closed."""
+
+
+class ListenMax(Table):
+    """How much a listener takes from one client."""
+
+    head: Annotated[Size, size_between("1KiB", "1MiB")] = Size.parse("32KiB")
+    """Bytes of a request head, request line included; beyond it 431."""
+    line: Annotated[Size, size_between("256B", "1MiB")] = Size.parse("8KiB")
+    """Bytes of one header field line; beyond it 431."""
+    fields: Annotated[int, whole(1, 1000)] = 100
+    """Header fields of a request; beyond it 431."""
+    target: Annotated[Size, size_between("64B", "1MiB")] = Size.parse("8KiB")
+    """Bytes of the request target; beyond it 414."""
+    body: Annotated[Size, size_between("0B", "1000000GB")] | None = None
+    """Bytes of a request body; beyond it 413. Without it a body may have any size."""
+    requests: Annotated[int, whole(1, 1_000_000_000)] | None = None
+    """Requests on one connection, which is closed after the last. Without it any number."""
+
+
+class Listen(Table):
+    """An address at which clients connect."""
+
+    address: Listening
+    """``IPV4:PORT``, ``[IPV6]:PORT``, ``unix:/PATH`` or ``fd:N`` (inherited); port 0 lets the system choose."""
+    timeouts: ListenTimeouts = ListenTimeouts()
+    """How long to wait for clients."""
+    max: ListenMax = ListenMax()
+    """How much to take from a client."""
+
+    @property
+    def name(self) -> str:
+        """What the listener is called in metrics, logs and messages: its address as configured."""
+        return str(self.address)
+
+
+class Instance(Table):
+    """One address of a service."""
+
+    address: Upstream
+    """``HOST:PORT`` with an IPv4 address or a DNS name, ``[IPV6]:PORT`` or ``unix:/PATH``."""
+    weight: Annotated[int, whole(0, 1000)] = 1
+    """Share of the requests relative to the other instances; 0 gets none."""
+    max_in_flight: Annotated[int, whole(1, 1_000_000)] | None = None
+    """Exchanges held at the same time by all workers together. Without it any number."""
+
+
+class ServiceTimeouts(Table):
+    """How long to wait for the instances of a service."""
+
+    connect: Annotated[Duration, CONNECT_TIMEOUT] = Duration.parse("2s")
+    """For a connection to an instance; then another instance is tried."""
+    first_byte: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("30s")
+    """For the first byte of the response after the request was sent; then 504."""
+    idle: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("60s")
+    """Between two pieces of a response; then it is aborted."""
+    keepalive: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("55s")
+    """For which an idle connection to an instance is kept."""
+
+
+class HealthCheck(Table):
+    """Active probing of every instance of a service."""
+
+    type: Annotated[Literal["http", "tcp"], choice("http", "tcp")] = "http"
+    """"http": a GET that must be answered with 2xx or 3xx; "tcp": a connection."""
+    path: ProbeTarget = "/"
+    """What an HTTP probe asks for."""
+    interval: Annotated[Duration, between("100ms", "1h")] = Duration.parse("5s")
+    """From one probe of an instance to the next, ± 20 %."""
+    timeout: Annotated[Duration, between("1ms", "1m")] = Duration.parse("1s")
+    """For a whole probe; then it has failed."""
+    fall: Annotated[int, whole(1, 100)] = 3
+    """Failed probes in a row after which an instance is unhealthy."""
+    rise: Annotated[int, whole(1, 100)] = 2
+    """Good probes in a row after which an unhealthy instance is healthy again."""
+
+
+def instance_table(value: object) -> object:
+    """An address alone is an instance with nothing but an address."""
+    return {"address": value} if isinstance(value, str) else value
+
+
+class Service(Table):
+    """A named set of instances."""
+
+    instances: Annotated[
+        tuple[Annotated[Instance, BeforeValidator(instance_table, json_schema_input_type=str | Instance)], ...],
+        NotEmpty("instance"),
+    ]
+    """Where the service runs: addresses, or tables with an address and more."""
+    balance: Annotated[Balance, choice(*Balance)] = Balance.P2C
+    """"p2c": the less busy of two drawn at random; "round_robin": in turn, by weight."""
+    timeouts: ServiceTimeouts = ServiceTimeouts()
+    """How long to wait for instances."""
+    max_idle: Annotated[int, whole(0, 1024)] = 64
+    """Idle connections that each worker keeps to one instance; 0 keeps none."""
+    health: HealthCheck | None = None
+    """How instances are probed. Without it they are not."""
+
+
+def _default_burst(data: dict[str, object]) -> int:
+    """An omitted burst is one second of rate."""
+    rate = data["rate"]
+    assert isinstance(rate, Rate)
+    return rate.per_second
+
+
+class Limit(Table):
+    """A token bucket per client; a request that finds it empty is answered with 429."""
+
+    name: Name = "default"
+    """Unique within the route; a bucket's level survives a reload as long as route and limit keep their names."""
+    rate: LimitRate
+    """Requests per second, minute or hour."""
+    burst: Annotated[int, whole(1, 1_000_000_000)] = Field(default_factory=_default_burst)
+    """Requests that may come at once after a pause. Without it, one second of rate (at least 1)."""
+    key: Annotated[Literal["client_ip"], choice("client_ip")] = "client_ip"
+    """What has a bucket of its own: every client address."""
+
+
+class Retry(Table):
+    """What happens when an instance fails before the client has seen any of the response."""
+
+    attempts: Annotated[int, whole(0, 10)] = 2
+    """Extra tries after the first, on another instance where there is one."""
+
+
+def _default_name(data: dict[str, object]) -> str:
+    host, path, methods = data["host"], data["path"], data["methods"]
+    assert isinstance(host, str | None) and isinstance(path, str | None) and isinstance(methods, tuple)
+    return match_name(host, path, methods)
+
+
+class Route(Table):
+    """A match and what happens to the requests that it matches."""
+
+    host: Host | None = None
+    """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
+    path: Path | None = None
+    """Exactly ``/v1``, or by segments ``/v1/*``. Without it every path."""
+    methods: Annotated[tuple[Method, ...], NotEmpty("method")] = ()
+    """Request methods. Without it every method."""
+    service: Name
+    """Name of the service that gets the requests."""
+    limit: Annotated[tuple[Limit, ...], OneOrList, NotEmpty("limit")] = ()
+    """Limits that a request must pass, one table or a list of them; all are checked."""
+    retry: Retry = Retry()
+    """What to do when an instance fails."""
+    name: RouteName = Field(default_factory=_default_name)
+    """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
+
+
+class Config(Table):
+    """A whole configuration file."""
+
+    gateway: Gateway = Gateway()
+    """What belongs to the whole gateway."""
+    log: Log = Log()
+    """The log on standard error."""
+    listen: Annotated[tuple[Listen, ...], NotEmpty("[[listen]]")]
+    """Addresses at which clients connect."""
+    services: Annotated[dict[Name, Service], NotEmpty("[services.NAME]")]
+    """Services by name."""
+    routes: Annotated[tuple[Route, ...], NotEmpty("[[routes]]")]
+    """Matches; of several that fit, the most specific is taken, whatever their order."""

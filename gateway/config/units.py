@@ -1,0 +1,137 @@
+"""Durations, sizes and rates: numbers that mean nothing without their unit."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, Self
+
+from gateway.errors import InvalidValueError
+
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+MAX_RATE_PER_SECOND = 1_000_000_000  # the token bucket computes in whole nanoseconds per token
+
+_DURATION_FORM = 'a duration with its unit (ms, s, m, h), such as "250ms" or "5s"'
+_SIZE_FORM = 'a size with its unit (B, KB, KiB, MB, MiB, GB, GiB), such as "32KiB"'
+_RATE_FORM = 'a rate with its unit (/s, /m, /h), such as "100/s"'
+
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]*)", re.ASCII)
+_RATE = re.compile(r"([0-9]{1,15})/([a-z]+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """A length of time in whole milliseconds."""
+
+    milliseconds: int
+
+    UNITS: ClassVar[dict[str, int]] = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+    """Milliseconds per unit, the largest first."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ``250ms``, ``1.5s``, ``2m``, ``1h``. Raises InvalidValueError."""
+        return cls(_amount(text, cls.UNITS, _DURATION_FORM, "a whole number of milliseconds"))
+
+    @property
+    def seconds(self) -> float:
+        """The duration in seconds."""
+        return self.milliseconds / 1_000
+
+    @property
+    def nanoseconds(self) -> int:
+        """The duration in nanoseconds."""
+        return self.milliseconds * NANOSECONDS_PER_MILLISECOND
+
+    def __str__(self) -> str:
+        """The duration in the largest unit in which it is a whole number."""
+        return _written(self.milliseconds, self.UNITS, zero="0s")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """A number of bytes."""
+
+    bytes: int
+
+    UNITS: ClassVar[dict[str, int]] = {
+        "GiB": 1 << 30, "GB": 1_000_000_000, "MiB": 1 << 20, "MB": 1_000_000, "KiB": 1 << 10, "KB": 1_000, "B": 1,
+    }  # fmt: skip
+    """Bytes per unit, the largest first."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ``512B``, ``32KiB``, ``1.5MB``. Raises InvalidValueError."""
+        return cls(_amount(text, cls.UNITS, _SIZE_FORM, "a whole number of bytes"))
+
+    def __str__(self) -> str:
+        """The size in the largest unit in which it is a whole number."""
+        return _written(self.bytes, self.UNITS, zero="0B")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens that come back per period."""
+
+    tokens: int
+    """At least 1."""
+    period: Duration
+    """One second, one minute or one hour."""
+
+    UNITS: ClassVar[dict[str, int]] = {"h": 3_600_000, "m": 60_000, "s": 1_000}
+    """Milliseconds per unit, the largest first."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ``100/s``, ``10/m``, ``5/h``. Raises InvalidValueError."""
+        match = _RATE.fullmatch(text)
+        if match is None:
+            raise InvalidValueError(_RATE_FORM, 'add "/s", "/m" or "/h"' if text.isdecimal() else "")
+        period = cls.UNITS.get(match[2])
+        if period is None:
+            raise InvalidValueError(_RATE_FORM, _spelled(match[2], cls.UNITS, f"{match[1]}/"))
+        tokens = int(match[1])
+        if not 0 < tokens * 1_000 <= MAX_RATE_PER_SECOND * period:
+            raise InvalidValueError(f"a rate of at least 1 per unit and at most {MAX_RATE_PER_SECOND} per second")
+        return cls(tokens, Duration(period))
+
+    @property
+    def per_second(self) -> int:
+        """Tokens of one second, rounded up."""
+        return -(-self.tokens * 1_000 // self.period.milliseconds)
+
+    def __str__(self) -> str:
+        """The rate as a configuration file writes it."""
+        unit = next(unit for unit, length in self.UNITS.items() if length == self.period.milliseconds)
+        return f"{self.tokens}/{unit}"
+
+
+def _amount(text: str, units: dict[str, int], form: str, whole: str) -> int:
+    """A number with its unit, in the smallest unit."""
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise InvalidValueError(form)
+    number, unit = match.groups()
+    factor = units.get(unit)
+    if factor is None:
+        raise InvalidValueError(form, _spelled(unit, units, number) if unit else "the unit is missing")
+    amount = Decimal(number) * factor
+    if amount != int(amount):
+        raise InvalidValueError(whole)
+    return int(amount)
+
+
+def _spelled(unit: str, units: Iterable[str], number: str) -> str:
+    """Points at the unit that differs in case only, or in being written out."""
+    folded = unit.lower()
+    for known in units:
+        if folded == known.lower() or (len(folded) > 1 and len(known) == 1 and folded.startswith(known.lower())):
+            return f'did you mean "{number}{known}"?'
+    return ""
+
+
+def _written(amount: int, units: dict[str, int], zero: str) -> str:
+    if amount == 0:
+        return zero
+    unit = next(unit for unit, factor in units.items() if amount % factor == 0)
+    return f"{amount // units[unit]}{unit}"

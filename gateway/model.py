@@ -1,0 +1,224 @@
+"""The values that configuration, supervisor and worker share: addresses, health and balance; pure, without I/O."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Self
+
+from gateway.errors import InvalidValueError
+
+MAX_PORT = 65535
+MAX_SOCKET_PATH_BYTES = 107  # sockaddr_un.sun_path holds 108 with its final NUL (unix(7))
+MAX_HOST_CHARACTERS = 253  # RFC 1035 §2.3.4, in the presentation form without the final dot
+MAX_LABEL_CHARACTERS = 63  # RFC 1035 §2.3.4
+FIRST_INHERITED_FD = 3  # 0, 1 and 2 are the standard streams
+MAX_FD = 1_048_575  # the kernel's default fs.nr_open - 1
+
+_DIGITS = frozenset("0123456789")
+_LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")  # "_": resolvers and container platforms have it
+
+LISTEN_FORMS = '"IPV4:PORT", "[IPV6]:PORT", "unix:/PATH" or "fd:N"'
+INSTANCE_FORMS = '"HOST:PORT", "[IPV6]:PORT" or "unix:/PATH"'
+
+
+class Health(IntEnum):
+    """State of an instance: the numbers that stand in its health word in shared memory."""
+
+    UNKNOWN = 0
+    """Not probed yet, or never probed."""
+    HEALTHY = 1
+    UNHEALTHY = 2
+
+
+HEALTH_DISABLED_BIT = 4
+"""Beside the state: an operator took the instance out."""
+
+
+class Balance(StrEnum):
+    """How a service's next instance is chosen."""
+
+    P2C = "p2c"
+    """The one with less in flight per weight, of two drawn at random."""
+    ROUND_ROBIN = "round_robin"
+    """In turn, smoothly weighted."""
+
+
+class AddressKind(StrEnum):
+    """What an address names."""
+
+    IP = "ip"
+    NAME = "name"
+    UNIX = "unix"
+    FD = "fd"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where clients connect to: an IP address and port, a Unix socket, or an inherited descriptor."""
+
+    kind: AddressKind
+    host: str = ""
+    """Canonical IP address without brackets, for IP."""
+    port: int = 0
+    """For IP; 0 lets the system choose."""
+    path: str = ""
+    """Absolute path, for UNIX."""
+    fd: int = -1
+    """For FD."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads one of LISTEN_FORMS. Raises InvalidValueError."""
+        if text.startswith("unix:"):
+            return cls(AddressKind.UNIX, path=_socket_path(text.removeprefix("unix:")))
+        if text.startswith("fd:"):
+            return cls(AddressKind.FD, fd=_descriptor(text.removeprefix("fd:")))
+        host, port = _split_port(text, LISTEN_FORMS)
+        number = _port(port, lowest=0)
+        kind, host = _host(host, LISTEN_FORMS, port)
+        if kind is AddressKind.NAME:
+            hint = f'write "127.0.0.1:{port}"' if host == "localhost" else ""
+            raise InvalidValueError(f"an IP address to listen on, not a name: {LISTEN_FORMS}", hint)
+        return cls(kind, host=host, port=number)
+
+    def __str__(self) -> str:
+        """The address as a configuration file writes it."""
+        match self.kind:
+            case AddressKind.UNIX:
+                return f"unix:{self.path}"
+            case AddressKind.FD:
+                return f"fd:{self.fd}"
+            case _:
+                return join_host_port(self.host, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceAddress:
+    """Where an instance listens: an IP address or a DNS name with a port, or a Unix socket."""
+
+    kind: AddressKind
+    host: str = ""
+    """Canonical IP address without brackets (IP) or lower-case DNS name (NAME)."""
+    port: int = 0
+    """1 to 65535, for IP and NAME."""
+    path: str = ""
+    """Absolute path, for UNIX."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads one of INSTANCE_FORMS. Raises InvalidValueError."""
+        if text.startswith("unix:"):
+            return cls(AddressKind.UNIX, path=_socket_path(text.removeprefix("unix:")))
+        if "://" in text:
+            raise InvalidValueError(f"an address without a scheme: {INSTANCE_FORMS}")
+        host, port = _split_port(text, INSTANCE_FORMS)
+        number = _port(port, lowest=1)
+        kind, host = _host(host, INSTANCE_FORMS, port)
+        return cls(kind, host=host, port=number)
+
+    def __str__(self) -> str:
+        """The address as a configuration file writes it."""
+        return f"unix:{self.path}" if self.kind is AddressKind.UNIX else join_host_port(self.host, self.port)
+
+
+def join_host_port(host: str, port: int) -> str:
+    """``host:port``, with brackets around an IPv6 address (RFC 3986 §3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_dns_name(text: str) -> bool:
+    """Is this a lower-case host name? A last label of digits only is a broken IPv4 address and no name."""
+    if not 0 < len(text) <= MAX_HOST_CHARACTERS:
+        return False
+    labels = text.split(".")
+    return all(map(_is_label, labels)) and not _DIGITS.issuperset(labels[-1])
+
+
+def is_ipv4(text: str) -> bool:
+    """Is this an IPv4 address in dotted decimal form, without leading zeros?"""
+    try:
+        IPv4Address(text)
+    except AddressValueError:
+        return False
+    return True
+
+
+def is_bracketed_ipv6(text: str) -> bool:
+    """Is this an IPv6 address in brackets, in its canonical form (RFC 5952), the only one that clients send?"""
+    try:
+        return text == f"[{_ipv6(text[1:-1])}]"
+    except InvalidValueError:
+        return False
+
+
+def whole_number(text: str, lowest: int, highest: int) -> int | None:
+    """A decimal number without sign, spaces or leading zeros, within the bounds; otherwise None."""
+    # The length is checked first: int() takes time quadratic in it, and str.isdigit knows digits that are not ASCII.
+    if not 0 < len(text) <= len(str(highest)) or not _DIGITS.issuperset(text) or (text[0] == "0" and text != "0"):
+        return None
+    number = int(text)
+    return number if lowest <= number <= highest else None
+
+
+def _split_port(text: str, forms: str) -> tuple[str, str]:
+    host, colon, port = text.rpartition(":")
+    if not colon or host.endswith(":") or (host.startswith("[") != host.endswith("]")):
+        raise InvalidValueError(forms, "" if colon or not text else "the port is missing")
+    return host, port
+
+
+def _port(text: str, lowest: int) -> int:
+    number = whole_number(text, lowest, MAX_PORT)
+    if number is None:
+        raise InvalidValueError(f"a port from {lowest} to {MAX_PORT} after the last colon")
+    return number
+
+
+def _host(text: str, forms: str, port: str) -> tuple[AddressKind, str]:
+    """Kind and canonical form of what stands before the port."""
+    if text.startswith("["):
+        return AddressKind.IP, _ipv6(text[1:-1])
+    if text in ("", "*"):
+        raise InvalidValueError(forms, f'write "0.0.0.0:{port}" or "[::]:{port}" for every address of this machine')
+    if ":" in text:
+        raise InvalidValueError(forms, f'an IPv6 address stands in brackets: "[{text}]:{port}"')
+    if is_ipv4(text):
+        return AddressKind.IP, text
+    name = text.lower() if text.isascii() else ""  # lower() makes an ASCII k of the Kelvin sign
+    if not is_dns_name(name.removesuffix(".")):
+        raise InvalidValueError(forms)
+    return AddressKind.NAME, name
+
+
+def _ipv6(text: str) -> str:
+    try:
+        address = IPv6Address(text)
+    except AddressValueError:
+        raise InvalidValueError("an IPv6 address in the brackets") from None
+    if address.scope_id is not None:
+        raise InvalidValueError("an IPv6 address without a zone")
+    return str(address)
+
+
+def _is_label(text: str) -> bool:
+    return (
+        0 < len(text) <= MAX_LABEL_CHARACTERS
+        and _LABEL.issuperset(text)
+        and not text.startswith("-")
+        and not text.endswith("-")
+    )
+
+
+def _socket_path(text: str) -> str:
+    if not text.startswith("/") or text.endswith("/") or not text.isprintable():
+        raise InvalidValueError("an absolute path of printable characters after unix:")
+    if len(text.encode()) > MAX_SOCKET_PATH_BYTES:
+        raise InvalidValueError(f"a socket path of at most {MAX_SOCKET_PATH_BYTES} bytes")
+    return text
+
+
+def _descriptor(text: str) -> int:
+    number = whole_number(text, FIRST_INHERITED_FD, MAX_FD)
+    if number is None:
+        raise InvalidValueError(f"an inherited descriptor from {FIRST_INHERITED_FD} after fd:")
+    return number
