@@ -7,8 +7,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod connection;
+pub mod deadline;
+pub mod http1;
 pub mod limit;
+pub mod reply;
+pub mod rewrite;
 pub mod routing;
 pub mod selection;
 pub mod snapshot;
 pub mod state;
+pub mod worker;

@@ -81,8 +81,8 @@ pub struct Route {
     pub rows: Vec<u32>,
 }
 
-/// A compiled configuration.
-#[derive(Debug)]
+/// A compiled configuration; the default is the empty one.
+#[derive(Debug, Default)]
 pub struct Snapshot {
     /// Its number.
     pub epoch: u64,

@@ -17,6 +17,15 @@ pub enum Scheme {
     Http,
 }
 
+impl Scheme {
+    /// The scheme as URIs and `X-Forwarded-Proto` spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+        }
+    }
+}
+
 /// What a limit counts by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,309 @@
+//! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
+//! out. [`request`] reads what the client sends, [`response`] what the instance sends, [`ending`] is every way an
+//! exchange stops.
+//!
+//! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
+//! which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
+//! a byte of an answer has reached the client.
+
+mod ending;
+mod request;
+mod response;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+
+use crate::deadline::NEVER;
+use crate::http1::body::Body;
+use crate::http1::framing::Framing;
+use crate::selection::{Balance, Tried};
+use crate::snapshot::Listener;
+use crate::state::{Counter, Instance, State};
+use crate::worker::Worker;
+
+/// How long a client that has sent its FIN may still get an answer begun (a FIN may be a half-close).
+const CLIENT_EOF_GRACE: u64 = 1_000_000_000;
+/// How long a connection is read on after our last answer, so that the client's unread bytes do not reset it before
+/// it has read that answer (RFC 9112 §9.6).
+const LINGER: u64 = 2_000_000_000;
+/// Pipelined bytes kept while an exchange is under way; beyond it the client is not read.
+const MAX_PIPELINED_BYTES: usize = 64 * 1024;
+
+/// What the shell around a connection has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Action {
+    /// Nothing until more bytes or the deadline come.
+    Wait = 0,
+    /// As `Wait`, and stop reading from the client until the exchange has ended.
+    Hold = 1,
+    /// Send the payload to the instance in the argument; without a payload, send again what was sent before.
+    Forward = 2,
+    /// Send the payload on to the instance.
+    Send = 3,
+    /// Send the payload on to the client.
+    Relay = 4,
+    /// Send the payload to the client; the exchange is complete and both connections may carry another.
+    Finish = 5,
+    /// As `Finish`, but close the instance's connection.
+    FinishDrop = 6,
+    /// As `Finish`, but close the client's connection after the payload.
+    FinishClose = 7,
+    /// As `Finish`, but close both connections.
+    FinishDropClose = 8,
+    /// Send an answer of our own to the client; drop the instance's connection, if there is one.
+    Reply = 9,
+    /// As `Reply`, and close the client's connection after the payload.
+    ReplyClose = 10,
+    /// Reset the client's connection so that it notices that its answer is incomplete; drop the instance's.
+    Abort = 11,
+    /// Close the client's connection, there is nothing to say; drop the instance's.
+    Close = 12,
+}
+
+/// Where the payload of a verdict lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// There is none.
+    Nothing,
+    /// The bytes that were handed in, all of them, as they are.
+    Input,
+    /// [`Worker::output`].
+    Output,
+}
+
+/// An action, its argument and its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What to do.
+    pub action: Action,
+    /// `Forward`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
+    /// `…Close`: 1 when the client may still be sending.
+    pub argument: u64,
+    /// What to send.
+    pub payload: Payload,
+}
+
+impl Verdict {
+    const WAIT: Self = Self::bare(Action::Wait);
+    const CLOSE: Self = Self::bare(Action::Close);
+
+    const fn bare(action: Action) -> Self {
+        Self { action, argument: 0, payload: Payload::Nothing }
+    }
+
+    const fn with(action: Action, payload: Payload) -> Self {
+        Self { action, argument: 0, payload }
+    }
+}
+
+/// What the deadline of the connection is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// The next request.
+    KeepAlive,
+    /// The rest of a request's head.
+    Head,
+    /// More of a request's body.
+    RequestBody,
+    /// A connection to the instance.
+    Connect,
+    /// The beginning of the answer.
+    FirstByte,
+    /// More of the answer.
+    ResponseBody,
+    /// The client taking what was sent to it.
+    ClientTakes,
+    /// The instance taking what was sent to it.
+    InstanceTakes,
+    /// The beginning of the answer, for a client that has sent its FIN.
+    HalfClosed,
+    /// The client's FIN after our last answer.
+    Linger,
+}
+
+/// How far the answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Nothing has reached the client.
+    Awaited,
+    /// An interim response has reached the client.
+    Interim,
+    /// The head of the final response has reached the client.
+    Begun,
+}
+
+/// One request and its response. It carries what it needs of the configuration it was decided by, so that a reload
+/// changes nothing for it.
+#[derive(Debug)]
+struct Exchange {
+    /// The instance that a place is reserved on.
+    instance: Option<Instance>,
+    tried: Tried,
+    tries_left: u8,
+    balance: Balance,
+    service: u32,
+    row: u32,
+    started: u64,
+    connect_timeout: u64,
+    first_byte_timeout: u64,
+    idle_timeout: u64,
+    idempotent: bool,
+    to_head: bool,
+    /// How the body is framed towards the client.
+    onward: Framing,
+    answer: Answer,
+    interim_responses: u8,
+    status: u16,
+    /// The instance keeps its connection open after this response.
+    instance_persists: bool,
+    response_body: Body,
+}
+
+/// Where the connection stands.
+#[derive(Debug)]
+enum Phase {
+    /// Between two requests, or within the head of one.
+    Request,
+    /// A request is being answered by an instance.
+    Exchange(Exchange),
+    /// Our last answer is sent; whatever comes is discarded.
+    Lingering,
+    /// Over.
+    Closed,
+}
+
+/// One client connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// Number of the connection in its worker.
+    index: u32,
+    listener: u32,
+    address: IpAddr,
+    address_text: Box<[u8]>,
+    phase: Phase,
+    waiting: Waiting,
+    requests: u64,
+    /// The client's HTTP version and wish for the current request.
+    minor_version: u8,
+    persists: bool,
+    /// The client has sent its FIN.
+    half_closed: bool,
+    /// Bytes from the client that are not understood yet: a head's beginning, or pipelined requests.
+    inbound: Vec<u8>,
+    /// How much of a head's beginning was searched for its end.
+    searched: usize,
+    request_body: Body,
+    body_bytes: u64,
+    /// The beginning of a response head.
+    response_head: Vec<u8>,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub fn open<S: State>(worker: &mut Worker<S>, listener: u32, address: IpAddr, now: u64) -> Self {
+        let address = address.to_canonical();
+        let mut connection = Self {
+            index: worker.deadlines.open(),
+            listener,
+            address,
+            address_text: address.to_string().into_bytes().into_boxed_slice(),
+            phase: Phase::Request,
+            waiting: Waiting::KeepAlive,
+            requests: 0,
+            minor_version: 1,
+            persists: true,
+            half_closed: false,
+            inbound: Vec::new(),
+            searched: 0,
+            request_body: Body::default(),
+            body_bytes: 0,
+            response_head: Vec::new(),
+        };
+        worker.state.count(Counter::ConnectionsAccepted, 1);
+        connection.await_request(worker, now);
+        connection
+    }
+
+    /// Number of the connection in its worker: the index of its deadline.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The row of the current exchange's service in shared memory.
+    pub fn service(&self) -> Option<u32> {
+        self.exchange().map(|exchange| exchange.service)
+    }
+
+    /// Is the connection between two requests, with nothing received of the next?
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Request) && self.inbound.is_empty()
+    }
+
+    /// The shell has to connect to the instance first.
+    pub fn connecting<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        if let Some(timeout) = self.exchange().map(|exchange| exchange.connect_timeout) {
+            self.arm(worker, Waiting::Connect, now, timeout);
+        }
+    }
+
+    /// The connection to the instance is there, and what was held back goes out.
+    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        worker.state.count(Counter::UpstreamConnects, 1);
+        self.flowing(worker, now);
+    }
+
+    /// The client (`client`) or the instance does not take what is sent to it.
+    pub fn stalled<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) {
+        let waiting = if client { Waiting::ClientTakes } else { Waiting::InstanceTakes };
+        let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
+        self.arm(worker, waiting, now, timeout);
+    }
+
+    /// Bytes move again: what is waited for is told by how far the exchange has come.
+    pub fn flowing<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        let Phase::Exchange(exchange) = &self.phase else { return };
+        let (waiting, timeout) = if !self.request_body.is_complete() {
+            let timeout = self.listener(worker).map_or(NEVER, |listener| listener.body_idle_timeout);
+            (Waiting::RequestBody, timeout)
+        } else if exchange.answer == Answer::Begun {
+            (Waiting::ResponseBody, exchange.idle_timeout)
+        } else if self.half_closed {
+            (Waiting::HalfClosed, CLIENT_EOF_GRACE)
+        } else {
+            (Waiting::FirstByte, exchange.first_byte_timeout)
+        };
+        self.arm(worker, waiting, now, timeout);
+    }
+
+    fn exchange(&self) -> Option<&Exchange> {
+        match &self.phase {
+            Phase::Exchange(exchange) => Some(exchange),
+            _ => None,
+        }
+    }
+
+    /// The client has sent its FIN and nothing of a further request is here.
+    fn sends_no_more(&self) -> bool {
+        self.half_closed && self.inbound.is_empty()
+    }
+
+    fn listener<'a, S>(&self, worker: &'a Worker<S>) -> Option<&'a Listener> {
+        worker.snapshot.listeners.get(self.listener as usize)
+    }
+
+    fn arm<S>(&mut self, worker: &mut Worker<S>, waiting: Waiting, now: u64, timeout: u64) {
+        self.waiting = waiting;
+        worker.deadlines.set(self.index, now.saturating_add(timeout));
+    }
+
+    /// Back to the start of the state machine: the next request may come.
+    fn await_request<S>(&mut self, worker: &mut Worker<S>, now: u64) {
+        self.phase = Phase::Request;
+        self.searched = 0;
+        let timeout = self.listener(worker).map_or(NEVER, |listener| listener.keepalive_timeout);
+        self.arm(worker, Waiting::KeepAlive, now, timeout);
+    }
+}

@@ -1,0 +1,212 @@
+//! Every way an exchange stops: complete, retried, refused, failed, aborted, out of time, or left by its client.
+
+use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
+use crate::http1::body::Body;
+use crate::reply::{self, Circumstances, Reason};
+use crate::selection::{select, Selection, Tried};
+use crate::state::{Counter, Instance, State};
+use crate::worker::Worker;
+
+/// What a request is counted as whose client left before it was answered (nginx' code; it is never sent).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// A request that the gateway answers itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    /// The row of the request table that counts it; `None` when it is counted already.
+    pub(super) row: Option<u32>,
+    /// Seconds after which the client may try again.
+    pub(super) retry_after: Option<u64>,
+}
+
+impl Connection {
+    /// The answer is complete. `keep`: the instance's connection stands at a message boundary and stays open.
+    pub(super) fn finish<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        payload: Payload,
+        keep: bool,
+        now: u64,
+    ) -> Verdict {
+        let received = self.request_body.is_complete();
+        self.end_exchange(worker, None, now);
+        let close = !(self.persists && received) || self.sends_no_more();
+        if close {
+            self.linger(worker, now);
+        } else {
+            self.await_request(worker, now);
+        }
+        let action = match (keep && received, close) {
+            (true, false) => Action::Finish,
+            (false, false) => Action::FinishDrop,
+            (true, true) => Action::FinishClose,
+            (false, true) => Action::FinishDropClose,
+        };
+        let argument = if close { u64::from(!received) } else { u64::from(!self.inbound.is_empty()) };
+        Verdict { action, argument, payload }
+    }
+
+    /// Another instance for the same request, if that is `allowed`; else the answer that `reason` stands for.
+    /// `same_again`: where every instance was tried, one of them may get a second, fresh connection.
+    pub(super) fn retry<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        reason: Reason,
+        allowed: bool,
+        same_again: bool,
+        now: u64,
+    ) -> Verdict {
+        self.response_head.clear();
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        let left = allowed && exchange.answer == Answer::Awaited && exchange.tries_left > 0;
+        if !left {
+            return self.fail(worker, reason, now);
+        }
+        if let Some(instance) = exchange.instance.take() {
+            worker.state.release(instance.slot);
+            exchange.tried.insert(instance.slot);
+        }
+        exchange.tries_left -= 1;
+        let (service, balance) = (exchange.service, exchange.balance);
+        let mut selection = select(&worker.state, service, balance, &exchange.tried, &mut worker.random);
+        if selection == Selection::Exhausted && same_again {
+            selection = select(&worker.state, service, balance, &Tried::default(), &mut worker.random);
+        }
+        let Selection::Instance(instance) = selection else { return self.fail(worker, reason, now) };
+        exchange.instance = Some(instance);
+        worker.state.count(Counter::Retries, 1);
+        self.flowing(worker, now);
+        Verdict { action: Action::Forward, argument: Instance::key(instance), payload: Payload::Nothing }
+    }
+
+    /// The exchange cannot be completed: an answer of our own, or, once bytes of another have gone out, a reset.
+    pub(super) fn fail<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &self.phase else { return Verdict::CLOSE };
+        if exchange.answer == Answer::Begun {
+            return self.abort(worker, now);
+        }
+        let to_head = exchange.to_head;
+        self.end_exchange(worker, Some(reason.status()), now);
+        self.refuse(worker, Refusal { reason, row: None, retry_after: None }, to_head, now)
+    }
+
+    /// Answers in the instance's stead.
+    pub(super) fn refuse<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        refusal: Refusal,
+        to_head: bool,
+        now: u64,
+    ) -> Verdict {
+        let received = self.request_body.is_complete();
+        let close = !received || !self.persists || worker.draining || self.sends_no_more();
+        let circumstances = Circumstances {
+            date: &worker.date,
+            retry_after: refusal.retry_after,
+            close,
+            confirm_keep_alive: self.minor_version == 0,
+            to_head,
+        };
+        worker.output.clear();
+        reply::write(&mut worker.output, refusal.reason, &circumstances);
+        if let Some(row) = refusal.row {
+            worker.state.count_request(row, refusal.reason.status());
+        }
+        if close {
+            self.linger(worker, now);
+            Verdict { action: Action::ReplyClose, argument: u64::from(!received), payload: Payload::Output }
+        } else {
+            self.await_request(worker, now);
+            let argument = u64::from(!self.inbound.is_empty());
+            Verdict { action: Action::Reply, argument, payload: Payload::Output }
+        }
+    }
+
+    /// The client must notice that its answer is incomplete.
+    pub(super) fn abort<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        self.end_exchange(worker, None, now);
+        self.phase = Phase::Closed;
+        Verdict::bare(Action::Abort)
+    }
+
+    /// The deadline has passed.
+    pub fn expire<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        worker.fresh_output();
+        match self.waiting {
+            Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed => self.leave(worker, now),
+            Waiting::Head => {
+                self.persists = false;
+                self.request_body = Body::UntilClose;
+                let row = self.listener(worker).map(|listener| listener.row);
+                let refusal = Refusal { reason: Reason::RequestTimeout, row, retry_after: None };
+                self.refuse(worker, refusal, false, now)
+            }
+            Waiting::RequestBody => self.fail(worker, Reason::RequestTimeout, now),
+            Waiting::Connect => {
+                worker.state.count(Counter::UpstreamConnectFailures, 1);
+                self.retry(worker, Reason::ConnectTimeout, true, false, now)
+            }
+            Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
+            Waiting::InstanceTakes => self.fail(worker, Reason::WriteTimeout, now),
+            Waiting::ResponseBody | Waiting::ClientTakes => self.abort(worker, now),
+        }
+    }
+
+    /// The client will send no more. A whole request may still be answered, if the answer begins soon.
+    pub fn client_eof<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &self.phase else { return self.leave(worker, now) };
+        if !self.request_body.is_complete() {
+            return self.leave(worker, now);
+        }
+        self.half_closed = true;
+        if exchange.answer != Answer::Begun {
+            self.arm(worker, Waiting::HalfClosed, now, CLIENT_EOF_GRACE);
+        }
+        Verdict::WAIT
+    }
+
+    /// The client's connection has ended, for whatever reason; everything is given back. Idempotent.
+    pub fn close<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        if self.index == u32::MAX {
+            return;
+        }
+        self.end_exchange(worker, Some(CLIENT_CLOSED_REQUEST), now);
+        self.phase = Phase::Closed;
+        worker.deadlines.close(self.index);
+        worker.state.count(Counter::ConnectionsEnded, 1);
+        self.index = u32::MAX;
+    }
+
+    pub(super) fn leave<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        self.end_exchange(worker, Some(CLIENT_CLOSED_REQUEST), now);
+        self.phase = Phase::Closed;
+        Verdict::CLOSE
+    }
+
+    /// Counts the exchange under its status, or `unanswered` if it has none, and gives its reservation back.
+    fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, unanswered: Option<u16>, now: u64) {
+        self.release(worker);
+        self.response_head.clear();
+        let Phase::Exchange(exchange) = &self.phase else { return };
+        let status = if exchange.answer == Answer::Begun { Some(exchange.status) } else { unanswered };
+        if let Some(status) = status {
+            worker.state.count_request(exchange.row, status);
+        }
+        worker.state.observe_duration(exchange.service, now.saturating_sub(exchange.started));
+    }
+
+    fn release<S: State>(&mut self, worker: &mut Worker<S>) {
+        if let Phase::Exchange(exchange) = &mut self.phase {
+            if let Some(instance) = exchange.instance.take() {
+                worker.state.release(instance.slot);
+            }
+        }
+    }
+
+    fn linger<S>(&mut self, worker: &mut Worker<S>, now: u64) {
+        self.phase = Phase::Lingering;
+        self.inbound = Vec::new();
+        self.arm(worker, Waiting::Linger, now, LINGER);
+    }
+}

@@ -1,0 +1,320 @@
+//! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
+
+use super::ending::Refusal;
+use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting, MAX_PIPELINED_BYTES};
+use crate::deadline::NEVER;
+use crate::http1::body::Body;
+use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
+use crate::http1::framing::Framing;
+use crate::http1::head::{find_end, leading_empty_lines, slots, HeadLimits, Request};
+use crate::limit::{Charge, Claim};
+use crate::reply::Reason;
+use crate::rewrite::{self, Client};
+use crate::routing::host_without_port;
+use crate::selection::{select, Selection, Tried};
+use crate::snapshot::{Listener, Route, Service};
+use crate::state::{Instance, LimitDecision, State};
+use crate::worker::Worker;
+
+/// Limits of one route that a request is charged at; a configuration with more is refused.
+pub(super) const MAX_LIMITS: usize = 8;
+/// The same request may go to an instance again without changing what it does (RFC 9110 §9.2.2).
+const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
+
+impl Connection {
+    /// Bytes from the client; no bytes take up what was pipelined.
+    pub fn receive<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
+        match &self.phase {
+            Phase::Request => self.receive_request(worker, data, now),
+            Phase::Exchange(_) if self.request_body.is_complete() => self.keep(data),
+            Phase::Exchange(_) => self.receive_body(worker, data, now),
+            Phase::Lingering | Phase::Closed => Verdict::WAIT,
+        }
+    }
+
+    /// Bytes between two requests or within a head; what is not used yet is kept.
+    fn receive_request<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
+        let verdict = if self.inbound.is_empty() {
+            let (verdict, used) = self.receive_head(worker, data, now);
+            self.inbound.extend_from_slice(&data[used..]);
+            verdict
+        } else {
+            let mut bytes = std::mem::take(&mut self.inbound);
+            bytes.extend_from_slice(data);
+            let (verdict, used) = self.receive_head(worker, &bytes, now);
+            if used < bytes.len() {
+                bytes.drain(..used);
+                self.inbound = bytes;
+            }
+            verdict
+        };
+        match verdict.action {
+            Action::Reply => Verdict { argument: u64::from(!self.inbound.is_empty()), ..verdict },
+            Action::Wait if self.half_closed => self.leave(worker, now),
+            _ => verdict,
+        }
+    }
+
+    /// Keeps pipelined bytes until their turn comes.
+    fn keep(&mut self, data: &[u8]) -> Verdict {
+        self.inbound.extend_from_slice(data);
+        Verdict::bare(if self.inbound.len() > MAX_PIPELINED_BYTES { Action::Hold } else { Action::Wait })
+    }
+
+    /// The beginning of a request, and how many of the bytes are done with.
+    fn receive_head<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> (Verdict, usize) {
+        let empty = leading_empty_lines(bytes);
+        let bytes = &bytes[empty..];
+        if bytes.is_empty() {
+            return (Verdict::WAIT, empty);
+        }
+        let limits = self.listener(worker).map_or(NO_LISTENER, head_limits);
+        match find_end(bytes, self.searched, &limits) {
+            Ok(Some(end)) => {
+                self.searched = 0;
+                let (verdict, used) = self.begin(worker, bytes, end, &limits, now);
+                (verdict, empty + used)
+            }
+            Ok(None) => {
+                self.await_head(worker, bytes.len(), now);
+                (Verdict::WAIT, empty)
+            }
+            Err(fault) => (self.refuse_unread(worker, fault.into(), now), empty + bytes.len()),
+        }
+    }
+
+    fn await_head<S: State>(&mut self, worker: &mut Worker<S>, searched: usize, now: u64) {
+        if self.searched == 0 {
+            let timeout = self.listener(worker).map_or(NEVER, |listener| listener.header_timeout);
+            self.arm(worker, Waiting::Head, now, timeout);
+        }
+        self.searched = searched;
+    }
+
+    /// A whole head of `end` bytes: decides, and makes the forwarded request of it and of what follows.
+    fn begin<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        bytes: &[u8],
+        end: usize,
+        limits: &HeadLimits,
+        now: u64,
+    ) -> (Verdict, usize) {
+        let mut slots = slots();
+        let parsed = Request::parse(&bytes[..end], &mut slots, limits);
+        let checked = parsed.and_then(|request| Ok((request.expects_continue()?, request)));
+        let (expects_continue, request) = match checked {
+            Ok(checked) => checked,
+            Err(fault) => return (self.refuse_unread(worker, fault.into(), now), bytes.len()),
+        };
+        self.requests += 1;
+        self.minor_version = request.minor_version;
+        self.request_body = request.framing.into();
+        self.body_bytes = 0;
+        let last = self.listener(worker).and_then(|listener| listener.max_requests);
+        self.persists = request.persists && last.is_none_or(|last| self.requests < last);
+        match self.decide(worker, &request, now) {
+            Ok(exchange) => self.forward(worker, &request, exchange, &bytes[end..], expects_continue, now, end),
+            Err(refusal) => {
+                // A body that is here already is read and forgotten, so that the connection may live on.
+                let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
+                let to_head = request.method == b"HEAD";
+                (self.refuse(worker, refusal, to_head, now), end + used)
+            }
+        }
+    }
+
+    /// Route, limits, instance: what becomes of the request.
+    fn decide<S: State>(
+        &self,
+        worker: &mut Worker<S>,
+        request: &Request<'_, '_>,
+        now: u64,
+    ) -> Result<Exchange, Refusal> {
+        let Worker { snapshot, state, random, .. } = worker;
+        let listener = self.listener as usize;
+        let unrouted = snapshot.listeners.get(listener).map(|listener| listener.row);
+        let host = host_without_port(request.host);
+        let found = snapshot.table.find(host, request.path(), request.method);
+        let matched = found.and_then(|index| snapshot.routes.get(index as usize));
+        let policy = matched.and_then(|route| Some((route, snapshot.services.get(route.service as usize)?)));
+        let Some((route, service)) = policy else {
+            return Err(Refusal { reason: Reason::NoRoute, row: unrouted, retry_after: None });
+        };
+        let row = route.rows.get(listener).copied();
+        let refuse = |reason| Refusal { reason, row, retry_after: None };
+        if let Framing::Length(length) = request.framing {
+            if snapshot.listeners.get(listener).and_then(|it| it.max_body_bytes).is_some_and(|max| length > max) {
+                return Err(refuse(Reason::BodyTooLarge));
+            }
+        }
+        if !route.limits.is_empty() {
+            self.charge(state, route, now).map_err(|wait| Refusal {
+                retry_after: Some(wait.div_ceil(1_000_000_000).max(1)),
+                ..refuse(Reason::RateLimited)
+            })?;
+        }
+        let tried = Tried::default();
+        match select(state, service.slot, service.balance, &tried, random) {
+            Selection::Instance(instance) => Ok(Exchange::new(request, route, service, row, instance, now)),
+            Selection::Full => Err(refuse(Reason::InstancesFull)),
+            Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
+        }
+    }
+
+    /// Takes a token of each of the route's limits, or tells in how many nanoseconds there will be one.
+    fn charge<S: State>(&self, state: &S, route: &Route, now: u64) -> Result<(), u64> {
+        let seed = state.hash_seed();
+        let limits = &route.limits[..route.limits.len().min(MAX_LIMITS)];
+        let mut claims = [Claim { key: 1, rate: limits[0].rate, cost: 1 }; MAX_LIMITS];
+        for (claim, limit) in claims.iter_mut().zip(limits) {
+            *claim = Claim { key: limit.bucket_key(seed, &self.address), rate: limit.rate, cost: 1 };
+        }
+        let charge = state.charge(&claims[..limits.len()], now);
+        for (index, limit) in limits.iter().enumerate() {
+            if let Some(decision) = decision(charge, index) {
+                state.count_limit(limit.row, decision);
+            }
+        }
+        match charge {
+            Charge::Refused { retry_after, .. } => Err(retry_after),
+            Charge::Allowed | Charge::Overflow { .. } => Ok(()),
+        }
+    }
+
+    /// Writes the forwarded head and what is here of the body; says how much of the input that took.
+    #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
+    fn forward<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        request: &Request<'_, '_>,
+        exchange: Exchange,
+        rest: &[u8],
+        expects_continue: bool,
+        now: u64,
+        end: usize,
+    ) -> (Verdict, usize) {
+        let scheme = worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
+        let client = Client { address: &self.address_text, scheme: scheme.as_bytes() };
+        worker.output.clear();
+        rewrite::request(&mut worker.output, request, client, expects_continue);
+        let instance = exchange.instance.map_or(0, Instance::key);
+        self.phase = Phase::Exchange(exchange);
+        let used = match self.read_body(worker, rest) {
+            Ok(used) => used,
+            Err(reason) => return (self.fail(worker, reason, now), end + rest.len()),
+        };
+        self.flowing(worker, now);
+        (Verdict { action: Action::Forward, argument: instance, payload: Payload::Output }, end + used)
+    }
+
+    fn receive_body<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
+        let all_data = self.request_body.is_all_data(data);
+        worker.fresh_output();
+        let used = if all_data { self.skip_body(data) } else { self.read_body(worker, data) };
+        match used {
+            Ok(used) => self.inbound.extend_from_slice(&data[used..]),
+            Err(reason) => return self.fail(worker, reason, now),
+        }
+        if !matches!(self.waiting, Waiting::Connect | Waiting::InstanceTakes | Waiting::ClientTakes) {
+            self.flowing(worker, now);
+        }
+        match all_data {
+            true if !data.is_empty() => Verdict::with(Action::Send, Payload::Input),
+            false if !worker.output.is_empty() => Verdict::with(Action::Send, Payload::Output),
+            _ => Verdict::WAIT,
+        }
+    }
+
+    fn skip_body(&mut self, data: &[u8]) -> Result<usize, Reason> {
+        self.request_body.read(data, |_| {}).map_err(|ChunkFault| Reason::MalformedBody)
+    }
+
+    /// Reads body bytes and appends them to the output, framed for the instance.
+    fn read_body<S>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, Reason> {
+        let chunked = matches!(self.request_body, Body::Chunked(_));
+        let limit = self.listener(worker).and_then(|listener| listener.max_body_bytes).unwrap_or(u64::MAX);
+        let was_complete = self.request_body.is_complete();
+        let (output, total) = (&mut worker.output, &mut self.body_bytes);
+        let used = self.request_body.read(bytes, |data| {
+            *total += data.len() as u64;
+            if chunked {
+                write_chunk(output, data);
+            } else {
+                output.extend_from_slice(data);
+            }
+        });
+        let used = used.map_err(|ChunkFault| Reason::MalformedBody)?;
+        if self.body_bytes > limit {
+            return Err(Reason::BodyTooLarge);
+        }
+        if chunked && !was_complete && self.request_body.is_complete() {
+            worker.output.extend_from_slice(LAST_CHUNK);
+        }
+        Ok(used)
+    }
+
+    /// A head that is no request: nothing of the connection can be understood any more.
+    fn refuse_unread<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
+        self.persists = false;
+        self.request_body = Body::UntilClose;
+        let row = self.listener(worker).map(|listener| listener.row);
+        self.refuse(worker, Refusal { reason, row, retry_after: None }, false, now)
+    }
+}
+
+/// What a charge was for the limit at `index`; `None` when it was not asked.
+fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
+    match charge {
+        Charge::Allowed => Some(LimitDecision::Allowed),
+        Charge::Overflow { claim } if claim == index => Some(LimitDecision::Overflow),
+        Charge::Overflow { .. } => Some(LimitDecision::Allowed),
+        Charge::Refused { claim, .. } if claim == index => Some(LimitDecision::Refused),
+        Charge::Refused { forfeited, .. } if index < forfeited => Some(LimitDecision::Forfeited),
+        Charge::Refused { .. } => None,
+    }
+}
+
+/// What holds for a connection whose listener is gone; its requests find no route anyway.
+const NO_LISTENER: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100, target: 8 * 1024 };
+
+fn head_limits(listener: &Listener) -> HeadLimits {
+    HeadLimits {
+        head: listener.max_head_bytes,
+        line: listener.max_line_bytes,
+        fields: listener.max_fields,
+        target: listener.max_target_bytes,
+    }
+}
+
+impl Exchange {
+    fn new(
+        request: &Request<'_, '_>,
+        route: &Route,
+        service: &Service,
+        row: Option<u32>,
+        instance: Instance,
+        now: u64,
+    ) -> Self {
+        Self {
+            instance: Some(instance),
+            tried: Tried::default(),
+            tries_left: route.tries,
+            balance: service.balance,
+            service: service.slot,
+            row: row.unwrap_or(u32::MAX),
+            started: now,
+            connect_timeout: service.connect_timeout,
+            first_byte_timeout: service.first_byte_timeout,
+            idle_timeout: service.idle_timeout,
+            idempotent: IDEMPOTENT.contains(&request.method),
+            to_head: request.method == b"HEAD",
+            onward: Framing::Empty,
+            answer: Answer::Awaited,
+            interim_responses: 0,
+            status: 0,
+            instance_persists: false,
+            response_body: Body::default(),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The instance's side of an exchange: interim and final heads, the body, and what a lost connection means.
+
+use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting};
+use crate::http1::body::Body;
+use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
+use crate::http1::framing::Framing;
+use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
+use crate::reply::Reason;
+use crate::rewrite::{self, Onward};
+use crate::state::{Counter, State};
+use crate::worker::Worker;
+
+/// What an instance's head may be: twice the default of a request's, because instances are configured, not hostile
+/// by trade, and some set many cookies.
+const RESPONSE_LIMITS: HeadLimits = HeadLimits { head: 64 * 1024, line: 16 * 1024, fields: 200, target: 16 * 1024 };
+/// Interim responses before the final one; more is an instance in a loop.
+const MAX_INTERIM_RESPONSES: u8 = 16;
+
+impl Connection {
+    /// Bytes from the instance.
+    pub fn respond<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
+        worker.fresh_output();
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        if exchange.answer == Answer::Begun {
+            return self.respond_body(worker, data, now);
+        }
+        if self.response_head.is_empty() {
+            return self.respond_head(worker, data, now);
+        }
+        let mut bytes = std::mem::take(&mut self.response_head);
+        bytes.extend_from_slice(data);
+        self.respond_head(worker, &bytes, now)
+    }
+
+    /// Heads, one after the other, until the final one; `response_head` is empty before.
+    fn respond_head<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> Verdict {
+        let mut at = 0;
+        loop {
+            let end = match find_end(&bytes[at..], 0, &RESPONSE_LIMITS) {
+                Ok(Some(end)) => at + end,
+                Ok(None) => return self.await_response(worker, &bytes[at..], now),
+                Err(fault) => return self.fail(worker, reason(fault), now),
+            };
+            let mut slots = slots();
+            let response = match Response::parse(&bytes[at..end], &mut slots, &RESPONSE_LIMITS) {
+                Ok(response) => response,
+                Err(fault) => return self.fail(worker, reason(fault), now),
+            };
+            if response.status >= 200 {
+                return match self.begin_response(worker, &response) {
+                    Ok(()) => self.respond_first(worker, &bytes[end..], now),
+                    Err(fault) => self.fail(worker, reason(fault), now),
+                };
+            }
+            if !self.relay_interim(worker, &response) {
+                return self.fail(worker, Reason::MalformedResponse, now);
+            }
+            at = end;
+        }
+    }
+
+    /// An interim response goes to clients that know of them (RFC 9110 §15.2). False: it must not be there.
+    fn relay_interim<S>(&mut self, worker: &mut Worker<S>, response: &Response<'_, '_>) -> bool {
+        let Phase::Exchange(exchange) = &mut self.phase else { return false };
+        exchange.interim_responses += 1;
+        if response.status == 101 || exchange.interim_responses > MAX_INTERIM_RESPONSES {
+            return false; // nobody asked to switch protocols
+        }
+        if self.minor_version == 1 {
+            rewrite::interim(&mut worker.output, response);
+            exchange.answer = Answer::Interim;
+        }
+        true
+    }
+
+    /// The head is not complete; interim responses before it go out.
+    fn await_response<S: State>(&mut self, worker: &mut Worker<S>, rest: &[u8], now: u64) -> Verdict {
+        self.response_head.extend_from_slice(rest);
+        if worker.output.is_empty() {
+            return Verdict::WAIT;
+        }
+        self.flowing(worker, now);
+        Verdict::with(Action::Relay, Payload::Output)
+    }
+
+    /// The final head: how its body reaches the client, and whether the connections survive it.
+    fn begin_response<S>(
+        &mut self,
+        worker: &mut Worker<S>,
+        response: &Response<'_, '_>,
+    ) -> Result<(), HeadFault> {
+        let sends_no_more = self.sends_no_more();
+        let Phase::Exchange(exchange) = &mut self.phase else { return Ok(()) };
+        let framing = response.framing(exchange.to_head)?;
+        exchange.onward = match framing {
+            Framing::Chunked | Framing::UntilClose if self.minor_version == 1 => Framing::Chunked,
+            Framing::Chunked => Framing::UntilClose,
+            same => same,
+        };
+        exchange.status = response.status;
+        exchange.instance_persists = response.persists && framing != Framing::UntilClose;
+        exchange.response_body = framing.into();
+        let last = worker.draining || sends_no_more || exchange.onward == Framing::UntilClose;
+        self.persists = self.persists && !last;
+        let onward = Onward {
+            framing: exchange.onward,
+            keeps_length: exchange.to_head || response.status == 304,
+            close: !self.persists,
+            confirm_keep_alive: self.minor_version == 0,
+            date: &worker.date,
+        };
+        rewrite::response(&mut worker.output, response, &onward);
+        Ok(())
+    }
+
+    /// What came with the final head. A fault here still finds nothing sent, so the client gets a clean 502.
+    fn respond_first<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        let Ok(used) = exchange.relay_body(&mut worker.output, bytes) else {
+            return self.fail(worker, Reason::MalformedResponse, now);
+        };
+        exchange.answer = Answer::Begun;
+        self.progress(worker, Payload::Output, used == bytes.len(), now)
+    }
+
+    fn respond_body<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        let as_it_is = exchange.onward != Framing::Chunked && exchange.response_body.is_all_data(data);
+        let used = if as_it_is {
+            exchange.response_body.read(data, |_| {})
+        } else {
+            exchange.relay_body(&mut worker.output, data)
+        };
+        match used {
+            Ok(used) => {
+                let payload = if as_it_is { Payload::Input } else { Payload::Output };
+                self.progress(worker, payload, used == data.len(), now)
+            }
+            Err(ChunkFault) => self.fail(worker, Reason::MalformedResponse, now),
+        }
+    }
+
+    /// Some of the answer goes to the client: is it complete now? `exact`: nothing came after its end.
+    fn progress<S: State>(&mut self, worker: &mut Worker<S>, payload: Payload, exact: bool, now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
+        if exchange.response_body.is_complete() {
+            let keep = exact && exchange.instance_persists;
+            return self.finish(worker, payload, keep, now);
+        }
+        if !matches!(self.waiting, Waiting::ClientTakes) {
+            let timeout = exchange.idle_timeout;
+            self.arm(worker, Waiting::ResponseBody, now, timeout);
+        }
+        let nothing = payload == Payload::Output && worker.output.is_empty();
+        if nothing { Verdict::WAIT } else { Verdict::with(Action::Relay, payload) }
+    }
+
+    /// The instance's connection ended, with a FIN (`clean`) or a reset. `written`: something of the request was
+    /// written to it. `replayable`: the shell still has all that was sent.
+    pub fn upstream_lost<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        clean: bool,
+        written: bool,
+        replayable: bool,
+        now: u64,
+    ) -> Verdict {
+        worker.fresh_output();
+        let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
+        if exchange.answer == Answer::Begun {
+            let ended = clean && matches!(exchange.response_body, Body::UntilClose);
+            return if ended { self.finish_at_close(worker, now) } else { self.abort(worker, now) };
+        }
+        let again = replayable && (!written || exchange.idempotent);
+        self.retry(worker, Reason::ConnectionTerminated, again, true, now)
+    }
+
+    /// No connection to the instance came about; nothing was written.
+    pub fn upstream_failed<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        worker.state.count(Counter::UpstreamConnectFailures, 1);
+        self.retry(worker, Reason::ConnectFailed, true, false, now)
+    }
+
+    fn finish_at_close<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
+        if exchange.onward == Framing::Chunked {
+            worker.output.extend_from_slice(LAST_CHUNK);
+        }
+        self.finish(worker, Payload::Output, false, now)
+    }
+}
+
+impl Exchange {
+    /// Reads body bytes and appends them to the output, framed for the client.
+    fn relay_body(&mut self, output: &mut Vec<u8>, bytes: &[u8]) -> Result<usize, ChunkFault> {
+        let chunked = self.onward == Framing::Chunked;
+        let used = self.response_body.read(bytes, |data| {
+            if chunked {
+                write_chunk(output, data);
+            } else {
+                output.extend_from_slice(data);
+            }
+        })?;
+        if chunked && self.response_body.is_complete() {
+            output.extend_from_slice(LAST_CHUNK);
+        }
+        Ok(used)
+    }
+}
+
+/// A fault in an instance's head is the instance's, whatever it would be in a client's.
+fn reason(fault: HeadFault) -> Reason {
+    match fault {
+        HeadFault::TooLarge | HeadFault::TargetTooLong => Reason::ResponseHeadTooLarge,
+        _ => Reason::MalformedResponse,
+    }
+}

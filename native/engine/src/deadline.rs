@@ -1,0 +1,73 @@
+//! One deadline per connection in a dense array, swept by the worker's tick: no timer per connection or request.
+
+/// A deadline that never passes.
+pub const NEVER: u64 = u64::MAX;
+
+/// The deadlines of all connections of a worker, by connection index.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    at: Vec<u64>,
+    free: Vec<u32>,
+}
+
+impl Deadlines {
+    /// Takes an index, the lowest kind of reuse first so that the array stays dense.
+    pub fn open(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.at.push(NEVER);
+            (self.at.len() - 1) as u32
+        })
+    }
+
+    /// Gives an index back. It must not be used again.
+    pub fn close(&mut self, index: u32) {
+        self.set(index, NEVER);
+        self.free.push(index);
+    }
+
+    /// Sets a connection's deadline in nanoseconds; [`NEVER`] disarms it.
+    pub fn set(&mut self, index: u32, at: u64) {
+        if let Some(deadline) = self.at.get_mut(index as usize) {
+            *deadline = at;
+        }
+    }
+
+    /// The connections whose deadline has passed; each is disarmed, so that none is told twice.
+    pub fn expired(&mut self, now: u64) -> Vec<u32> {
+        let mut expired = Vec::new();
+        for (index, at) in self.at.iter_mut().enumerate() {
+            if *at <= now {
+                *at = NEVER;
+                expired.push(index as u32);
+            }
+        }
+        expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_told_once_and_not_early() {
+        let mut deadlines = Deadlines::default();
+        let (a, b) = (deadlines.open(), deadlines.open());
+        deadlines.set(a, 10);
+        deadlines.set(b, 20);
+        assert_eq!(deadlines.expired(9), []);
+        assert_eq!(deadlines.expired(10), [a]);
+        assert_eq!(deadlines.expired(10), []);
+        assert_eq!(deadlines.expired(100), [b]);
+    }
+
+    #[test]
+    fn an_index_given_back_is_disarmed_and_used_again() {
+        let mut deadlines = Deadlines::default();
+        let first = deadlines.open();
+        deadlines.set(first, 10);
+        deadlines.close(first);
+        assert_eq!(deadlines.expired(u64::MAX - 1), []);
+        assert_eq!(deadlines.open(), first);
+    }
+}

@@ -1,0 +1,214 @@
+//! The forwarded head: a message is written anew from what was understood of it, never copied through.
+//!
+//! Fields that end at this hop are left out, in both directions (RFC 9110 §7.6.1); the length of the body is stated
+//! once, by the gateway; to instances the client is named in `X-Forwarded-*`, whatever the client claimed there.
+
+use httparse::Header;
+
+use crate::http1::fields::Field;
+use crate::http1::framing::Framing;
+use crate::http1::head::{Fields, Request, Response};
+
+/// What the gateway tells an instance about the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    /// The client's address in text.
+    pub address: &'a [u8],
+    /// `http` or `https`.
+    pub scheme: &'a [u8],
+}
+
+/// What the gateway tells a client about the message and the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Onward<'a> {
+    /// How the body is framed towards the client.
+    pub framing: Framing,
+    /// The response has no body, so a `Content-Length` only tells what a GET would have brought: pass it on.
+    pub keeps_length: bool,
+    /// The client's connection is closed after the response.
+    pub close: bool,
+    /// The client speaks HTTP/1.0 and asked for a persistent connection, which must be confirmed.
+    pub confirm_keep_alive: bool,
+    /// The value of the Date field for a response without one (RFC 9110 §6.6.1).
+    pub date: &'a [u8; 29],
+}
+
+/// Writes the head of a request as the instance gets it, always in HTTP/1.1.
+pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'_>, expects_continue: bool) {
+    put(output, &[request.method, if request.rootless { b" /" } else { b" " }, request.target, b" HTTP/1.1\r\nHost: "]);
+    put(output, &[request.host, b"\r\n"]);
+    for (header, kind) in request.fields.iter() {
+        if matches!(kind, Field::Other | Field::Date) && passes(&request.fields, header) {
+            put_field(output, header);
+        }
+    }
+    put(output, &[b"X-Forwarded-For: ", client.address, b"\r\nX-Forwarded-Proto: ", client.scheme]);
+    if !request.host.is_empty() {
+        put(output, &[b"\r\nX-Forwarded-Host: ", request.host]);
+    }
+    let via = if request.minor_version == 0 { b"\r\nVia: 1.0 headgate\r\n" } else { b"\r\nVia: 1.1 headgate\r\n" };
+    output.extend_from_slice(via);
+    if expects_continue {
+        output.extend_from_slice(b"Expect: 100-continue\r\n");
+    }
+    // A length of 0 that the client stated is passed on: some instances ask for one with every POST.
+    put_framing(output, request.framing, request.fields.content_length());
+    output.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of a final response as the client gets it.
+pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onward<'_>) {
+    put_status_line(output, response);
+    for (header, kind) in response.fields.iter() {
+        let end_to_end = matches!(kind, Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded);
+        if end_to_end && passes(&response.fields, header) {
+            put_field(output, header);
+        }
+    }
+    if !response.fields.has_date() {
+        put(output, &[b"Date: ", onward.date, b"\r\n"]);
+    }
+    let stated = response.fields.content_length().filter(|length| onward.keeps_length || *length == 0);
+    put_framing(output, onward.framing, stated.filter(|_| response.status != 204)); // RFC 9110 §8.6
+    if onward.close {
+        output.extend_from_slice(b"Connection: close\r\n");
+    } else if onward.confirm_keep_alive {
+        output.extend_from_slice(b"Connection: keep-alive\r\n");
+    }
+    output.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of an interim response (1xx) as the client gets it.
+pub fn interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
+    put_status_line(output, response);
+    for (header, kind) in response.fields.iter() {
+        if matches!(kind, Field::Other | Field::Date) && passes(&response.fields, header) {
+            put_field(output, header);
+        }
+    }
+    output.extend_from_slice(b"\r\n");
+}
+
+fn passes(fields: &Fields<'_, '_>, header: &Header<'_>) -> bool {
+    !fields.is_nominated(header.name.as_bytes())
+}
+
+fn put(output: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        output.extend_from_slice(part);
+    }
+}
+
+fn put_field(output: &mut Vec<u8>, header: &Header<'_>) {
+    put(output, &[header.name.as_bytes(), b": ", header.value, b"\r\n"]);
+}
+
+fn put_status_line(output: &mut Vec<u8>, response: &Response<'_, '_>) {
+    let mut number = itoa::Buffer::new();
+    put(output, &[b"HTTP/1.1 ", number.format(response.status).as_bytes(), b" ", response.reason, b"\r\n"]);
+}
+
+fn put_framing(output: &mut Vec<u8>, framing: Framing, stated: Option<u64>) {
+    let length = match framing {
+        Framing::Length(length) => Some(length),
+        Framing::Empty => stated,
+        Framing::Chunked => return output.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::UntilClose => None,
+    };
+    if let Some(length) = length {
+        put(output, &[b"Content-Length: ", itoa::Buffer::new().format(length).as_bytes(), b"\r\n"]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::head::{slots, HeadLimits};
+
+    const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
+
+    fn forwarded(head: &str) -> String {
+        let (mut slots, mut output) = (slots(), Vec::new());
+        let parsed = Request::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
+        let client = Client { address: b"192.0.2.1", scheme: b"http" };
+        request(&mut output, &parsed, client, parsed.expects_continue().unwrap());
+        String::from_utf8(output).unwrap()
+    }
+
+    fn answered(head: &str, framing: Framing, close: bool, keeps_length: bool) -> String {
+        let (mut slots, mut output) = (slots(), Vec::new());
+        let parsed = Response::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
+        let date = crate::reply::http_date(0);
+        let onward = Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date };
+        response(&mut output, &parsed, &onward);
+        String::from_utf8(output).unwrap()
+    }
+
+    const OURS: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n";
+
+    #[test]
+    fn end_to_end_fields_pass_in_order_and_ours_follow() {
+        assert_eq!(
+            forwarded("GET /a?b HTTP/1.1\r\nHost: h\r\nB: 2\r\na:  1 \r\nB: 3\r\nVia: 1.1 x\r\n\r\n"),
+            format!(
+                "GET /a?b HTTP/1.1\r\nHost: h\r\nB: 2\r\na: 1\r\nB: 3\r\nVia: 1.1 x\r\n{OURS}\
+                 X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn what_ends_at_this_hop_is_left_out() {
+        assert_eq!(
+            forwarded(
+                "GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, X-Mine\r\nx-mine: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\n\
+                 Upgrade: h2c\r\nProxy-Connection: x\r\nProxy: evil\r\nProxy-Authorization: y\r\nX-Forwarded-For: 1.2.3.4\r\n\
+                 X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=evil\r\n\r\n"
+            ),
+            format!("GET / HTTP/1.1\r\nHost: h\r\n{OURS}X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n\r\n")
+        );
+    }
+
+    #[test]
+    fn the_body_is_framed_once_and_anew() {
+        assert!(forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 005\r\n\r\n").ends_with("Content-Length: 5\r\n\r\n"));
+        assert!(forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").ends_with("Content-Length: 0\r\n\r\n"));
+        let chunked = forwarded("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n");
+        assert!(chunked.ends_with("Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_host_cannot_be_nominated_away_and_the_target_decides() {
+        let head = forwarded("GET http://real/x HTTP/1.1\r\nHost: other\r\nConnection: host\r\n\r\n");
+        assert!(head.starts_with("GET /x HTTP/1.1\r\nHost: real\r\n") && !head.contains("other"));
+        assert!(forwarded("GET http://real HTTP/1.1\r\nHost: real\r\n\r\n").starts_with("GET / HTTP/1.1\r\n"));
+        assert!(forwarded("GET / HTTP/1.0\r\n\r\n").starts_with("GET / HTTP/1.1\r\nHost: \r\n"));
+    }
+
+    #[test]
+    fn a_response_is_cleaned_and_framed_for_the_client() {
+        assert_eq!(
+            answered(
+                "HTTP/1.0 200 Fine\r\nServer: s\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: 3\r\nContent-Length: 7\r\nDate: d\r\n\r\n",
+                Framing::Length(7),
+                true,
+                false
+            ),
+            "HTTP/1.1 200 Fine\r\nServer: s\r\nDate: d\r\nContent-Length: 7\r\nConnection: close\r\n\r\n"
+        );
+        assert_eq!(
+            answered("HTTP/1.1 200 OK\r\n\r\n", Framing::Chunked, false, false),
+            "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_to_head_keeps_its_length_and_a_204_loses_it() {
+        let head = "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 7\r\n\r\n";
+        assert!(answered(head, Framing::Empty, false, true).contains("Content-Length: 7\r\n"));
+        let none = "HTTP/1.1 204 No Content\r\nDate: d\r\nContent-Length: 7\r\n\r\n";
+        assert!(!answered(none, Framing::Empty, false, false).contains("Content-Length"));
+        let zero = "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 0\r\n\r\n";
+        assert!(answered(zero, Framing::Empty, false, false).contains("Content-Length: 0\r\n"));
+    }
+}

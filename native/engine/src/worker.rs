@@ -1,0 +1,60 @@
+//! What all connections of one worker share in the engine: configuration, shared state, deadlines, scratch space.
+
+use std::sync::Arc;
+
+use crate::deadline::Deadlines;
+use crate::reply::http_date;
+use crate::selection::Random;
+use crate::snapshot::Snapshot;
+use crate::state::State;
+
+/// Bytes the output buffer may keep between two events; one large event must not cost memory for ever.
+const KEPT_OUTPUT_BYTES: usize = 256 * 1024;
+
+/// The engine of one worker.
+#[derive(Debug)]
+pub struct Worker<S> {
+    /// Health, load, buckets and counters, shared with the other workers.
+    pub state: S,
+    /// The configuration that new requests are decided by.
+    pub snapshot: Arc<Snapshot>,
+    /// When each connection has waited long enough.
+    pub deadlines: Deadlines,
+    /// The random numbers of this worker.
+    pub random: Random,
+    /// Where payloads are made; valid until the next call into the engine.
+    pub output: Vec<u8>,
+    /// The value of Date fields, renewed by [`Worker::tick`].
+    pub date: [u8; 29],
+    /// The worker is on its way out: answers announce the close of their connection.
+    pub draining: bool,
+}
+
+impl<S: State> Worker<S> {
+    /// A worker without configuration: every request finds no listener and is answered 404.
+    pub fn new(state: S, random_seed: u64) -> Self {
+        Self {
+            state,
+            snapshot: Arc::default(),
+            deadlines: Deadlines::default(),
+            random: Random::new(random_seed),
+            output: Vec::new(),
+            date: http_date(0),
+            draining: false,
+        }
+    }
+
+    /// Renews what changes with time. `wall` is Unix time in seconds.
+    pub fn tick(&mut self, wall: u64) {
+        self.date = http_date(wall);
+    }
+
+    /// Empties the output for the next payload.
+    pub(crate) fn fresh_output(&mut self) -> &mut Vec<u8> {
+        self.output.clear();
+        if self.output.capacity() > KEPT_OUTPUT_BYTES {
+            self.output.shrink_to(KEPT_OUTPUT_BYTES);
+        }
+        &mut self.output
+    }
+}
