@@ -4,6 +4,13 @@
 //! intervals; a request conforms when the TAT then lies at most `burst` intervals ahead of now. (Generic Cell Rate
 //! Algorithm, ITU-T I.371, in its virtual-scheduling form.)
 
+/// The latest TAT a bucket may hold: its word keeps the bit above for other uses, and 292 years are enough.
+pub const MAX_TAT: u64 = (1 << 63) - 1;
+
+/// How far the clock readings of two workers may lie apart: each reads the time once per event and may be stopped
+/// before it uses it.
+pub const CLOCK_SLACK_NS: u64 = 1_000_000_000;
+
 /// A rate and a burst, in the form the bucket computes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gcra {
@@ -11,6 +18,40 @@ pub struct Gcra {
     pub interval: u64,
     /// How far the TAT may lie ahead of now: burst × interval, in nanoseconds.
     pub tolerance: u64,
+}
+
+impl Gcra {
+    /// `tokens` per `period_ns` nanoseconds, and at most `burst` of them at once.
+    ///
+    /// No token at all cannot be said as a rate: 0 tokens count as 1. A burst of 0 lets nothing through.
+    pub fn per(tokens: u64, period_ns: u64, burst: u64) -> Self {
+        let interval = period_ns.div_ceil(tokens.max(1)).clamp(1, MAX_TAT);
+        Self { interval, tolerance: burst.saturating_mul(interval).min(MAX_TAT) }
+    }
+
+    /// The TAT of an empty bucket, if `tat` lies so far ahead that no charge at this rate can have put it there.
+    ///
+    /// That happens when a reload made the limit faster or its burst smaller, or when the word is garbage: a bucket
+    /// cannot be emptier than empty, so its client need not wait for a debt that this rate does not know.
+    pub fn emptied(self, tat: u64, now: u64) -> Option<u64> {
+        let empty = now.saturating_add(self.tolerance).min(MAX_TAT);
+        (tat > empty.saturating_add(CLOCK_SLACK_NS)).then_some(empty)
+    }
+}
+
+/// Takes `cost` tokens from the bucket with this TAT: its new TAT, or the nanoseconds until it would conform if
+/// nobody else takes tokens ([`u64::MAX`]: never, the burst is smaller than the cost).
+pub fn conforms(tat: u64, now: u64, rate: Gcra, cost: u32) -> Result<u64, u64> {
+    let wanted = u128::from(cost) * u128::from(rate.interval);
+    if wanted > u128::from(rate.tolerance) {
+        return Err(u64::MAX);
+    }
+    let new = u128::from(tat.max(now)) + wanted;
+    let latest = u128::from(now) + u128::from(rate.tolerance);
+    if new > latest {
+        return Err(u64::try_from(new - latest).unwrap_or(u64::MAX));
+    }
+    u64::try_from(new).ok().filter(|&new| new <= MAX_TAT).ok_or(u64::MAX)
 }
 
 /// One bucket that a request wants tokens from.
@@ -44,4 +85,138 @@ pub enum Charge {
         /// Index of the first claim without a place.
         claim: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// The interval is rounded up, so the rate is never exceeded.
+    #[test]
+    fn interval_rounds_up() {
+        assert_eq!(Gcra::per(3, 10, 2), Gcra { interval: 4, tolerance: 8 });
+        assert_eq!(Gcra::per(100, SECOND, 200).interval, 10_000_000);
+        assert_eq!(Gcra::per(u64::MAX, 1, 1).interval, 1);
+    }
+
+    /// A full bucket gives its burst at once, then one token per interval.
+    #[test]
+    fn burst_then_rate() {
+        let rate = Gcra::per(10, SECOND, 3);
+        let mut tat = 0;
+        for _ in 0..3 {
+            tat = conforms(tat, 5 * SECOND, rate, 1).unwrap();
+        }
+        assert_eq!(conforms(tat, 5 * SECOND, rate, 1), Err(SECOND / 10));
+        assert!(conforms(tat, 5 * SECOND + SECOND / 10, rate, 1).is_ok());
+    }
+
+    /// A cost above the burst never conforms and says so.
+    #[test]
+    fn cost_above_burst_never_conforms() {
+        assert_eq!(conforms(0, SECOND, Gcra::per(1, SECOND, 3), 4), Err(u64::MAX));
+        assert_eq!(conforms(0, SECOND, Gcra::per(1, SECOND, 0), 1), Err(u64::MAX));
+    }
+
+    /// A TAT from a slower rate is brought back to "empty"; one that this rate can have written is left alone.
+    #[test]
+    fn a_bucket_is_never_emptier_than_empty() {
+        let rate = Gcra::per(10, SECOND, 5);
+        let now = 100 * SECOND;
+        assert_eq!(rate.emptied(now + rate.tolerance, now), None);
+        assert_eq!(rate.emptied(now + rate.tolerance + CLOCK_SLACK_NS, now), None);
+        assert_eq!(rate.emptied(now + 600 * SECOND, now), Some(now + rate.tolerance));
+    }
+
+    /// The bucket as everybody draws it: a level in tokens × interval, filled by the passing time, in exact integers.
+    struct Level {
+        level: i128,
+        at: u64,
+    }
+
+    impl Level {
+        fn take(&mut self, now: u64, rate: Gcra, cost: u32) -> bool {
+            let filled = self.level + i128::from(now - self.at);
+            self.level = filled.min(i128::from(rate.tolerance));
+            self.at = now;
+            let wanted = i128::from(cost) * i128::from(rate.interval);
+            if wanted > self.level {
+                return false;
+            }
+            self.level -= wanted;
+            true
+        }
+    }
+
+    proptest! {
+        /// GCRA decides as the filling bucket does, whatever the steps and costs.
+        #[test]
+        fn same_as_the_filling_bucket(
+            tokens in 1u64..5000, period in 1u64..120 * SECOND, burst in 0u64..500,
+            start in 0u64..SECOND * 1_000_000,
+            steps in prop::collection::vec((0u64..SECOND, 0u32..40), 1..200),
+        ) {
+            let rate = Gcra::per(tokens, period, burst);
+            let mut reference = Level { level: i128::from(rate.tolerance), at: start };
+            let (mut tat, mut now) = (0, start);
+            for (pause, cost) in steps {
+                now += pause;
+                let verdict = conforms(tat, now, rate, cost);
+                prop_assert_eq!(verdict.is_ok(), reference.take(now, rate, cost));
+                if let Ok(new) = verdict {
+                    tat = new;
+                }
+            }
+        }
+
+        /// The admitted tokens never exceed burst + rate × time, in exact rationals.
+        #[test]
+        fn never_above_burst_plus_rate(
+            tokens in 1u64..5000, period in 1u64..10 * SECOND, burst in 1u64..100,
+            pauses in prop::collection::vec(0u64..SECOND / 10, 1..300),
+        ) {
+            let rate = Gcra::per(tokens, period, burst);
+            let (mut tat, mut elapsed, mut admitted) = (0, 0u64, 0u128);
+            for pause in pauses {
+                elapsed += pause;
+                if let Ok(new) = conforms(tat, SECOND + elapsed, rate, 1) {
+                    tat = new;
+                    admitted += 1;
+                }
+                // admitted <= burst + elapsed * tokens / period, multiplied by period.
+                let bound = u128::from(burst) * u128::from(period) + u128::from(elapsed) * u128::from(tokens);
+                prop_assert!(admitted * u128::from(period) <= bound.max(u128::from(burst) * u128::from(period)));
+            }
+        }
+
+        /// Waiting exactly `retry_after` conforms, one nanosecond less does not.
+        #[test]
+        fn retry_after_is_exact(
+            tokens in 1u64..5000, period in 1u64..120 * SECOND, burst in 1u64..100,
+            ahead in 0u64..200 * SECOND, cost in 1u32..100,
+        ) {
+            let rate = Gcra::per(tokens, period, burst);
+            let now = 1000 * SECOND;
+            if let Err(wait) = conforms(now + ahead, now, rate, cost) {
+                if wait != u64::MAX {
+                    prop_assert!(conforms(now + ahead, now + wait, rate, cost).is_ok());
+                    prop_assert!(conforms(now + ahead, now + wait - 1, rate, cost).is_err());
+                }
+            }
+        }
+
+        /// No input overflows, and no result leaves the range that a bucket's word can hold.
+        #[test]
+        fn total_over_all_words(tokens: u64, period: u64, burst: u64, tat: u64, now: u64, cost: u32) {
+            let rate = Gcra::per(tokens, period, burst);
+            prop_assert!(rate.interval >= 1);
+            if let Ok(new) = conforms(tat, now, rate, cost) {
+                prop_assert!(new <= MAX_TAT && new >= now.max(tat));
+            }
+            prop_assert!(rate.emptied(tat, now).is_none_or(|empty| empty <= MAX_TAT && empty < tat));
+        }
+    }
 }

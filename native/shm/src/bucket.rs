@@ -1,0 +1,311 @@
+//! The table of token buckets: open addressing over words of 128 bits, changed only by one compare-and-exchange.
+//!
+//! A slot holds (key, TAT). A new key goes in in three steps, because two workers may insert the same key at two
+//! places at once: mark a reusable slot as INSERTING, look through the whole window again, then make the mark live.
+//! Whoever marks later sees the earlier mark, and the lower index wins; so no key ever has two live slots, and no
+//! bucket is ever filled twice. A mark carries a number that no other mark has: a worker that was stopped cannot
+//! take another worker's mark for its own. A mark left behind by a killed worker may be cleared by anyone.
+//!
+//! A slot may be given to another key only when its bucket has been full for [`CLOCK_SLACK_NS`]: evicting it changes
+//! nothing, so eviction never grants a token.
+
+use core::sync::atomic::Ordering;
+
+use headgate_engine::limit::{conforms, Charge, Claim, CLOCK_SLACK_NS};
+
+use crate::word::Word;
+
+/// How far a charge goes before it says that there is no place.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Slots that a key may lie in.
+    pub window: usize,
+    /// How often a charge starts again when others change the slots under its hands.
+    pub tries: usize,
+}
+
+/// A full window of 32 is out of reach at half load, the table's fill by construction; and 64 tries lost in a row
+/// take 64 others that each got through.
+pub const BOUNDS: Bounds = Bounds { window: 32, tries: 64 };
+
+/// Most claims of one charge that can be taken back; a route has a handful of limits.
+const MAX_CLAIMS: usize = 16;
+
+const INSERTING: u64 = 1 << 63;
+
+/// One word of the table, taken apart: 0 is an empty slot, a TAT with the top bit set is a mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Slot(u128);
+
+impl Slot {
+    const EMPTY: Self = Self(0);
+
+    fn live(key: u64, tat: u64) -> Self {
+        Self(u128::from(tat & !INSERTING) << 64 | u128::from(key))
+    }
+
+    fn mark(key: u64, number: u64) -> Self {
+        Self(u128::from(number | INSERTING) << 64 | u128::from(key))
+    }
+
+    fn key(self) -> u64 {
+        self.0 as u64
+    }
+
+    fn tat(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    fn is_mark(self) -> bool {
+        self.tat() & INSERTING != 0
+    }
+
+    /// May the slot be given to another key? Empty, or full for so long that no clock still sees it otherwise.
+    fn is_reusable(self, now: u64) -> bool {
+        self.key() == 0 || !self.is_mark() && self.tat().saturating_add(CLOCK_SLACK_NS) <= now
+    }
+}
+
+/// The key of a claim as the table stores it: 0 is what an empty slot holds.
+#[inline]
+fn name(claim: &Claim) -> u64 {
+    claim.key.max(1)
+}
+
+/// What one scan of a window found for a key.
+struct Scan {
+    /// The key's live slot.
+    live: Option<(usize, Slot)>,
+    /// Where the key may be put in.
+    place: Option<(usize, Slot)>,
+}
+
+/// One charge that was made: where, and both words, so that it can be taken back.
+#[derive(Clone, Copy)]
+struct Taken {
+    index: usize,
+    before: Slot,
+    after: Slot,
+}
+
+/// What became of one claim.
+enum Outcome {
+    Taken(Taken),
+    Refused { retry_after: u64 },
+    Overflow,
+}
+
+/// What the second scan found.
+enum Second {
+    /// Nobody else is at the key: the mark may be made live.
+    Alone,
+    /// The key has a live slot, or somebody's mark goes before ours.
+    Yield,
+}
+
+/// Gives out numbers that no other mark of the table carries.
+pub trait Marks {
+    /// The next number, below 2⁶³.
+    fn next(&self) -> u64;
+}
+
+/// The table as one worker sees it. The number of slots is a power of two.
+pub struct Table<'a, W, M> {
+    slots: &'a [W],
+    marks: &'a M,
+    bounds: Bounds,
+}
+
+impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
+    /// Over slots whose number is a power of two; other lengths are cut down to one.
+    #[inline]
+    pub fn new(slots: &'a [W], marks: &'a M) -> Self {
+        Self::bounded(slots, marks, BOUNDS)
+    }
+
+    /// With other bounds; the proofs use short ones.
+    #[inline]
+    pub fn bounded(slots: &'a [W], marks: &'a M, bounds: Bounds) -> Self {
+        let count = if slots.is_empty() { 0 } else { 1 << slots.len().ilog2() };
+        let window = bounds.window.min(count);
+        Self { slots: slots.get(..count).unwrap_or_default(), marks, bounds: Bounds { window, ..bounds } }
+    }
+
+    /// Takes tokens for all claims or for none.
+    pub fn charge(&self, claims: &[Claim], now: u64) -> Charge {
+        match claims {
+            [claim] => match self.take(claim, now) {
+                Outcome::Taken(_) => Charge::Allowed,
+                Outcome::Refused { retry_after } => Charge::Refused { claim: 0, retry_after, forfeited: 0 },
+                Outcome::Overflow => Charge::Overflow { claim: 0 },
+            },
+            _ => self.charge_all(claims, now),
+        }
+    }
+
+    /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing.
+    fn charge_all(&self, claims: &[Claim], now: u64) -> Charge {
+        for (index, claim) in claims.iter().enumerate() {
+            let tat = self.scan(name(claim), now).live.map_or(0, |(_, slot)| slot.tat());
+            let tat = claim.rate.emptied(tat, now).unwrap_or(tat);
+            if let Err(retry_after) = conforms(tat, now, claim.rate, claim.cost) {
+                return Charge::Refused { claim: index, retry_after, forfeited: 0 };
+            }
+        }
+        self.take_all(claims, now)
+    }
+
+    fn take_all(&self, claims: &[Claim], now: u64) -> Charge {
+        let mut taken = [None; MAX_CLAIMS];
+        let mut overflow = None;
+        for (index, claim) in claims.iter().enumerate() {
+            match self.take(claim, now) {
+                Outcome::Taken(charge) => {
+                    if let Some(place) = taken.get_mut(index) {
+                        *place = Some(charge);
+                    }
+                }
+                Outcome::Refused { retry_after } => {
+                    let kept = index.saturating_sub(MAX_CLAIMS);
+                    let lost = taken.iter().flatten().rev().filter(|charge| !self.give_back(charge)).count();
+                    return Charge::Refused { claim: index, retry_after, forfeited: kept + lost };
+                }
+                Outcome::Overflow => overflow = overflow.or(Some(index)),
+            }
+        }
+        overflow.map_or(Charge::Allowed, |claim| Charge::Overflow { claim })
+    }
+
+    /// Undoes a charge, if nobody charged the bucket since; otherwise its tokens are forfeited.
+    fn give_back(&self, charge: &Taken) -> bool {
+        self.replace(charge.index, charge.after, charge.before)
+    }
+
+    /// Takes tokens from one bucket: one hit and one exchange where the key has a slot and nobody interferes.
+    #[inline]
+    fn take(&self, claim: &Claim, now: u64) -> Outcome {
+        for _ in 0..self.bounds.tries {
+            let scan = self.scan(name(claim), now);
+            let outcome = match (scan.live, scan.place) {
+                (Some((index, slot)), _) => self.charge_live(claim, now, index, slot),
+                (None, Some((index, slot))) => self.charge_new(claim, now, index, slot),
+                (None, None) => Some(Outcome::Overflow),
+            };
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+        }
+        Outcome::Overflow
+    }
+
+    /// None: the slot changed meanwhile.
+    #[inline]
+    fn charge_live(&self, claim: &Claim, now: u64, index: usize, before: Slot) -> Option<Outcome> {
+        match conforms(before.tat(), now, claim.rate, claim.cost) {
+            Ok(tat) => {
+                let after = Slot::live(before.key(), tat);
+                self.replace(index, before, after).then_some(Outcome::Taken(Taken { index, before, after }))
+            }
+            Err(retry_after) => match claim.rate.emptied(before.tat(), now) {
+                None => Some(Outcome::Refused { retry_after }),
+                Some(empty) => {
+                    self.replace(index, before, Slot::live(before.key(), empty));
+                    None
+                }
+            },
+        }
+    }
+
+    /// A key without a slot has a full bucket. None: somebody else was at the key or at the place.
+    fn charge_new(&self, claim: &Claim, now: u64, index: usize, reusable: Slot) -> Option<Outcome> {
+        match conforms(0, now, claim.rate, claim.cost) {
+            Ok(tat) => {
+                let after = Slot::live(name(claim), tat);
+                let taken = Taken { index, before: Slot::EMPTY, after };
+                self.insert(index, reusable, after).then_some(Outcome::Taken(taken))
+            }
+            Err(retry_after) => Some(Outcome::Refused { retry_after }),
+        }
+    }
+
+    /// Puts a key that has no live slot into a free one. False: start again, somebody else was at it.
+    fn insert(&self, index: usize, reusable: Slot, after: Slot) -> bool {
+        let mark = Slot::mark(after.key(), self.marks.next());
+        if !self.replace(index, reusable, mark) {
+            return false;
+        }
+        match self.second_scan(after.key(), index) {
+            Second::Alone => self.replace(index, mark, after),
+            Second::Yield => {
+                self.replace(index, mark, Slot::EMPTY);
+                false
+            }
+        }
+    }
+
+    /// Looks for other slots of the key while our mark stands at `own`; clears marks at higher places.
+    fn second_scan(&self, key: u64, own: usize) -> Second {
+        let mut below = true;
+        for index in self.places(key) {
+            if index == own {
+                below = false;
+                continue;
+            }
+            // Looked at until it is not the key's: a mark that could not be cleared may have become live.
+            loop {
+                let slot = self.at(index);
+                if slot.key() != key {
+                    break;
+                }
+                if below || !slot.is_mark() {
+                    return Second::Yield;
+                }
+                if self.replace(index, slot, Slot::EMPTY) {
+                    break;
+                }
+            }
+        }
+        Second::Alone
+    }
+
+    /// One look at the window of a key; it ends at the key's live slot.
+    ///
+    /// A key without one goes where its own mark stands (whose owner was killed, or will find it gone and start
+    /// again; a second mark beside it would have to yield for ever), else into a reusable slot, else where another
+    /// key's mark stands.
+    fn scan(&self, key: u64, now: u64) -> Scan {
+        let (mut marked, mut free, mut stale) = (None, None, None);
+        for index in self.places(key) {
+            let slot = self.at(index);
+            let found = Some((index, slot));
+            if slot.key() == key {
+                if !slot.is_mark() {
+                    return Scan { live: found, place: None };
+                }
+                marked = marked.or(found);
+            } else if slot.is_reusable(now) {
+                free = free.or(found);
+            } else if slot.is_mark() {
+                stale = stale.or(found);
+            }
+        }
+        Scan { live: None, place: marked.or(free).or(stale) }
+    }
+
+    /// The places of a key, in the order that decides which of two marks goes first.
+    #[inline]
+    fn places(&self, key: u64) -> impl Iterator<Item = usize> {
+        let last = self.slots.len().wrapping_sub(1);
+        (0..self.bounds.window).map(move |step| (key as usize).wrapping_add(step) & last)
+    }
+
+    #[inline]
+    fn at(&self, index: usize) -> Slot {
+        self.slots.get(index).map_or(Slot::EMPTY, |word| Slot(word.load(Ordering::SeqCst)))
+    }
+
+    #[inline]
+    fn replace(&self, index: usize, from: Slot, to: Slot) -> bool {
+        self.slots.get(index).is_some_and(|word| word.exchange(from.0, to.0).is_ok())
+    }
+}

@@ -1,0 +1,227 @@
+//! The supervisor's pen: the only writer of instances, members and the set of live lanes.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+
+use crate::bank::{build, Member};
+use crate::extents::{ArenaFull, Extent, Extents};
+use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED};
+use crate::live::{is_live, set_live, LiveLanes};
+use crate::segment::Segment;
+
+/// Why nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlError {
+    /// There is no such slot, service or lane in this segment.
+    OutOfRange {
+        /// What was named.
+        what: &'static str,
+        /// Its number.
+        number: u32,
+        /// How many there are.
+        capacity: u32,
+    },
+    /// A health word that has no meaning.
+    Health(u32),
+    /// The lane belongs to a worker already.
+    LaneInUse(u32),
+    /// The lane belongs to nobody.
+    LaneNotOpen(u32),
+    /// Workers still use what was replaced: try again after their next tick.
+    ArenaFull(ArenaFull),
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfRange { what, number, capacity } => {
+                write!(out, "{what} {number} does not exist: the shared memory has {capacity}")
+            }
+            Self::Health(word) => write!(out, "{word} is no health word"),
+            Self::LaneInUse(lane) => write!(out, "lane {lane} is in use"),
+            Self::LaneNotOpen(lane) => write!(out, "lane {lane} is not open"),
+            Self::ArenaFull(error) => error.fmt(out),
+        }
+    }
+}
+
+impl core::error::Error for ControlError {}
+
+/// What is written into an instance's slot.
+#[derive(Clone, Debug)]
+pub struct InstanceWords {
+    /// How often the slot was given out before.
+    pub generation: u32,
+    /// Where the instance listens.
+    pub address: Address,
+    /// Share of the service's exchanges; 0 gets none.
+    pub weight: u32,
+    /// Most exchanges that all workers together hold on it; 0 is no cap.
+    pub max_in_flight: u32,
+    /// Health word.
+    pub health: u32,
+}
+
+/// Writes for the supervisor. One process at a time may hold one.
+pub struct Control {
+    segment: Arc<Segment>,
+    extents: Extents,
+}
+
+impl Control {
+    /// Takes over a segment, a fresh one or one that another supervisor wrote to, and finishes what that one left.
+    pub fn new(segment: Arc<Segment>) -> Self {
+        let named = |word: &AtomicU64| Extent::from_word(word.load(Ordering::Acquire));
+        let words = segment.arena().len() as u32;
+        let inside = |extent: &Extent| {
+            extent.len > 0 && extent.offset.checked_add(extent.len).is_some_and(|end| end <= words)
+        };
+        let used = segment.banks().iter().map(named).filter(inside).collect();
+        let epoch = segment.membership().map_or(0, |word| word.load(Ordering::Acquire));
+        let control = Self { extents: Extents::taking_over(words, used, epoch), segment };
+        control.finish_retiring();
+        control
+    }
+
+    /// Fills a slot. Writing the same generation again changes weight, cap and health and leaves the address alone.
+    pub fn write_instance(&self, slot: u32, words: &InstanceWords) -> Result<(), ControlError> {
+        check_health(words.health)?;
+        let segment = &*self.segment;
+        let health = slot_of(segment.health(), slot)?;
+        let generation = slot_of(segment.generations(), slot)?;
+        if generation.load(Ordering::Relaxed) != words.generation {
+            // The next occupant is not selected before all its words are there.
+            health.store(HEALTH_DISABLED, Ordering::Release);
+        }
+        if let Some(record) = segment.addresses().get(slot as usize) {
+            write_address(record, words.generation, &words.address);
+        }
+        slot_of(segment.weights(), slot)?.store(words.weight, Ordering::Release);
+        slot_of(segment.caps(), slot)?.store(words.max_in_flight, Ordering::Release);
+        generation.store(words.generation, Ordering::Release);
+        health.store(words.health, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes the health word of a slot; every worker sees it at its next decision.
+    pub fn set_health(&self, slot: u32, health: u32) -> Result<(), ControlError> {
+        check_health(health)?;
+        slot_of(self.segment.health(), slot)?.store(health, Ordering::Release);
+        Ok(())
+    }
+
+    /// The health word of a slot.
+    pub fn health(&self, slot: u32) -> Result<u32, ControlError> {
+        Ok(slot_of(self.segment.health(), slot)?.load(Ordering::Relaxed))
+    }
+
+    /// Builds the bank of a service from its slots, their health and their weights, and swaps it in. Returns the new
+    /// membership epoch.
+    pub fn publish_members(&mut self, service: u32, slots: &[u32]) -> Result<u64, ControlError> {
+        let segment = Arc::clone(&self.segment);
+        let bank = segment.banks().get(service as usize);
+        let bank = bank.ok_or_else(|| out_of_range("service", service, segment.banks().len()))?;
+        let members = slots.iter().map(|&slot| self.member(slot)).collect::<Result<Vec<_>, _>>()?;
+        let words = build(service, &members);
+        self.extents.reclaim(self.seen_by_all());
+        let extent = self.extents.take(words.len() as u32).map_err(ControlError::ArenaFull)?;
+        let place = segment.arena().iter().skip(extent.offset as usize);
+        place.zip(&words).for_each(|(place, &word)| place.store(word, Ordering::Relaxed));
+        let replaced = Extent::from_word(bank.swap(extent.to_word(), Ordering::AcqRel));
+        let epoch =
+            segment.membership().map_or(0, |word| word.fetch_add(1, Ordering::AcqRel).wrapping_add(1));
+        self.extents.hold(replaced, epoch);
+        Ok(epoch)
+    }
+
+    fn member(&self, slot: u32) -> Result<Member, ControlError> {
+        let weight = slot_of(self.segment.weights(), slot)?.load(Ordering::Relaxed);
+        Ok(Member { slot, weight, fit: may_be_selected(self.health(slot)?) == Some(true) })
+    }
+
+    /// The latest membership epoch that every live lane has seen.
+    fn seen_by_all(&self) -> u64 {
+        let seen = |lane| Some(self.segment.lane_header(lane)?.seen.0.membership.load(Ordering::Acquire));
+        LiveLanes::new(self.segment.live()).filter_map(seen).min().unwrap_or(u64::MAX)
+    }
+
+    /// Clears a free lane and makes it live for a process that is about to start.
+    pub fn open_lane(&self, lane: u32, pid: u32) -> Result<(), ControlError> {
+        let header = self.lane_header(lane)?;
+        if is_live(self.segment.live(), lane) {
+            return Err(ControlError::LaneInUse(lane));
+        }
+        self.finish_retiring();
+        self.clear_in_flight(lane);
+        self.segment.lane_counters(lane).iter().for_each(|word| word.store(0, Ordering::Release));
+        header.pid.store(u64::from(pid), Ordering::Release);
+        let seen = &header.seen.0;
+        // A process that starts after this line finds every bank as it is now.
+        let epoch = self.segment.membership().map_or(0, |word| word.load(Ordering::Acquire));
+        seen.membership.store(epoch, Ordering::Release);
+        seen.snapshot.store(0, Ordering::Release);
+        seen.heartbeat.store(0, Ordering::Release);
+        set_live(self.segment.live(), lane, true);
+        Ok(())
+    }
+
+    /// Notes the process that a lane belongs to.
+    pub fn set_lane_pid(&self, lane: u32, pid: u32) -> Result<(), ControlError> {
+        let header = self.lane_header(lane)?;
+        if !is_live(self.segment.live(), lane) {
+            return Err(ControlError::LaneNotOpen(lane));
+        }
+        header.pid.store(u64::from(pid), Ordering::Release);
+        Ok(())
+    }
+
+    /// Folds the counters of a dead worker's lane into the retired totals, exactly once, and frees the lane. The
+    /// process must be dead: what a live one counts meanwhile is lost.
+    pub fn close_lane(&self, lane: u32) -> Result<(), ControlError> {
+        self.lane_header(lane)?;
+        self.finish_retiring();
+        if !is_live(self.segment.live(), lane) {
+            return Err(ControlError::LaneNotOpen(lane));
+        }
+        // First what the other workers decide by: a dead worker holds nothing.
+        self.clear_in_flight(lane);
+        if let Some((retired, lane)) = self.segment.retired().zip(self.segment.lane(lane)) {
+            retired.retire(&lane);
+        }
+        set_live(self.segment.live(), lane, false);
+        Ok(())
+    }
+
+    /// Finishes the fold that a killed supervisor began.
+    fn finish_retiring(&self) {
+        let Some(retired) = self.segment.retired() else { return };
+        let Some(lane) = retired.flip().lane().and_then(|lane| self.segment.lane(lane)) else { return };
+        if retired.covers(&lane) {
+            self.clear_in_flight(lane.number);
+            retired.retire(&lane);
+            set_live(self.segment.live(), lane.number, false);
+        }
+    }
+
+    fn clear_in_flight(&self, lane: u32) {
+        self.segment.lane_in_flight(lane).iter().for_each(|word| word.store(0, Ordering::Release));
+    }
+
+    fn lane_header(&self, lane: u32) -> Result<&crate::layout::LaneHeader, ControlError> {
+        let lanes = self.segment.capacities().lanes as usize;
+        self.segment.lane_header(lane).ok_or_else(|| out_of_range("lane", lane, lanes))
+    }
+}
+
+fn slot_of(words: &[AtomicU32], slot: u32) -> Result<&AtomicU32, ControlError> {
+    words.get(slot as usize).ok_or_else(|| out_of_range("instance slot", slot, words.len()))
+}
+
+fn out_of_range(what: &'static str, number: u32, capacity: usize) -> ControlError {
+    ControlError::OutOfRange { what, number, capacity: capacity as u32 }
+}
+
+fn check_health(word: u32) -> Result<(), ControlError> {
+    may_be_selected(word).map(|_| ()).ok_or(ControlError::Health(word))
+}

@@ -1,0 +1,202 @@
+//! Instances: the health word, and the address record that belongs to one generation of a slot.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use core::str::FromStr;
+use core::sync::atomic::Ordering;
+
+use crate::layout::AddressRecord;
+
+/// Health: not checked yet.
+pub const HEALTH_UNKNOWN: u32 = 0;
+/// Health: checked and fit.
+pub const HEALTH_HEALTHY: u32 = 1;
+/// Health: checked and unfit.
+pub const HEALTH_UNHEALTHY: u32 = 2;
+/// A bit beside the states: an operator took the instance out.
+pub const HEALTH_DISABLED: u32 = 4;
+
+/// May an instance with this health word be selected? None: the word makes no sense.
+#[inline]
+pub fn may_be_selected(health: u32) -> Option<bool> {
+    match health & !HEALTH_DISABLED {
+        HEALTH_UNKNOWN | HEALTH_HEALTHY => Some(health & HEALTH_DISABLED == 0),
+        HEALTH_UNHEALTHY => Some(false),
+        _ => None,
+    }
+}
+
+/// Longest path of a unix socket: `sun_path` without its final zero byte.
+pub const MAX_PATH_BYTES: usize = 107;
+
+/// Where an instance listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An IP address and a port.
+    Ip(SocketAddr),
+    /// The path of a unix socket.
+    Unix(String),
+}
+
+/// A text that is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressError;
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "an address is ip:port, [v6]:port or unix:/path of at most {MAX_PATH_BYTES} bytes")
+    }
+}
+
+impl core::error::Error for AddressError {}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let Some(path) = text.strip_prefix("unix:") else {
+            return text.parse().map(Self::Ip).map_err(|_| AddressError);
+        };
+        let fits = path.starts_with('/') && path.len() <= MAX_PATH_BYTES && !path.contains('\0');
+        fits.then(|| Self::Unix(path.to_owned())).ok_or(AddressError)
+    }
+}
+
+const KIND_V4: u64 = 1;
+const KIND_V6: u64 = 2;
+const KIND_UNIX: u64 = 3;
+
+/// The bytes behind a record's first word: an IP address (and its scope), or a path.
+const RECORD_BYTES: usize = 15 * 8;
+
+impl Address {
+    /// Kind, port and length in the low half of a record's first word, and the bytes behind it.
+    fn encode(&self) -> (u64, [u8; RECORD_BYTES]) {
+        let mut bytes = [0; RECORD_BYTES];
+        let (kind, port, len) = match self {
+            Self::Ip(address) => match address.ip() {
+                IpAddr::V4(ip) => (KIND_V4, address.port(), fill(&mut bytes, &ip.octets())),
+                IpAddr::V6(ip) => {
+                    let scope = if let SocketAddr::V6(v6) = address { v6.scope_id() } else { 0 };
+                    let mut octets = [0; 20];
+                    fill(&mut octets, &ip.octets());
+                    octets[16..].copy_from_slice(&scope.to_le_bytes());
+                    (KIND_V6, address.port(), fill(&mut bytes, &octets))
+                }
+            },
+            Self::Unix(path) => (KIND_UNIX, 0, fill(&mut bytes, path.as_bytes())),
+        };
+        (kind | (len as u64) << 8 | u64::from(port) << 16, bytes)
+    }
+
+    fn decode(head: u64, bytes: &[u8; RECORD_BYTES]) -> Option<Self> {
+        let port = (head >> 16) as u16;
+        let bytes = bytes.get(..(head >> 8 & 0xff) as usize)?;
+        match head & 0xff {
+            KIND_V4 => Some(Self::Ip((<[u8; 4]>::try_from(bytes).ok()?, port).into())),
+            KIND_V6 => {
+                let (ip, scope) = bytes.split_at_checked(16)?;
+                let ip = Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?);
+                let scope = u32::from_le_bytes(scope.try_into().ok()?);
+                Some(Self::Ip(SocketAddrV6::new(ip, port, 0, scope).into()))
+            }
+            KIND_UNIX if bytes.len() <= MAX_PATH_BYTES => {
+                core::str::from_utf8(bytes).ok().map(|path| Self::Unix(path.to_owned()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn fill(to: &mut [u8], from: &[u8]) -> usize {
+    let len = from.len().min(to.len());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    len
+}
+
+// A record is read while it may be rewritten for another occupant of the slot. Its first word carries the generation
+// and goes to 0 before anything else changes; a reader that finds it the same before and after has read one record.
+// Stores are Release and loads Acquire, so a reader that saw a new byte sees the first word changed as well.
+
+/// Writes the address of a slot's occupant. One writer; a record that is right already is left alone, so that its
+/// readers are not disturbed by a change of weight.
+pub(crate) fn write_address(record: &AddressRecord, generation: u32, address: &Address) {
+    if read_address(record, generation).as_ref() == Some(address) {
+        return;
+    }
+    let (head, bytes) = address.encode();
+    let [first, rest @ ..] = &record.0;
+    first.store(0, Ordering::Release);
+    for (word, bytes) in rest.iter().zip(bytes.chunks_exact(8)) {
+        word.store(bytes.try_into().map_or(0, u64::from_le_bytes), Ordering::Release);
+    }
+    first.store(u64::from(generation) << 32 | head, Ordering::Release);
+}
+
+/// The address of a slot's occupant; None when the slot has another one, or a record that makes no sense.
+pub(crate) fn read_address(record: &AddressRecord, generation: u32) -> Option<Address> {
+    let [first, rest @ ..] = &record.0;
+    let head = first.load(Ordering::Acquire);
+    let mut bytes = [0; RECORD_BYTES];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(rest) {
+        bytes.copy_from_slice(&word.load(Ordering::Acquire).to_le_bytes());
+    }
+    let unchanged = first.load(Ordering::Acquire) == head && (head >> 32) as u32 == generation;
+    unchanged.then(|| Address::decode(head & 0xffff_ffff, &bytes)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::layout::Row;
+
+    fn record(words: [u64; 16]) -> AddressRecord {
+        Row(words.map(AtomicU64::new))
+    }
+
+    /// What is written comes back, for its own generation only.
+    #[test]
+    fn addresses_survive_the_record() {
+        let path = format!("unix:/{}", "x".repeat(MAX_PATH_BYTES - 1));
+        for text in ["127.0.0.1:80", "[2001:db8::1]:8443", "[fe80::1%3]:1", "unix:/run/a.sock", &path] {
+            let (address, record) = (text.parse().unwrap(), record([0; 16]));
+            write_address(&record, 7, &address);
+            assert_eq!(read_address(&record, 7), Some(address), "{text}");
+            assert_eq!(read_address(&record, 8), None);
+        }
+    }
+
+    /// Names, missing ports, relative, empty and overlong paths are refused.
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let long = format!("unix:/{}", "x".repeat(MAX_PATH_BYTES));
+        for text in
+            ["", "localhost:80", "1.2.3.4", "1.2.3.4:99999", "::1:80", "unix:a", "unix:", "unix:/a\0b", &long]
+        {
+            assert_eq!(text.parse::<Address>(), Err(AddressError), "{text}");
+        }
+    }
+
+    /// A record of any bytes gives an address or none, never a panic.
+    #[test]
+    fn garbage_is_no_address() {
+        for byte in 0..=255u64 {
+            for len in 0..=255u64 {
+                let mut words = [byte * 0x0101_0101_0101_0101; 16];
+                words[0] = byte | len << 8;
+                let _ = read_address(&record(words), 0);
+            }
+        }
+        assert_eq!(read_address(&record([0; 16]), 0), None);
+    }
+
+    /// Exactly the unknown and the healthy may be selected; a disabled instance never.
+    #[test]
+    fn health_words() {
+        let verdicts: Vec<_> = (0..9).map(may_be_selected).collect();
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(verdicts, [yes, yes, no, None, no, no, no, None, None]);
+    }
+}

@@ -1,0 +1,248 @@
+//! A worker's hold on the shared memory: the engine's `State` over the segment and the worker's own lane.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::Arc;
+
+use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::state::{Bank, Counter, LimitDecision, State, NO_SLOT};
+
+use crate::bank;
+use crate::bucket::{Marks, Table};
+use crate::cap;
+use crate::instance::{may_be_selected, read_address, Address};
+use crate::live::is_live;
+use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
+use crate::retire;
+use crate::segment::Segment;
+
+/// Why a worker has no lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneError {
+    /// The lane that was asked for: it does not exist, or the supervisor has not opened it.
+    pub lane: u32,
+}
+
+impl core::fmt::Display for LaneError {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "lane {} is not open", self.lane)
+    }
+}
+
+impl core::error::Error for LaneError {}
+
+/// Numbers for marks in the bucket table: the lane, its generation and a running number, so no two are the same.
+struct LaneMarks {
+    next: AtomicU64,
+}
+
+/// Bits of a mark for the running number and, above them, for the lane's generation; 8 more carry the lane.
+const RUNNING_BITS: u32 = 40;
+const GENERATION_BITS: u32 = 15;
+
+impl LaneMarks {
+    fn new(lane: u32, generation: u64) -> Self {
+        let generation = generation & ((1 << GENERATION_BITS) - 1);
+        let origin = u64::from(lane) << (RUNNING_BITS + GENERATION_BITS) | generation << RUNNING_BITS;
+        Self { next: AtomicU64::new(origin) }
+    }
+}
+
+impl Marks for LaneMarks {
+    fn next(&self) -> u64 {
+        // Only the worker's own thread asks.
+        let number = self.next.load(Ordering::Relaxed);
+        self.next.store(number.wrapping_add(1), Ordering::Relaxed);
+        number
+    }
+}
+
+/// One worker: the segment and the lane that it alone writes.
+pub struct Worker {
+    segment: Arc<Segment>,
+    lane: u32,
+    generation: u64,
+    marks: LaneMarks,
+}
+
+impl Worker {
+    /// Takes up a lane that the supervisor has opened.
+    pub fn attach(segment: Arc<Segment>, lane: u32) -> Result<Self, LaneError> {
+        let header =
+            segment.lane_header(lane).filter(|_| is_live(segment.live(), lane)).ok_or(LaneError { lane })?;
+        let generation = header.generation.load(Ordering::Acquire);
+        Ok(Self { segment, lane, generation, marks: LaneMarks::new(lane, generation) })
+    }
+
+    /// The segment.
+    pub fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// The lane.
+    pub fn lane(&self) -> u32 {
+        self.lane
+    }
+
+    /// Publishes the heartbeat, the epoch of the snapshot and the membership epoch. False: the lane is another
+    /// process's by now, nothing was written, and this one must exit. To be called between callbacks, when no bank
+    /// is in use.
+    pub fn tick(&self, now: u64, snapshot: u64) -> bool {
+        let Some((header, membership)) = self.segment.lane_header(self.lane).zip(self.segment.membership())
+        else {
+            return false;
+        };
+        let mine = header.generation.load(Ordering::Acquire) == self.generation;
+        if !mine || !is_live(self.segment.live(), self.lane) {
+            return false;
+        }
+        let seen = &header.seen.0;
+        seen.membership.store(membership.load(Ordering::Acquire), Ordering::Release);
+        seen.snapshot.store(snapshot, Ordering::Release);
+        seen.heartbeat.store(now, Ordering::Release);
+        true
+    }
+
+    /// Where an instance listens; None when its slot has another occupant by now.
+    pub fn address(&self, slot: u32, generation: u32) -> Option<Address> {
+        read_address(self.segment.addresses().get(slot as usize)?, generation)
+    }
+
+    /// The health word of a slot's occupant; None when it has another one.
+    pub fn health(&self, slot: u32, generation: u32) -> Option<u32> {
+        let word = |words: &[AtomicU32]| Some(words.get(slot as usize)?.load(Ordering::Acquire));
+        let health = word(self.segment.health())?;
+        (word(self.segment.generations())? == generation).then_some(health)
+    }
+
+    fn nonsense(&self) {
+        self.count(Counter::Nonsense, 1);
+    }
+
+    /// The value, or its default and a count of what made no sense.
+    #[inline]
+    fn sensible<T>(&self, value: Option<T>, otherwise: T) -> T {
+        value.unwrap_or_else(|| {
+            self.nonsense();
+            otherwise
+        })
+    }
+
+    #[inline]
+    fn add(&self, index: Option<usize>, amount: u64) {
+        let counters = self.segment.lane_counters(self.lane);
+        if !index.is_some_and(|index| retire::count(counters, index, amount)) {
+            self.nonsense();
+        }
+    }
+}
+
+impl State for Worker {
+    #[inline]
+    fn bank(&self, service: u32) -> Bank {
+        let word = self.segment.banks().get(service as usize).map(|word| word.load(Ordering::Acquire));
+        self.sensible(word.and_then(|word| bank::read(self.segment.arena(), word, service)), Bank::default())
+    }
+
+    #[inline]
+    fn eligible(&self, bank: Bank, index: u32) -> u32 {
+        self.sensible(bank::eligible(self.segment.arena(), bank, index), NO_SLOT)
+    }
+
+    #[inline]
+    fn turn(&self, bank: Bank, index: u32) -> u32 {
+        self.sensible(bank::turn(self.segment.arena(), bank, index), NO_SLOT)
+    }
+
+    #[inline]
+    fn next_turn(&self, service: u32) -> u64 {
+        let turn =
+            self.segment.turns().get(service as usize).map(|turn| turn.0.fetch_add(1, Ordering::Relaxed));
+        self.sensible(turn, 0)
+    }
+
+    #[inline]
+    fn is_eligible(&self, slot: u32) -> bool {
+        let health = self.segment.health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(health.and_then(may_be_selected), false)
+    }
+
+    #[inline]
+    fn generation(&self, slot: u32) -> u32 {
+        let word = self.segment.generations().get(slot as usize).map(|word| word.load(Ordering::Acquire));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn weight(&self, slot: u32) -> u32 {
+        let word = self.segment.weights().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn in_flight(&self, slot: u32) -> u32 {
+        cap::total(self.segment.in_flight(slot), Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn reserve(&self, slot: u32) -> bool {
+        let own = self.segment.lane_in_flight(self.lane).get(slot as usize);
+        let Some((own, cap)) = own.zip(self.segment.caps().get(slot as usize)) else {
+            self.nonsense();
+            return false;
+        };
+        match cap.load(Ordering::Relaxed) {
+            0 => {
+                cap::reserve(own);
+                true
+            }
+            cap => cap::reserve_below(
+                own,
+                cap,
+                self.segment.in_flight(slot).filter(|word| !core::ptr::eq(*word, own)),
+            ),
+        }
+    }
+
+    #[inline]
+    fn release(&self, slot: u32) {
+        let own = self.segment.lane_in_flight(self.lane).get(slot as usize);
+        if !own.is_some_and(cap::release) {
+            self.nonsense();
+        }
+    }
+
+    #[inline]
+    fn charge(&self, claims: &[Claim], now: u64) -> Charge {
+        Table::new(self.segment.buckets(), &self.marks).charge(claims, now)
+    }
+
+    #[inline]
+    fn hash_seed(&self) -> u64 {
+        self.segment.hash_seed()
+    }
+
+    #[inline]
+    fn count_request(&self, row: u32, code: u16) {
+        let row = self.segment.layout().rows.requests(row);
+        self.add(row.map(|row| row.start + code_index(code)), 1);
+    }
+
+    #[inline]
+    fn observe_duration(&self, service: u32, nanos: u64) {
+        let start = self.segment.layout().rows.durations(service).map(|row| row.start);
+        self.add(start.map(|start| start + duration_bucket(nanos)), 1);
+        self.add(start.map(|start| start + DURATION_WORDS - 1), nanos);
+    }
+
+    #[inline]
+    fn count_limit(&self, row: u32, decision: LimitDecision) {
+        let row = self.segment.layout().rows.limits(row);
+        self.add(row.map(|row| row.start + decision as usize), 1);
+    }
+
+    #[inline]
+    fn count(&self, counter: Counter, amount: u64) {
+        // A lane always has these words.
+        let _ = retire::count(self.segment.lane_counters(self.lane), counter as usize, amount);
+    }
+}

@@ -1,0 +1,115 @@
+//! Sums over the lanes, for status and metrics: reads everything, writes nothing.
+
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+use std::sync::Arc;
+
+use crate::cap;
+use crate::live::LiveLanes;
+use crate::metrics::{CODES, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
+use crate::segment::Segment;
+
+/// What a live lane's worker last said of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// Number of the lane.
+    pub lane: u32,
+    /// The process; 0 while it is not known.
+    pub pid: u64,
+    /// Epoch of the snapshot that it has.
+    pub snapshot: u64,
+    /// Membership epoch that it has seen.
+    pub membership: u64,
+    /// Its last tick, in nanoseconds of `CLOCK_MONOTONIC`; 0 before the first.
+    pub heartbeat: u64,
+}
+
+/// A reader of the whole segment.
+pub struct View {
+    segment: Arc<Segment>,
+}
+
+impl View {
+    /// Over a segment.
+    pub fn new(segment: Arc<Segment>) -> Self {
+        Self { segment }
+    }
+
+    /// The live lanes.
+    pub fn lanes(&self) -> impl Iterator<Item = LaneStatus> + '_ {
+        LiveLanes::new(self.segment.live()).filter_map(|lane| {
+            let header = self.segment.lane_header(lane)?;
+            let seen = &header.seen.0;
+            Some(LaneStatus {
+                lane,
+                pid: header.pid.load(Ordering::Acquire),
+                snapshot: seen.snapshot.load(Ordering::Acquire),
+                membership: seen.membership.load(Ordering::Acquire),
+                heartbeat: seen.heartbeat.load(Ordering::Acquire),
+            })
+        })
+    }
+
+    /// Exchanges in flight on an instance; 0 for a slot that does not exist.
+    pub fn in_flight(&self, slot: u32) -> u32 {
+        cap::total(self.segment.in_flight(slot), Ordering::Relaxed)
+    }
+
+    /// The health word of a slot; None for one that does not exist.
+    pub fn health(&self, slot: u32) -> Option<u32> {
+        Some(self.segment.health().get(slot as usize)?.load(Ordering::Relaxed))
+    }
+
+    /// Counts by status code of a row of the request table, those above 0 only; code 0 stands for the unregistered.
+    pub fn requests(&self, row: u32) -> Option<Vec<(u16, u64)>> {
+        let counts = self.sum::<REQUEST_WORDS>(self.segment.layout().rows.requests(row)?);
+        Some(CODES.into_iter().zip(counts).filter(|&(_, count)| count > 0).collect())
+    }
+
+    /// Counts by bucket of a service's histogram, and the sum of the durations in nanoseconds.
+    pub fn durations(&self, service: u32) -> Option<(Vec<u64>, u64)> {
+        let [buckets @ .., sum] = self.sum::<DURATION_WORDS>(self.segment.layout().rows.durations(service)?);
+        Some((buckets.to_vec(), sum))
+    }
+
+    /// Decisions of a limit: allowed, refused, overflow, forfeited.
+    pub fn limit_decisions(&self, row: u32) -> Option<[u64; LIMIT_WORDS]> {
+        Some(self.sum(self.segment.layout().rows.limits(row)?))
+    }
+
+    /// The workers' own counters, in the order of [`headgate_engine::state::Counter::NAMES`].
+    pub fn counters(&self) -> Vec<u64> {
+        const NAMES: usize = headgate_engine::state::Counter::NAMES.len();
+        self.sum::<NAMES>(self.segment.layout().rows.counters()).to_vec()
+    }
+
+    /// Slots of the bucket table, and how many hold a key.
+    ///
+    /// Reads through the file: looking at the mapping would take memory for every page that no key ever touched.
+    pub fn limit_table(&self) -> Result<(usize, usize), rustix::io::Errno> {
+        const SLOT_BYTES: usize = 16;
+        let (mut offset, slots) = self.segment.bucket_bytes();
+        let (mut buffer, mut used, mut left) = (vec![0; 1 << 16], 0, slots * SLOT_BYTES);
+        while left > 0 {
+            let wanted = left.min(buffer.len());
+            let read = rustix::io::pread(self.segment.fd(), &mut buffer[..wanted], offset)?;
+            if read == 0 {
+                break;
+            }
+            let key = |slot: &&[u8]| slot.iter().take(8).any(|&byte| byte != 0);
+            used += buffer[..read].chunks_exact(SLOT_BYTES).filter(key).count();
+            offset += read as u64;
+            left -= read;
+        }
+        Ok((slots, used))
+    }
+
+    fn sum<const N: usize>(&self, range: Range<usize>) -> [u64; N] {
+        let mut sums = [0; N];
+        let lanes = || LiveLanes::new(self.segment.live()).filter_map(|lane| self.segment.lane(lane));
+        if let Some(retired) = self.segment.retired() {
+            retired.sum(range, lanes, &mut sums);
+        }
+        sums
+    }
+}
