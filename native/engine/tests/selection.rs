@@ -1,5 +1,8 @@
 //! Selection over many decisions: the shares that instances get, and the smooth sequence against its definition.
 
+// The functions around the tests are tests, too; clippy sees only what is marked so.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 use headgate_engine::selection::{peek, select, smooth_sequence, Balance, Random, Selection, Tried};
 use headgate_engine::state::fake::FakeState;
 use headgate_engine::state::State;
@@ -152,7 +155,9 @@ proptest! {
             state.set_in_flight(slot, load);
         }
         let mut tried = Tried::new();
-        tried_slots.iter().for_each(|&slot| tried.insert(slot));
+        for slot in tried_slots {
+            tried.insert(slot);
+        }
         let looked = peek(&state, SERVICE, Balance::P2c, &tried, &mut Random::new(seed));
         let selected = select(&state, SERVICE, Balance::P2c, &tried, &mut Random::new(seed));
         prop_assert_eq!(looked, selected);

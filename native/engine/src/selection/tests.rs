@@ -18,7 +18,9 @@ fn pick(state: &FakeState, balance: Balance, tried: &Tried) -> Selection {
 
 fn tried(slots: &[u32]) -> Tried {
     let mut tried = Tried::new();
-    slots.iter().for_each(|&slot| tried.insert(slot));
+    for &slot in slots {
+        tried.insert(slot);
+    }
     tried
 }
 
