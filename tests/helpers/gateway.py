@@ -25,10 +25,11 @@ STOP_SECONDS = 15.0
 class Gateway:
     """A running gateway. Leaving the context stops it with SIGTERM and checks that it ended as it promises:
 
-    exit code 0, no process left, no traceback in its log.
+    its exit code (``exit_code``, 0 unless a test kills it), no process left, no traceback in its log.
     """
 
     def __init__(self, configuration: str, *arguments: str) -> None:
+        self.exit_code = 0
         self._configuration = configuration
         self._arguments = arguments
         self._marker = f"HEADGATE_TEST={uuid.uuid4().hex}"
@@ -145,7 +146,7 @@ class Gateway:
         if self.process.returncode is None:
             self.signal(signal.SIGTERM)
         code = await self.wait()
-        assert code == 0, f"exit code {code}\n{self.stderr()}"
+        assert code == self.exit_code, f"exit code {code}\n{self.stderr()}"
         await eventually(lambda: not marked(self._marker), why="no process is left")
         assert "Traceback" not in self.stderr(), self.stderr()
 
@@ -183,13 +184,15 @@ def named(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return list(value)
 
 
-async def run_to_end(configuration: str, *arguments: str, name: str = "gateway.toml") -> tuple[int, str, str]:
-    """Runs a command that must end by itself: (exit code, stdout, stderr). ``arguments`` default to ``run FILE``."""
+async def run_to_end(
+    configuration: str, command: str = "run", *, file: str | None = None
+) -> tuple[int, str, str]:
+    """Runs a command that must end by itself on a file with that text, or on ``file``: (exit code, stdout, stderr)."""
     with tempfile.TemporaryDirectory(prefix="headgate-test-") as folder:
-        file = Path(folder) / name
-        file.write_text(configuration)
+        path = Path(folder) / "gateway.toml"
+        path.write_text(configuration)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", *(arguments or ("run",)), str(file),
+            sys.executable, "-m", "gateway", command, file or str(path),
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, preexec_fn=die_with_parent,
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
