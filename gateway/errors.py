@@ -79,7 +79,9 @@ def _window(line: str, offset: int) -> tuple[str, int]:
     """The part of a line worth showing, and where the offset is in it; control characters cannot reach the terminal."""
     start = max(0, offset - MAX_SHOWN_COLUMNS // 2) if len(line) > MAX_SHOWN_COLUMNS else 0
     part = line[start : start + MAX_SHOWN_COLUMNS]
-    shown = "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in part)
+    shown = "".join(
+        char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in part
+    )
     return shown, min(offset - start, len(shown))
 
 

@@ -154,7 +154,11 @@ def is_bracketed_ipv6(text: str) -> bool:
 def whole_number(text: str, lowest: int, highest: int) -> int | None:
     """A decimal number without sign, spaces or leading zeros, within the bounds; otherwise None."""
     # The length is checked first: int() takes time quadratic in it, and str.isdigit knows digits that are not ASCII.
-    if not 0 < len(text) <= len(str(highest)) or not _DIGITS.issuperset(text) or (text[0] == "0" and text != "0"):
+    if (
+        not 0 < len(text) <= len(str(highest))
+        or not _DIGITS.issuperset(text)
+        or (text[0] == "0" and text != "0")
+    ):
         return None
     number = int(text)
     return number if lowest <= number <= highest else None
@@ -179,7 +183,9 @@ def _host(text: str, forms: str, port: str) -> tuple[AddressKind, str]:
     if text.startswith("["):
         return AddressKind.IP, _ipv6(text[1:-1])
     if text in ("", "*"):
-        raise InvalidValueError(forms, f'write "0.0.0.0:{port}" or "[::]:{port}" for every address of this machine')
+        raise InvalidValueError(
+            forms, f'write "0.0.0.0:{port}" or "[::]:{port}" for every address of this machine'
+        )
     if ":" in text:
         raise InvalidValueError(forms, f'an IPv6 address stands in brackets: "[{text}]:{port}"')
     if is_ipv4(text):

@@ -22,6 +22,7 @@ _TYPE_MESSAGES = {
     "dict_type": "expected a table",
     "tuple_type": "expected a list",
 }
+_HEADERS = {"listen": "write [[listen]]", "services": "write [services.NAME]", "routes": "write [[routes]]"}
 _KEY_OF_TABLE = "[key]"  # the last step of pydantic's path when a table's own name is wrong
 
 
@@ -40,14 +41,15 @@ class Explainer:
         invalid: ValidationError | None,
     ) -> list[Mistake]:
         """Everything that is wrong: references that lead nowhere, broken rules, values that do not fit the model."""
-        unknown_values = {}
-        for path, error in unresolved:
-            unknown_values[dotted(path)] = self._mistake(path, _sentence(f"expected {error.expected}", error.hint))
-        others = [self._mistake(finding.path, _sentence(finding.message, finding.hint)) for finding in findings]
+        dangling = [
+            self._mistake(path, f"expected {error.expected}", error.hint) for path, error in unresolved
+        ]
+        others = [self._mistake(finding.path, finding.message, finding.hint) for finding in findings]
         if invalid:
             others += self._invalid(invalid)
         # Whatever else was found at a reference that leads nowhere was found in the reference's own text.
-        return [*unknown_values.values(), *(other for other in others if other.path not in unknown_values)]
+        places = {mistake.path for mistake in dangling}
+        return [*dangling, *(other for other in others if other.path not in places)]
 
     def _invalid(self, error: ValidationError) -> Iterator[Mistake]:
         details = error.errors(include_url=False)
@@ -64,12 +66,13 @@ class Explainer:
                 case "value_error":
                     yield self._wrong_value(path, detail["ctx"]["error"])
                 case other:
-                    yield self._mistake(path, _sentence(_TYPE_MESSAGES.get(other, detail["msg"]), self._hint(path)))
+                    message = _TYPE_MESSAGES.get(other, detail["msg"])
+                    yield self._mistake(path, message, _HEADERS.get(dotted(path), ""))
 
     def _unknown_key(self, path: KeyPath) -> Mistake:
         known = known_keys(path[:-1])
         hint = did_you_mean(str(path[-1]), known) or f"known keys: {', '.join(known)}"
-        return self._mistake(path, _sentence(_TYPE_MESSAGES["extra_forbidden"], hint), at_key=True)
+        return self._mistake(path, _TYPE_MESSAGES["extra_forbidden"], hint, at_key=True)
 
     def _wrong_value(self, path: KeyPath, error: Exception) -> Mistake:
         at_key = path[-1] == _KEY_OF_TABLE
@@ -78,23 +81,17 @@ class Explainer:
             raise error
         secret = isinstance(follow(self._data, path)[1], Interpolated)
         hint = "" if secret else error.hint
-        return self._mistake(path, _sentence(f"expected {error.expected}", hint), at_key=at_key)
+        return self._mistake(path, f"expected {error.expected}", hint, at_key=at_key)
 
-    def _hint(self, path: KeyPath) -> str:
+    def _mistake(self, path: KeyPath, message: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         found, value = follow(self._data, path)
-        if isinstance(value, dict) and found in (("listen",), ("routes",)):
-            return f"write [[{found[0]}]]"
-        return ""
-
-    def _mistake(self, path: KeyPath, message: str, *, at_key: bool = False) -> Mistake:
-        found, _ = follow(self._data, path)
-        # A key that is missing is named although it is shown where its table begins.
-        named = path if len(found) + 1 == len(path) and found == path[:-1] and self._is_table(found) else found
+        # A key that is missing is named, although it is shown where its table begins.
+        is_missing = isinstance(value, dict) and found == path[:-1]
         place = self._positions.key(found) if at_key else self._positions.value(found)
-        return Mistake(message, dotted(named), place, self._positions.line(place.line))
-
-    def _is_table(self, path: KeyPath) -> bool:
-        return isinstance(follow(self._data, path)[1], dict)
+        sentence = f"{message}; {hint}" if hint else message
+        return Mistake(
+            sentence, dotted(path if is_missing else found), place, self._positions.line(place.line)
+        )
 
 
 def known_keys(path: KeyPath) -> tuple[str, ...]:
@@ -115,7 +112,3 @@ def _is_misspelt(missing: KeyPath, unknown: Iterable[KeyPath]) -> bool:
     """Is the key there under a name that the report of the unknown key corrects?"""
     siblings = [str(path[-1]) for path in unknown if path[:-1] == missing[:-1]]
     return any(closest(sibling, known_keys(missing[:-1])) == missing[-1] for sibling in siblings)
-
-
-def _sentence(message: str, hint: str) -> str:
-    return f"{message}; {hint}" if hint else message

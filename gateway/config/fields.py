@@ -32,7 +32,9 @@ class Reads:
             self._read, serialization=core_schema.plain_serializer_function_ser_schema(_written)
         )
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """What an editor checks while somebody types."""
         return dict(self._schema)
 
@@ -47,7 +49,9 @@ class NotEmpty:
         """The elements are counted before they are read: pydantic's own minimum counts the right ones only."""
         return core_schema.no_info_before_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """The same rule in the words of JSON Schema."""
         inner = handler(schema)
         return {**inner, "minProperties" if inner.get("type") == "object" else "minItems": 1}
@@ -167,7 +171,9 @@ def _route_name(value: str) -> str:
 
 Workers = Annotated[
     int | Literal["auto"],
-    Reads(_workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}),
+    Reads(
+        _workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}
+    ),
 ]
 AdminAddress = Annotated[ListenAddress, text(_admin_address, 'an address, such as "127.0.0.1:9901"')]
 Listening = Annotated[ListenAddress, text(ListenAddress.parse, 'an address, such as "0.0.0.0:8080"')]

@@ -1,12 +1,11 @@
 """``${env:NAME}`` and ``${file:/path}`` in the strings of a configuration; ``$${`` stands for a literal ``${``."""
 
-import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.config.files import read_regular, reason
 from gateway.config.paths import KeyPath
 from gateway.errors import InvalidValueError
 
@@ -52,21 +51,11 @@ def interpolate(
 def read_file(path: str) -> str:
     """The text of a regular file, without the newline at its end. Raises InvalidValueError."""
     try:
-        # O_NONBLOCK: opening a FIFO would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise InvalidValueError("a file that can be read", f"{reason}") from None
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidValueError("a regular file")
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise InvalidValueError(f"a file of at most {MAX_FILE_BYTES} bytes")
-    try:
-        return content.decode().removesuffix("\n").removesuffix("\r")
+        return read_regular(path, MAX_FILE_BYTES).decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise InvalidValueError("a file in UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise InvalidValueError("a file that can be read", reason(error)) from None
 
 
 def _resolved(text: str, environ: Mapping[str, str], read_file: Reader) -> str:
@@ -81,6 +70,8 @@ def _resolved(text: str, environ: Mapping[str, str], read_file: Reader) -> str:
             return value
         if end and scheme == "file" and Path(name).is_absolute():
             return read_file(name)
-        raise InvalidValueError('"${env:NAME}" or "${file:/absolute/path}"', 'a literal "${" is written "$${"')
+        raise InvalidValueError(
+            '"${env:NAME}" or "${file:/absolute/path}"', 'a literal "${" is written "$${"'
+        )
 
     return Interpolated(_REFERENCE.sub(target, text))

@@ -1,8 +1,6 @@
 """Reads a configuration file: all of it is right, or every mistake in it is reported at once."""
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.config.explain import Explainer
+from gateway.config.files import read_regular, reason
 from gateway.config.interpolate import interpolate, read_file
 from gateway.config.rules import broken_rules
 from gateway.config.schema import Config
@@ -28,12 +27,11 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     ``environ`` is what ``${env:NAME}`` looks into.
     """
     try:
-        content = _content(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _unreadable(str(path), reason) from None
+        content = read_regular(path, MAX_FILE_BYTES)
+    except (OSError, ValueError) as error:
+        raise _unreadable(str(path), reason(error)) from None
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _unreadable(str(path), f"not UTF-8: the first wrong byte is in line {line}") from None
@@ -60,18 +58,6 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
     raise ConfigErrors(name, Explainer(text, resolved).mistakes(failures, findings, invalid))
 
 
-def _content(path: Path) -> bytes:
-    # O_NONBLOCK: opening a FIFO would wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("not a regular file")
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
-    return content
-
-
 def _toml(text: str, name: str) -> dict[str, Any]:
     """The data in the text, of bounded depth."""
     try:
@@ -96,8 +82,7 @@ def _syntax_mistake(text: str, message: str) -> Mistake:
         place = Place(len(lines), len(lines[-1]) + 1)
     else:
         place = Place(int(match[1]), int(match[2]))
-    reason = _TOML_PLACE.sub("", message)
-    return Mistake(f"not TOML: {reason}", "", place, lines[place.line - 1])
+    return Mistake(f"not TOML: {_TOML_PLACE.sub('', message)}", "", place, lines[place.line - 1])
 
 
 def _is_deeper(data: object, limit: int) -> bool:
@@ -117,5 +102,5 @@ def _items(value: object) -> Iterator[object]:
         yield from value
 
 
-def _unreadable(name: str, reason: str) -> ConfigErrors:
-    return ConfigErrors(name, [Mistake(reason)])
+def _unreadable(name: str, message: str) -> ConfigErrors:
+    return ConfigErrors(name, [Mistake(message)])

@@ -21,7 +21,9 @@ def dotted(path: KeyPath) -> str:
 
 
 def _escaped(key: str) -> str:
-    return "".join(char if char.isprintable() and char not in '"\\' else f"\\u{ord(char):04x}" for char in key)
+    return "".join(
+        char if char.isprintable() and char not in '"\\' else f"\\u{ord(char):04x}" for char in key
+    )
 
 
 def follow(data: object, path: KeyPath) -> tuple[KeyPath, object]:

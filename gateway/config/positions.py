@@ -90,7 +90,7 @@ class Positions:
     def _pair(self, table: KeyPath, node: Node) -> None:
         """``key = value``, the key perhaps dotted."""
         parts = [child for child in node.named_children if child.type != "comment"]
-        if len(parts) != 2:  # noqa: PLR2004 - the grammar recovered from something that it does not know
+        if len(parts) != 2:  # the grammar has recovered from something that it does not know
             return
         name, value = parts
         path = table

@@ -90,7 +90,9 @@ def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
     for service in draft.services.values():
         instances = service.tables("instances", Instance, instance_table)
         if instances and all(instance.has("weight") and instance["weight"] == 0 for instance in instances):
-            yield Finding((*service.path, "instances"), "every instance has weight 0: none would get a request")
+            yield Finding(
+                (*service.path, "instances"), "every instance has weight 0: none would get a request"
+            )
 
 
 def _instances_fit(draft: Draft) -> Iterator[Finding]:
@@ -143,7 +145,9 @@ def _routes_can_match(draft: Draft) -> Iterator[Finding]:
             continue
         for index in taken:
             path = (*route.path, "methods", index)
-            yield Finding(path, f"no effect: {dotted(takers[index])} takes this method of the same host and path")
+            yield Finding(
+                path, f"no effect: {dotted(takers[index])} takes this method of the same host and path"
+            )
 
 
 def _methods_differ(draft: Draft) -> Iterator[Finding]:
@@ -188,7 +192,9 @@ def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
                 continue
             rate = limit["rate"]
             if limit["burst"] * rate.period.seconds > MAX_REFILL_SECONDS * rate.tokens:
-                yield Finding((*limit.path, "burst"), "expected a burst that comes back within a year at this rate")
+                yield Finding(
+                    (*limit.path, "burst"), "expected a burst that comes back within a year at this rate"
+                )
 
 
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (

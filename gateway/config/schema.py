@@ -1,6 +1,6 @@
 """The model of the configuration file: every key with its meaning, its unit and its default."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -80,7 +80,7 @@ class ListenMax(Table):
     """Bytes of a request head, request line included; beyond it 431."""
     line: Annotated[Size, size_between("256B", "1MiB")] = Size.parse("8KiB")
     """Bytes of one header field line; beyond it 431."""
-    fields: Annotated[int, whole(1, 1000)] = 100
+    fields: Annotated[int, whole(1, 256)] = 100
     """Header fields of a request; beyond it 431."""
     target: Annotated[Size, size_between("64B", "1MiB")] = Size.parse("8KiB")
     """Bytes of the request target; beyond it 414."""
@@ -156,7 +156,9 @@ class Service(Table):
     """A named set of instances."""
 
     instances: Annotated[
-        tuple[Annotated[Instance, BeforeValidator(instance_table, json_schema_input_type=str | Instance)], ...],
+        tuple[
+            Annotated[Instance, BeforeValidator(instance_table, json_schema_input_type=str | Instance)], ...
+        ],
         NotEmpty("instance"),
     ]
     """Where the service runs: addresses, or tables with an address and more."""
@@ -170,10 +172,9 @@ class Service(Table):
     """How instances are probed. Without it they are not."""
 
 
-def _default_burst(data: dict[str, object]) -> int:
+def _default_burst(data: dict[str, Any]) -> int:
     """An omitted burst is one second of rate."""
-    rate = data["rate"]
-    assert isinstance(rate, Rate)
+    rate: Rate = data["rate"]
     return rate.per_second
 
 
@@ -197,10 +198,8 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
-def _default_name(data: dict[str, object]) -> str:
-    host, path, methods = data["host"], data["path"], data["methods"]
-    assert isinstance(host, str | None) and isinstance(path, str | None) and isinstance(methods, tuple)
-    return match_name(host, path, methods)
+def _default_name(data: dict[str, Any]) -> str:
+    return match_name(data["host"], data["path"], data["methods"])
 
 
 class Route(Table):

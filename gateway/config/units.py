@@ -92,7 +92,9 @@ class Rate:
             raise InvalidValueError(_RATE_FORM, _spelled(match[2], cls.UNITS, f"{match[1]}/"))
         tokens = int(match[1])
         if not 0 < tokens * 1_000 <= MAX_RATE_PER_SECOND * period:
-            raise InvalidValueError(f"a rate of at least 1 per unit and at most {MAX_RATE_PER_SECOND} per second")
+            raise InvalidValueError(
+                f"a rate of at least 1 per unit and at most {MAX_RATE_PER_SECOND} per second"
+            )
         return cls(tokens, Duration(period))
 
     @property
@@ -125,7 +127,9 @@ def _spelled(unit: str, units: Iterable[str], number: str) -> str:
     """Points at the unit that differs in case only, or in being written out."""
     folded = unit.lower()
     for known in units:
-        if folded == known.lower() or (len(folded) > 1 and len(known) == 1 and folded.startswith(known.lower())):
+        if folded == known.lower() or (
+            len(folded) > 1 and len(known) == 1 and folded.startswith(known.lower())
+        ):
             return f'did you mean "{number}{known}"?'
     return ""
 

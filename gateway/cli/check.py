@@ -1,0 +1,40 @@
+"""``headgate check``: tells whether a configuration file is right, and otherwise every mistake in it."""
+
+import os
+from pathlib import Path
+
+import click
+
+from gateway.config.load import load
+from gateway.config.schema import Config
+from gateway.errors import ConfigErrors
+
+WRONG_CONFIGURATION = 2
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def check(ctx: click.Context, file: Path) -> None:
+    """Tell whether FILE is right, and otherwise every mistake in it.
+
+    Exits 0 with one line on standard output that sums the file up, or 2 with all the mistakes on standard error.
+    """
+    try:
+        config = load(file, os.environ)
+    except ConfigErrors as error:
+        click.echo(str(error), err=True)
+        ctx.exit(WRONG_CONFIGURATION)
+    click.echo(f"{file}: {summary(config)}")
+
+
+def summary(config: Config) -> str:
+    """What a configuration contains, in one line."""
+    counts = (
+        (len(config.listen), "listener"),
+        (len(config.services), "service"),
+        (sum(len(service.instances) for service in config.services.values()), "instance"),
+        (len(config.routes), "route"),
+        (sum(len(route.limit) for route in config.routes), "limit"),
+    )
+    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)

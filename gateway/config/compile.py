@@ -1,0 +1,106 @@
+"""Compiles a configuration into the snapshot that every worker gets: what Python needs, and a blob for the engine."""
+
+from typing import Any, Protocol
+
+import orjson
+
+from gateway.config.schema import Config, Limit, Listen, Route, Service
+
+
+class Rows(Protocol):
+    """Gives out places in shared memory by identity, so that counters and levels survive a reload."""
+
+    def service_slot(self, service: str) -> int:
+        """The row of a service."""
+        ...
+
+    def request_row(self, listener: str, route: str | None) -> int:
+        """The row that counts what came in at a listener for a route; None is for what matched no route."""
+        ...
+
+    def limit_row(self, route: str, limit: str) -> int:
+        """The row that counts the decisions of a route's limit."""
+        ...
+
+
+def compile_snapshot(config: Config, epoch: int, rows: Rows) -> tuple[dict[str, Any], bytes]:
+    """The head of the snapshot message, and its attachment: the blob that ``Snapshot.compile`` of the engine reads."""
+    slots = {name: rows.service_slot(name) for name in config.services}
+    indexes = {name: index for index, name in enumerate(config.services)}
+    head = {
+        "type": "snapshot",
+        "epoch": epoch,
+        "listeners": [{"name": listen.name} for listen in config.listen],
+        "services": [_pool(name, slots[name], service) for name, service in config.services.items()],
+    }
+    blob = {
+        "epoch": epoch,
+        "listeners": [_listener(listen, rows.request_row(listen.name, None)) for listen in config.listen],
+        "services": [_service(name, slots[name], service) for name, service in config.services.items()],
+        "routes": [_route(route, indexes[route.service], config.listen, rows) for route in config.routes],
+    }
+    return head, orjson.dumps(blob)
+
+
+def _pool(name: str, slot: int, service: Service) -> dict[str, Any]:
+    """What a worker's connection pool needs to know of a service."""
+    return {
+        "name": name,
+        "slot": slot,
+        "connect_timeout_ms": service.timeouts.connect.milliseconds,
+        "keepalive_timeout_ms": service.timeouts.keepalive.milliseconds,
+        "max_idle": service.max_idle,
+    }
+
+
+def _listener(listen: Listen, row: int) -> dict[str, Any]:
+    return {
+        "name": listen.name,
+        "scheme": "http",
+        "row": row,
+        "header_timeout_ms": listen.timeouts.header.milliseconds,
+        "body_idle_timeout_ms": listen.timeouts.body_idle.milliseconds,
+        "keepalive_timeout_ms": listen.timeouts.keepalive.milliseconds,
+        "write_timeout_ms": listen.timeouts.write.milliseconds,
+        "max_head_bytes": listen.max.head.bytes,
+        "max_line_bytes": listen.max.line.bytes,
+        "max_fields": listen.max.fields,
+        "max_target_bytes": listen.max.target.bytes,
+        "max_body_bytes": listen.max.body.bytes if listen.max.body is not None else None,
+        "max_requests": listen.max.requests,
+    }
+
+
+def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
+    return {
+        "name": name,
+        "slot": slot,
+        "balance": service.balance.value,
+        "connect_timeout_ms": service.timeouts.connect.milliseconds,
+        "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
+        "idle_timeout_ms": service.timeouts.idle.milliseconds,
+    }
+
+
+def _route(route: Route, service: int, listeners: tuple[Listen, ...], rows: Rows) -> dict[str, Any]:
+    return {
+        "name": route.name,
+        "host": route.host,
+        "path": route.path,
+        "methods": route.methods,
+        "service": service,
+        "tries": route.retry.attempts,
+        "limits": [_limit(limit, rows.limit_row(route.name, limit.name)) for limit in route.limit],
+        "rows": [rows.request_row(listen.name, route.name) for listen in listeners],
+    }
+
+
+def _limit(limit: Limit, row: int) -> dict[str, Any]:
+    return {
+        "name": limit.name,
+        "row": row,
+        "tokens": limit.rate.tokens,
+        "period_ns": limit.rate.period.nanoseconds,
+        "burst": limit.burst,
+        "key": limit.key,
+    }
