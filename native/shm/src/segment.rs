@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use portable_atomic::AtomicU128;
 use rustix::fs::{fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create, MemfdFlags, SealFlags};
@@ -113,9 +113,14 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Maps an inherited segment, if it is one of this build. The descriptor is duplicated.
-    pub fn attach(fd: BorrowedFd<'_>) -> Result<Self, SegmentError> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
+    /// Maps an inherited segment, if it is one of this build. The descriptor is duplicated, so the caller's may be
+    /// closed afterwards.
+    pub fn attach(fd: RawFd) -> Result<Self, SegmentError> {
+        if fd < 0 {
+            return Err(Errno::BADF.into());
+        }
+        // SAFETY: the number is not -1, and it is only used to duplicate it: one that is not open fails there.
+        let fd = rustix::io::fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(fd) }, 3)?;
         let sealed = SealFlags::SHRINK | SealFlags::GROW;
         if !fcntl_get_seals(&fd).is_ok_and(|seals| seals.contains(sealed)) {
             return Err(SegmentError::Foreign("it is not sealed against a change of its size"));
