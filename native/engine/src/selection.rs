@@ -95,8 +95,8 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
             turns => self.state.turn(bank, random.below(turns)),
         };
         let second = self.draw_other(bank, first, random);
-        let both = self.is_candidate(first) && self.is_candidate(second);
-        let order = if both && self.is_lighter(second, first) { [second, first] } else { [first, second] };
+        // When one of them cannot be had, the order does not matter: taking it fails, and the other is next.
+        let order = if self.is_lighter(second, first) { [second, first] } else { [first, second] };
         for slot in order {
             if let Some(instance) = self.take(slot) {
                 return Some(instance);
@@ -150,10 +150,6 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
             return None;
         }
         Some(Instance { slot, generation: self.state.generation(slot) })
-    }
-
-    fn is_candidate(&self, slot: u32) -> bool {
-        slot != NO_SLOT && self.state.is_eligible(slot) && !self.tried.contains(slot)
     }
 
     /// Has `a` less in flight per weight than `b`? By cross multiplication: exact, and no division.

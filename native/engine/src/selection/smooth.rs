@@ -150,6 +150,12 @@ mod tests {
         assert!(smooth_sequence(&[]).is_empty());
     }
 
+    /// The earliest-deadline order of small weights, worked out by hand: a at .1 .3 .5 .7 .9, b and c at .5.
+    #[test]
+    fn earliest_deadline_goes_by_the_middle_of_each_turn() {
+        assert_eq!(earliest_deadline(&turns_of(&[5, 1, 1]), 7), [0, 0, 0, 1, 2, 0, 0]);
+    }
+
     fn turns(sequence: &[u32], member: u32) -> u64 {
         sequence.iter().filter(|&&index| index == member).count() as u64
     }
@@ -197,6 +203,11 @@ mod tests {
             let got = turns(&sequence, member);
             assert!(got >= 1 && (got as f64 - due.max(1.0)).abs() <= 1.0, "member {member}: {got} of {due}");
         }
+        let lone = sequence.iter().position(|&member| member == 2).unwrap();
+        assert!(
+            (sequence.len() / 3..sequence.len() * 2 / 3).contains(&lone),
+            "a single turn lies in the middle"
+        );
     }
 
     /// The greatest common divisor is what Euclid says, with 0 as the neutral element.

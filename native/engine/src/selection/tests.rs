@@ -1,5 +1,7 @@
 //! Selection against an in-process state: who is taken, who is passed over, and what the refusals mean.
 
+use std::cell::Cell;
+
 use super::{peek, select, Balance, Random, Selection, Tried};
 use crate::state::fake::FakeState;
 use crate::state::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
@@ -174,6 +176,19 @@ fn round_robin_follows_the_sequence() {
     assert_eq!(order, [10, 10, 11, 10, 12, 10, 10, 10, 10, 11, 10, 12, 10, 10]);
 }
 
+/// A turn that cannot be had goes to the member whose turn is next.
+#[test]
+fn round_robin_walks_on_in_turn() {
+    let state = service_of(&[10, 11, 12]);
+    state.set_weight(12, 5);
+    state.publish(SERVICE);
+    // The sequence is 12 12 10 12 11 12 12.
+    for _ in 0..3 {
+        pick(&state, Balance::RoundRobin, &Tried::new());
+    }
+    assert_eq!(slot_of(pick(&state, Balance::RoundRobin, &tried(&[12]))), 11);
+}
+
 /// A heavy member that is down cannot hide the light one behind its many turns.
 #[test]
 fn round_robin_gets_past_a_heavy_member_that_is_down() {
@@ -224,17 +239,27 @@ fn assert_answer_for(members: u32, mix: u32, balance: Balance) {
 }
 
 /// A state whose bank promises members and turns that are not there.
-struct Hollow(Bank);
+struct Hollow {
+    bank: Bank,
+    questions: Cell<u32>,
+}
+
+impl Hollow {
+    fn nothing(&self) -> u32 {
+        self.questions.set(self.questions.get() + 1);
+        NO_SLOT
+    }
+}
 
 impl State for Hollow {
     fn bank(&self, _: u32) -> Bank {
-        self.0
+        self.bank
     }
     fn eligible(&self, _: Bank, _: u32) -> u32 {
-        NO_SLOT
+        self.nothing()
     }
     fn turn(&self, _: Bank, _: u32) -> u32 {
-        NO_SLOT
+        self.nothing()
     }
     fn next_turn(&self, _: u32) -> u64 {
         u64::MAX
@@ -267,14 +292,16 @@ impl State for Hollow {
     fn count(&self, _: Counter, _: u64) {}
 }
 
-/// Words that make no sense lead to "nothing there", never to a fault.
+/// Words that make no sense lead to "nothing there" after at most two looks per member, never to a fault.
 #[test]
 fn a_hollow_bank_has_nothing() {
-    for (eligible, turns) in [(0, 9), (1, 0), (1, 9), (2, 0), (2, 1), (9, 4)] {
-        let state = Hollow(Bank { offset: 0, members: 0, eligible, turns });
+    for (eligible, turns) in [(0, 9), (1, 0), (1, 9), (2, 0), (2, 1), (9, 4), (2, u32::MAX)] {
         for balance in BOTH {
+            let bank = Bank { offset: 0, members: 0, eligible, turns };
+            let state = Hollow { bank, questions: Cell::new(0) };
             let selection = select(&state, SERVICE, balance, &Tried::new(), &mut Random::new(1));
             assert_eq!(selection, Selection::NoneEligible, "{eligible} eligible, {turns} turns");
+            assert!(state.questions.get() <= 2 * eligible + 1, "{eligible} eligible, {turns} turns");
         }
     }
 }

@@ -25,12 +25,11 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// The identity of limit `name` of route `route`: the same in every worker and after every reload.
+    /// The identity of limit `name` of route `route`: the same in every worker and after every reload. It is a
+    /// function of the full name `ROUTE/NAME` alone, which is unique in a snapshot.
     pub fn identity_of(route: &str, name: &str) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
-        hasher.write(route.as_bytes());
-        hasher.write(b"/");
-        hasher.write(name.as_bytes());
+        hasher.write(format!("{route}/{name}").as_bytes());
         hasher.finish()
     }
 

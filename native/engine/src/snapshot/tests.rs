@@ -179,6 +179,21 @@ fn identity_is_the_name_and_not_the_place() {
     assert_eq!(identity(&before, "api/slow"), Limit::identity_of("api", "slow"));
 }
 
+/// The full name is the identity, so two limits that share a full name are refused, however it is put together.
+#[test]
+fn one_full_name_is_one_limit() {
+    assert_eq!(Limit::identity_of("a/b", "c"), Limit::identity_of("a", "b/c"));
+    assert_ne!(Limit::identity_of("ab", "c"), Limit::identity_of("a", "bc"));
+    let mut document = document();
+    document["routes"][1]["limits"] = document["routes"][0]["limits"].clone();
+    document["routes"][0]["name"] = json!("a/b");
+    document["routes"][0]["limits"][0]["name"] = json!("c");
+    document["routes"][1]["name"] = json!("a");
+    document["routes"][1]["limits"][1]["name"] = json!("b/c");
+    let error = compile(&document).unwrap_err();
+    assert_eq!(error.to_string(), "routes[1].limits[1]: the name is taken");
+}
+
 /// Another client, another limit or another seed is another bucket; two spellings of one client are the same.
 #[test]
 fn a_bucket_belongs_to_limit_client_and_seed() {
