@@ -82,8 +82,19 @@ class Headgate:
         return server
 
 
+def parse_ready_line(line: bytes) -> int:
+    """The port of the first listener, as the ready line names it. Raises ValueError for anything else."""
+    try:
+        ready: object = json.loads(line)["listen"][0]
+        port = urlsplit(str(ready)).port
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"this is no ready line: {line!r}") from error
+    if port is None:
+        raise ValueError(f"the ready line names no port: {line!r}")
+    return port
+
+
 def _port_from_ready_line(server: Server) -> int:
-    """The port of the first listener, as the ready line names it."""
     deadline = time.monotonic() + _READY_SECONDS
     while not select.select([server.stdout], [], [], 0.1)[0]:
         server.require_alive()
@@ -91,11 +102,7 @@ def _port_from_ready_line(server: Server) -> int:
             raise ServerError(f"headgate printed no ready line within {_READY_SECONDS:.0f} s")
     line = server.stdout.readline()
     try:
-        ready = json.loads(line)
-        port: int | None = urlsplit(str(ready["listen"][0])).port
-    except (ValueError, LookupError, TypeError) as error:
-        server.require_alive()
-        raise ServerError(f"headgate printed no ready line but {line!r}") from error
-    if port is None:
-        raise ServerError(f"the ready line names no port: {line!r}")
-    return port
+        return parse_ready_line(line)
+    except ValueError as error:
+        server.require_alive()  # says why it ended instead, with its log
+        raise ServerError(str(error)) from error

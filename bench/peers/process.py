@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -61,6 +61,7 @@ class Server:
         self.port = port
         self._log = log
         self._stop_signal = stop_signal
+        self._stopped = False
         with log.open("wb") as output, pinned_to(core):
             self._process = subprocess.Popen(
                 command,
@@ -102,13 +103,17 @@ class Server:
 
     def stop(self) -> None:
         """Ends the whole group: politely first, then for certain. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
         if self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.group, signal.SIGKILL)
-                self._process.wait()
+        # Workers may outlive a leader that crashed, and a leader may not listen to the polite signal.
+        with suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGKILL)
+        self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -14,7 +14,9 @@ from bench.peers.measure import Plan
 from bench.peers.rounds import Sample, Spread, Summary
 
 _DISTURBED = 0.05
-"""Share of the gateway's core in other hands from which on the table warns."""
+"""Share of the gateway's core in other hands from which on a reader is warned."""
+_SATURATED = 0.80
+"""Share of the core that a gateway must use: with less to do it finds fewer events per wake-up to share its cost."""
 
 
 def machine() -> dict[str, str]:
@@ -42,12 +44,18 @@ def table(summaries: Sequence[Summary], *, single_process: frozenset[str]) -> st
 
 
 def warnings(summaries: Sequence[Summary]) -> list[str]:
-    """A sentence for every gateway whose core was not its own."""
-    return [
+    """A sentence for everything that makes a gateway's figures worse than they should be taken for."""
+    found = [
         f"{summary.gateway}: other processes used up to {summary.foreign:.0%} of its core; measure again undisturbed"
         for summary in summaries
         if summary.foreign > _DISTURBED
     ]
+    found += [
+        f"{summary.gateway}: the load kept its core only {summary.busy:.0%} busy, and a request costs more then"
+        for summary in summaries
+        if summary.busy < _SATURATED
+    ]
+    return found
 
 
 def document(

@@ -4,7 +4,9 @@ from bench.peers.report import table, warnings
 from bench.peers.rounds import Spread, Summary
 
 
-def summary(gateway: str, cost: float, *, leader: float, foreign: float = 0.0) -> Summary:
+def summary(
+    gateway: str, cost: float, *, leader: float = 0.0, foreign: float = 0.0, busy: float = 0.994
+) -> Summary:
     """A summary whose ratio to nginx is its cost in units of 20."""
     ratio = cost / 20
     return Summary(
@@ -14,7 +16,7 @@ def summary(gateway: str, cost: float, *, leader: float, foreign: float = 0.0) -
         system=cost * 3 / 4,
         leader=leader,
         requests_per_second=61234.5,
-        busy=0.994,
+        busy=busy,
         foreign=foreign,
         ratios={"nginx": Spread(ratio, ratio, ratio)},
     )
@@ -37,6 +39,13 @@ def test_table() -> None:
 
 def test_disturbed_run_is_said() -> None:
     """A reader learns when the core was shared with others."""
-    quiet, disturbed = summary("a", 18.0, leader=0, foreign=0.01), summary("b", 18.0, leader=0, foreign=0.25)
+    quiet, disturbed = summary("a", 18.0, foreign=0.01), summary("b", 18.0, foreign=0.25)
     assert [text.partition(":")[0] for text in warnings([quiet, disturbed])] == ["b"]
     assert "25%" in warnings([disturbed])[0]
+
+
+def test_starved_gateway_is_said() -> None:
+    """A reader learns when the load was the bottleneck."""
+    (text,) = warnings([summary("a", 18.0), summary("b", 18.0, busy=0.4)])
+    assert text.startswith("b:")
+    assert "40% busy" in text

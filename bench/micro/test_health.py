@@ -1,0 +1,35 @@
+"""Lookup of an instance's health, by number of instances."""
+
+import random
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.micro.conftest import MakeSide
+from bench.micro.side import Side
+
+
+@pytest.mark.parametrize("instances", [2, 10_000])
+def test_health(benchmark: BenchmarkFixture, make_side: MakeSide, instances: int) -> None:
+    """A lookup sees a change at once, for that instance only, and its end."""
+    side = make_side(instances, 1)
+    _assert_answers(side)
+    benchmark.group = f"health, {instances:,} instances"
+    health = side.decisions.health
+    lookups = random.Random(42).choices(side.instances, k=1_000)
+
+    def round_of_calls() -> None:
+        for instance in lookups:
+            health(instance)
+
+    benchmark(round_of_calls)
+
+
+def _assert_answers(side: Side) -> None:
+    health, (first, second) = side.decisions.health, side.instances[:2]
+    healthy = health(first)
+    side.set_healthy(0, healthy=False)
+    assert health(first) != healthy
+    assert health(second) == healthy
+    side.set_healthy(0, healthy=True)
+    assert health(first) == healthy
