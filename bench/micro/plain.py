@@ -6,8 +6,8 @@ Written to be fast, and does less than the engine: nothing is shared between pro
 import random
 from dataclasses import dataclass
 
-from bench.micro.side import LIMITS, SERVICE, Limit
-from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN
+from bench.micro.side import LIMITS, ROUTE, SECOND_NS, SERVICE, Limit
+from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY
 
 
 @dataclass(slots=True)
@@ -24,7 +24,9 @@ class TokenBucket:
     """GCRA over a dict: for every key the time at which its bucket is full again (ITU-T I.371)."""
 
     def __init__(self, limit: Limit) -> None:
-        self._interval_ns = -(-limit.period_ns // limit.tokens)
+        self._interval_ns = -(
+            -SECOND_NS // limit.tokens_per_second
+        )  # rounded up: never faster than the limit
         self._tolerance_ns = self._interval_ns * limit.burst
         self._full_at: dict[bytes, int] = {}
 
@@ -45,7 +47,7 @@ class PlainDecisions:
     def __init__(self, members: list[Member], source: random.Random) -> None:
         self._members = {member.key: member for member in members}
         self._random = source.random
-        self._buckets = {name: TokenBucket(limit) for name, limit in LIMITS.items()}
+        self._buckets = {f"{ROUTE}/{name}": TokenBucket(limit) for name, limit in LIMITS.items()}
         self._eligible: dict[str, list[Member]] = {}
         self.refresh()
 
@@ -73,9 +75,9 @@ class PlainDecisions:
         return self._buckets[limit].charge(key, cost, now)
 
     def health(self, instance: int, /) -> int:
-        """What was found last, unknown for an instance that was never heard of."""
+        """What was found last; an instance that is not there is not healthy."""
         member = self._members.get(instance)
-        return HEALTH_UNKNOWN if member is None else member.health
+        return HEALTH_UNHEALTHY if member is None else member.health
 
 
 class PlainSide:

@@ -11,20 +11,22 @@ SERVICE = "api"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A token bucket's rate and burst."""
+    """A token bucket that refills at a steady rate."""
 
-    tokens: int
-    period_ns: int
+    tokens_per_second: int
     burst: int
 
 
 LIMITS = {
     # A token a nanosecond, a billion at once: every charge of a benchmark conforms at one and the same time.
-    "api/wide": Limit(tokens=SECOND_NS, period_ns=SECOND_NS, burst=SECOND_NS),
+    "wide": Limit(tokens_per_second=SECOND_NS, burst=SECOND_NS),
     # Ten a second, two at once: shows the verdicts.
-    "api/narrow": Limit(tokens=10, period_ns=SECOND_NS, burst=2),
+    "narrow": Limit(tokens_per_second=10, burst=2),
 }
-"""Limits by their full name, ROUTE/NAME."""
+"""The limits of the route that both sides know."""
+
+ROUTE = "api"
+"""Name of that route; a limit's full name is ROUTE/NAME."""
 
 
 class Decisions(Protocol):
