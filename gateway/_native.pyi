@@ -102,7 +102,7 @@ WAIT: Final[int]
 HOLD: Final[int]
 """As WAIT, and stop reading from the client: its pipelined bytes fill the buffer."""
 FORWARD: Final[int]
-"""Send ``payload`` to ``instance``: a new exchange, or another try of the current one."""
+"""Send ``payload`` to the instance in the argument; an empty payload: send again what was sent before."""
 SEND: Final[int]
 """Send ``payload`` on to the instance: more of the request's body."""
 RELAY: Final[int]
@@ -125,17 +125,22 @@ CLOSE: Final[int]
 """Close the client's connection; there is nothing to say."""
 
 Verdict = tuple[int, int, bytes]
-"""(action, instance key or 0, payload)"""
+"""(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
+pipelined bytes wait to be taken up; of the closing ones 1 when the client may still be sending."""
 
 @final
-class Engine:
-    """The engine of one worker: decisions on its lane of the shared memory."""
+class Lane:
+    """One worker's stripe of the shared memory with the engine that decides on it."""
 
-    def __new__(cls, segment: Segment, lane: int, *, random_seed: int) -> Engine: ...
+    def __new__(cls, segment: Segment, lane: int, *, random_seed: int) -> Lane:
+        """Raises ValueError for a lane beyond the segment's."""
     def adopt(self, snapshot: Snapshot) -> None:
         """Every request from now on is decided by this snapshot."""
     @property
-    def epoch(self) -> int: ...
+    def epoch(self) -> int:
+        """Number of the snapshot in force; 0 before the first."""
+    def drain(self) -> None:
+        """From now on every answer announces the close of its connection."""
     def tick(self, now: int, wall: int) -> bool:
         """Heartbeat, epochs seen, the Date of replies (``wall``: Unix time in seconds). False: the lane is no longer
         this process's, and it must exit."""
@@ -144,36 +149,51 @@ class Engine:
     def address(self, instance: int) -> tuple[str, int] | str | None:
         """(ip, port) or a socket path; None when the slot has another occupant by now."""
     def select(self, service: str) -> int | None:
-        """The instance key that the next request to the service would get; reserves nothing."""
+        """The instance key that the next request to the service would get, None when there is none; reserves
+        nothing. Raises KeyError for an unknown service."""
     def charge(self, limit: str, key: bytes, cost: int, now: int) -> tuple[bool, int]:
-        """(conforms, nanoseconds until it would) for limit ``ROUTE/NAME``. Raises KeyError for an unknown limit."""
+        """Takes ``cost`` tokens of the bucket ``key`` of limit ``ROUTE/NAME``: (conforms, nanoseconds until it
+        would). An address is its 16 bytes, IPv4 mapped into IPv6. Raises KeyError for an unknown limit and
+        ValueError for a cost of 0."""
     def health(self, instance: int) -> int:
-        """The health word of an instance, by instance key."""
-    def count(self, counter: int, amount: int) -> None: ...
-    def service_policy(self, instance_service: int) -> tuple[str, int]: ...
+        """The health word of an instance, by instance key; ``HEALTH_UNHEALTHY`` when the slot has another occupant."""
+    def count_fault(self) -> None:
+        """Counts a connection that was lost to a bug of ours."""
 
 @final
 class Connection:
     """The state machine of one client connection and its current exchange: bytes and the time in, a verdict out."""
 
-    def __new__(cls, engine: Engine, listener: int, peer: str, now: int) -> Connection: ...
+    def __new__(cls, lane: Lane, listener: int, peer: str, now: int) -> Connection:
+        """A connection just accepted from ``peer``, an IP address in text."""
     @property
     def index(self) -> int:
         """Number of the connection in its worker; reused after ``close``."""
     @property
-    def service(self) -> int: ...
+    def service(self) -> int:
+        """Row of the current exchange's service; -1 without an exchange."""
+    @property
+    def is_idle(self) -> bool:
+        """Between two requests, with nothing received of the next."""
     def receive(self, data: bytes, now: int) -> Verdict:
         """Bytes from the client; ``b""`` takes up what was pipelined."""
     def respond(self, data: bytes, now: int) -> Verdict:
         """Bytes from the instance."""
     def client_eof(self, now: int) -> Verdict:
         """The client will send no more."""
-    def upstream_eof(self, clean: bool, written: bool, now: int) -> Verdict:
-        """The instance's connection ended: a FIN (``clean``) or a reset."""
-    def upstream_failed(self, timed_out: bool, now: int) -> Verdict:
+    def upstream_lost(self, clean: bool, written: bool, replayable: bool, now: int) -> Verdict:
+        """The instance's connection ended with a FIN (``clean``) or a reset. ``written``: something of the request
+        was written to it; ``replayable``: all of the request that was sent is still at hand."""
+    def upstream_failed(self, now: int) -> Verdict:
         """No connection to the instance came about."""
-    def connecting(self, now: int) -> None: ...
-    def connected(self, now: int) -> None: ...
+    def connecting(self, now: int) -> None:
+        """A connection to the instance has to be made first."""
+    def connected(self, now: int) -> None:
+        """The connection is there; what was held back goes out now."""
+    def stalled(self, client: bool, now: int) -> None:
+        """The client, or else the instance, does not take what is ready for it."""
+    def flowing(self, now: int) -> None:
+        """It takes it again."""
     def expire(self, now: int) -> Verdict:
         """The deadline has passed."""
     def close(self, now: int) -> None:

@@ -394,6 +394,7 @@ fn names_other_version(bytes: &[u8]) -> bool {
         && version[6].is_ascii_digit()
         && version[7] == b'.'
         && version[8].is_ascii_digit()
+        && !matches!(&version[6..], b"1.0" | b"1.1")
 }
 
 #[cfg(test)]

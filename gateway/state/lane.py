@@ -1,0 +1,50 @@
+"""A worker's door to the engine and the shared memory: its lane, its connections, and what a verdict may ask for.
+
+``Lane`` has the three decisions that hooks, tests and benchmarks call as the request path does: ``select``, ``charge``
+and ``health``.
+"""
+
+from gateway._native import (
+    ABORT,
+    CLOSE,
+    FINISH,
+    FINISH_CLOSE,
+    FINISH_DROP,
+    FINISH_DROP_CLOSE,
+    FORWARD,
+    HOLD,
+    RELAY,
+    REPLY,
+    REPLY_CLOSE,
+    SEND,
+    WAIT,
+    Connection,
+    Lane,
+    Segment,
+    Snapshot,
+)
+
+__all__ = [
+    "ABORT",
+    "CLOSE",
+    "FINISH",
+    "FINISH_CLOSE",
+    "FINISH_DROP",
+    "FINISH_DROP_CLOSE",
+    "FORWARD",
+    "HOLD",
+    "RELAY",
+    "REPLY",
+    "REPLY_CLOSE",
+    "SEND",
+    "WAIT",
+    "Connection",
+    "Lane",
+    "Snapshot",
+    "open_lane",
+]
+
+
+def open_lane(memory: int, lane: int, *, random_seed: int) -> Lane:
+    """Maps the inherited memory (a file descriptor) and opens one of its lanes. Raises ValueError if it is foreign."""
+    return Lane(Segment.attach(memory), lane, random_seed=random_seed)

@@ -1,0 +1,65 @@
+"""The listening sockets that this worker accepts from: its own, and those of a neighbour that is not there.
+
+The sockets belong to the supervisor and stay open for ever. What is opened and closed here is a duplicate, so that a
+queue of connections is never lost with a worker.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted; uvloop's default of 100 refuses under a burst."""
+
+
+class Listeners:
+    """Accepts from the sockets of any worker slot, one server for each listener and slot."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sockets: dict[str, list[int]],
+        connection: Callable[[int], asyncio.Protocol],
+    ) -> None:
+        """``sockets``: for each listener the file descriptors by worker slot, or a single one that all share.
+        ``connection`` makes the protocol of an accepted connection from the number of its listener."""
+        self._loop = loop
+        self._sockets = sockets
+        self._connection = connection
+        self._servers: dict[tuple[str, int], asyncio.AbstractServer] = {}
+        self._names: list[str] = []
+
+    def name(self, names: list[str]) -> None:
+        """The listeners of the snapshot in force, in its order."""
+        self._names = names
+
+    async def serve(self, slot: int) -> None:
+        """Accepts from the sockets of a slot on every listener."""
+        for number, name in enumerate(self._names):
+            descriptors = self._sockets[name]
+            place = slot if slot < len(descriptors) else 0
+            if (name, place) not in self._servers:
+                self._servers[name, place] = await self._open(number, descriptors[place])
+
+    def release(self, slot: int) -> None:
+        """Accepts no more from the sockets of a slot; its own worker does again. A shared socket stays open."""
+        for name, descriptors in self._sockets.items():
+            if len(descriptors) > 1 and (server := self._servers.pop((name, slot), None)):
+                server.close()
+
+    def close(self) -> None:
+        """Accepts no more."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    async def _open(self, number: int, descriptor: int) -> asyncio.AbstractServer:
+        listening = socket.socket(fileno=os.dup(descriptor))
+
+        def accepted() -> asyncio.Protocol:
+            return self._connection(number)
+
+        if listening.family == socket.AF_UNIX:
+            return await self._loop.create_unix_server(accepted, sock=listening, backlog=BACKLOG)
+        return await self._loop.create_server(accepted, sock=listening, backlog=BACKLOG)

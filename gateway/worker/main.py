@@ -1,0 +1,144 @@
+"""The worker's composition root: what it was started with, what it is told, and how it ends."""
+
+import asyncio
+import gc
+import logging
+import secrets
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import uvloop
+
+from gateway.channel import Message
+from gateway.state.lane import Snapshot, open_lane
+from gateway.worker.ingress import ClientConnection
+from gateway.worker.listeners import Listeners
+from gateway.worker.plane import DataPlane, LaneLostError
+from gateway.worker.supervision import Supervision
+
+log = logging.getLogger("headgate.worker")
+
+ORPHAN_DRAIN_SECONDS = 30.0
+"""How long the exchanges of a worker may take whose supervisor is gone."""
+ACCEPT_GRACE_SECONDS = 0.1
+"""How long a draining worker still accepts: connections that the kernel has completed already are not reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the supervisor starts a worker with; descriptors are inherited."""
+
+    channel: int
+    memory: int
+    lane: int
+    slot: int
+    sockets: dict[str, list[int]]
+    log_level: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Start":
+        """From the JSON on the command line."""
+        return cls(**orjson.loads(text))
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, start: Start, loop: asyncio.AbstractEventLoop) -> None:
+        self._start = start
+        self._loop = loop
+        lane = open_lane(start.memory, start.lane, random_seed=secrets.randbits(64))
+        self._plane = DataPlane(lane, loop)
+        self._listeners = Listeners(loop, start.sockets, self._accepted)
+        self._supervision = Supervision(self._commanded, self._orphaned)
+        self._commands: asyncio.Queue[tuple[Message, bytes]] = asyncio.Queue()
+        self._serving = False
+
+    async def run(self) -> None:
+        """Serves until told to drain, or until the supervisor is gone."""
+        channel = socket.socket(fileno=self._start.channel)
+        await self._loop.create_unix_connection(lambda: self._supervision, sock=channel)
+        async with asyncio.TaskGroup() as tasks:
+            clock = tasks.create_task(self._plane.run())
+            await self._obey()
+            clock.cancel()
+        self._supervision.tell({"type": "drained"})
+
+    def _accepted(self, listener: int) -> asyncio.Protocol:
+        return ClientConnection(self._plane, listener)
+
+    def _commanded(self, message: Message, attachment: bytes) -> None:
+        self._commands.put_nowait((message, attachment))
+
+    def _orphaned(self) -> None:
+        self._listeners.close()
+        self._commanded({"type": "drain", "timeout_ms": ORPHAN_DRAIN_SECONDS * 1000}, b"")
+
+    async def _obey(self) -> None:
+        """Commands one after the other, until the one that ends it."""
+        while True:
+            message, attachment = await self._commands.get()
+            match message["type"]:
+                case "snapshot":
+                    await self._adopt(message, attachment)
+                case "adopt":
+                    await self._listeners.serve(message["slot"])
+                case "release":
+                    self._listeners.release(message["slot"])
+                case "drain":
+                    await self._drain(message["timeout_ms"] / 1000)
+                    return
+                case other:
+                    log.error("the supervisor sent the unknown command %r", other)
+
+    async def _adopt(self, message: dict[str, Any], blob: bytes) -> None:
+        epoch = message["epoch"]
+        try:
+            # On a thread, without the GIL: compiling a large configuration must not stall the connections.
+            snapshot = await self._loop.run_in_executor(None, Snapshot.compile, blob)
+        except ValueError as error:
+            self._supervision.tell({"type": "refused", "epoch": epoch, "reason": str(error)})
+            return
+        self._plane.adopt(snapshot, message["services"])
+        self._listeners.name([listener["name"] for listener in message["listeners"]])
+        self._supervision.tell({"type": "ack", "epoch": epoch})
+        if not self._serving:
+            await self._listeners.serve(self._start.slot)
+            self._serving = True
+            gc.collect()
+            gc.freeze()  # what start-up made lives as long as the process; never look at it again
+            self._supervision.tell({"type": "ready"})
+
+    async def _drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
+        draining = self._loop.create_task(self._plane.drain(timeout))
+        await asyncio.sleep(ACCEPT_GRACE_SECONDS)
+        self._listeners.close()
+        await draining
+
+
+def run(text: str) -> int:
+    """Runs a worker from its start argument; the exit code of the process."""
+    start = Start.parse(text)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=start.log_level.upper(),
+        format=f"%(asctime)s %(levelname)s %(name)s[{start.slot}] %(message)s",
+    )
+    # The terminal sends Ctrl-C to the whole process group; the supervisor alone decides what it means.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(start))
+    except* LaneLostError as lost:
+        log.error("%s", lost.exceptions[0])
+        return 1
+    return 0
+
+
+async def _run(start: Start) -> None:
+    await Worker(start, asyncio.get_running_loop()).run()

@@ -1,0 +1,46 @@
+"""The worker's end of the channel to the supervisor: commands come in, acknowledgements go out."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from gateway.channel import Decoder, FrameError, Message, encode
+
+log = logging.getLogger("headgate.worker")
+
+Command = tuple[Message, bytes]
+
+
+class Supervision(asyncio.Protocol):
+    """Decodes the supervisor's messages and notices its end."""
+
+    def __init__(self, commanded: Callable[[Message, bytes], None], ended: Callable[[], None]) -> None:
+        self._commanded = commanded
+        self._ended = ended
+        self._decoder = Decoder()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The channel is open."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Part of a message, or several."""
+        try:
+            messages = self._decoder.feed(data)
+        except FrameError:
+            log.exception("the supervisor sent what is no message")
+            self._ended()
+            return
+        for message, attachment in messages:
+            self._commanded(message, attachment)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the same for every reason
+        """The supervisor is gone."""
+        self._ended()
+
+    def tell(self, message: Message) -> None:
+        """Sends a message to the supervisor, if it is still there."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(message))

@@ -1,0 +1,151 @@
+//! One client connection: `gateway._native.Connection` and the numbers of its actions.
+
+use std::net::IpAddr;
+
+use headgate_engine::connection::{self, Action, Payload, Verdict};
+use headgate_engine::worker::Worker;
+use headgate_shm::state::Worker as SharedState;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::lane::Lane;
+
+/// The state machine of one client connection and its current exchange.
+#[pyclass(module = "gateway._native")]
+pub(crate) struct Connection {
+    connection: connection::Connection,
+    lane: Py<Lane>,
+}
+
+/// (action, argument, payload)
+type Answer<'py> = (u8, u64, Bound<'py, PyBytes>);
+
+fn answer<'py>(
+    py: Python<'py>,
+    verdict: Verdict,
+    worker: &Worker<SharedState>,
+    input: Option<&Bound<'py, PyBytes>>,
+) -> Answer<'py> {
+    let payload = match (verdict.payload, input) {
+        (Payload::Output, _) => PyBytes::new(py, &worker.output),
+        (Payload::Input, Some(input)) => input.clone(),
+        (Payload::Input | Payload::Nothing, _) => PyBytes::new(py, b""),
+    };
+    (verdict.action as u8, verdict.argument, payload)
+}
+
+impl Connection {
+    /// Runs one step of the state machine. Nothing that could come back here is called while both are borrowed.
+    fn step<'py>(
+        &mut self,
+        py: Python<'py>,
+        input: Option<&Bound<'py, PyBytes>>,
+        step: impl FnOnce(&mut connection::Connection, &mut Worker<SharedState>) -> Verdict,
+    ) -> Answer<'py> {
+        let mut lane = self.lane.borrow_mut(py);
+        let verdict = step(&mut self.connection, &mut lane.worker);
+        answer(py, verdict, &lane.worker, input)
+    }
+}
+
+#[pymethods]
+impl Connection {
+    #[new]
+    fn new(py: Python<'_>, lane: Py<Lane>, listener: u32, peer: &str, now: u64) -> PyResult<Self> {
+        let peer: IpAddr =
+            peer.parse().map_err(|_| PyValueError::new_err(format!("{peer:?} is no IP address")))?;
+        let connection = connection::Connection::open(&mut lane.borrow_mut(py).worker, listener, peer, now);
+        Ok(Self { connection, lane })
+    }
+
+    #[getter]
+    fn index(&self) -> u32 {
+        self.connection.index()
+    }
+
+    #[getter]
+    fn service(&self) -> i64 {
+        self.connection.service().map_or(-1, i64::from)
+    }
+
+    #[getter]
+    fn is_idle(&self) -> bool {
+        self.connection.is_idle()
+    }
+
+    fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
+        let bytes = data.as_bytes();
+        self.step(py, Some(data), |connection, worker| connection.receive(worker, bytes, now))
+    }
+
+    fn respond<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
+        let bytes = data.as_bytes();
+        self.step(py, Some(data), |connection, worker| connection.respond(worker, bytes, now))
+    }
+
+    fn client_eof<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.client_eof(worker, now))
+    }
+
+    fn upstream_lost<'py>(
+        &mut self,
+        py: Python<'py>,
+        clean: bool,
+        written: bool,
+        replayable: bool,
+        now: u64,
+    ) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.upstream_lost(worker, clean, written, replayable, now))
+    }
+
+    fn upstream_failed<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.upstream_failed(worker, now))
+    }
+
+    fn connecting(&mut self, py: Python<'_>, now: u64) {
+        self.connection.connecting(&mut self.lane.borrow_mut(py).worker, now);
+    }
+
+    fn connected(&mut self, py: Python<'_>, now: u64) {
+        self.connection.connected(&mut self.lane.borrow_mut(py).worker, now);
+    }
+
+    fn stalled(&mut self, py: Python<'_>, client: bool, now: u64) {
+        self.connection.stalled(&mut self.lane.borrow_mut(py).worker, client, now);
+    }
+
+    fn flowing(&mut self, py: Python<'_>, now: u64) {
+        self.connection.flowing(&mut self.lane.borrow_mut(py).worker, now);
+    }
+
+    fn expire<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.expire(worker, now))
+    }
+
+    fn close(&mut self, py: Python<'_>, now: u64) {
+        self.connection.close(&mut self.lane.borrow_mut(py).worker, now);
+    }
+}
+
+/// Registers the class and one constant for every action.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    for (name, action) in [
+        ("WAIT", Action::Wait),
+        ("HOLD", Action::Hold),
+        ("FORWARD", Action::Forward),
+        ("SEND", Action::Send),
+        ("RELAY", Action::Relay),
+        ("FINISH", Action::Finish),
+        ("FINISH_DROP", Action::FinishDrop),
+        ("FINISH_CLOSE", Action::FinishClose),
+        ("FINISH_DROP_CLOSE", Action::FinishDropClose),
+        ("REPLY", Action::Reply),
+        ("REPLY_CLOSE", Action::ReplyClose),
+        ("ABORT", Action::Abort),
+        ("CLOSE", Action::Close),
+    ] {
+        module.add(name, action as u8)?;
+    }
+    module.add_class::<Connection>()
+}

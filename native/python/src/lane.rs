@@ -1,0 +1,119 @@
+//! A worker's lane with its engine: `gateway._native.Lane` and `Snapshot`.
+
+use std::sync::Arc;
+
+use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::selection::{peek, Selection, Tried};
+use headgate_engine::snapshot;
+use headgate_engine::state::{Counter, Instance, State};
+use headgate_engine::worker::Worker;
+use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
+use headgate_shm::state::Worker as SharedState;
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::IntoPyObjectExt;
+
+use crate::segment::Segment;
+
+/// A compiled, immutable configuration.
+#[pyclass(frozen, module = "gateway._native")]
+pub(crate) struct Snapshot(Arc<snapshot::Snapshot>);
+
+#[pymethods]
+impl Snapshot {
+    #[staticmethod]
+    fn compile(py: Python<'_>, blob: &[u8]) -> PyResult<Self> {
+        py.detach(|| snapshot::Snapshot::compile(blob))
+            .map(|compiled| Self(Arc::new(compiled)))
+            .map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.0.epoch
+    }
+}
+
+/// One worker's stripe of the shared memory with the engine that decides on it.
+#[pyclass(module = "gateway._native")]
+pub(crate) struct Lane {
+    pub(crate) worker: Worker<SharedState>,
+}
+
+#[pymethods]
+impl Lane {
+    #[new]
+    #[pyo3(signature = (segment, lane, *, random_seed))]
+    fn new(segment: &Segment, lane: u32, random_seed: u64) -> PyResult<Self> {
+        let state = SharedState::attach(segment.memory(), lane)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self { worker: Worker::new(state, random_seed) })
+    }
+
+    fn adopt(&mut self, snapshot: &Snapshot) {
+        self.worker.snapshot = Arc::clone(&snapshot.0);
+    }
+
+    #[getter]
+    fn epoch(&self) -> u64 {
+        self.worker.snapshot.epoch
+    }
+
+    fn drain(&mut self) {
+        self.worker.draining = true;
+    }
+
+    fn tick(&mut self, now: u64, wall: u64) -> bool {
+        self.worker.tick(wall);
+        self.worker.state.tick(now, self.worker.snapshot.epoch)
+    }
+
+    fn expired(&mut self, now: u64) -> Vec<u32> {
+        self.worker.deadlines.expired(now)
+    }
+
+    fn address<'py>(&self, py: Python<'py>, instance: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Instance { slot, generation } = Instance::from_key(instance);
+        match self.worker.state.address(slot, generation) {
+            Some(Address::Ip(address)) => {
+                (address.ip().to_string(), address.port()).into_bound_py_any(py).map(Some)
+            }
+            Some(Address::Unix(path)) => path.into_bound_py_any(py).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn select(&mut self, service: &str) -> PyResult<Option<u64>> {
+        let Worker { snapshot, state, random, .. } = &mut self.worker;
+        let index = snapshot.find_service(service);
+        let service = index
+            .and_then(|index| snapshot.services.get(index as usize))
+            .ok_or_else(|| PyKeyError::new_err(service.to_owned()))?;
+        Ok(match peek(state, service.slot, service.balance, &Tried::default(), random) {
+            Selection::Instance(instance) => Some(instance.key()),
+            _ => None,
+        })
+    }
+
+    fn charge(&mut self, limit: &str, key: &[u8], cost: u32, now: u64) -> PyResult<(bool, u64)> {
+        let Worker { snapshot, state, .. } = &mut self.worker;
+        let limit = snapshot.find_limit(limit).ok_or_else(|| PyKeyError::new_err(limit.to_owned()))?;
+        if cost == 0 {
+            return Err(PyValueError::new_err("a cost is at least 1"));
+        }
+        let key = limit.bucket_key_of(state.hash_seed(), key);
+        Ok(match state.charge(&[Claim { key, rate: limit.rate, cost }], now) {
+            Charge::Refused { retry_after, .. } => (false, retry_after),
+            Charge::Allowed | Charge::Overflow { .. } => (true, 0),
+        })
+    }
+
+    fn health(&self, instance: u64) -> u32 {
+        let Instance { slot, generation } = Instance::from_key(instance);
+        self.worker.state.health(slot, generation).unwrap_or(HEALTH_UNHEALTHY)
+    }
+
+    fn count_fault(&mut self) {
+        self.worker.state.count(Counter::Faults, 1);
+    }
+}
