@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from tests.helpers import Client, Gateway, Origin, configuration
+from tests.helpers.proof import PROOF
 
 RATE = 200
 BURST = 100
@@ -42,9 +43,9 @@ async def test_one_client_is_another_than_the_next() -> None:
         assert statuses == [b"200", b"200", b"429"]
 
 
-async def test_two_workers_share_one_bucket(proof: bool) -> None:
+async def test_two_workers_share_one_bucket() -> None:
     """Measured at the origin: at most burst + rate × t + 1, and at least 99 % of it, over two workers."""
-    seconds = 10 * SECONDS if proof else SECONDS
+    seconds = 10 * SECONDS if PROOF else SECONDS
     limit = f'limit = {{ rate = "{RATE}/s", burst = {BURST}, key = "client_ip" }}'
     async with Origin(b"x") as origin, Gateway(configuration(origin, workers=2, route=limit)) as gateway:
         started = time.monotonic()
