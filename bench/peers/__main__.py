@@ -106,10 +106,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return number
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def _peers(text: str) -> list[Gateway]:
@@ -121,11 +120,11 @@ def _peers(text: str) -> list[Gateway]:
 
 
 def _cores(text: str) -> tuple[int, int]:
-    gateway, load = (int(core) for core in text.split(","))
-    usable = os.sched_getaffinity(0)
+    usable = {str(core) for core in os.sched_getaffinity(0)}
+    gateway, _, load = text.partition(",")
     if gateway == load or not {gateway, load} <= usable:
-        raise argparse.ArgumentTypeError(f"two different ones of {sorted(usable)} are needed")
-    return gateway, load
+        raise argparse.ArgumentTypeError(f"needs two different ones of the cores {', '.join(sorted(usable))}")
+    return int(gateway), int(load)
 
 
 def _progress(line: str) -> None:
