@@ -5,7 +5,8 @@ import os
 from bench.micro.side import LIMITS, ROUTE, SERVICE
 from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
-from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY, Control, Segment
+from gateway.model import Health
+from gateway.state.control import Control, Segment
 from gateway.state.lane import Lane, Snapshot
 from gateway.supervisor.rows import Rows
 
@@ -38,7 +39,7 @@ class HeadgateSide:
         for slot in range(instances):
             address = f"127.0.0.1:{10_000 + slot}"
             self._control.write_instance(
-                slot, _GENERATION, address, weight=1, max_in_flight=0, health=HEALTH_HEALTHY
+                slot, _GENERATION, address, weight=1, max_in_flight=0, health=Health.HEALTHY
             )
         self._control.publish_members(0, range(instances))
         self.decisions = Lane(segment, 0, random_seed=42)
@@ -47,7 +48,7 @@ class HeadgateSide:
 
     def set_healthy(self, position: int, healthy: bool) -> None:
         """One store into the instance's health word."""
-        self._control.set_health(position, HEALTH_HEALTHY if healthy else HEALTH_UNHEALTHY)
+        self._control.set_health(position, Health.HEALTHY if healthy else Health.UNHEALTHY)
 
 
 def _blob() -> bytes:

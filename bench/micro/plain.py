@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 
 from bench.micro.side import LIMITS, ROUTE, SECOND_NS, SERVICE, Limit
-from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY
+from gateway.model import Health
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Member:
     key: int
     weight: int = 1
     in_flight: int = 0
-    health: int = HEALTH_HEALTHY
+    health: int = Health.HEALTHY
 
 
 class TokenBucket:
@@ -54,7 +54,7 @@ class PlainDecisions:
     def refresh(self) -> None:
         """Lists the eligible members again after a health change."""
         self._eligible[SERVICE] = [
-            member for member in self._members.values() if member.health == HEALTH_HEALTHY
+            member for member in self._members.values() if member.health == Health.HEALTHY
         ]
 
     def select(self, service: str, /) -> int | None:
@@ -77,7 +77,7 @@ class PlainDecisions:
     def health(self, instance: int, /) -> int:
         """What was found last; an instance that is not there is not healthy."""
         member = self._members.get(instance)
-        return HEALTH_UNHEALTHY if member is None else member.health
+        return Health.UNHEALTHY if member is None else member.health
 
 
 class PlainSide:
@@ -90,5 +90,5 @@ class PlainSide:
 
     def set_healthy(self, position: int, healthy: bool) -> None:
         """Sets it and lists the eligible members again."""
-        self._members[position].health = HEALTH_HEALTHY if healthy else HEALTH_UNHEALTHY
+        self._members[position].health = Health.HEALTHY if healthy else Health.UNHEALTHY
         self.decisions.refresh()
