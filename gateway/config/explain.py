@@ -79,19 +79,17 @@ class Explainer:
         path = path[:-1] if at_key else path
         if not isinstance(error, InvalidValueError):
             raise error
-        secret = isinstance(follow(self._data, path)[1], Interpolated)
+        secret = isinstance(follow(self._data, path).value, Interpolated)
         hint = "" if secret else error.hint
         return self._mistake(path, f"expected {error.expected}", hint, at_key=at_key)
 
     def _mistake(self, path: KeyPath, message: str, hint: str = "", *, at_key: bool = False) -> Mistake:
-        found, value = follow(self._data, path)
-        # A key that is missing is named, although it is shown where its table begins.
-        is_missing = isinstance(value, dict) and found == path[:-1]
+        found, value, rest = follow(self._data, path)
         place = self._positions.key(found) if at_key else self._positions.value(found)
+        # A key that is missing is named, although it is shown where its table begins.
+        named = found + rest if isinstance(value, dict) else found
         sentence = f"{message}; {hint}" if hint else message
-        return Mistake(
-            sentence, dotted(path if is_missing else found), place, self._positions.line(place.line)
-        )
+        return Mistake(sentence, dotted(named), place, self._positions.line(place.line))
 
 
 def known_keys(path: KeyPath) -> tuple[str, ...]:

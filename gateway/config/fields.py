@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -119,11 +119,6 @@ def choice(*allowed: str) -> Reads:
     return Reads(read, {"enum": list(allowed)})
 
 
-def _one_or_list(value: object) -> object:
-    """A list as it is; what stands alone as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
 def _text(value: object, expected: str) -> str:
     if not isinstance(value, str):
         raise InvalidValueError(f"{expected} (a string)")
@@ -185,4 +180,3 @@ Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]
 LimitRate = Annotated[Rate, text(Rate.parse, 'a rate, such as "100/s"', {"pattern": "^[0-9]+/(s|m|h)$"})]
-OneOrList = BeforeValidator(_one_or_list)

@@ -1,6 +1,7 @@
 """Where in a configuration something stands, as a path of keys and indexes."""
 
 import re
+from typing import NamedTuple
 
 KeyPath = tuple[str | int, ...]
 """Keys and array indexes from the root, such as ``("routes", 1, "limit", "rate")``."""
@@ -26,24 +27,33 @@ def _escaped(key: str) -> str:
     )
 
 
-def follow(data: object, path: KeyPath) -> tuple[KeyPath, object]:
+class Followed(NamedTuple):
+    """How far a path of the model leads through the data of a file."""
+
+    path: KeyPath
+    """The same path in the file."""
+    value: object
+    """What stands there."""
+    rest: KeyPath
+    """The steps that the file does not have."""
+
+
+def follow(data: object, path: KeyPath) -> Followed:
     """Follows a path of the model through the data of a file as far as the data goes.
 
     The model has a list where the file may have its single element, and a table where the file may have a short form;
-    so an index into a table is passed over, and the path ends where the data does. Returns the path in the file and
-    what stands there.
+    so an index into a table is passed over, and the path ends where the data does.
     """
     found: KeyPath = ()
-    for step in path:
-        if isinstance(data, dict):
-            if isinstance(step, int):
-                continue
-            if step not in data:
-                break
-            data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            break
+    for number, step in enumerate(path):
+        if isinstance(data, dict) and isinstance(step, int):
+            continue
+        match data:
+            case dict() if step in data:
+                data = data[step]
+            case list() if isinstance(step, int) and step < len(data):
+                data = data[step]
+            case _:
+                return Followed(found, data, path[number:])
         found += (step,)
-    return found, data
+    return Followed(found, data, ())

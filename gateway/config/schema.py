@@ -12,7 +12,6 @@ from gateway.config.fields import (
     Method,
     Name,
     NotEmpty,
-    OneOrList,
     Path,
     ProbeTarget,
     RouteName,
@@ -198,6 +197,14 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
+_Limits = Annotated[tuple[Limit, ...], NotEmpty("limit")]
+
+
+def _one_or_list(value: object) -> object:
+    """A list as it is; what stands alone as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
 def _default_name(data: dict[str, Any]) -> str:
     return match_name(data["host"], data["path"], data["methods"])
 
@@ -213,7 +220,7 @@ class Route(Table):
     """Request methods. Without it every method."""
     service: Name
     """Name of the service that gets the requests."""
-    limit: Annotated[tuple[Limit, ...], OneOrList, NotEmpty("limit")] = ()
+    limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
     """Limits that a request must pass, one table or a list of them; all are checked."""
     retry: Retry = Retry()
     """What to do when an instance fails."""

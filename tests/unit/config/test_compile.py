@@ -1,0 +1,206 @@
+"""The snapshot that a configuration is compiled into."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config.compile import compile_snapshot
+from gateway.config.load import parse
+
+GOLDEN = Path(__file__).parent / "golden" / "right"
+
+USUAL = """\
+[[listen]]
+address = "127.0.0.1:8080"
+max = { body = "0B", requests = 9 }
+[[listen]]
+address = "unix:/run/h.sock"
+[services.web]
+instances = ["a:1"]
+[services.api]
+instances = ["b:1"]
+balance = "round_robin"
+max_idle = 3
+timeouts = { connect = "1s", first_byte = "2s", idle = "3s", keepalive = "4s" }
+[[routes]]
+host = "A.example"
+path = "/v1/*"
+methods = ["GET"]
+service = "api"
+retry = { attempts = 1 }
+limit = [{ rate = "100/s" }, { name = "hourly", rate = "5/h", burst = 7 }]
+[[routes]]
+service = "web"
+"""
+
+
+class NumberedRows:
+    """Gives out rows in the order of asking, each identity its own."""
+
+    def __init__(self) -> None:
+        self.given: dict[tuple[str, ...], int] = {}
+
+    def service_slot(self, service: str) -> int:
+        """A row for a service."""
+        return self._row("service", service)
+
+    def request_row(self, listener: str, route: str | None) -> int:
+        """A row for a listener and a route, or for none."""
+        return self._row("request", listener, "" if route is None else f"route {route}")
+
+    def limit_row(self, route: str, limit: str) -> int:
+        """A row for a limit of a route."""
+        return self._row("limit", route, limit)
+
+    def _row(self, *identity: str) -> int:
+        return self.given.setdefault(identity, 100 + len(self.given))
+
+
+def test_the_head_tells_a_worker_what_python_needs() -> None:
+    """Listeners by name, services with what their pools are made from."""
+    rows = NumberedRows()
+    head, _ = compile_snapshot(parse(USUAL, "g", {}), 7, rows)
+    assert head == {
+        "type": "snapshot",
+        "epoch": 7,
+        "listeners": [{"name": "127.0.0.1:8080"}, {"name": "unix:/run/h.sock"}],
+        "services": [
+            {
+                "name": "web",
+                "slot": rows.given["service", "web"],
+                "connect_timeout_ms": 2000,
+                "keepalive_timeout_ms": 55000,
+                "max_idle": 64,
+            },
+            {
+                "name": "api",
+                "slot": rows.given["service", "api"],
+                "connect_timeout_ms": 1000,
+                "keepalive_timeout_ms": 4000,
+                "max_idle": 3,
+            },
+        ],
+    }
+
+
+def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
+    """Every policy with its unit in its name, indexes within the blob, and rows by identity."""
+    rows = NumberedRows()
+    _, blob = compile_snapshot(parse(USUAL, "g", {}), 7, rows)
+    document, given = orjson.loads(blob), rows.given
+    assert document["epoch"] == 7
+    assert document["listeners"][0] == {
+        "name": "127.0.0.1:8080",
+        "scheme": "http",
+        "row": given["request", "127.0.0.1:8080", ""],
+        "header_timeout_ms": 10000,
+        "body_idle_timeout_ms": 30000,
+        "keepalive_timeout_ms": 75000,
+        "write_timeout_ms": 60000,
+        "max_head_bytes": 32768,
+        "max_line_bytes": 8192,
+        "max_fields": 100,
+        "max_target_bytes": 8192,
+        "max_body_bytes": 0,
+        "max_requests": 9,
+    }
+    assert document["listeners"][1]["max_body_bytes"] is None
+    assert document["services"][1] == {
+        "name": "api",
+        "slot": given["service", "api"],
+        "balance": "round_robin",
+        "connect_timeout_ms": 1000,
+        "first_byte_timeout_ms": 2000,
+        "idle_timeout_ms": 3000,
+    }
+    name = "GET a.example/v1/*"
+    assert document["routes"] == [
+        {
+            "name": name,
+            "host": "a.example",
+            "path": "/v1/*",
+            "methods": ["GET"],
+            "service": 1,
+            "tries": 1,
+            "limits": [
+                {
+                    "name": "default",
+                    "row": given["limit", name, "default"],
+                    "tokens": 100,
+                    "period_ns": 1_000_000_000,
+                    "burst": 100,
+                    "key": "client_ip",
+                },
+                {
+                    "name": "hourly",
+                    "row": given["limit", name, "hourly"],
+                    "tokens": 5,
+                    "period_ns": 3_600_000_000_000,
+                    "burst": 7,
+                    "key": "client_ip",
+                },
+            ],
+            "rows": [
+                given["request", address, f"route {name}"]
+                for address in ("127.0.0.1:8080", "unix:/run/h.sock")
+            ],
+        },
+        {
+            "name": "*",
+            "host": None,
+            "path": None,
+            "methods": [],
+            "service": 0,
+            "tries": 2,
+            "limits": [],
+            "rows": [
+                given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
+            ],
+        },
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_engine_takes_every_right_configuration(file: Path) -> None:
+    """What this side calls right, the engine compiles."""
+    native = pytest.importorskip("gateway._native")
+    environ = {"WORKERS": "4", "HOST": "127.0.0.1", "PORT": "8080", "SERVICE": "api"}
+    config = parse(file.read_text(encoding="utf-8"), file.name, environ)
+    assert native.Snapshot.compile(compile_snapshot(config, 3, NumberedRows())[1]).epoch == 3
+
+
+@given(
+    host=st.sampled_from(["", 'host = "*.a.example"', 'host = "[::1]"', f'host = "{"a." * 126}a"']),
+    path=st.sampled_from(["", 'path = "/*"', 'path = "/"', f'path = "/{"a" * 1000}/*"']),
+    limit=st.sampled_from(
+        ['rate = "1/h", burst = 8000', 'rate = "1000000000/s", burst = 1000000000', 'rate = "1/s"']
+    ),
+    attempts=st.integers(0, 10),
+    largest=st.booleans(),
+)
+def test_the_engine_takes_the_extremes(
+    host: str, path: str, limit: str, attempts: int, largest: bool
+) -> None:
+    """The bounds of this side lie within the bounds of the engine."""
+    native = pytest.importorskip("gateway._native")
+    extremes = 'head = "1MiB", line = "1MiB", fields = 256, target = "1MiB", body = "1000000GB", requests = 1000000000'
+    least = 'head = "1KiB", line = "256B", fields = 1, target = "64B", body = "0B", requests = 1'
+    text = f"""
+[[listen]]
+address = "127.0.0.1:0"
+max = {{ {extremes if largest else least} }}
+timeouts = {{ header = "{"24h" if largest else "1ms"}" }}
+[services.api]
+instances = ["a:1"]
+[[routes]]
+{host}
+{path}
+service = "api"
+limit = {{ {limit} }}
+retry = {{ attempts = {attempts} }}
+"""
+    blob = compile_snapshot(parse(text, "g", {}), 1, NumberedRows())[1]
+    assert native.Snapshot.compile(blob).epoch == 1
