@@ -5,7 +5,7 @@ every end of the connection passes ``connection_lost``.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gateway.clock import monotonic_ns
 from gateway.state.lane import (
@@ -76,7 +76,8 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports have a Transport's methods but are none by inheritance.
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
         peer = transport.get_extra_info("peername")

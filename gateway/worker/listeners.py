@@ -23,7 +23,8 @@ class Listeners:
         connection: Callable[[int], asyncio.Protocol],
     ) -> None:
         """``sockets``: for each listener the file descriptors by worker slot, or a single one that all share.
-        ``connection`` makes the protocol of an accepted connection from the number of its listener."""
+        ``connection`` makes the protocol of an accepted connection from the number of its listener.
+        """
         self._loop = loop
         self._sockets = sockets
         self._connection = connection

@@ -59,13 +59,16 @@ class Worker:
         self._serving = False
 
     async def run(self) -> None:
-        """Serves until told to drain, or until the supervisor is gone."""
+        """Serves until told to drain, or until the supervisor is gone. Raises LaneLostError."""
         channel = socket.socket(fileno=self._start.channel)
         await self._loop.create_unix_connection(lambda: self._supervision, sock=channel)
-        async with asyncio.TaskGroup() as tasks:
-            clock = tasks.create_task(self._plane.run())
-            await self._obey()
-            clock.cancel()
+        clock = self._loop.create_task(self._plane.run())
+        obedience = self._loop.create_task(self._obey())
+        ended, others = await asyncio.wait({clock, obedience}, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        for task in ended:
+            task.result()  # the clock only ends by raising
         self._supervision.tell({"type": "drained"})
 
     def _accepted(self, listener: int) -> asyncio.Protocol:
@@ -131,13 +134,14 @@ def run(text: str) -> int:
     # The terminal sends Ctrl-C to the whole process group; the supervisor alone decides what it means.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    code = 0
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(start))
     except* LaneLostError as lost:
         log.error("%s", lost.exceptions[0])
-        return 1
-    return 0
+        code = 1
+    return code
 
 
 async def _run(start: Start) -> None:

@@ -4,7 +4,7 @@ The law: it serves one exchange at a time or lies idle in the pool; what it hear
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gateway.clock import NANOSECONDS
 
@@ -49,7 +49,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports have a Transport's methods but are none by inheritance.
+        transport = cast("asyncio.Transport", transport)
         self.transport = transport
         transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
 
