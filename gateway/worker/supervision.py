@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import cast
+from typing import cast
 
 from gateway.channel import Decoder, FrameError, Message, encode
 
