@@ -113,7 +113,10 @@ class Workers:
         for slot in self.slots:
             self._cancel_timer(slot)
         for worker in self.processes():
-            worker.send({"type": "drain", "timeout_ms": round(timeout_s * 1000)})
+            if worker.ready:
+                worker.send({"type": "drain", "timeout_ms": round(timeout_s * 1000)})
+            else:
+                worker.kill()  # it holds nothing yet
         try:
             async with asyncio.timeout(timeout_s + DRAIN_GRACE_S):
                 while self.processes():

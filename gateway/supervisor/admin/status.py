@@ -47,7 +47,7 @@ def readiness(state: State, workers: Sequence[WorkerFacts]) -> list[str]:
     return []
 
 
-def status(
+def status_document(
     *,
     state: State,
     epoch: int,

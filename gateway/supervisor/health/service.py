@@ -33,6 +33,11 @@ class Report:
     health: Health
     reason: str
 
+    @property
+    def healthy(self) -> bool:
+        """Not known to be unhealthy."""
+        return self.health is not Health.UNHEALTHY
+
 
 Key = tuple[str, InstanceAddress]
 

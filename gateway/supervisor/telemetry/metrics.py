@@ -54,7 +54,7 @@ class LimitRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Legend:
     """The meaning of the rows of the shared memory, as the running configuration gives it."""
 
     requests: Sequence[RequestRow]
@@ -83,7 +83,7 @@ class ProcessGauges:
 
 def render(
     readings: Readings,
-    rows: Rows,
+    legend: Legend,
     instances: Iterable[InstanceGauge],
     process: ProcessGauges,
     *,
@@ -93,12 +93,12 @@ def render(
     """The whole page. ``counters`` names the workers' own counters, ``bounds`` the histogram's buckets in seconds."""
     listed = list(instances)
     families = [
-        _family("headgate_requests_total", "counter", "Requests answered.", _requests(readings, rows)),
+        _family("headgate_requests_total", "counter", "Requests answered.", _requests(readings, legend)),
         _family(
             "headgate_request_duration_seconds",
             "histogram",
             "Time from a request's first byte to its answer's last.",
-            _durations(readings, rows, bounds),
+            _durations(readings, legend, bounds),
         ),
         _family(
             "headgate_instance_healthy",
@@ -113,7 +113,7 @@ def render(
             (("", _instance(one), readings.in_flight(one.slot)) for one in listed),
         ),
         _family(
-            "headgate_limit_decisions_total", "counter", "Requests judged by a limit.", _decisions(readings, rows)
+            "headgate_limit_decisions_total", "counter", "Requests judged by a limit.", _decisions(readings, legend)
         ),
         *_process(process),
         *(
@@ -124,16 +124,16 @@ def render(
     return "".join(families)
 
 
-def _requests(readings: Readings, rows: Rows) -> Iterator[Sample]:
-    for row in rows.requests:
+def _requests(readings: Readings, legend: Legend) -> Iterator[Sample]:
+    for row in legend.requests:
         labels = {"listener": row.listener, "route": row.route, "service": row.service}
         for code, count in readings.requests(row.row):
             yield "", {**labels, "code": str(code)}, count
 
 
-def _durations(readings: Readings, rows: Rows, bounds: Sequence[float]) -> Iterator[Sample]:
+def _durations(readings: Readings, legend: Legend, bounds: Sequence[float]) -> Iterator[Sample]:
     limits = [*(_number(bound) for bound in bounds), "+Inf"]
-    for service, slot in rows.services.items():
+    for service, slot in legend.services.items():
         buckets, total_ns = readings.durations(slot)
         counts = list(accumulate(buckets))
         for limit, count in zip(limits, counts, strict=True):
@@ -142,8 +142,8 @@ def _durations(readings: Readings, rows: Rows, bounds: Sequence[float]) -> Itera
         yield "_count", {"service": service}, counts[-1]
 
 
-def _decisions(readings: Readings, rows: Rows) -> Iterator[Sample]:
-    for row in rows.limits:
+def _decisions(readings: Readings, legend: Legend) -> Iterator[Sample]:
+    for row in legend.limits:
         for decision, count in zip(DECISIONS, readings.limit_decisions(row.row), strict=True):
             yield "", {"route": row.route, "limit": row.limit, "decision": decision}, count
 

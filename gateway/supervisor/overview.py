@@ -1,0 +1,111 @@
+"""Gathers what the admin plane shows from the services that know it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
+from gateway.supervisor.health.service import HealthService
+from gateway.supervisor.instances import Instance, Instances
+from gateway.supervisor.lifecycle import State
+from gateway.supervisor.telemetry import metrics
+from gateway.supervisor.workers import Slot, Workers
+
+
+class Readings(metrics.Readings, Protocol):
+    """What is read from the shared memory; ``gateway.state.view`` offers it."""
+
+    def lanes(self) -> list[tuple[int, int, int, int]]:
+        """Live lanes as (lane, pid, snapshot epoch seen, heartbeat)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """The names of what the shared memory counts by number."""
+
+    legend: metrics.Legend
+    counters: Sequence[str]
+    bounds: Sequence[float]
+
+
+class Overview:
+    """Implements ``admin.app.Gateway``: every answer is made from what is true at that moment."""
+
+    def __init__(
+        self,
+        *,
+        state: Callable[[], State],
+        clock: Callable[[], int],
+        readings: Readings,
+        dictionary: Dictionary,
+        instances: Instances,
+        health: HealthService,
+        workers: Workers,
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._readings = readings
+        self._dictionary = dictionary
+        self._instances = instances
+        self._health = health
+        self._workers = workers
+
+    def not_ready_because(self) -> list[str]:
+        """Why no traffic should come; empty when it may."""
+        return readiness(self._state(), self._worker_facts())
+
+    def status(self) -> dict[str, Any]:
+        """The status document."""
+        return status_document(
+            state=self._state(),
+            epoch=self._workers.publisher.epoch,
+            now=self._clock(),
+            workers=self._worker_facts(),
+            lanes={lane: LaneFacts(epoch, beat) for lane, _, epoch, beat in self._readings.lanes()},
+            services={name: self._instance_facts(name) for name in self._services()},
+        )
+
+    def metrics(self) -> str:
+        """The metrics page."""
+        return metrics.render(
+            self._readings,
+            self._dictionary.legend,
+            (_gauge(instance) for name in self._services() for instance in self._instances.of(name)),
+            metrics.ProcessGauges(
+                epoch=self._workers.publisher.epoch,
+                workers_ready=len(self._workers.ready()),
+                restarts=[slot.restarts for slot in self._workers.slots],
+            ),
+            counters=self._dictionary.counters,
+            bounds=self._dictionary.bounds,
+        )
+
+    def _services(self) -> Mapping[str, int]:
+        return self._dictionary.legend.services
+
+    def _worker_facts(self) -> list[WorkerFacts]:
+        return [_worker(slot) for slot in self._workers.slots]
+
+    def _instance_facts(self, service: str) -> list[InstanceFacts]:
+        return [self._facts(instance) for instance in self._instances.of(service)]
+
+    def _facts(self, instance: Instance) -> InstanceFacts:
+        report = self._health.report(instance.service, instance.address)
+        return InstanceFacts(
+            address=str(instance.address),
+            state=instance.health.name.lower(),
+            reason=report.reason if report is not None else "not probed",
+            in_flight=self._readings.in_flight(instance.slot.number),
+            weight=instance.member.weight,
+        )
+
+
+def _worker(slot: Slot) -> WorkerFacts:
+    worker = slot.worker
+    if worker is None:
+        return WorkerFacts(slot.number, slot.state, slot.restarts, None, None)
+    return WorkerFacts(slot.number, slot.state, slot.restarts, worker.pid, worker.lane)
+
+
+def _gauge(instance: Instance) -> metrics.InstanceGauge:
+    return metrics.InstanceGauge(instance.service, str(instance.address), instance.slot.number, instance.health)
