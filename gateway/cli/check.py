@@ -7,9 +7,13 @@ import click
 
 from gateway.config.load import load
 from gateway.config.schema import Config
+from gateway.config.units import Size
 from gateway.errors import ConfigErrors
+from gateway.state.control import Segment
+from gateway.supervisor.memory import capacities
 
 WRONG_CONFIGURATION = 2
+MEBIBYTE = 1 << 20
 
 
 @click.command()
@@ -25,10 +29,16 @@ def check(ctx: click.Context, file: Path) -> None:
     except ConfigErrors as error:
         click.echo(str(error), err=True)
         ctx.exit(WRONG_CONFIGURATION)
-    click.echo(f"{file}: {summary(config)}")
+    click.echo(f"{file}: {summary(config, memory_size(config))}")
 
 
-def summary(config: Config) -> str:
+def memory_size(config: Config) -> Size:
+    """Address space that the shared memory of this configuration takes here; what is not used takes no memory."""
+    workers = config.gateway.worker_count(len(os.sched_getaffinity(0)))
+    return Size(Segment.size_for(**capacities(config, workers).arguments()))
+
+
+def summary(config: Config, memory: Size) -> str:
     """What a configuration contains, in one line."""
     counts = (
         (len(config.listen), "listener"),
@@ -37,4 +47,5 @@ def summary(config: Config) -> str:
         (len(config.routes), "route"),
         (sum(len(route.limit) for route in config.routes), "limit"),
     )
-    return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+    parts = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
+    return ", ".join([*parts, f"{memory.bytes / MEBIBYTE:.1f} MiB of shared memory"])

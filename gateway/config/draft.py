@@ -16,6 +16,7 @@ class Part:
         """``raw`` is whatever the file has at ``path``, even if it is no table."""
         self.path = path
         self._raw: Mapping[str, object] = raw if isinstance(raw, dict) else {}
+        self._tables: dict[str, list[Part]] = {}
         self._sound = _read(model, self._raw) if isinstance(raw, dict) else {}
 
     def has(self, *names: str) -> bool:
@@ -38,11 +39,14 @@ class Part:
         self, name: str, model: type[BaseModel], complete: Callable[[object], object] | None = None
     ) -> list["Part"]:
         """The elements of the list at a key, short forms completed; a table alone is a list of one, as in the model."""
+        if name in self._tables:  # several rules look at the same tables
+            return self._tables[name]
         value = self._raw.get(name, [])
         elements = value if isinstance(value, list) else [value]
         if complete:
             elements = [complete(element) for element in elements]
-        return [Part(model, element, (*self.path, name, index)) for index, element in enumerate(elements)]
+        parts = [Part(model, element, (*self.path, name, index)) for index, element in enumerate(elements)]
+        return self._tables.setdefault(name, parts)
 
     def named_tables(self, name: str, model: type[BaseModel]) -> dict[str, "Part"]:
         """The tables in the table at a key, by their names."""

@@ -16,7 +16,7 @@ from gateway.model import AddressKind, InstanceAddress, ListenAddress, whole_num
 
 MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
-MAX_WORKERS = 256  # every worker is a lane that each scrape and each cap adds up
+MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
 
 class Reads:
@@ -39,11 +39,12 @@ class Reads:
         return dict(self._schema)
 
 
-class NotEmpty:
-    """Annotation of a list or table: it has at least one element, right or wrong."""
+class Counted:
+    """Annotation of a list or table: it has at least one element, and perhaps at most so many."""
 
-    def __init__(self, element: str) -> None:
+    def __init__(self, element: str, most: int | None = None) -> None:
         self._element = element
+        self._most = most
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """The elements are counted before they are read: pydantic's own minimum counts the right ones only."""
@@ -54,11 +55,15 @@ class NotEmpty:
     ) -> JsonSchemaValue:
         """The same rule in the words of JSON Schema."""
         inner = handler(schema)
-        return {**inner, "minProperties" if inner.get("type") == "object" else "minItems": 1}
+        noun = "Properties" if inner.get("type") == "object" else "Items"
+        bounds = {f"min{noun}": 1} if self._most is None else {f"min{noun}": 1, f"max{noun}": self._most}
+        return {**inner, **bounds}
 
     def _check(self, value: object) -> object:
         if value in ([], {}):
             raise InvalidValueError(f"at least one {self._element}")
+        if self._most is not None and isinstance(value, list | dict) and len(value) > self._most:
+            raise InvalidValueError(f"at most {self._most} of {self._element}")
         return value
 
 

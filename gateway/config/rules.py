@@ -20,6 +20,7 @@ from gateway.config.schema import (
 from gateway.config.suggest import did_you_mean
 from gateway.model import InstanceAddress, ListenAddress
 
+MAX_ROWS = 500_000  # the shared memory has 2²⁰ of each kind, and leaves half of them for what reloads add
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
@@ -97,9 +98,22 @@ def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
 
 def _instances_fit(draft: Draft) -> Iterator[Finding]:
     """The instances that the file names have room in the shared memory."""
-    count = sum(len(service.tables("instances", Instance)) for service in draft.services.values())
+    count = sum(
+        len(service.tables("instances", Instance, instance_table)) for service in draft.services.values()
+    )
     if draft.gateway.has("max_instances") and count > draft.gateway["max_instances"]:
         yield Finding(("gateway", "max_instances"), f"too few: the services have {count} instances")
+
+
+def _rows_fit(draft: Draft) -> Iterator[Finding]:
+    """The counters of routes and limits have room in the shared memory."""
+    series = len(draft.listen) * (len(draft.routes) + 1)
+    if series > MAX_ROWS:
+        message = f"too many: listeners × routes are {series}, at most {MAX_ROWS} can be counted"
+        yield Finding(("routes",), message)
+    limits = sum(len(route.tables("limit", Limit)) for route in draft.routes)
+    if limits > MAX_ROWS:
+        yield Finding(("routes",), f"too many limits: {limits}, at most {MAX_ROWS} can be counted")
 
 
 def _probes_use_their_path(draft: Draft) -> Iterator[Finding]:
@@ -203,6 +217,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _instances_differ,
     _some_instance_has_weight,
     _instances_fit,
+    _rows_fit,
     _probes_use_their_path,
     _services_exist,
     _services_are_used,

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.config.fields import (
+    MAX_WORKERS,
     AdminAddress,
+    Counted,
     Host,
     LimitRate,
     Listening,
     Method,
     Name,
-    NotEmpty,
     Path,
     ProbeTarget,
     RouteName,
@@ -28,6 +29,8 @@ from gateway.model import Balance, ListenAddress
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
+MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
+MAX_LIMITS = 8  # of one route: the engine charges them all for every request, from a fixed array
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -41,7 +44,7 @@ class Gateway(Table):
     """What belongs to the whole gateway."""
 
     workers: Workers = "auto"
-    """Worker processes, 1 to 256; "auto" is one per CPU that the gateway may use."""
+    """Worker processes, 1 to 127; "auto" is one per CPU that the gateway may use."""
     admin: AdminAddress = ListenAddress.parse("127.0.0.1:9901")
     """Address of the admin API and the metrics; port 0 lets the system choose."""
     drain_timeout: Annotated[Duration, between("0s", "24h")] = Duration.parse("30s")
@@ -50,6 +53,10 @@ class Gateway(Table):
     """Instances of all services together that the shared memory has room for."""
     max_limit_keys: Annotated[int, whole(1, 100_000_000)] = 1_000_000
     """Token buckets that the shared memory has room for: one per limit and client active at the same time."""
+
+    def worker_count(self, cpus: int) -> int:
+        """Workers on a machine that lets the gateway use this many CPUs."""
+        return min(cpus, MAX_WORKERS) if isinstance(self.workers, str) else self.workers
 
 
 class Log(Table):
@@ -158,7 +165,7 @@ class Service(Table):
         tuple[
             Annotated[Instance, BeforeValidator(instance_table, json_schema_input_type=str | Instance)], ...
         ],
-        NotEmpty("instance"),
+        Counted("instance"),
     ]
     """Where the service runs: addresses, or tables with an address and more."""
     balance: Annotated[Balance, choice(*Balance)] = Balance.P2C
@@ -197,7 +204,7 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
-_Limits = Annotated[tuple[Limit, ...], NotEmpty("limit")]
+_Limits = Annotated[tuple[Limit, ...], Counted("limit", MAX_LIMITS)]
 
 
 def _one_or_list(value: object) -> object:
@@ -216,12 +223,12 @@ class Route(Table):
     """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
     path: Path | None = None
     """Exactly ``/v1``, or by segments ``/v1/*``. Without it every path."""
-    methods: Annotated[tuple[Method, ...], NotEmpty("method")] = ()
+    methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
     service: Name
     """Name of the service that gets the requests."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
-    """Limits that a request must pass, one table or a list of them; all are checked."""
+    """Limits that a request must pass, one table or a list of up to 8; all are checked."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
     name: RouteName = Field(default_factory=_default_name)
@@ -235,9 +242,9 @@ class Config(Table):
     """What belongs to the whole gateway."""
     log: Log = Log()
     """The log on standard error."""
-    listen: Annotated[tuple[Listen, ...], NotEmpty("[[listen]]")]
+    listen: Annotated[tuple[Listen, ...], Counted("[[listen]]")]
     """Addresses at which clients connect."""
-    services: Annotated[dict[Name, Service], NotEmpty("[services.NAME]")]
+    services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]
     """Services by name."""
-    routes: Annotated[tuple[Route, ...], NotEmpty("[[routes]]")]
+    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
     """Matches; of several that fit, the most specific is taken, whatever their order."""

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import interpolate
+from gateway.config import interpolate, rules
 from gateway.config import load as module
+from gateway.config.fields import MAX_WORKERS
 from gateway.config.load import load, parse
-from gateway.config.schema import Config
+from gateway.config.schema import MAX_LIMITS, Config, Gateway
 from gateway.errors import ConfigErrors
 
 SMALLEST = """\
@@ -231,6 +232,26 @@ def test_a_listener_may_not_take_the_default_address_of_the_admin_api() -> None:
     """The collision is noticed although the file does not name the admin address; port 0 never collides."""
     assert "the same address as gateway.admin" in report(SMALLEST.replace(":0", ":9901"))
     assert parse(f'gateway.admin = "127.0.0.1:0"\n{SMALLEST}', "g.toml", {}).gateway.admin.port == 0
+
+
+def test_the_number_of_workers() -> None:
+    """``auto`` is one per CPU, up to what the shared memory has lanes for; a number is that number."""
+    automatic, chosen = Gateway(), parse(f"gateway.workers = 3\n{SMALLEST}", "g.toml", {}).gateway
+    assert [automatic.worker_count(cpus) for cpus in (1, 8, 500)] == [1, 8, MAX_WORKERS]
+    assert chosen.worker_count(8) == 3
+
+
+def test_more_than_can_be_counted_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many limits of a route, and too many routes or limits in all, are reported before they are compiled."""
+    limits = ", ".join(f'{{ name = "n{number}", rate = "1/s" }}' for number in range(MAX_LIMITS + 1))
+    assert f"at most {MAX_LIMITS} of limit" in report(f"{SMALLEST}limit = [{limits}]")
+    monkeypatch.setattr(rules, "MAX_ROWS", 10)
+    data = {"listen": [{}] * 2, "routes": [{"limit": [{}] * 2}] * 6}
+    messages = [finding.message for finding in rules.broken_rules(data) if finding.path == ("routes",)]
+    assert messages == [
+        "too many: listeners × routes are 14, at most 10 can be counted",
+        "too many limits: 12, at most 10 can be counted",
+    ]
 
 
 def test_routes_that_overlap_only_in_part_are_right() -> None:
