@@ -196,12 +196,10 @@ impl Control {
     /// Finishes the fold that a killed supervisor began.
     fn finish_retiring(&self) {
         let Some(retired) = self.segment.retired() else { return };
-        let Some(lane) = retired.flip().lane().and_then(|lane| self.segment.lane(lane)) else { return };
-        if retired.covers(&lane) {
-            self.clear_in_flight(lane.number);
-            retired.retire(&lane);
-            set_live(self.segment.live(), lane.number, false);
-        }
+        let Some(lane) = retired.unfinished(|lane| self.segment.lane(lane)) else { return };
+        self.clear_in_flight(lane.number);
+        retired.retire(&lane);
+        set_live(self.segment.live(), lane.number, false);
     }
 
     fn clear_in_flight(&self, lane: u32) {

@@ -20,7 +20,7 @@ const GENERATION_SHIFT: u32 = 1 + LANE_BITS;
 
 /// The flip word, taken apart. A word of 0 names no lane: the field holds the lane's number + 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flip(u64);
+struct Flip(u64);
 
 impl Flip {
     /// The word that says: `bank` is valid, and `lane` at `generation` is in it.
@@ -34,7 +34,7 @@ impl Flip {
     }
 
     /// The lane that was folded last.
-    pub fn lane(self) -> Option<u32> {
+    fn lane(self) -> Option<u32> {
         ((self.0 >> 1 & ((1 << LANE_BITS) - 1)) as u32).checked_sub(1)
     }
 
@@ -66,17 +66,19 @@ pub struct Retired<'a, W> {
 // the flip as well when it looks again.
 impl<W: Word<u64>> Retired<'_, W> {
     /// The flip word as it stands.
-    pub fn flip(&self) -> Flip {
+    fn flip(&self) -> Flip {
         Flip(self.flip.load(Ordering::Acquire))
     }
 
-    /// Is the lane folded, but not yet cleared?
-    pub fn covers(&self, lane: &Lane<'_, W>) -> bool {
-        self.flip().covers(lane.number, lane.generation.load(Ordering::Acquire))
+    /// The lane that was folded but not yet cleared, because whoever did it was killed. It must be retired again
+    /// before any other lane is.
+    pub fn unfinished<'l>(&self, lane: impl FnOnce(u32) -> Option<Lane<'l, W>>) -> Option<Lane<'l, W>> {
+        let flip = self.flip();
+        lane(flip.lane()?).filter(|lane| flip.covers(lane.number, lane.generation.load(Ordering::Acquire)))
     }
 
     /// Folds the lane of a dead worker, clears it and raises its generation. May be repeated after a kill at any step;
-    /// a fold that was begun for another lane must be finished first (see [`Retired::covers`]).
+    /// one that was begun for another lane must be finished first (see [`Retired::unfinished`]).
     pub fn retire(&self, lane: &Lane<'_, W>) {
         let flip = self.flip();
         let generation = lane.generation.load(Ordering::Acquire);

@@ -1,0 +1,395 @@
+//! The algorithms over shared memory, in every order of their word operations, with participants killed at any step.
+
+mod scheduler;
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_shm::bucket::{Bounds, Marks, Table};
+use headgate_shm::cap;
+use headgate_shm::retire::{Lane, Retired};
+use headgate_shm::word::Word;
+use scheduler::{cases, exhaust, wander, Checks, Program, SimWord, World};
+
+const SECOND: u64 = 1_000_000_000;
+const NOW: u64 = 1_000 * SECOND;
+const BURST: u64 = 2;
+/// Slow enough that no token comes back while a case runs.
+const RATE: Gcra = Gcra { interval: 100 * SECOND, tolerance: BURST * 100 * SECOND };
+
+fn claim(key: u64) -> Claim {
+    Claim { key, rate: RATE, cost: 1 }
+}
+
+/// Numbers for marks that no other participant gives out.
+struct Numbered(Cell<u64>);
+
+impl Marks for Numbered {
+    fn next(&self) -> u64 {
+        self.0.replace(self.0.get() + 1)
+    }
+}
+
+/// Every participant uses the same number: what the marks' numbers protect from.
+struct Unnumbered;
+
+impl Marks for Unnumbered {
+    fn next(&self) -> u64 {
+        0
+    }
+}
+
+/// What a participant did: its claims and what became of them.
+type Done = Vec<(Vec<Claim>, Charge)>;
+
+/// A participant that makes these charges one after the other over a table of four slots.
+fn charger_with<M: Marks + 'static>(
+    marks: impl Fn() -> M + 'static,
+    bounds: Bounds,
+    charges: &[&[Claim]],
+) -> Program<Done> {
+    let words = SimWord::<u128>::stretch(0..SLOTS);
+    let charges: Vec<Vec<Claim>> = charges.iter().map(|claims| claims.to_vec()).collect();
+    Rc::new(move || {
+        let marks = marks();
+        let table = Table::bounded(&words, &marks, bounds);
+        charges.iter().map(|claims| (claims.clone(), table.charge(claims, NOW))).collect()
+    })
+}
+
+fn charger(who: u64, charges: &[&[Claim]]) -> Program<Done> {
+    charger_with(move || Numbered(Cell::new(who << 32)), SMALL, charges)
+}
+
+/// No key has a second live slot.
+fn assert_one_live_slot_per_key<R>(world: &World<R>) {
+    let mut keys = HashSet::new();
+    for &word in &world.memory {
+        let (key, tat) = (word as u64, (word >> 64) as u64);
+        if key != 0 && tat >> 63 == 0 {
+            assert!(keys.insert(key), "key {key} has two live slots: {:x?}", world.memory);
+        }
+    }
+}
+
+/// Tokens of a key that were given out.
+fn admitted<'a>(results: impl Iterator<Item = &'a Done>, key: u64) -> u64 {
+    let allowed = results.flatten().filter(|(_, charge)| *charge == Charge::Allowed);
+    allowed.flat_map(|(claims, _)| claims).filter(|claim| claim.key == key).count() as u64
+}
+
+/// Tokens that requests which were not allowed took all the same: a refused one that could not give them back, and
+/// one of several limits, another of which found no place.
+fn forfeited(world: &World<Done>) -> u64 {
+    let lost = |(claims, charge): &(Vec<Claim>, Charge)| match charge {
+        Charge::Allowed => 0,
+        Charge::Refused { forfeited, .. } => *forfeited as u64,
+        Charge::Overflow { .. } => claims.len() as u64 - 1,
+    };
+    world.results().flatten().map(lost).sum()
+}
+
+/// After the case: no key got more than its burst, only kills and forfeits lost tokens, and each key can still be
+/// charged until it is empty.
+fn assert_burst(mut world: World<Done>, keys: &[u64]) {
+    let lost = world.kills() as u64 + forfeited(&world);
+    for &key in keys {
+        let before = admitted(world.results(), key);
+        let mut after = 0;
+        loop {
+            match world.run_alone(&charger(99, &[&[claim(key)]])).pop() {
+                Some((_, Charge::Allowed)) => after += 1,
+                Some((_, Charge::Refused { .. })) => break,
+                other => panic!("key {key} cannot be charged any more: {other:?}, {:x?}", world.memory),
+            }
+        }
+        assert!(before + after <= BURST, "{before} + {after} admitted of {BURST}");
+        assert!(
+            before + after + lost >= BURST,
+            "{before} + {after} of {BURST}, {lost} lost: tokens are missing"
+        );
+    }
+}
+
+const SLOTS: usize = 4;
+const SMALL: Bounds = Bounds { window: 3, tries: 4 };
+
+/// A slot of a key whose bucket has been full for long: another key may take it.
+fn expired(key: u64) -> u128 {
+    live(key, NOW - 2 * SECOND)
+}
+
+fn mark(key: u64, number: u64) -> u128 {
+    u128::from(1 << 63 | number) << 64 | u128::from(key)
+}
+
+fn live(key: u64, tat: u64) -> u128 {
+    u128::from(tat) << 64 | u128::from(key)
+}
+
+/// Tables to start from; the windows of keys 4 and 8 begin at slot 0.
+fn starts() -> [[u128; SLOTS]; 7] {
+    [
+        [0; SLOTS],
+        [expired(8), 0, 0, 0],
+        [mark(4, 77), 0, 0, 0],
+        [0, mark(4, 77), 0, 0],
+        [mark(8, 77), live(9, NOW + SECOND), live(13, NOW + SECOND), 0],
+        [live(9, NOW + SECOND), expired(4), 0, 0],
+        [mark(4, 77), mark(4, 78), mark(8, 79), 0],
+    ]
+}
+
+/// Two participants charge the same key: every interleaving, every kill, from every kind of table.
+#[test]
+fn two_participants_never_admit_more_than_the_burst() {
+    let mut worlds = 0;
+    for start in starts() {
+        let charges: [&[Claim]; 2] = [&[claim(4)], &[claim(4)]];
+        let programs = [charger(1, &charges), charger(2, &charges)];
+        let checks =
+            Checks { always: &assert_one_live_slot_per_key, at_end: &|world| assert_burst(world, &[4]) };
+        worlds += exhaust(World::new(start.to_vec(), &programs), 1, &checks);
+    }
+    assert!(worlds > 1_000, "only {worlds} worlds: the participants hardly met");
+}
+
+/// Two keys that want the same slots never spoil each other's buckets.
+#[test]
+fn two_keys_in_one_window_keep_their_buckets() {
+    for start in [[0; SLOTS], [expired(4), 0, 0, 0], [mark(8, 7), mark(4, 8), 0, 0]] {
+        let programs = [charger(1, &[&[claim(4)]]), charger(2, &[&[claim(8)], &[claim(4)]])];
+        let checks =
+            Checks { always: &assert_one_live_slot_per_key, at_end: &|world| assert_burst(world, &[4, 8]) };
+        exhaust(World::new(start.to_vec(), &programs), 1, &checks);
+    }
+}
+
+/// A request with two limits takes both tokens or leaves both, but for what a kill or a lost race costs.
+#[test]
+fn several_claims_are_charged_together_or_not_at_all() {
+    let both = [claim(4), claim(5)];
+    let almost_empty = live(5, NOW + RATE.tolerance - RATE.interval);
+    let programs = [charger(1, &[&both]), charger(2, &[&both, &[claim(4)]])];
+    let checks = Checks {
+        always: &assert_one_live_slot_per_key,
+        at_end: &|world| {
+            assert!(admitted(world.results(), 5) <= 1, "the second limit had one token");
+            assert_burst(world, &[4]);
+        },
+    };
+    exhaust(World::new(vec![0, almost_empty, 0, 0], &programs), 1, &checks);
+}
+
+/// Three participants, random interleavings and kills; the number of the failing case is printed and replays it.
+#[test]
+fn three_participants_never_admit_more_than_the_burst() {
+    for seed in 0..cases(4_000, 400_000) {
+        let start = starts()[seed as usize % starts().len()];
+        let programs = [1, 2, 3].map(|who| charger(who, &[&[claim(4)], &[claim(8), claim(4)]]));
+        let checks =
+            Checks { always: &assert_one_live_slot_per_key, at_end: &|world| assert_burst(world, &[4]) };
+        let run = || wander(World::new(start.to_vec(), &programs), seed, 40, &checks);
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "case {seed}");
+    }
+}
+
+/// Frees slot 0 at some moment, as a charge that is taken back does.
+fn freer() -> Program<Done> {
+    let words = SimWord::<u128>::stretch(0..1);
+    Rc::new(move || {
+        words[0].store(0, Ordering::SeqCst);
+        Vec::new()
+    })
+}
+
+/// The scheduler finds what the second scan is for: without it, two participants admit twice.
+#[test]
+fn without_a_second_scan_the_burst_is_exceeded() {
+    let words = SimWord::<u128>::stretch(0..SLOTS);
+    let insert = move || -> Done {
+        let taken = words.iter().take(SMALL.window).any(|word| word.load(Ordering::SeqCst) as u64 == 4);
+        let free = words.iter().find(|word| word.load(Ordering::SeqCst) == 0);
+        let done = !taken && free.is_some_and(|word| word.exchange(0, live(4, NOW + 1)).is_ok());
+        vec![(vec![claim(4)], if done { Charge::Allowed } else { Charge::Overflow { claim: 0 } })]
+    };
+    let naive: Program<Done> = Rc::new(insert);
+    let world = World::new(vec![live(8, NOW), 0, 0, 0], &[Rc::clone(&naive), naive, freer()]);
+    let checks = Checks { always: &assert_one_live_slot_per_key, at_end: &|_| {} };
+    assert!(catch_unwind(AssertUnwindSafe(|| exhaust(world, 0, &checks))).is_err());
+}
+
+/// Three participants insert a key while somebody frees a lower slot: every interleaving of the shortest window.
+fn three_insert_while_a_slot_comes_free<M: Marks + 'static>(marks: fn(u64) -> M) -> usize {
+    let bounds = Bounds { window: 2, tries: 1 };
+    let mut programs = vec![freer()];
+    programs.extend([1, 2, 3].map(|who| charger_with(move || marks(who << 32), bounds, &[&[claim(4)]])));
+    let checks = Checks { always: &assert_one_live_slot_per_key, at_end: &|_| {} };
+    exhaust(World::new(vec![live(8, NOW), 0, 0, 0], &programs), 0, &checks)
+}
+
+/// No interleaving of three participants gives a key two live slots.
+#[test]
+fn three_participants_leave_one_live_slot() {
+    let worlds = three_insert_while_a_slot_comes_free(|first| Numbered(Cell::new(first)));
+    assert!(worlds > 10_000, "only {worlds} worlds");
+}
+
+/// The scheduler finds what the numbers of marks are for: if two may be alike, a stopped participant takes another's
+/// mark for its own, and the key has two live slots.
+#[test]
+fn without_numbers_a_mark_is_mistaken_for_another() {
+    let run = || three_insert_while_a_slot_comes_free(|_| Unnumbered);
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+}
+
+/// Exchanges in flight: word 0, 1, 2 are the lanes' words, 3, 4, 5 say who holds a place.
+fn holder(who: usize, lanes: usize, max: u32, rounds: usize) -> Program<u32> {
+    let words = SimWord::<u32>::stretch(0..2 * lanes);
+    Rc::new(move || {
+        let (own, held) = (&words[who], &words[lanes + who]);
+        let mut times = 0;
+        for _ in 0..rounds {
+            let others =
+                words[..lanes].iter().enumerate().filter(|(lane, _)| *lane != who).map(|(_, word)| word);
+            if cap::reserve_below(own, max, others) {
+                times += 1;
+                held.store(1, Ordering::SeqCst);
+                held.store(0, Ordering::SeqCst);
+                assert!(cap::release(own));
+            }
+        }
+        times
+    })
+}
+
+fn assert_cap(world: &World<u32>, max: u32) {
+    let lanes = world.memory.len() / 2;
+    let held: u128 = world.memory[lanes..].iter().sum();
+    assert!(held <= u128::from(max), "{held} held, {max} allowed");
+}
+
+/// When all are done or dead, closing the dead lanes gives their places back.
+fn assert_places_come_back(mut world: World<u32>, max: u32) {
+    let lanes = world.memory.len() / 2;
+    for who in 0..lanes {
+        if world.participants[who].killed {
+            world.memory[who] = 0;
+        }
+    }
+    assert!(world.memory[..lanes].iter().all(|&word| word == 0), "a place is lost: {:?}", world.memory);
+    assert_eq!(world.run_alone(&holder(0, lanes, max, 1)), 1);
+}
+
+/// A cap is never exceeded, in any interleaving of two participants, killed or not.
+#[test]
+fn caps_are_never_exceeded() {
+    let programs = [holder(0, 2, 1, 2), holder(1, 2, 1, 2)];
+    let checks =
+        Checks { always: &|world| assert_cap(world, 1), at_end: &|world| assert_places_come_back(world, 1) };
+    exhaust(World::new(vec![0; 4], &programs), 1, &checks);
+}
+
+/// A cap of two is never exceeded by three participants, in random interleavings.
+#[test]
+fn caps_hold_for_three_participants() {
+    for seed in 0..cases(4_000, 400_000) {
+        let programs = [0, 1, 2].map(|who| holder(who, 3, 2, 3));
+        let checks = Checks {
+            always: &|world| assert_cap(world, 2),
+            at_end: &|world| assert_places_come_back(world, 2),
+        };
+        let run = || wander(World::new(vec![0; 6], &programs), seed, 40, &checks);
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "case {seed}");
+    }
+}
+
+/// Memory of the fold: flip, two generations, and two words each for two banks and two lanes.
+struct FoldWords {
+    words: Vec<SimWord<u64>>,
+}
+
+impl FoldWords {
+    const COUNTS: [u128; 4] = [3, 4, 5, 6];
+    const SUMS: [u64; 2] = [8, 10];
+
+    fn new() -> Self {
+        Self { words: SimWord::stretch(0..11) }
+    }
+
+    fn memory() -> Vec<u128> {
+        // What the invalid bank holds does not matter.
+        [vec![0, 0, 0, 0, 0, 91, 92], Self::COUNTS.to_vec()].concat()
+    }
+
+    fn retired(&self) -> Retired<'_, SimWord<u64>> {
+        Retired { flip: &self.words[0], banks: [&self.words[3..5], &self.words[5..7]] }
+    }
+
+    fn lane(&self, number: u32) -> Option<Lane<'_, SimWord<u64>>> {
+        let first = 7 + 2 * number as usize;
+        let generation = self.words.get(1 + number as usize).filter(|_| number < 2)?;
+        Some(Lane { number, generation, counters: &self.words[first..first + 2] })
+    }
+
+    /// A supervisor: finishes what another left, then retires both lanes, each once.
+    fn supervisor() -> Program<[u64; 2]> {
+        let fold = Self::new();
+        Rc::new(move || {
+            if let Some(lane) = fold.retired().unfinished(|lane| fold.lane(lane)) {
+                fold.retired().retire(&lane);
+            }
+            for lane in [0, 1].into_iter().filter_map(|lane| fold.lane(lane)) {
+                if lane.generation.load(Ordering::Acquire) == 0 {
+                    fold.retired().retire(&lane);
+                }
+            }
+            Self::SUMS
+        })
+    }
+
+    fn reader() -> Program<[u64; 2]> {
+        let fold = Self::new();
+        Rc::new(move || {
+            let mut sums = [0; 2];
+            let lanes = || [0, 1].into_iter().filter_map(|lane| fold.lane(lane));
+            fold.retired().sum(0..2, lanes, &mut sums);
+            sums
+        })
+    }
+}
+
+/// A reader sees every count exactly once, at any step of a fold, and so does the next supervisor after a kill.
+#[test]
+fn lanes_are_folded_exactly_once() {
+    let at_end = |mut world: World<[u64; 2]>| {
+        assert!(world.results().all(|&sums| sums == FoldWords::SUMS), "{:?}", world.memory);
+        assert_eq!(world.run_alone(&FoldWords::reader()), FoldWords::SUMS);
+        world.run_alone(&FoldWords::supervisor());
+        assert_eq!(world.run_alone(&FoldWords::reader()), FoldWords::SUMS);
+        assert_eq!(world.memory[7..], [0; 4], "both lanes are clear");
+        assert_eq!(world.memory[1..3], [1, 1], "both lanes were retired once");
+    };
+    let programs = [FoldWords::supervisor(), FoldWords::reader()];
+    let worlds =
+        exhaust(World::new(FoldWords::memory(), &programs), 1, &Checks { always: &|_| {}, at_end: &at_end });
+    assert!(worlds > 500, "only {worlds} worlds");
+}
+
+/// Two supervisors after each other may both be killed at any step.
+#[test]
+fn a_fold_survives_two_kills() {
+    let first = World::new(FoldWords::memory(), &[FoldWords::supervisor()]);
+    let always = |world: &World<[u64; 2]>| {
+        let second = World::new(world.memory.clone(), &[FoldWords::supervisor()]);
+        let always = |world: &World<[u64; 2]>| {
+            assert_eq!(world.clone().run_alone(&FoldWords::reader()), FoldWords::SUMS);
+        };
+        exhaust(second, 0, &Checks { always: &always, at_end: &|_| {} });
+    };
+    exhaust(first, 0, &Checks { always: &always, at_end: &|_| {} });
+}
