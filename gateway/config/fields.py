@@ -18,6 +18,9 @@ MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log li
 MAX_NAME_CHARACTERS = 64
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
+_ANY_TEXT: JsonSchemaValue = {"type": "string"}
+_REFERENCE: JsonSchemaValue = {"type": "string", "pattern": r"\$\{"}
+
 
 class Reads:
     """Annotation of a field: one function reads the TOML value, and raises InvalidValueError for a wrong one."""
@@ -35,8 +38,8 @@ class Reads:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """What an editor checks while somebody types."""
-        return dict(self._schema)
+        """What an editor checks while somebody types; it cannot know what a reference will stand for."""
+        return dict(self._schema) if self._schema == _ANY_TEXT else {"anyOf": [self._schema, _REFERENCE]}
 
 
 class Counted:
@@ -97,17 +100,14 @@ def whole(lowest: int, highest: int) -> Reads:
     """A whole number within bounds, both included."""
 
     def read(value: object) -> int:
-        number = whole_number(value, lowest, highest) if isinstance(value, Interpolated) else value
-        if not isinstance(number, int) or isinstance(number, bool) or not lowest <= number <= highest:
-            raise InvalidValueError(f"a whole number from {lowest} to {highest}")
-        return number
+        return _number(value, lowest, highest, f"a whole number from {lowest} to {highest}")
 
     return Reads(read, {"type": "integer", "minimum": lowest, "maximum": highest})
 
 
 def text(read: Callable[[str], object], expected: str, schema: JsonSchemaValue | None = None) -> Reads:
     """A string that the function reads."""
-    return Reads(lambda value: read(_text(value, expected)), {"type": "string", **(schema or {})})
+    return Reads(lambda value: read(_text(value, expected)), {**_ANY_TEXT, **(schema or {})})
 
 
 def choice(*allowed: str) -> Reads:
@@ -134,13 +134,18 @@ def _written(value: object) -> object:
     return value if value is None or isinstance(value, int) else str(value)
 
 
+def _number(value: object, lowest: int, highest: int, expected: str) -> int:
+    """A number of the file, or one that an interpolated string spells."""
+    number = whole_number(value, lowest, highest) if isinstance(value, Interpolated) else value
+    if not isinstance(number, int) or isinstance(number, bool) or not lowest <= number <= highest:
+        raise InvalidValueError(expected)
+    return number
+
+
 def _workers(value: object) -> int | str:
     if value == "auto":
         return "auto"
-    number = whole_number(value, 1, MAX_WORKERS) if isinstance(value, Interpolated) else value
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_WORKERS:
-        raise InvalidValueError(f'"auto" or a whole number from 1 to {MAX_WORKERS}')
-    return number
+    return _number(value, 1, MAX_WORKERS, f'"auto" or a whole number from 1 to {MAX_WORKERS}')
 
 
 def _admin_address(value: str) -> ListenAddress:

@@ -47,3 +47,16 @@ def test_short_forms_are_allowed() -> None:
     limit = json.dumps(schema["Route"]["properties"]["limit"])
     assert '"array"' in limit
     assert '{"$ref": "#/$defs/Limit"}, {' in limit
+
+
+def test_references_are_allowed_where_text_is_not() -> None:
+    """An editor does not mark ``${env:N}`` where a number, a word or a duration stands."""
+    schema = json.loads(render())["$defs"]
+    reference = {"type": "string", "pattern": r"\$\{"}
+    for table, key in (
+        ("Gateway", "workers"),
+        ("Gateway", "drain_timeout"),
+        ("Log", "level"),
+        ("Retry", "attempts"),
+    ):
+        assert reference in schema[table]["properties"][key]["anyOf"]
