@@ -1,0 +1,468 @@
+//! The real segment: several handles, threads and processes on one memory, foreign and spoiled memory, kills.
+
+use std::os::fd::AsRawFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::thread;
+
+use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::state::{Bank, Counter, LimitDecision, State, NO_SLOT};
+use headgate_shm::control::{Control, ControlError, InstanceWords};
+use headgate_shm::instance::{HEALTH_DISABLED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN};
+use headgate_shm::layout::Capacities;
+use headgate_shm::segment::{Segment, SegmentError};
+use headgate_shm::state::Worker;
+use headgate_shm::view::View;
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
+
+const SECOND: u64 = 1_000_000_000;
+const NOW: u64 = 1_000 * SECOND;
+const CAPACITIES: Capacities =
+    Capacities { lanes: 6, instances: 32, services: 4, series: 8, limits: 4, limit_keys: 100 };
+
+/// The environment variable that turns this program into a worker process of a test, and names its part.
+const PART: &str = "HEADGATE_TEST_PART";
+
+fn segment() -> Arc<Segment> {
+    Arc::new(Segment::create(CAPACITIES, 42).unwrap())
+}
+
+fn instance(weight: u32, max_in_flight: u32, health: u32) -> InstanceWords {
+    InstanceWords { generation: 1, address: "127.0.0.1:9000".parse().unwrap(), weight, max_in_flight, health }
+}
+
+/// A segment with one service of three instances (weights 2, 1, 1) and two open lanes.
+fn populated() -> (Arc<Segment>, Control, [Worker; 2]) {
+    let segment = segment();
+    let mut control = Control::new(Arc::clone(&segment));
+    for (slot, weight) in [(0, 2), (1, 1), (2, 1)] {
+        control.write_instance(slot, &instance(weight, 0, HEALTH_HEALTHY)).unwrap();
+    }
+    control.publish_members(0, &[0, 1, 2]).unwrap();
+    let workers = [0, 1].map(|lane| {
+        control.open_lane(lane, 100 + lane).unwrap();
+        Worker::attach(Arc::clone(&segment), lane).unwrap()
+    });
+    (segment, control, workers)
+}
+
+fn eligible(worker: &Worker, service: u32) -> Vec<u32> {
+    let bank = worker.bank(service);
+    (0..bank.eligible).map(|index| worker.eligible(bank, index)).collect()
+}
+
+/// What one handle writes, a handle that attached to the same memory reads.
+#[test]
+fn two_handles_see_the_same_memory() {
+    let (segment, control, [worker, _]) = populated();
+    let other = Arc::new(Segment::attach(segment.fd().as_raw_fd()).unwrap());
+    assert_eq!((other.capacities(), other.size(), other.hash_seed()), (CAPACITIES, segment.size(), 42));
+    let view = View::new(Arc::clone(&other));
+    worker.count_request(3, 200);
+    worker.count_request(3, 799);
+    worker.observe_duration(0, 700_000);
+    worker.count_limit(1, LimitDecision::Overflow);
+    assert!(worker.reserve(2) && worker.tick(NOW, 7));
+    assert_eq!(view.requests(3), Some(vec![(0, 1), (200, 1)]));
+    assert_eq!(view.durations(0).map(|(buckets, sum)| (buckets[1], sum)), Some((1, 700_000)));
+    assert_eq!(view.limit_decisions(1), Some([0, 0, 1, 0]));
+    assert_eq!((view.in_flight(2), view.health(2)), (1, Some(HEALTH_HEALTHY)));
+    let lane = view.lanes().next().unwrap();
+    assert_eq!((lane.lane, lane.pid, lane.snapshot, lane.membership, lane.heartbeat), (0, 100, 7, 1, NOW));
+    control.set_health(2, HEALTH_UNHEALTHY).unwrap();
+    assert_eq!(Worker::attach(other, 1).unwrap().health(2, 1), Some(HEALTH_UNHEALTHY));
+}
+
+/// The eligible are the healthy and the unknown of weight above 0 that nobody disabled.
+#[test]
+fn banks_list_who_may_be_selected() {
+    let (_, mut control, [worker, _]) = populated();
+    assert_eq!(eligible(&worker, 0), [0, 1, 2]);
+    assert_eq!(worker.bank(0).turns, 4);
+    control.set_health(0, HEALTH_UNKNOWN | HEALTH_DISABLED).unwrap();
+    assert!(!worker.is_eligible(0), "one store is enough for the next decision");
+    control.write_instance(1, &instance(0, 0, HEALTH_HEALTHY)).unwrap();
+    control.set_health(2, HEALTH_UNKNOWN).unwrap();
+    control.publish_members(0, &[0, 1, 2]).unwrap();
+    assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![2], 3));
+    assert_eq!(worker.bank(1), Bank::default(), "a service that was never published has no members");
+}
+
+/// Addresses belong to a generation: the next occupant's is never taken for the last one's.
+#[test]
+fn an_address_belongs_to_its_generation() {
+    let (_, control, [worker, _]) = populated();
+    let address = "unix:/run/next.sock".parse().unwrap();
+    let next = InstanceWords { generation: 2, address, ..instance(1, 0, HEALTH_UNKNOWN) };
+    assert_eq!(worker.address(0, 1), Some("127.0.0.1:9000".parse().unwrap()));
+    control.write_instance(0, &next).unwrap();
+    assert_eq!((worker.address(0, 1), worker.health(0, 1)), (None, None));
+    assert_eq!((worker.address(0, 2), worker.generation(0)), (Some(next.address), 2));
+}
+
+/// A replaced bank's words are not given out before every live lane has ticked past it.
+#[test]
+fn banks_are_kept_until_every_worker_has_ticked() {
+    let (_, mut control, [first, second]) = populated();
+    let before = first.bank(0);
+    let error = (0..100_000).find_map(|_| control.publish_members(0, &[2, 1]).err());
+    assert!(matches!(error, Some(ControlError::ArenaFull(_))), "{error:?}");
+    let slots: Vec<u32> = (0..before.eligible).map(|index| first.eligible(before, index)).collect();
+    assert_eq!(slots, [0, 1, 2], "a bank stays readable until the next tick");
+    assert!(first.tick(NOW, 1));
+    assert!(control.publish_members(0, &[0]).is_err(), "the other worker may still read it");
+    assert!(second.tick(NOW, 1));
+    assert!(control.publish_members(0, &[0]).is_ok());
+}
+
+/// A supervisor that takes over keeps every published bank and finds room for new ones.
+#[test]
+fn a_second_supervisor_takes_over() {
+    let (segment, mut control, [first, second]) = populated();
+    control.publish_members(0, &[0, 1, 2]).unwrap();
+    drop(control);
+    let mut control = Control::new(segment);
+    assert!(control.publish_members(1, &[2]).is_err(), "the workers may read what the last one replaced");
+    assert!(first.tick(NOW, 1) && second.tick(NOW, 1));
+    control.publish_members(1, &[2]).unwrap();
+    assert_eq!((eligible(&first, 0), eligible(&first, 1)), (vec![0, 1, 2], vec![2]));
+}
+
+/// A dead worker's exchanges vanish with its lane; what it counted stays, once.
+#[test]
+fn closing_a_lane_keeps_its_counts_and_drops_its_exchanges() {
+    let (segment, control, [dead, alive]) = populated();
+    let view = View::new(segment);
+    for worker in [&dead, &alive] {
+        assert!(worker.reserve(1));
+        worker.count_request(0, 502);
+        worker.count(Counter::Retries, 5);
+    }
+    control.close_lane(0).unwrap();
+    assert_eq!(control.close_lane(0), Err(ControlError::LaneNotOpen(0)));
+    assert_eq!((view.in_flight(1), view.requests(0)), (1, Some(vec![(502, 2)])));
+    assert_eq!(view.counters()[Counter::Retries as usize], 10);
+    assert!(!dead.tick(NOW, 1), "its lane is gone");
+    control.open_lane(0, 1).unwrap();
+    assert_eq!(control.open_lane(0, 1), Err(ControlError::LaneInUse(0)));
+    assert!(!dead.tick(NOW, 1), "its lane is another's");
+    assert_eq!(view.requests(0), Some(vec![(502, 2)]));
+}
+
+/// Lanes may come and go for ever and in any order without a count being lost or doubled.
+#[test]
+fn counts_survive_many_workers() {
+    let (segment, control, _) = populated();
+    let view = View::new(Arc::clone(&segment));
+    for round in 0..100 {
+        let lane = round % 2;
+        let worker = Worker::attach(Arc::clone(&segment), lane).unwrap();
+        worker.count_request(7, 204);
+        assert_eq!(view.requests(7), Some(vec![(204, u64::from(round) + 1)]));
+        control.close_lane(lane).unwrap();
+        control.open_lane(lane, round).unwrap();
+    }
+}
+
+/// Four threads, each a worker, never hold more than an instance's cap, and end with nothing held.
+#[test]
+fn a_cap_holds_for_workers_that_run_at_once() {
+    let segment = segment();
+    let control = Control::new(Arc::clone(&segment));
+    control.write_instance(0, &instance(1, 3, HEALTH_HEALTHY)).unwrap();
+    let (held, most) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for lane in 0..4 {
+            control.open_lane(lane, 1).unwrap();
+            let worker = Worker::attach(Arc::clone(&segment), lane).unwrap();
+            let (held, most) = (&held, &most);
+            scope.spawn(move || {
+                for _ in 0..20_000 {
+                    if worker.reserve(0) {
+                        most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        held.fetch_sub(1, Ordering::SeqCst);
+                        worker.release(0);
+                    }
+                }
+            });
+        }
+    });
+    assert!((1..=3).contains(&most.into_inner()));
+    assert_eq!(View::new(segment).in_flight(0), 0);
+}
+
+/// Four threads charge a few keys with a moving clock: each key gets at most burst + rate × time, and the table is
+/// not left with more keys than there are.
+#[test]
+fn workers_together_admit_burst_plus_rate() {
+    let segment = segment();
+    let control = Control::new(Arc::clone(&segment));
+    let rate = Gcra::per(1_000, SECOND, 50);
+    let (clock, steps, keys) = (AtomicU64::new(NOW), 40_000, [7u64, 8, 7 + 256]);
+    let admitted = [0; 3].map(AtomicU64::new);
+    thread::scope(|scope| {
+        for lane in 0..4 {
+            control.open_lane(lane, 1).unwrap();
+            let worker = Worker::attach(Arc::clone(&segment), lane).unwrap();
+            let (clock, admitted) = (&clock, &admitted);
+            scope.spawn(move || {
+                for step in 0..steps {
+                    let now = clock.fetch_add(1_000, Ordering::SeqCst);
+                    let index = step % keys.len();
+                    if worker.charge(&[Claim { key: keys[index], rate, cost: 1 }], now) == Charge::Allowed {
+                        admitted[index].fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    let elapsed = clock.into_inner() - NOW;
+    let most = 50 + elapsed / rate.interval;
+    for count in admitted.map(AtomicU64::into_inner) {
+        assert!((most - 1..=most).contains(&count), "{count} admitted of {most}");
+    }
+    assert_eq!(View::new(segment).limit_table().unwrap(), (256, 3));
+}
+
+/// A level outlives the worker that filled it, and eviction under pressure never grants a token.
+#[test]
+fn eviction_never_grants_a_token() {
+    let (_, _, [worker, other]) = populated();
+    let rate = Gcra::per(1, 3_600 * SECOND, 1);
+    let charge = |worker: &Worker, key, now| worker.charge(&[Claim { key, rate, cost: 1 }], now);
+    assert_eq!(charge(&worker, 1, NOW), Charge::Allowed);
+    let outcomes: Vec<Charge> = (2..5_000).map(|key| charge(&worker, key, NOW)).collect();
+    assert!(outcomes.contains(&Charge::Overflow { claim: 0 }), "the table has room for 256");
+    assert!(matches!(charge(&other, 1, NOW + SECOND), Charge::Refused { claim: 0, .. }));
+    assert_eq!(charge(&other, 1, NOW + 3_600 * SECOND), Charge::Allowed);
+    assert_eq!(charge(&other, 9_999, NOW + 8_000 * SECOND), Charge::Allowed, "full buckets make room");
+}
+
+/// Slots, rows and services that do not exist are counted as nonsense and answered as "nothing there".
+#[test]
+fn indexes_out_of_range_are_nonsense() {
+    let (segment, _, [worker, _]) = populated();
+    for number in [CAPACITIES.instances, 1 << 31, u32::MAX] {
+        assert_eq!(worker.bank(number), Bank::default());
+        assert_eq!(worker.eligible(worker.bank(0), number), NO_SLOT);
+        assert_eq!(
+            worker.turn(Bank { offset: u32::MAX, members: number, eligible: 9, turns: 9 }, 8),
+            NO_SLOT
+        );
+        assert!(!worker.is_eligible(number) && !worker.reserve(number));
+        assert_eq!((worker.weight(number), worker.in_flight(number), worker.generation(number)), (0, 0, 0));
+        assert_eq!((worker.address(number, 1), worker.health(number, 1)), (None, None));
+        worker.release(number);
+        worker.count_request(number, 200);
+        worker.observe_duration(number, 1);
+        worker.count_limit(number, LimitDecision::Allowed);
+        assert_eq!(worker.next_turn(number), 0);
+    }
+    worker.release(0);
+    assert!(View::new(segment).counters()[Counter::Nonsense as usize] >= 30);
+}
+
+/// The supervisor is told what does not exist, and nothing is written.
+#[test]
+fn the_supervisor_is_told_what_does_not_exist() {
+    let (_, mut control, _) = populated();
+    let out_of_range = |what, number, capacity| Err(ControlError::OutOfRange { what, number, capacity });
+    assert_eq!(control.set_health(32, 0), out_of_range("instance slot", 32, 32));
+    assert_eq!(control.write_instance(99, &instance(1, 0, 0)), out_of_range("instance slot", 99, 32));
+    assert_eq!(control.publish_members(4, &[]).map(drop), out_of_range("service", 4, 4));
+    assert_eq!(control.publish_members(0, &[1, 32]).map(drop), out_of_range("instance slot", 32, 32));
+    assert_eq!(control.open_lane(6, 1), out_of_range("lane", 6, 6));
+    assert_eq!(control.set_lane_pid(5, 1), Err(ControlError::LaneNotOpen(5)));
+    assert_eq!(control.set_health(0, 3), Err(ControlError::Health(3)));
+}
+
+/// Capacities of nothing and beyond reason are refused by name.
+#[test]
+fn capacities_out_of_range_are_refused() {
+    for capacities in [Capacities { lanes: 0, ..CAPACITIES }, Capacities { lanes: 257, ..CAPACITIES }] {
+        let error = Segment::size_for(capacities).unwrap_err();
+        assert_eq!((error.name, error.largest), ("lanes", 256));
+    }
+    let largest = Capacities { lanes: 256, limit_keys: 1 << 28, instances: 1 << 20, ..CAPACITIES };
+    assert!(Segment::size_for(largest).is_ok());
+    assert!(Segment::size_for(Capacities { limit_keys: u32::MAX, ..CAPACITIES }).is_err());
+}
+
+/// A memfd with these bytes at its start and this size, sealed as a segment is.
+fn forged(bytes: &[u8], size: u64) -> std::os::fd::OwnedFd {
+    let fd = memfd_create("forged", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    rustix::io::pwrite(&fd, bytes, 0).unwrap();
+    ftruncate(&fd, size).unwrap();
+    fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    fd
+}
+
+fn first_row(segment: &Segment) -> Vec<u8> {
+    let mut bytes = vec![0; 128];
+    rustix::io::pread(segment.fd(), &mut bytes, 0).unwrap();
+    bytes
+}
+
+/// Every word of the first row, spoiled in many ways, gives an error or a segment of the stated size: never a panic.
+#[test]
+fn a_spoiled_header_is_refused() {
+    let segment = segment();
+    let size = segment.size() as u64;
+    let good = first_row(&segment);
+    assert!(Segment::attach(forged(&good, size).as_raw_fd()).is_ok());
+    for word in 0..8 {
+        for spoiled in [0, 1, 0xff, 1 << 31, 1 << 32, u64::MAX, 0x0101_0101_0101_0101] {
+            let mut bytes = good.clone();
+            let place = &mut bytes[word * 8..(word + 1) * 8];
+            if place == spoiled.to_ne_bytes() {
+                continue;
+            }
+            place.copy_from_slice(&spoiled.to_ne_bytes());
+            // A smaller table may fill the same pages: then the memory is what its header says.
+            match Segment::attach(forged(&bytes, size).as_raw_fd()) {
+                Ok(segment) => assert!(segment.size() as u64 == size && word > 1, "word {word}, {spoiled:x}"),
+                Err(error) => assert!(matches!(error, SegmentError::Foreign(_)), "word {word}: {error}"),
+            }
+        }
+    }
+    for size in [0, 64, size - 1, size + 1, size + 4096] {
+        let error = Segment::attach(forged(&good, size).as_raw_fd()).err();
+        assert!(matches!(error, Some(SegmentError::Foreign(_))), "size {size}: {error:?}");
+    }
+}
+
+/// Memory that could shrink under its readers, other files and closed descriptors are refused.
+#[test]
+fn what_is_no_segment_is_refused() {
+    let unsealed = memfd_create("unsealed", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for fd in [unsealed.as_raw_fd(), file.as_raw_fd()] {
+        assert!(matches!(Segment::attach(fd), Err(SegmentError::Foreign(_))));
+    }
+    assert!(matches!(Segment::attach(-1), Err(SegmentError::System(_))));
+    assert!(matches!(Segment::attach(i32::MAX), Err(SegmentError::System(_))));
+}
+
+/// A segment whose every byte was overwritten answers everything with something, and nobody panics.
+#[test]
+fn a_spoiled_segment_makes_nobody_panic() {
+    for byte in [0x00, 0x01, 0x07, 0x55, 0x80, 0xff] {
+        let (segment, mut control, [worker, _]) = populated();
+        rustix::io::pwrite(segment.fd(), &vec![byte; segment.size() - 128], 128).unwrap();
+        let view = View::new(Arc::clone(&segment));
+        let claim = |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1 };
+        for number in 0..40 {
+            let bank = worker.bank(number);
+            let _ = (worker.eligible(bank, number), worker.turn(bank, number), worker.next_turn(number));
+            let _ = (worker.is_eligible(number), worker.reserve(number), worker.in_flight(number));
+            let _ = (worker.address(number, 1), worker.health(number, 1), worker.weight(number));
+            worker.release(number);
+            let _ = worker.charge(&[claim(number.into()), claim(u64::MAX)], NOW);
+            let _ = worker.charge(&[claim(u64::from_ne_bytes([byte; 8]))], u64::MAX);
+            worker.count_request(number, 200);
+            let _ = (view.requests(number), view.durations(number), view.limit_decisions(number));
+            let _ = (view.in_flight(number), view.health(number), control.set_health(number, 1));
+        }
+        let _ = (worker.tick(NOW, 1), view.lanes().count(), view.counters(), view.limit_table().unwrap());
+        let _ = (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1]));
+        let _ = (control.close_lane(0), control.open_lane(1, 1), Control::new(segment).close_lane(5));
+    }
+}
+
+/// Starts this program again as a worker process on the segment.
+fn process(part: &str, segment: &Segment, lane: u32) -> Child {
+    let fd = rustix::io::fcntl_dupfd_cloexec(segment.fd(), 200).unwrap();
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).unwrap();
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_part_of_a_worker_process", "--ignored", "--nocapture"])
+        .env(PART, format!("{part} {} {lane}", fd.as_raw_fd()))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// What a worker process of a test does: charges and reserves until it is killed, or a set number of times.
+#[test]
+#[ignore = "a part of other tests, which start it in a process of its own"]
+fn the_part_of_a_worker_process() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let words: Vec<&str> = part.split(' ').collect();
+    let rounds = if words[0] == "endless" { u64::MAX } else { 20_000 };
+    let segment = Arc::new(Segment::attach(words[1].parse().unwrap()).unwrap());
+    let worker = Worker::attach(segment, words[2].parse().unwrap()).unwrap();
+    for round in 0..rounds {
+        // Fresh keys all the time, so that a kill often hits an insertion.
+        let keys = [round % 64 + 1, 1_000];
+        for key in keys {
+            if worker.charge(&[process_claim(key)], NOW) == Charge::Allowed {
+                worker.count_limit(u32::from(key == 1_000), LimitDecision::Allowed);
+            }
+        }
+        if worker.reserve(0) {
+            worker.count(Counter::Retries, 1);
+            worker.release(0);
+        }
+    }
+}
+
+fn process_claim(key: u64) -> Claim {
+    Claim { key, rate: Gcra::per(1, 3_600 * SECOND, 500), cost: 1 }
+}
+
+/// Three processes on one segment admit exactly the burst of each key between them.
+#[test]
+fn processes_together_admit_the_burst() {
+    let segment = segment();
+    let control = Control::new(Arc::clone(&segment));
+    control.write_instance(0, &instance(1, 2, HEALTH_HEALTHY)).unwrap();
+    (0..3).for_each(|lane| control.open_lane(lane, 1).unwrap());
+    let children: Vec<Child> = (0..3).map(|lane| process("rounds", &segment, lane)).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    (0..3).for_each(|lane| control.close_lane(lane).unwrap());
+    let view = View::new(segment);
+    assert_eq!(view.limit_decisions(1).unwrap()[0], 500);
+    assert_eq!(view.limit_decisions(0).unwrap()[0], 64 * 500);
+    assert_eq!(view.counters()[Counter::Nonsense as usize], 0);
+    assert_eq!(view.in_flight(0), 0);
+}
+
+/// Workers killed with SIGKILL over and over leave a table whose keys can be charged, a cap that can be used, and
+/// counts that only grow.
+#[test]
+fn killed_processes_leave_a_usable_memory() {
+    let segment = segment();
+    let control = Control::new(Arc::clone(&segment));
+    control.write_instance(0, &instance(1, 1, HEALTH_HEALTHY)).unwrap();
+    let view = View::new(Arc::clone(&segment));
+    let reserved = || view.counters()[Counter::Retries as usize];
+    let mut before = 0;
+    for _ in 0..8 {
+        control.open_lane(0, 1).unwrap();
+        let mut child = process("endless", &segment, 0);
+        while reserved() < before + 50 {
+            assert_eq!(child.try_wait().unwrap(), None, "the worker ended by itself");
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let counted = reserved();
+        control.close_lane(0).unwrap();
+        assert_eq!((reserved(), view.in_flight(0)), (counted, 0));
+        before = counted;
+    }
+    control.open_lane(0, 1).unwrap();
+    let worker = Worker::attach(segment, 0).unwrap();
+    assert!(worker.reserve(0));
+    for key in (1..=64).chain([1_000]) {
+        let left = std::iter::repeat_with(|| worker.charge(&[process_claim(key)], NOW));
+        let left = left.take_while(|charge| *charge == Charge::Allowed).count() as u64;
+        assert!(left <= 500);
+        assert!(
+            matches!(worker.charge(&[process_claim(key)], NOW), Charge::Refused { .. }),
+            "key {key} is stuck"
+        );
+    }
+}
