@@ -86,7 +86,7 @@ async def test_broken_bodies(origin: Origin) -> None:
     """A body that breaks off never looks complete to the client."""
     async with origin, Gateway(configuration(origin)) as gateway:
         async with Client(gateway) as client:
-            await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             raw = await client.at_end()
         assert not raw.startswith(b"HTTP/1.1 200") or not complete(raw)
         await eventually(lambda: origin.open_connections == 0)
