@@ -7,11 +7,6 @@ ENVIRONMENT := $(VENV)/.environment
 ENGINE := $(VENV)/.engine
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
-# Property tests and interleavings run at a small count in `make test` and at full count in `make proof`.
-PROPTEST_CASES ?= 128
-LOOM_MAX_PREEMPTIONS ?= 2
-export PROPTEST_CASES LOOM_MAX_PREEMPTIONS
-
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-peers wheel clean
 
@@ -40,13 +35,13 @@ demo: setup  ## Starts sample services with the gateway in front of them, until 
 test: setup test-native test-loom test-python  ## Passes every test, each proof at a small count.
 
 test-native:
-	@echo "==> tests of the native crates ($(PROPTEST_CASES) cases a property)"
+	@echo "==> tests of the native crates"
 	@cargo test --quiet -p headgate-engine -p headgate-shm
 
-# Loom explores every interleaving up to a bound; only a build with optimisations does so in seconds.
+# Loom explores every interleaving; only a build with optimisations does so in a moment.
 test-loom:
-	@echo "==> interleavings of the shared memory (loom, $(LOOM_MAX_PREEMPTIONS) preemptions)"
-	@RUSTFLAGS="--cfg loom" cargo test --quiet --release -p headgate-shm --lib --target-dir $${CARGO_TARGET_DIR:-target}/loom \
+	@echo "==> interleavings of the shared memory (loom)"
+	@RUSTFLAGS="--cfg loom" cargo test --quiet --release -p headgate-shm --test loom --target-dir $${CARGO_TARGET_DIR:-target}/loom \
 	    --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16'
 
 test-python: setup
@@ -54,7 +49,7 @@ test-python: setup
 	@$(BIN)/python -m pytest
 
 proof:  ## Runs the same tests at full count; takes long.
-	@HEADGATE_PROOF=1 PROPTEST_CASES=20000 LOOM_MAX_PREEMPTIONS=3 $(MAKE) test
+	@HEADGATE_PROOF=1 PROPTEST_CASES=20000 $(MAKE) test
 
 check: setup  ## Lint, types, import contracts.
 	$(BIN)/ruff check
