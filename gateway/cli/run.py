@@ -15,7 +15,9 @@ WRONG_CONFIGURATION = 2
 @click.command()
 @click.argument("file", default="gateway.toml", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--pid-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the supervisor's pid to this file."
+    "--pid-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the supervisor's pid to this file.",
 )
 @click.pass_context
 def run(ctx: click.Context, file: Path, pid_file: Path | None) -> None:

@@ -62,7 +62,12 @@ class Instances:
     """The supervisor's only hand on instances: membership and health go through here."""
 
     def __init__(
-        self, memory: Memory, readings: Readings, rows: Mapping[str, int], capacity: int, clock: Callable[[], int]
+        self,
+        memory: Memory,
+        readings: Readings,
+        rows: Mapping[str, int],
+        capacity: int,
+        clock: Callable[[], int],
     ) -> None:
         """``rows``: the number of each service in shared memory."""
         self._memory = memory

@@ -5,7 +5,9 @@ import resource
 from gateway.supervisor.failure import StartError
 
 OLDEST_UVLOOP = (0, 23)  # before it, a cancelled connect could hand its descriptor to another connection
-MOST_DESCRIPTORS = 1_048_576  # some containers allow a billion, and programs that walk over them all then hang
+MOST_DESCRIPTORS = (
+    1_048_576  # some containers allow a billion, and programs that walk over them all then hang
+)
 
 
 def require_uvloop(version: str) -> None:
@@ -13,7 +15,9 @@ def require_uvloop(version: str) -> None:
     found = tuple(int(part) for part in version.split(".")[:2])
     if found < OLDEST_UVLOOP:
         oldest = ".".join(map(str, OLDEST_UVLOOP))
-        raise StartError(f"uvloop {version} is too old: it can mix up connections; {oldest} or newer is needed")
+        raise StartError(
+            f"uvloop {version} is too old: it can mix up connections; {oldest} or newer is needed"
+        )
 
 
 def raise_descriptor_limit() -> None:

@@ -43,6 +43,9 @@ from gateway.supervisor.workers import Equipment, Workers
 
 logger = logging.getLogger("headgate.supervisor")
 
+ACCEPT_GRACE_S = (
+    0.2  # workers accept for 0.1 s of a drain, so that what the kernel has completed is not reset
+)
 FIRST_EPOCH = 1  # 0 is what a lane holds before it has seen any
 
 
@@ -58,7 +61,7 @@ def run(file: Path, pid_path: Path | None) -> None:
 
 async def _serve(config: Config, pid_path: Path | None) -> None:
     """Opens what may be refused by the system first: nothing has been started when it is."""
-    slots = worker_count(config)
+    slots = config.gateway.worker_count(len(os.sched_getaffinity(0)))
     with contextlib.ExitStack() as stack:
         listeners = open_listeners([listen.address for listen in config.listen], slots)
         stack.callback(close_listeners, listeners)
@@ -67,12 +70,6 @@ async def _serve(config: Config, pid_path: Path | None) -> None:
         stack.enter_context(pid_file(pid_path))
         supervisor = Supervisor(config, slots, listeners, admin)
         await supervisor.run()
-
-
-def worker_count(config: Config) -> int:
-    """Workers for this configuration; ``auto`` is one per CPU that the process may use."""
-    workers = config.gateway.workers
-    return len(os.sched_getaffinity(0)) if isinstance(workers, str) else workers
 
 
 class Supervisor:
@@ -95,7 +92,7 @@ class Supervisor:
         self._discovery = DiscoveryService(self._changed, partial(dns.watch, draw=draw))
         sockets = {listener.name: listener.filenos() for listener in listeners}
         equipment = Equipment(self._segment.fileno(), sockets, config.log.level)
-        self._workers = Workers(slots, equipment, control, clock=monotonic_ns)
+        self._workers = Workers(slots, equipment, control, sizes.lanes, clock=monotonic_ns)
         self._overview = Overview(
             state=lambda: self._state,
             clock=monotonic_ns,
@@ -159,8 +156,16 @@ class Supervisor:
         self._signalled.clear()
         timeout = self._config.gateway.drain_timeout.seconds
         if self._state is State.DRAINING:
+            refusal = asyncio.ensure_future(self._refuse_connections())
             await self._unless_signalled(self._workers.drain(timeout))
+            refusal.cancel()
         self._enter(Event.EMPTY)
+
+    async def _refuse_connections(self) -> None:
+        """Closing is not enough, for every worker holds copies: clients would wait in a backlog that nobody empties."""
+        await asyncio.sleep(ACCEPT_GRACE_S)
+        for listener in self._listeners:
+            listener.refuse()
 
     async def _stop_services(self) -> None:
         await self._discovery.close()
@@ -219,7 +224,12 @@ class Supervisor:
         """A health check changed its mind."""
         level = logging.INFO if report.healthy else logging.WARNING
         logger.log(
-            level, "service %s: %s is %s: %s", target.service, target.address, report.health.name.lower(), report.reason
+            level,
+            "service %s: %s is %s: %s",
+            target.service,
+            target.address,
+            report.health.name.lower(),
+            report.reason,
         )
         self._instances.set_health(target.service, target.address, report.health)
 
@@ -231,7 +241,8 @@ def _legend(config: Config, rows: Rows) -> Legend:
 
 def _members(service: Service) -> list[Member]:
     return [
-        Member(instance.address, instance.weight, instance.max_in_flight or 0) for instance in service.instances
+        Member(instance.address, instance.weight, instance.max_in_flight or 0)
+        for instance in service.instances
     ]
 
 

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 
 from gateway.config.schema import Config
-from gateway.supervisor.workers import lane_count
 
 LEAST_ROWS = 64  # small configurations grow most
 
@@ -28,7 +27,7 @@ def capacities(config: Config, workers: int) -> Capacities:
     """Capacities for a configuration. Rows are never given back, so each table holds at least twice what it needs."""
     listeners, routes = len(config.listen), len(config.routes)
     return Capacities(
-        lanes=lane_count(workers),
+        lanes=2 * workers + 2,  # old and new workers overlap at a reload or upgrade
         instances=config.gateway.max_instances,
         services=_roomy(len(config.services)),
         series=_roomy(listeners * (routes + 1)),

@@ -108,4 +108,6 @@ def _worker(slot: Slot) -> WorkerFacts:
 
 
 def _gauge(instance: Instance) -> metrics.InstanceGauge:
-    return metrics.InstanceGauge(instance.service, str(instance.address), instance.slot.number, instance.health)
+    return metrics.InstanceGauge(
+        instance.service, str(instance.address), instance.slot.number, instance.health
+    )

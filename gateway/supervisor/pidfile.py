@@ -32,4 +32,6 @@ def _write(path: Path, content: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise StartError(f"cannot write the pid file {path}: {(error.strerror or str(error)).lower()}") from None
+        raise StartError(
+            f"cannot write the pid file {path}: {(error.strerror or str(error)).lower()}"
+        ) from None

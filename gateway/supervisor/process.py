@@ -131,7 +131,9 @@ class WorkerProcess:
         channel.listen(self._heard)
 
     @classmethod
-    async def start(cls, place: Place, observer: Observer, command: Sequence[str] | None = None) -> "WorkerProcess":
+    async def start(
+        cls, place: Place, observer: Observer, command: Sequence[str] | None = None
+    ) -> "WorkerProcess":
         """Forks and executes a worker. Raises OSError when the system has no process or descriptor to give.
 
         Nothing is awaited once the process exists, so a cancelled start leaves none behind.

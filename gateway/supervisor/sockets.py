@@ -16,7 +16,9 @@ from pathlib import Path
 from gateway.model import AddressKind, ListenAddress, join_host_port
 from gateway.supervisor.failure import StartError
 
-BACKLOG = 4096  # the kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst
+BACKLOG = (
+    4096  # the kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst
+)
 KEEPALIVE_IDLE_S = 60  # accepted sockets inherit these three: a vanished client is noticed within two minutes
 KEEPALIVE_INTERVAL_S = 15
 KEEPALIVE_PROBES = 4
@@ -31,10 +33,22 @@ class Listener:
     sockets: tuple[socket.socket, ...]
     unlink: tuple[Path, int] | None = field(default=None, repr=False)
     """Path and inode of a unix socket that we made."""
+    inherited: bool = False
+    """``fd:N``: whoever gave it to us may want to go on with it."""
 
     def filenos(self) -> list[int]:
         """The descriptors, in the order of the worker slots."""
         return [sock.fileno() for sock in self.sockets]
+
+    def refuse(self) -> None:
+        """Refuses new connections from now on, though workers still hold copies of the sockets.
+
+        An inherited socket is left alone: its connections wait in the backlog for a successor.
+        """
+        if not self.inherited:
+            for sock in self.sockets:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Closes the supervisor's copies, and removes the socket file unless somebody has replaced it."""
@@ -168,9 +182,12 @@ def _adopt_descriptor(address: ListenAddress, scheme: str) -> Listener:
         sock.close()
         raise
     url = f"unix:{name}" if sock.family == socket.AF_UNIX else f"{scheme}://{join_host_port(*name[:2])}"
-    return Listener(str(address), url, (sock,))
+    return Listener(str(address), url, (sock,), inherited=True)
 
 
 def _require_stream(sock: socket.socket) -> None:
-    if sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX) or sock.type != socket.SOCK_STREAM:
+    if (
+        sock.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+        or sock.type != socket.SOCK_STREAM
+    ):
         raise OSError(errno.EINVAL, "the descriptor is no stream socket")

@@ -16,7 +16,9 @@ from gateway.supervisor.publish import Publisher
 
 logger = logging.getLogger("headgate.workers")
 
-START_ATTEMPTS = 3  # a worker that dies this often before its slot ever served will not do better the next time
+START_ATTEMPTS = (
+    3  # a worker that dies this often before its slot ever served will not do better the next time
+)
 START_TIMEOUT_S = 60.0  # a healthy worker needs half a second; the rest is for machines in trouble
 DRAIN_GRACE_S = 1.0  # beyond the drain time-out: for the workers to keep their own deadline and exit
 
@@ -70,6 +72,7 @@ class Workers:
         count: int,
         equipment: Equipment,
         lanes: Lanes,
+        lane_count: int,
         *,
         clock: Callable[[], int],
         command: Sequence[str] | None = None,
@@ -78,7 +81,7 @@ class Workers:
         self.publisher = Publisher()
         self._equipment = equipment
         self._lanes = lanes
-        self._free_lanes = list(range(lane_count(count)))
+        self._free_lanes = list(range(lane_count))
         self._clock = clock
         self._command = command
         self._adoptions: dict[int, int] = {}
@@ -159,7 +162,9 @@ class Workers:
             case {"type": "drained"}:
                 logger.debug("worker %d (pid %d) has drained", worker.slot, worker.pid)
             case _:
-                logger.warning("worker %d sent a message that is not understood: %.200r", worker.slot, message)
+                logger.warning(
+                    "worker %d sent a message that is not understood: %.200r", worker.slot, message
+                )
 
     def died(self, worker: WorkerProcess) -> None:
         """Folds the lane of a dead worker and fills its slot again."""
@@ -258,8 +263,3 @@ def _settle_unread(future: asyncio.Future[None]) -> None:
     """Closes a future that nobody will await any more, so that its error is not reported as forgotten."""
     if not future.cancel() and not future.cancelled():
         future.exception()
-
-
-def lane_count(workers: int) -> int:
-    """Lanes for ``workers`` slots: old and new workers overlap at a reload or upgrade."""
-    return 2 * workers + 2

@@ -35,7 +35,9 @@ def application(gateway: Gateway) -> Starlette:
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def metrics(_: Request) -> Response:
-        return Response(gateway.metrics(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+        return Response(
+            gateway.metrics(), headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"}
+        )
 
     async def status(_: Request) -> Response:
         return _json(gateway.status())

@@ -60,7 +60,9 @@ def status_document(
     return {
         "state": state,
         "epoch": epoch,
-        "workers": [_worker(worker, lanes.get(-1 if worker.lane is None else worker.lane), now) for worker in workers],
+        "workers": [
+            _worker(worker, lanes.get(-1 if worker.lane is None else worker.lane), now) for worker in workers
+        ],
         "services": [
             {"name": name, "instances": [_instance(instance) for instance in instances]}
             for name, instances in services.items()

@@ -1,6 +1,7 @@
 """Asks one instance whether it is well: an HTTP request or a bare connect, bounded in time and in bytes."""
 
 import asyncio
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +10,9 @@ import httptools
 from gateway.model import AddressKind, InstanceAddress
 from gateway.supervisor.health.policy import Outcome
 
-MAX_HEAD_BYTES = 16 * 1024  # a health answer needs a few hundred; an endless head must not grow the supervisor
+MAX_HEAD_BYTES = (
+    16 * 1024
+)  # a health answer needs a few hundred; an endless head must not grow the supervisor
 HEALTHY_STATUS = range(200, 400)  # a redirect is an answer of a living server
 
 
@@ -47,7 +50,8 @@ async def probe(address: InstanceAddress, check: Check) -> Finding:
     except TimeoutError:
         return Finding(Outcome.FAILED, f"no answer within {check.timeout_s:g} s")
     except OSError as error:
-        return Finding(Outcome.FAILED, (error.strerror or str(error)).lower())
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        return Finding(Outcome.FAILED, reason.lower())
 
 
 async def _connects(address: InstanceAddress) -> Finding:
@@ -74,7 +78,9 @@ def judge_status(status: int) -> Finding:
     return Finding(outcome, f"status {status}")
 
 
-async def _connect(address: InstanceAddress, protocol: asyncio.Protocol) -> tuple[asyncio.Transport, asyncio.Protocol]:
+async def _connect(
+    address: InstanceAddress, protocol: asyncio.Protocol
+) -> tuple[asyncio.Transport, asyncio.Protocol]:
     loop = asyncio.get_running_loop()
     if address.kind is AddressKind.UNIX:
         made = await loop.create_unix_connection(lambda: protocol, address.path)

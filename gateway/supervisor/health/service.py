@@ -93,7 +93,9 @@ class HealthService:
                     finding = await self._probe(target.address, target.check)
                 standing = self._take(key, target, standing, finding)
             except Exception:
-                logger.exception("the check of %s %s failed by a fault of our own", target.service, target.address)
+                logger.exception(
+                    "the check of %s %s failed by a fault of our own", target.service, target.address
+                )
             await self._sleep(jittered(target.interval_s, self._draw()))
 
     def _take(self, key: Key, target: Target, before: Standing, finding: Finding) -> Standing:

@@ -113,7 +113,10 @@ def render(
             (("", _instance(one), readings.in_flight(one.slot)) for one in listed),
         ),
         _family(
-            "headgate_limit_decisions_total", "counter", "Requests judged by a limit.", _decisions(readings, legend)
+            "headgate_limit_decisions_total",
+            "counter",
+            "Requests judged by a limit.",
+            _decisions(readings, legend),
         ),
         *_process(process),
         *(
@@ -153,7 +156,9 @@ def _process(process: ProcessGauges) -> list[str]:
     return [
         _family("headgate_worker_restarts_total", "counter", "Workers replaced after a death.", restarts),
         _family("headgate_workers_ready", "gauge", "Workers that serve.", [("", {}, process.workers_ready)]),
-        _family("headgate_config_epoch", "gauge", "Number of the running snapshot.", [("", {}, process.epoch)]),
+        _family(
+            "headgate_config_epoch", "gauge", "Number of the running snapshot.", [("", {}, process.epoch)]
+        ),
     ]
 
 

@@ -25,7 +25,11 @@ def test_a_full_table_is_refused_by_name() -> None:
 def test_the_rows_know_what_they_count() -> None:
     """Each row is listed once, with the listener, the route, its service and the limit it was given out for."""
     rows = Rows(services=4, series=4, limits=4)
-    assert (rows.service_slot("api"), rows.request_row(":80", None), rows.request_row(":80", "all")) == (0, 0, 1)
+    assert (rows.service_slot("api"), rows.request_row(":80", None), rows.request_row(":80", "all")) == (
+        0,
+        0,
+        1,
+    )
     assert rows.limit_row("all", "default") == 0
     assert rows.services() == {"api": 0}
     assert rows.requests({"all": "api"}) == [RequestRow(0, ":80", "", ""), RequestRow(1, ":80", "all", "api")]

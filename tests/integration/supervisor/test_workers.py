@@ -1,0 +1,218 @@
+"""Real processes that start, die and are replaced, with a worker that knows only the channel."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import monotonic_ns
+from gateway.model import ListenAddress
+from gateway.supervisor.failure import StartError
+from gateway.supervisor.sockets import open_listener
+from gateway.supervisor.workers import Equipment, Workers
+from tests.helpers.patience import eventually
+from tests.helpers.processes import alive, children
+
+SCRIPT = Path(__file__).parent / "obedient_worker.py"
+SNAPSHOT = {"type": "snapshot", "epoch": 1, "listeners": [], "services": []}
+
+
+class Lanes:
+    """Stands in for the shared memory; a wrong order of calls fails."""
+
+    def __init__(self) -> None:
+        self.live: dict[int, int] = {}
+        self.folded: list[int] = []
+
+    def open_lane(self, lane: int, pid: int) -> None:
+        """A lane is opened when it is free."""
+        assert lane not in self.live
+        self.live[lane] = pid
+
+    def set_lane_pid(self, lane: int, pid: int) -> None:
+        """Only an open lane has a process."""
+        assert lane in self.live
+        self.live[lane] = pid
+
+    def close_lane(self, lane: int) -> None:
+        """A lane is folded once, and after its process is gone."""
+        pid = self.live.pop(lane)
+        assert pid == os.getpid() or not alive(pid)
+        self.folded.append(lane)
+
+
+class World:
+    """Workers on one listener, and what they were given."""
+
+    def __init__(self, count: int, manner: str) -> None:
+        self.listener = open_listener(ListenAddress.parse("127.0.0.1:0"), count)
+        self.lanes = Lanes()
+        self.memory = os.memfd_create("test")
+        self.workers = Workers(
+            count,
+            Equipment(self.memory, {self.listener.name: self.listener.filenos()}, "info"),
+            self.lanes,
+            2 * count + 2,
+            clock=monotonic_ns,
+            command=[sys.executable, str(SCRIPT), manner],
+        )
+
+    async def start(self) -> None:
+        """Starts all workers."""
+        await self.workers.start(SNAPSHOT, b"blob")
+
+    def kill(self, slot: int) -> None:
+        """SIGKILL for the worker of a slot."""
+        worker = self.workers.slots[slot].worker
+        assert worker is not None
+        os.kill(worker.pid, signal.SIGKILL)
+
+    async def served_by(self) -> int:
+        """The slot of whoever answers a new connection."""
+        reader, writer = await asyncio.open_connection(*self.listener.sockets[0].getsockname())
+        async with asyncio.timeout(5):
+            line = await reader.readline()
+        writer.close()
+        return int(line)
+
+    def serves_again(self, slot: int, restarts: int) -> bool:
+        """Is the slot's worker the successor of this many dead ones, and ready?"""
+        return slot in self.workers.ready() and self.workers.slots[slot].restarts == restarts
+
+    async def everybody_serves(self) -> bool:
+        """Do new connections reach every slot's own worker?"""
+        return {await self.served_by() for _ in range(50)} == set(range(len(self.workers.slots)))
+
+
+@contextlib.asynccontextmanager
+async def _world(count: int = 2, manner: str = "serves") -> AsyncIterator[World]:
+    """At its end no child is left, whatever happened."""
+    before = set(children(os.getpid()))
+    world = World(count, manner)
+    try:
+        yield world
+    finally:
+        world.workers.destroy()
+        world.listener.close()
+        os.close(world.memory)
+    assert set(children(os.getpid())) <= before
+
+
+async def test_every_slot_gets_a_worker_on_a_lane_of_its_own() -> None:
+    """After ``start`` all are ready, and connections reach each of them."""
+    async with _world(3) as world:
+        await world.start()
+        assert world.workers.ready() == [0, 1, 2]
+        assert world.lanes.live == {worker.lane: worker.pid for worker in world.workers.processes()}
+        await eventually(world.everybody_serves)
+
+
+async def test_a_killed_worker_is_replaced_and_its_socket_served_meanwhile() -> None:
+    """No connection waits for the successor; the lane is folded once; at the end everybody has his own socket again."""
+    async with _world() as world:
+        await world.start()
+        for restarts in (1, 2):
+            world.kill(0)
+            assert {await world.served_by() for _ in range(20)} <= {0, 1}
+            await eventually(lambda restarts=restarts: world.serves_again(0, restarts))
+            await eventually(world.everybody_serves)
+        assert len(world.lanes.folded) == 2
+        assert [slot.restarts for slot in world.workers.slots] == [2, 0]
+
+
+async def test_the_third_death_in_a_row_waits_while_a_neighbour_serves() -> None:
+    """The slot is then shown as waiting, and its connections are answered by the other worker."""
+    async with _world() as world:
+        await world.start()
+        for _ in range(3):
+            await eventually(lambda: world.workers.ready() == [0, 1])
+            world.kill(0)
+            await eventually(lambda: world.workers.ready() == [1])
+        assert world.workers.slots[0].state == "waiting"
+        assert {await world.served_by() for _ in range(20)} == {1}
+        await eventually(lambda: world.workers.ready() == [0, 1])
+
+
+async def test_all_workers_die_together() -> None:
+    """Connections made meanwhile wait in the backlog and are answered."""
+    async with _world() as world:
+        await world.start()
+        world.kill(0)
+        world.kill(1)
+        assert await world.served_by() in {0, 1}
+        await eventually(world.everybody_serves)
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason"),
+    [
+        ("dies", "exited with code 3, 3 times before it was ready"),
+        ("refuses", "refuses the configuration: a route leads nowhere"),
+    ],
+)
+async def test_workers_that_cannot_start(manner: str, reason: str) -> None:
+    """The start fails with the reason, soon, and nothing is left."""
+    async with _world(2, manner) as world:
+        with pytest.raises(StartError, match=reason):
+            await world.start()
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing() -> None:
+    """A signal during the start ends workers that have not said a word yet."""
+    async with _world(2, "hangs") as world:
+        start = asyncio.create_task(world.start())
+        await eventually(lambda: len(world.workers.processes()) == 2)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        await world.workers.drain(5.0)
+        assert world.workers.processes() == []
+
+
+async def test_a_program_that_is_not_there() -> None:
+    """The system's refusal is a StartError, and the lane is free again."""
+    async with _world() as world:
+        world.workers._command = ["/nowhere/worker"]
+        with pytest.raises(StartError, match="cannot start a worker"):
+            await world.start()
+        assert world.lanes.live == {}
+
+
+async def test_a_drain_ends_when_the_last_worker_has_gone() -> None:
+    """Long before its time-out; nobody is replaced."""
+    async with _world() as world:
+        await world.start()
+        async with asyncio.timeout(5):
+            await world.workers.drain(60.0)
+        assert world.workers.processes() == []
+        assert [slot.restarts for slot in world.workers.slots] == [0, 0]
+
+
+async def test_a_worker_that_does_not_drain_is_killed_in_the_end() -> None:
+    """``drain`` returns after its time-out and a second; ``destroy`` then ends what is left at once."""
+    async with _world(1, "dawdles") as world:
+        await world.start()
+        pid = world.workers.processes()[0].pid
+        await world.workers.drain(0.1)
+        assert alive(pid)
+        world.workers.destroy()
+        assert not alive(pid)
+
+
+async def test_workers_inherit_nothing_else() -> None:
+    """Only the standard streams, the channel, the memory and the listening sockets survive the exec."""
+    with socket.socket() as secret:
+        os.set_inheritable(secret.fileno(), True)
+        async with _world(1) as world:
+            await world.start()
+            pid = world.workers.processes()[0].pid
+            links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+        sockets = {link for link in links if link.startswith("socket:")}
+        assert len(sockets) == 2
+        assert f"socket:[{os.fstat(secret.fileno()).st_ino}]" not in sockets

@@ -1,0 +1,76 @@
+"""The metrics page, compared with the page as it should be."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.model import Health
+from gateway.supervisor.telemetry.metrics import (
+    InstanceGauge,
+    Legend,
+    LimitRow,
+    ProcessGauges,
+    RequestRow,
+    render,
+)
+from tests.helpers.exposition import Metrics
+
+GOLDEN = Path(__file__).parent / "metrics.txt"
+
+
+class Memory:
+    """Readings that a person can check."""
+
+    def requests(self, row: int) -> list[tuple[int, int]]:
+        """The matched row has two codes, the other one."""
+        return [(200, 12), (502, 1)] if row == 1 else [(404, 3)]
+
+    def durations(self, service: int) -> tuple[list[int], int]:
+        """Thirteen exchanges in 1.5 s."""
+        assert service == 0
+        return [10, 2, 1], 1_500_000_000
+
+    def limit_decisions(self, row: int) -> tuple[int, int, int, int]:
+        """Four different numbers."""
+        assert row == 4
+        return 9, 4, 0, 1
+
+    def counters(self) -> list[int]:
+        """One counter."""
+        return [16]
+
+    def in_flight(self, slot: int) -> int:
+        """As many as the slot's number."""
+        return slot
+
+
+def _page(route: str = "all") -> str:
+    legend = Legend(
+        requests=[RequestRow(0, "127.0.0.1:80", "", ""), RequestRow(1, "127.0.0.1:80", route, "api")],
+        limits=[LimitRow(4, route, "default")],
+        services={"api": 0},
+    )
+    instances = [
+        InstanceGauge("api", "10.0.0.1:80", 0, Health.HEALTHY),
+        InstanceGauge("api", "10.0.0.2:80", 1, Health.UNHEALTHY),
+        InstanceGauge("api", "10.0.0.3:80", 2, Health.UNKNOWN),
+    ]
+    process = ProcessGauges(epoch=7, workers_ready=1, restarts=[0, 2])
+    return render(
+        Memory(), legend, instances, process, counters=["connections_accepted"], bounds=[0.005, 1.0]
+    )
+
+
+def test_the_page() -> None:
+    """Names, labels, cumulative buckets and numbers are those of the golden file."""
+    assert _page() == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [('say "hi"', r"say \"hi\""), ("a\\b", r"a\\b"), ("two\nlines", r"two\nlines")]
+)
+def test_label_values_are_escaped(name: str, written: str) -> None:
+    """Quotes, back-slashes and line ends cannot break the page."""
+    page = _page(route=name)
+    assert f'route="{written}"' in page
+    Metrics.parse(page)
