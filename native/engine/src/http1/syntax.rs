@@ -1,5 +1,7 @@
 //! Byte classes of RFC 9110 and RFC 3986 as tables, and the few conversions that HTTP/1.1 needs.
 
+use memchr::memchr;
+
 /// Which bytes belong to a class.
 type Class = [bool; 256];
 
@@ -30,8 +32,10 @@ const fn visible_except(excluded: u8) -> Class {
 
 /// `tchar` of RFC 9110 §5.6.2.
 const TOKEN: Class = class(b"!#$%&'*+-.^_`|~", true);
-/// What a Host field may hold: reg-name, IP-literal and port of RFC 3986 §3.2.2; never userinfo.
-const HOST: Class = class(b"-._~%!$&'()*+,;=:[]", true);
+/// What a name or an IPv4 address may hold (reg-name of RFC 3986 §3.2.2); never userinfo.
+const HOST: Class = class(b"-._~%!$&'()*+,;=", true);
+/// What may stand between the brackets of an IP-literal (RFC 3986 §3.2.2).
+const LITERAL: Class = class(b"-._~!$&'()*+,;=:", true);
 /// What a request target may hold: visible ASCII. A fragment is never sent (RFC 9110 §4.1), so no `#`.
 const TARGET: Class = visible_except(b'#');
 
@@ -40,9 +44,21 @@ pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 
-/// Are these bytes that a Host field value may hold? The empty value is legal (RFC 9112 §3.2).
+/// May this be the value of a Host field: a host and, after a colon, digits? The empty value is legal (RFC 9112 §3.2).
 pub fn is_host(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| HOST[usize::from(byte)])
+    let (name, port, class) = match bytes.strip_prefix(b"[") {
+        Some(literal) => match memchr(b']', literal) {
+            Some(end) => (&literal[..end], &literal[end + 1..], &LITERAL),
+            None => return false,
+        },
+        None => {
+            let (name, port) = bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len()));
+            (name, port, &HOST)
+        }
+    };
+    let port = if port.is_empty() { Some(port) } else { port.strip_prefix(b":") };
+    name.iter().all(|&byte| class[usize::from(byte)])
+        && port.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
 }
 
 /// Are these bytes that a request target may hold?
@@ -87,13 +103,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_host_has_at_most_one_port_of_digits() {
+        for host in ["", "a", "a:", "a:80", ":80", "[::1]", "[::1]:80", "10.0.0.1:8080"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "a:x",
+            "a:1:2",
+            "::1",
+            "[::1]:x",
+            "[::1]:80:1",
+            "a:80]",
+            "[::1",
+            "[::1]80",
+            "::1]",
+            "a[b]",
+            "u@a",
+            "a b",
+            "a/b",
+        ] {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
     fn every_byte_is_classified_as_the_grammar_says() {
         for byte in 0..=255_u8 {
             let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             assert_eq!(is_token(&[byte]), token, "token {byte:#x}");
             assert_eq!(is_target(&[byte]), (0x21..=0x7e).contains(&byte) && byte != b'#', "target {byte:#x}");
-            let host = byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte);
-            assert_eq!(is_host(&[byte]), host, "host {byte:#x}");
+            let host = byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+            assert_eq!(is_host(&[b'a', byte, b'b']), host, "host {byte:#x}");
+            let literal = host && byte != b'%' || byte == b':';
+            assert_eq!(is_host(&[b'[', byte, b'1', b']']), literal, "literal {byte:#x}");
             assert_eq!(decimal(&[byte]).is_some(), byte.is_ascii_digit(), "decimal {byte:#x}");
             assert_eq!(hex_digit(byte).is_some(), byte.is_ascii_hexdigit(), "hex {byte:#x}");
         }
@@ -102,7 +144,8 @@ mod tests {
     #[test]
     fn decimals_are_digits_that_fit() {
         assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
-        for wrong in [&b""[..], b"18446744073709551616", b"+5", b"-1", b"0x5", b"5_0", b"5 5", b" 5", b"5,5"] {
+        for wrong in [&b""[..], b"18446744073709551616", b"+5", b"-1", b"0x5", b"5_0", b"5 5", b" 5", b"5,5"]
+        {
             assert_eq!(decimal(wrong), None, "{:?}", String::from_utf8_lossy(wrong));
         }
     }
