@@ -6,6 +6,37 @@ Only ``gateway.state`` imports this module. All times are nanoseconds of CLOCK_M
 from collections.abc import Sequence
 from typing import Final, final
 
+__all__ = [
+    "ABORT",
+    "CLOSE",
+    "COUNTERS",
+    "Connection",
+    "Control",
+    "DURATION_BOUNDS",
+    "FINISH",
+    "FINISH_CLOSE",
+    "FINISH_DROP",
+    "FINISH_DROP_CLOSE",
+    "FORWARD",
+    "HEALTH_DISABLED",
+    "HEALTH_HEALTHY",
+    "HEALTH_UNHEALTHY",
+    "HEALTH_UNKNOWN",
+    "HOLD",
+    "Lane",
+    "RELAY",
+    "REPLY",
+    "REPLY_CLOSE",
+    "SEND",
+    "Segment",
+    "Snapshot",
+    "View",
+    "WAIT",
+    "__version__",
+    "build_profile",
+    "layout_version",
+]
+
 __version__: Final[str]
 build_profile: Final[str]
 """``release`` or ``debug``; benchmarks refuse a debug build."""
@@ -29,14 +60,23 @@ class Segment:
 
     @staticmethod
     def create(
-        *, lanes: int, instances: int, services: int, series: int, limits: int, limit_keys: int, hash_seed: int
+        *,
+        lanes: int,
+        instances: int,
+        services: int,
+        series: int,
+        limits: int,
+        limit_keys: int,
+        hash_seed: int,
     ) -> Segment:
         """Creates the memory. Raises ValueError for a capacity out of range, OSError when the system refuses."""
     @staticmethod
     def attach(fd: int) -> Segment:
         """Maps an inherited segment. Raises ValueError when its magic, layout or sizes are not this build's."""
     @staticmethod
-    def size_for(*, lanes: int, instances: int, services: int, series: int, limits: int, limit_keys: int) -> int:
+    def size_for(
+        *, lanes: int, instances: int, services: int, series: int, limits: int, limit_keys: int
+    ) -> int:
         """Bytes of address space that ``create`` would take."""
     def fileno(self) -> int: ...
     @property
@@ -124,7 +164,7 @@ ABORT: Final[int]
 CLOSE: Final[int]
 """Close the client's connection; there is nothing to say."""
 
-Verdict = tuple[int, int, bytes]
+_Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
 pipelined bytes wait to be taken up; of the closing ones 1 when the client may still be sending."""
 
@@ -175,16 +215,16 @@ class Connection:
     @property
     def is_idle(self) -> bool:
         """Between two requests, with nothing received of the next."""
-    def receive(self, data: bytes, now: int) -> Verdict:
+    def receive(self, data: bytes, now: int) -> _Verdict:
         """Bytes from the client; ``b""`` takes up what was pipelined."""
-    def respond(self, data: bytes, now: int) -> Verdict:
+    def respond(self, data: bytes, now: int) -> _Verdict:
         """Bytes from the instance."""
-    def client_eof(self, now: int) -> Verdict:
+    def client_eof(self, now: int) -> _Verdict:
         """The client will send no more."""
-    def upstream_lost(self, clean: bool, written: bool, replayable: bool, now: int) -> Verdict:
+    def upstream_lost(self, clean: bool, written: bool, replayable: bool, now: int) -> _Verdict:
         """The instance's connection ended with a FIN (``clean``) or a reset. ``written``: something of the request
         was written to it; ``replayable``: all of the request that was sent is still at hand."""
-    def upstream_failed(self, now: int) -> Verdict:
+    def upstream_failed(self, now: int) -> _Verdict:
         """No connection to the instance came about."""
     def connecting(self, now: int) -> None:
         """A connection to the instance has to be made first."""
@@ -194,7 +234,7 @@ class Connection:
         """The client, or else the instance, does not take what is ready for it."""
     def flowing(self, now: int) -> None:
         """It takes it again."""
-    def expire(self, now: int) -> Verdict:
+    def expire(self, now: int) -> _Verdict:
         """The deadline has passed."""
     def close(self, now: int) -> None:
         """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""
