@@ -1,6 +1,7 @@
 //! The same algorithms under loom, which reorders what the memory model allows to be reordered; it does not kill.
 //!
 //! Run with `RUSTFLAGS="--cfg loom" cargo test -p headgate-shm --release --test loom`.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(loom)]
 
 use std::cell::Cell;

@@ -1,5 +1,7 @@
 //! The real segment: several handles, threads and processes on one memory, foreign and spoiled memory, kills.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};

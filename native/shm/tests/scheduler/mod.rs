@@ -75,12 +75,12 @@ macro_rules! sim_word {
             }
 
             fn store(&self, value: $value, _: Ordering) {
-                operate(self.index, |word| Ok(std::mem::replace(word, value as u128))).unwrap();
+                operate(self.index, |word| Ok(std::mem::replace(word, u128::from(value)))).unwrap();
             }
 
             fn fetch_add(&self, amount: $value, _: Ordering) -> $value {
                 let add = |word: &mut u128| {
-                    Ok(std::mem::replace(word, (*word as $value).wrapping_add(amount) as u128))
+                    Ok(std::mem::replace(word, u128::from((*word as $value).wrapping_add(amount))))
                 };
                 operate(self.index, add).unwrap() as $value
             }
@@ -90,7 +90,7 @@ macro_rules! sim_word {
                     if *word as $value != current {
                         return Err(*word);
                     }
-                    Ok(std::mem::replace(word, new as u128))
+                    Ok(std::mem::replace(word, u128::from(new)))
                 };
                 operate(self.index, exchange).map(drop).map_err(|held| held as $value)
             }
@@ -259,7 +259,7 @@ impl Random {
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 
