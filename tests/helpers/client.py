@@ -61,7 +61,11 @@ class Client:
         raw.setblocking(False)
         if self._receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self._port))
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self._port))
+        except BaseException:
+            raw.close()
+            raise
         self.reader, self.writer = await asyncio.open_connection(sock=raw, limit=self._limit)
         return self
 

@@ -39,9 +39,8 @@ async def test_a_stop_drains(number: signal.Signals) -> None:
 
             async def refuses() -> bool:
                 try:
-                    async with Client(gateway) as late:
-                        await late.send(GET)
-                        return await late.at_end() == b""
+                    async with Client(gateway):
+                        return False
                 except ConnectionError:
                     return True
 

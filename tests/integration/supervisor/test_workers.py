@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ async def test_a_killed_worker_is_replaced_and_its_socket_served_meanwhile() -> 
         for restarts in (1, 2):
             world.kill(0)
             assert {await world.served_by() for _ in range(20)} <= {0, 1}
-            await eventually(lambda restarts=restarts: world.serves_again(0, restarts))
+            await eventually(partial(world.serves_again, 0, restarts))
             await eventually(world.everybody_serves)
         assert len(world.lanes.folded) == 2
         assert [slot.restarts for slot in world.workers.slots] == [2, 0]
