@@ -28,12 +28,13 @@ from gateway.supervisor.admin.server import AdminServer
 from gateway.supervisor.discovery import dns
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.discovery.service import DiscoveryService
+from gateway.supervisor.failure import StartError
 from gateway.supervisor.health.policy import Thresholds
 from gateway.supervisor.health.prober import Check, Probe, probe
 from gateway.supervisor.health.service import HealthService, Report, Target
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.lifecycle import Event, State, after
-from gateway.supervisor.memory import capacities
+from gateway.supervisor.memory import Capacities, capacities
 from gateway.supervisor.overview import Dictionary, Overview
 from gateway.supervisor.pidfile import pid_file
 from gateway.supervisor.rows import Rows
@@ -82,7 +83,7 @@ class Supervisor:
         self._state = State.STARTING
         self._signalled = asyncio.Event()
         sizes = capacities(config, slots)
-        self._segment = Segment.create(**sizes.arguments(), hash_seed=secrets.randbits(64))
+        self._segment = _shared_memory(sizes)
         control, view = Control(self._segment), View(self._segment)
         rows = Rows(services=sizes.services, series=sizes.series, limits=sizes.limits)
         self._snapshot = compile_snapshot(config, FIRST_EPOCH, rows)
@@ -232,6 +233,13 @@ class Supervisor:
             report.reason,
         )
         self._instances.set_health(target.service, target.address, report.health)
+
+
+def _shared_memory(sizes: Capacities) -> Segment:
+    try:
+        return Segment.create(**sizes.arguments(), hash_seed=secrets.randbits(64))
+    except (OSError, ValueError) as error:
+        raise StartError(f"cannot make the shared memory: {error}") from None
 
 
 def _legend(config: Config, rows: Rows) -> Legend:

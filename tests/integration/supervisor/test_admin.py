@@ -1,0 +1,94 @@
+"""The admin server on a real socket, in front of a gateway that says what the test wants."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.model import ListenAddress
+from gateway.supervisor.admin.app import application
+from gateway.supervisor.admin.server import AdminServer
+from gateway.supervisor.sockets import open_listener
+
+
+class Says:
+    """What the admin plane asks."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def not_ready_because(self) -> list[str]:
+        """What the test has put there."""
+        return self.reasons
+
+    def metrics(self) -> str:
+        """One sample."""
+        return "up 1\n"
+
+    def status(self) -> dict[str, Any]:
+        """A small document."""
+        return {"epoch": 3}
+
+
+@contextlib.asynccontextmanager
+async def _admin(says: Says) -> AsyncIterator[str]:
+    listener = open_listener(ListenAddress.parse("127.0.0.1:0"), 1)
+    server = AdminServer(application(says), listener.sockets[0])
+    server.start()
+    try:
+        yield listener.url
+    finally:
+        async with asyncio.timeout(5):
+            await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "reasons", "code", "kind", "body"),
+    [
+        ("/live", ["draining"], 200, "application/json", b'{"live":true}\n'),
+        ("/ready", [], 200, "application/json", b'{"ready":true,"reasons":[]}\n'),
+        ("/ready", ["draining"], 503, "application/json", b'{"ready":false,"reasons":["draining"]}\n'),
+        ("/metrics", [], 200, "text/plain; version=0.0.4; charset=utf-8", b"up 1\n"),
+        ("/v1/status", [], 200, "application/json", b'{"epoch":3}\n'),
+    ],
+)
+async def test_an_endpoint(path: str, reasons: list[str], code: int, kind: str, body: bytes) -> None:
+    """Status, type and body are those of the contract, and nobody may cache them."""
+    says = Says()
+    says.reasons = reasons
+    async with _admin(says) as url, aiohttp.ClientSession() as session, session.get(url + path) as response:
+        assert (response.status, response.headers["content-type"]) == (code, kind)
+        assert await response.read() == body
+        assert response.headers["cache-control"] == "no-store"
+
+
+async def test_only_reading_is_offered() -> None:
+    """Nothing can be posted, and an unknown path is a 404."""
+    async with _admin(Says()) as url, aiohttp.ClientSession() as session:
+        async with session.post(url + "/v1/status") as response:
+            assert response.status == 405
+        async with session.get(url + "/") as response:
+            assert response.status == 404
+
+
+async def test_signals_stay_with_the_gateway() -> None:
+    """uvicorn does not put its own handlers in place."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with _admin(Says()) as url, aiohttp.ClientSession() as session, session.get(url + "/live"):
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def test_a_client_that_stays_does_not_hold_up_the_stop() -> None:
+    """Neither an idle connection nor half a request."""
+    async with _admin(Says()) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        _, idle = await asyncio.open_connection(host, int(port))
+        _, half = await asyncio.open_connection(host, int(port))
+        half.write(b"GET /live HTTP/1.1\r\n")
+        await half.drain()
+    idle.close()
+    half.close()

@@ -1,0 +1,134 @@
+"""What the supervisor writes into shared memory about instances, with a memory that only takes notes."""
+
+from collections.abc import Sequence
+
+from gateway.model import Health, InstanceAddress
+from gateway.supervisor.discovery.merge import Member
+from gateway.supervisor.instances import Instances
+from gateway.supervisor.slots import AGE_NS
+from tests.helpers.patience import eventually
+
+A, B, C = (Member(InstanceAddress.parse(f"10.0.0.{number}:80"), weight=number) for number in (1, 2, 3))
+
+
+class Memory:
+    """Control and view at once."""
+
+    def __init__(self) -> None:
+        self.words: dict[int, int] = {}
+        self.written: list[tuple[int, int, str, int]] = []
+        self.published: list[tuple[int, list[int]]] = []
+        self.held = 0  # publications that are refused because every bank is in use
+
+    def write_instance(
+        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+    ) -> None:
+        """Notes slot, generation, address and weight."""
+        assert max_in_flight == 0
+        self.words[slot] = health
+        self.written.append((slot, generation, address, weight))
+
+    def set_health(self, slot: int, health: int) -> None:
+        """Changes the word."""
+        self.words[slot] = health
+
+    def health(self, slot: int) -> int:
+        """Reads the word."""
+        return self.words[slot]
+
+    def publish_members(self, service: int, slots: Sequence[int]) -> int:
+        """Notes the members, unless the banks are held."""
+        if self.held:
+            self.held -= 1
+            raise MemoryError
+        self.published.append((service, list(slots)))
+        return len(self.published)
+
+    def membership_epochs(self) -> list[int]:
+        """One worker, which has seen everything."""
+        return [len(self.published)]
+
+    def in_flight(self, slot: int) -> int:
+        """Nothing."""
+        del slot
+        return 0
+
+
+class World:
+    """Instances of one service in row 5, on a clock turned by hand."""
+
+    def __init__(self, capacity: int = 4) -> None:
+        self.now = 0
+        self.memory = Memory()
+        self.instances = Instances(self.memory, self.memory, {"api": 5}, capacity, lambda: self.now)
+
+    def apply(self, *members: Member) -> tuple[list[str], list[str]]:
+        """The addresses that came and went."""
+        came, gone = self.instances.apply("api", members)
+        return [str(one.address) for one in came], [str(one.address) for one in gone]
+
+
+def test_members_are_written_before_they_are_published() -> None:
+    """Each newcomer gets a slot with its weight, unknown health, and then the service's row names the slots."""
+    world = World()
+    assert world.apply(A, B) == (["10.0.0.1:80", "10.0.0.2:80"], [])
+    assert world.memory.written == [(0, 1, "10.0.0.1:80", 1), (1, 1, "10.0.0.2:80", 2)]
+    assert world.memory.words == {0: Health.UNKNOWN, 1: Health.UNKNOWN}
+    assert world.memory.published == [(5, [0, 1])]
+
+
+def test_only_what_changed_is_written() -> None:
+    """Who stays keeps slot and health; who goes is only taken out of the members."""
+    world = World()
+    world.apply(A, B)
+    world.instances.set_health("api", B.address, Health.HEALTHY)
+    assert world.apply(B, C) == (["10.0.0.3:80"], ["10.0.0.1:80"])
+    assert world.memory.written[2:] == [(2, 1, "10.0.0.3:80", 3)]
+    assert world.memory.published[-1] == (5, [1, 2])
+    assert [one.health for one in world.instances.of("api")] == [Health.HEALTHY, Health.UNKNOWN]
+
+
+def test_a_flip_is_stored_and_the_members_are_built_anew() -> None:
+    """The word changes and the row is published; a flip of an instance that has left changes nothing."""
+    world = World()
+    world.apply(A)
+    world.instances.set_health("api", A.address, Health.UNHEALTHY)
+    assert (world.memory.words, len(world.memory.published)) == ({0: Health.UNHEALTHY}, 2)
+    world.instances.set_health("api", C.address, Health.UNHEALTHY)
+    assert (world.memory.words, len(world.memory.published)) == ({0: Health.UNHEALTHY}, 2)
+
+
+def test_an_instance_that_comes_back_is_as_healthy_as_it_was() -> None:
+    """Churn of discovery loses no state: same slot, same generation, same health."""
+    world = World()
+    world.apply(A, B)
+    world.instances.set_health("api", A.address, Health.UNHEALTHY)
+    world.apply(B)
+    world.apply(A, B)
+    assert world.memory.written[-1] == (0, 1, "10.0.0.1:80", 1)
+    assert world.memory.words[0] == Health.UNHEALTHY
+
+
+def test_a_slot_gets_another_occupant_when_the_last_one_has_aged_out() -> None:
+    """Before that a service beyond the capacity goes without; the newcomer is another generation."""
+    world = World(capacity=2)
+    world.apply(A, B)
+    world.apply(B)
+    assert world.apply(B, C) == ([], [])
+    world.now = AGE_NS
+    assert world.apply(B, C) == (["10.0.0.3:80"], [])
+    assert world.memory.written[-1] == (0, 2, "10.0.0.3:80", 3)
+
+
+async def test_a_publication_that_finds_every_bank_in_use_is_made_later() -> None:
+    """Once, with the members of that later time, and not at all after ``close``."""
+    world = World()
+    world.memory.held = 1
+    world.apply(A)
+    assert world.memory.published == []
+    await eventually(lambda: world.memory.published == [(5, [0])])
+    world.memory.held = 1
+    world.apply(A, B)
+    world.instances.close()
+    world.apply(A, C)
+    assert world.memory.published[1:] == [(5, [0, 2])]
