@@ -5,7 +5,7 @@ every end of the connection passes ``connection_lost``.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast, cast
+from typing import TYPE_CHECKING, cast
 
 from gateway.clock import monotonic_ns
 from gateway.state.lane import (

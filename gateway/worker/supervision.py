@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import cast
-from typing import cast
 
 from gateway.channel import Decoder, FrameError, Message, encode
 

@@ -4,7 +4,7 @@ The law: it serves one exchange at a time or lies idle in the pool; what it hear
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast, cast
+from typing import TYPE_CHECKING, cast
 
 from gateway.clock import NANOSECONDS
 
