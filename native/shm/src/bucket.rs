@@ -2,8 +2,8 @@
 //!
 //! A slot holds (key, TAT). A new key goes in in three steps, because two workers may insert the same key at two
 //! places at once: mark a reusable slot as INSERTING, look through the whole window again, then make the mark live.
-//! Whoever marks later sees the earlier mark, and the lower index wins; so no key ever has two live slots, and no
-//! bucket is ever filled twice. A mark carries a number that no other mark has: a worker that was stopped cannot
+//! Whoever marks later sees the earlier mark and clears it or yields; so no key ever has two live slots, and no bucket
+//! is ever filled twice. (That the lower index wins keeps the two from clearing each other for ever.) A mark carries a number that no other mark has: a worker that was stopped cannot
 //! take another worker's mark for its own. A mark left behind by a killed worker may be cleared by anyone.
 //!
 //! A slot may be given to another key only when its bucket has been full for [`CLOCK_SLACK_NS`]: evicting it changes
