@@ -174,11 +174,16 @@ class ClientConnection(asyncio.Protocol):
         if payload:
             self._forward(argument, payload)
             return
-        # Another try gets a fresh connection: a pooled one may be as stale as the one that failed.
-        replay = self._replay
+        # After a lost connection another try gets a fresh one: what is pooled may be as stale. After a refused
+        # connect it does not, or every such try would leave one more connection in the pool.
+        stale, replay = self._written, self._replay
         self._drop()
         self._replay = replay
-        self._connect(argument)
+        upstream = None if stale else self._pool.take(argument)
+        if upstream is None:
+            self._connect(argument)
+        else:
+            self._send_kept(upstream)
 
     def _send(self, _: int, payload: bytes) -> None:
         """More of the request's body."""
@@ -257,14 +262,18 @@ class ClientConnection(asyncio.Protocol):
             self._perform(*self._machine.upstream_failed(monotonic_ns()))
             return
         self._connecting = None
+        self._machine.connected(monotonic_ns())
+        self._send_kept(upstream)
+
+    def _send_kept(self, upstream: "UpstreamConnection") -> None:
+        """Sends what was kept of the request, and lets the client send on."""
         self._upstream = upstream
         upstream.client = self
         self._written = True
-        self._machine.connected(monotonic_ns())
+        self._resume()  # before the write, which may pause the client again
         upstream.transport.writelines(self._replay or [])
         if self._replay_bytes > REPLAY_BYTES:
             self._replay = None
-        self._resume()
 
     # Private helpers
 
