@@ -46,15 +46,12 @@ pub fn is_token(bytes: &[u8]) -> bool {
 
 /// May this be the value of a Host field: a host and, after a colon, digits? The empty value is legal (RFC 9112 §3.2).
 pub fn is_host(bytes: &[u8]) -> bool {
-    let (name, port, class) = match bytes.strip_prefix(b"[") {
-        Some(literal) => match memchr(b']', literal) {
-            Some(end) => (&literal[..end], &literal[end + 1..], &LITERAL),
-            None => return false,
-        },
-        None => {
-            let (name, port) = bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len()));
-            (name, port, &HOST)
-        }
+    let (name, port, class) = if let Some(literal) = bytes.strip_prefix(b"[") {
+        let Some(end) = memchr(b']', literal) else { return false };
+        (&literal[..end], &literal[end + 1..], &LITERAL)
+    } else {
+        let (name, port) = bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len()));
+        (name, port, &HOST)
     };
     let port = if port.is_empty() { Some(port) } else { port.strip_prefix(b":") };
     name.iter().all(|&byte| class[usize::from(byte)])
