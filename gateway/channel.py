@@ -51,7 +51,8 @@ class Decoder:
         end = _LENGTH.size + length
         if len(self._buffer) < end:
             return None
-        body = bytes(self._buffer[_LENGTH.size : end])
+        with memoryview(self._buffer) as view:
+            body = bytes(view[_LENGTH.size : end])  # one copy: a snapshot is large
         del self._buffer[:end]
         return body
 

@@ -5,7 +5,8 @@ every end of the connection passes ``connection_lost``.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 from gateway.clock import monotonic_ns
 from gateway.state.lane import (
@@ -24,16 +25,28 @@ from gateway.state.lane import (
     WAIT,
     Connection,
 )
-from gateway.worker.upstream import HIGH_WATER_BYTES, LOW_WATER_BYTES
+from gateway.worker.transport import client_address, reset, take_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.worker.plane import DataPlane
     from gateway.worker.upstream import UpstreamConnection
 
 REPLAY_BYTES = 64 * 1024
 """How much of a request is kept for another try. A larger one that was written is not sent again."""
+UNNOTICED_BYTES = 8 * 1024
+"""A request up to this size has left our write buffer by the time its answer comes; a larger one may not have."""
+
+# Why a client is not read; it is read again when none of these is left.
+HELD = 1
+"""Too much is pipelined."""
+CONNECTING = 2
+"""What it has sent already has to wait for a connection to the instance."""
+INSTANCE_FULL = 4
+"""The instance takes the request more slowly than it comes."""
+UNREAD = 8
+"""It does not read its answers, so it shall not get more of them."""
+ENDED = 16
+"""It has sent its FIN, and reading on would only bring that again."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -41,7 +54,6 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_connecting",
-        "_held",
         "_listener",
         "_machine",
         "_paused",
@@ -49,7 +61,9 @@ class ClientConnection(asyncio.Protocol):
         "_pool",
         "_replay",
         "_replay_bytes",
+        "_stalled",
         "_transport",
+        "_unsent",
         "_upstream",
         "_written",
     )
@@ -63,28 +77,28 @@ class ClientConnection(asyncio.Protocol):
         self._pool = plane.pool
         # connection
         self._listener = listener
-        self._paused = False
+        self._paused = 0
+        self._stalled = False
+        self._unsent = 0
         # exchange
         self._upstream: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._replay: list[bytes] | None = None
         self._replay_bytes = 0
-        self._held = False
         self._written = False
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
-        # uvloop's transports have a Transport's methods but are none by inheritance.
-        transport = cast("asyncio.Transport", transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
-        peer = transport.get_extra_info("peername")
-        # A client of a Unix socket is a process of this machine.
-        address = peer[0] if isinstance(peer, tuple) else "127.0.0.1"
-        self._machine = Connection(self._plane.lane, self._listener, address, monotonic_ns())
-        self._plane.opened(self, self._machine.index)
+        self._transport = take_up(transport)
+        try:
+            address = client_address(self._transport)
+            self._machine = Connection(self._plane.lane, self._listener, address, monotonic_ns())
+            self._plane.opened(self, self._machine.index)
+        except BaseException:
+            self._transport.abort()  # uvloop would keep the socket, unread
+            raise
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request."""
@@ -98,8 +112,8 @@ class ClientConnection(asyncio.Protocol):
         """Bytes of a response."""
         action, argument, payload = self._machine.respond(data, now := monotonic_ns())
         if action == FINISH:
+            self._release(now)  # first: a slow client must not pause a connection that is in the pool by then
             self._transport.write(payload)
-            self._release(now)
             if argument:
                 self._plane.loop.call_soon(self._take_up)
         elif action != WAIT:
@@ -107,48 +121,66 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will send no more; it may still read."""
+        self._paused |= ENDED
         self._perform(*self._machine.client_eof(monotonic_ns()))
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the same for every reason
         """The connection is over."""
-        self._plane.closed(self._machine.index)
-        self._machine.close(monotonic_ns())
         self._drop()
+        if hasattr(self, "_machine"):
+            self._plane.closed(self._machine.index)
+            self._machine.close(monotonic_ns())
 
     def pause_writing(self) -> None:
         """The client does not take the response as fast as the instance sends it."""
-        if self._upstream is not None:
+        self._stalled = True
+        if self._upstream is None:
+            self._pause(UNREAD)
+        else:
             self._upstream.transport.pause_reading()
-            self._machine.stalled(client=True, now=monotonic_ns())
+            self._await_client()
 
     def resume_writing(self) -> None:
         """It takes more."""
+        self._stalled = False
+        self._unsent = 0
         if self._upstream is not None:
             self._upstream.transport.resume_reading()
-            self._machine.flowing(monotonic_ns())
+            self._flow()
+        if self._paused & UNREAD:
+            self._resume(UNREAD)
+            self._go_on(1)
 
     # What the connection to the instance and the clock call
 
     def instance_full(self) -> None:
         """The instance does not take the request as fast as the client sends it."""
-        self._pause()
+        self._pause(INSTANCE_FULL)
         self._machine.stalled(client=False, now=monotonic_ns())
 
     def instance_drained(self) -> None:
         """It takes more."""
-        self._resume()
-        self._machine.flowing(monotonic_ns())
+        self._resume(INSTANCE_FULL)
+        self._flow()
 
     def instance_lost(self, *, clean: bool) -> None:
         """The instance's connection is over, with a FIN if ``clean``."""
         self._upstream = None
-        replayable = self._replay is not None
+        replayable = self._replay is not None and self._replay_bytes <= REPLAY_BYTES
         self._perform(*self._machine.upstream_lost(clean, self._written, replayable, monotonic_ns()))
 
     def deadline_passed(self) -> None:
         """What was waited for did not come in time."""
-        self._perform(*self._machine.expire(monotonic_ns()))
+        if self._unsent and self._transport.get_write_buffer_size() < self._unsent:
+            self._await_client()  # it takes what we sent, slowly
+        else:
+            self._perform(*self._machine.expire(monotonic_ns()))
+
+    def break_off(self) -> None:
+        """Resets the connection without asking the engine: after a fault, or when there is no time left."""
+        self._drop()
+        reset(self._transport)
 
     def close_if_idle(self) -> None:
         """Ends a connection that carries no exchange."""
@@ -170,20 +202,19 @@ class ClientConnection(asyncio.Protocol):
             self._written = True
             upstream.transport.write(payload)
 
-    def _forward_or_retry(self, argument: int, payload: bytes) -> None:
+    def _forward_or_retry(self, instance: int, payload: bytes) -> None:
         if payload:
-            self._forward(argument, payload)
+            self._forward(instance, payload)
             return
         # After a lost connection another try gets a fresh one: what is pooled may be as stale. After a refused
         # connect it does not, or every such try would leave one more connection in the pool.
-        stale, replay = self._written, self._replay
-        self._drop()
-        self._replay = replay
-        upstream = None if stale else self._pool.take(argument)
+        upstream = None if self._written else self._pool.take(instance)
+        self._leave_instance()
+        self._resume(INSTANCE_FULL)
         if upstream is None:
-            self._connect(argument)
+            self._connect(instance)
         else:
-            self._send_kept(upstream)
+            self._send_held_back(upstream)
 
     def _send(self, _: int, payload: bytes) -> None:
         """More of the request's body."""
@@ -191,7 +222,7 @@ class ClientConnection(asyncio.Protocol):
         if self._upstream is not None:
             self._upstream.transport.write(payload)
         elif self._replay_bytes > REPLAY_BYTES:
-            self._pause()  # until the instance is connected
+            self._pause(CONNECTING)
 
     def _keep_for_replay(self, payload: bytes) -> None:
         if self._replay is None:
@@ -203,13 +234,14 @@ class ClientConnection(asyncio.Protocol):
             self._replay.append(payload)
 
     def _relay(self, _: int, payload: bytes) -> None:
-        """More of the response."""
+        """More of the response, after which the request is not sent again."""
+        self._replay = None
         self._transport.write(payload)
 
     def _finish(self, pipelined: int, payload: bytes) -> None:
         """The end of a response after which both connections live on."""
-        self._transport.write(payload)
         self._release(monotonic_ns())
+        self._transport.write(payload)
         self._go_on(pipelined)
 
     def _finish_and_drop(self, pipelined: int, payload: bytes) -> None:
@@ -228,50 +260,52 @@ class ClientConnection(asyncio.Protocol):
 
     def _hold(self, *_: object) -> None:
         """Too much is pipelined: the rest waits in the kernel until this exchange has ended."""
-        self._held = True
-        self._pause()
+        self._pause(HELD)
 
     def _abort(self, *_: object) -> None:
-        self._drop()
-        self._transport.abort()
+        self.break_off()
 
     def _close(self, *_: object) -> None:
         self._drop()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._await_client()  # uvloop waits for it without end
 
     def _wait(self, *_: object) -> None:
         """Nothing to do."""
 
     def _perform(self, action: int, argument: int, payload: bytes) -> None:
-        PERFORM[action](self, argument, payload)
+        self._PERFORM[action](self, argument, payload)
 
     # Connecting
 
     def _connect(self, instance: int) -> None:
         self._written = False
         self._machine.connecting(monotonic_ns())
-        connect = self._plane.connect(instance, self._machine.service)
-        self._connecting = self._plane.loop.create_task(self._connected(connect))
+        self._connecting = self._plane.loop.create_task(self._connected(instance))
 
-    async def _connected(self, connect: "asyncio.Future[UpstreamConnection]") -> None:
+    async def _connected(self, instance: int) -> None:
         """Waits for the connection and sends what was held back. The connect deadline or the client may cancel it."""
         try:
-            upstream = await connect
-        except OSError:
+            upstream = await self._plane.connect(instance, self._machine.service)
             self._connecting = None
-            self._perform(*self._machine.upstream_failed(monotonic_ns()))
-            return
-        self._connecting = None
-        self._machine.connected(monotonic_ns())
-        self._send_kept(upstream)
+            if upstream is None:
+                self._perform(*self._machine.upstream_failed(monotonic_ns()))
+            else:
+                self._machine.connected(monotonic_ns())
+                self._send_held_back(upstream)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._connecting = None
+            self._plane.faults.cost(self, error)
 
-    def _send_kept(self, upstream: "UpstreamConnection") -> None:
-        """Sends what was kept of the request, and lets the client send on."""
+    def _send_held_back(self, upstream: "UpstreamConnection") -> None:
         self._upstream = upstream
         upstream.client = self
         self._written = True
-        self._resume()  # before the write, which may pause the client again
-        upstream.transport.writelines(self._replay or [])
+        self._resume(CONNECTING)
+        upstream.transport.writelines(self._replay or ())
         if self._replay_bytes > REPLAY_BYTES:
             self._replay = None
 
@@ -283,15 +317,19 @@ class ClientConnection(asyncio.Protocol):
 
     def _take_up(self) -> None:
         """The next pipelined request; one a turn, so that no client holds the loop."""
-        if not self._transport.is_closing():
+        if self._stalled or self._transport.is_closing():
+            return
+        try:
             self.data_received(b"")
+        except BaseException as error:
+            self._plane.faults.cost(self, error)
 
     def _say_last(self, still_sending: int, payload: bytes) -> None:
         if payload:
             self._transport.write(payload)
         if still_sending:
             self._transport.write_eof()  # and read on: unread bytes would reset what was just written
-            self._resume()
+            self._resume(UNREAD)
         else:
             self._transport.close()
 
@@ -302,52 +340,72 @@ class ClientConnection(asyncio.Protocol):
         self._replay = None
         if upstream is not None:
             upstream.client = None
-            surplus = self._pool.give(upstream, now)
-            if surplus is not None:
-                surplus.close()
-        if self._held:
-            self._held = False
-            self._resume()
+            if self._replay_bytes > UNNOTICED_BYTES and upstream.transport.get_write_buffer_size():
+                upstream.close()  # answered before it was sent: no message boundary
+            else:
+                surplus = self._pool.give(upstream, now)
+                if surplus is not None:
+                    surplus.close()
+        if self._paused:
+            self._resume(HELD | INSTANCE_FULL)
 
     def _drop(self) -> None:
-        """The exchange is over, or starts anew, and the instance's connection with it."""
+        """The exchange is over, and the instance's connection with it."""
+        self._leave_instance()
+        self._replay = None
+        self._resume(HELD | CONNECTING | INSTANCE_FULL)
+
+    def _leave_instance(self) -> None:
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
         if self._upstream is not None:
             self._upstream.close()
             self._upstream = None
-        self._replay = None
-        self._held = False
-        self._resume()
 
-    def _pause(self) -> None:
+    def _await_client(self) -> None:
+        """Gives the client its time to take some of what waits for it."""
+        self._unsent = self._transport.get_write_buffer_size()
+        self._machine.stalled(client=True, now=monotonic_ns())
+
+    def _flow(self) -> None:
+        """One side takes more; the other may still be slow."""
+        now = monotonic_ns()
+        if self._stalled:
+            self._machine.stalled(client=True, now=now)
+        elif self._paused & INSTANCE_FULL:
+            self._machine.stalled(client=False, now=now)
+        else:
+            self._machine.flowing(now)
+
+    def _pause(self, reason: int) -> None:
         if not self._paused:
-            self._paused = True
             self._transport.pause_reading()
+        self._paused |= reason
 
-    def _resume(self) -> None:
-        if self._paused and not self._transport.is_closing():
-            self._paused = False
+    def _resume(self, reasons: int) -> None:
+        was = self._paused
+        self._paused = was & ~reasons
+        if was and not self._paused:
             self._transport.resume_reading()
 
     def __repr__(self) -> str:
-        return f"<ClientConnection {self._machine.index} with {self._upstream!r}>"
+        """One line for logs and tests."""
+        return f"<ClientConnection of listener {self._listener} with {self._upstream!r}>"
 
-
-PERFORM: "dict[int, Callable[[ClientConnection, int, bytes], None]]" = {
-    WAIT: ClientConnection._wait,
-    HOLD: ClientConnection._hold,
-    FORWARD: ClientConnection._forward_or_retry,
-    SEND: ClientConnection._send,
-    RELAY: ClientConnection._relay,
-    FINISH: ClientConnection._finish,
-    FINISH_DROP: ClientConnection._finish_and_drop,
-    FINISH_CLOSE: ClientConnection._finish_and_close,
-    FINISH_DROP_CLOSE: ClientConnection._finish_drop_and_close,
-    REPLY: ClientConnection._finish_and_drop,
-    REPLY_CLOSE: ClientConnection._finish_drop_and_close,
-    ABORT: ClientConnection._abort,
-    CLOSE: ClientConnection._close,
-}
-"""What each action of a verdict leads to."""
+    _PERFORM: ClassVar[dict[int, Callable[["ClientConnection", int, bytes], None]]] = {
+        WAIT: _wait,
+        HOLD: _hold,
+        FORWARD: _forward_or_retry,
+        SEND: _send,
+        RELAY: _relay,
+        FINISH: _finish,
+        FINISH_DROP: _finish_and_drop,
+        FINISH_CLOSE: _finish_and_close,
+        FINISH_DROP_CLOSE: _finish_drop_and_close,
+        REPLY: _finish_and_drop,
+        REPLY_CLOSE: _finish_drop_and_close,
+        ABORT: _abort,
+        CLOSE: _close,
+    }
+    """What each action of a verdict leads to."""

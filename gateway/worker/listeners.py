@@ -29,19 +29,26 @@ class Listeners:
         self._sockets = sockets
         self._connection = connection
         self._servers: dict[tuple[str, int], asyncio.AbstractServer] = {}
-        self._names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._closed = False
 
     def name(self, names: list[str]) -> None:
         """The listeners of the snapshot in force, in its order."""
-        self._names = names
+        self._numbers = {name: number for number, name in enumerate(names)}
 
     async def serve(self, slot: int) -> None:
-        """Accepts from the sockets of a slot on every listener."""
-        for number, name in enumerate(self._names):
+        """Accepts from the sockets of a slot on every listener, unless all is closed for good."""
+        for name in self._numbers:
             descriptors = self._sockets[name]
-            place = slot if slot < len(descriptors) else 0
-            if (name, place) not in self._servers:
-                self._servers[name, place] = await self._open(number, descriptors[place])
+            place = slot if len(descriptors) > 1 else 0
+            if (name, place) not in self._servers and not self._closed:
+                self._keep((name, place), await self._open(name, descriptors[place]))
+
+    def _keep(self, key: tuple[str, int], server: asyncio.AbstractServer) -> None:
+        if self._closed:  # while it was opened
+            server.close()
+        else:
+            self._servers[key] = server
 
     def release(self, slot: int) -> None:
         """Accepts no more from the sockets of a slot; its own worker does again. A shared socket stays open."""
@@ -50,16 +57,17 @@ class Listeners:
                 server.close()
 
     def close(self) -> None:
-        """Accepts no more."""
+        """Accepts no more, whatever is asked later."""
+        self._closed = True
         for server in self._servers.values():
             server.close()
         self._servers.clear()
 
-    async def _open(self, number: int, descriptor: int) -> asyncio.AbstractServer:
+    async def _open(self, name: str, descriptor: int) -> asyncio.AbstractServer:
         listening = socket.socket(fileno=os.dup(descriptor))
 
         def accepted() -> asyncio.Protocol:
-            return self._connection(number)
+            return self._connection(self._numbers[name])
 
         if listening.family == socket.AF_UNIX:
             return await self._loop.create_unix_server(accepted, sock=listening, backlog=BACKLOG)

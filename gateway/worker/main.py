@@ -62,6 +62,7 @@ class Worker:
         """Serves until told to drain, or until the supervisor is gone. Raises LaneLostError."""
         channel = socket.socket(fileno=self._start.channel)
         await self._loop.create_unix_connection(lambda: self._supervision, sock=channel)
+        self._loop.set_exception_handler(self._plane.faults.handle)
         clock = self._loop.create_task(self._plane.run())
         obedience = self._loop.create_task(self._obey())
         ended, others = await asyncio.wait({clock, obedience}, return_when=asyncio.FIRST_COMPLETED)
@@ -117,10 +118,11 @@ class Worker:
             self._supervision.tell({"type": "ready"})
 
     async def _drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
-        draining = self._loop.create_task(self._plane.drain(timeout))
+        self._plane.start_drain()
         await asyncio.sleep(ACCEPT_GRACE_SECONDS)
         self._listeners.close()
-        await draining
+        await asyncio.sleep(0)  # what was accepted last becomes a connection
+        await self._plane.emptied(timeout - ACCEPT_GRACE_SECONDS)
 
 
 def run(text: str) -> int:
@@ -131,15 +133,16 @@ def run(text: str) -> int:
         level=start.log_level.upper(),
         format=f"%(asctime)s %(levelname)s %(name)s[{start.slot}] %(message)s",
     )
-    # The terminal sends Ctrl-C to the whole process group; the supervisor alone decides what it means.
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+    # A terminal sends Ctrl-C to the whole process group, and a service manager SIGTERM to the whole control group;
+    # the supervisor alone decides what they mean.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     code = 0
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(start))
     except* LaneLostError as lost:
-        log.error("%s", lost.exceptions[0])
+        log.error("%s", lost.exceptions[0])  # noqa: TRY400 - no bug, so no trace
         code = 1
     return code
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.clock import monotonic_ns, wall_seconds
 from gateway.state.lane import Lane, Snapshot
+from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.pool import Pool
 from gateway.worker.upstream import ServicePolicy, UpstreamConnection
@@ -18,6 +19,8 @@ TICK_SECONDS = 0.05
 time-outs that are given in seconds."""
 POOL_SWEEP_TICKS = 20
 """Ticks between two looks for upstream connections that were idle too long."""
+NEWCOMER_SECONDS = 1.0
+"""How long a client that connected while the worker drains has for the beginning of its request."""
 
 
 class LaneLostError(Exception):
@@ -30,12 +33,14 @@ class DataPlane:
     def __init__(self, lane: Lane, loop: asyncio.AbstractEventLoop) -> None:
         self.lane = lane
         self.loop = loop
+        self.faults = Faults(lane)
         self.pool: Pool[UpstreamConnection] = Pool()
         self._connections: list[ClientConnection | None] = []
         self._open = 0
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
         self._emptied: asyncio.Event | None = None
+        self._newcomers: set[ClientConnection] = set()
 
     # Configuration
 
@@ -43,7 +48,9 @@ class DataPlane:
         """Every request from now on is decided by this snapshot; ``services`` is its part for the connection pool."""
         self.lane.adopt(snapshot)
         self._policies = {
-            service["slot"]: ServicePolicy(keepalive_ms=service["keepalive_timeout_ms"], max_idle=service["max_idle"])
+            service["slot"]: ServicePolicy(
+                keepalive_ms=service["keepalive_timeout_ms"], max_idle=service["max_idle"]
+            )
             for service in services
         }
 
@@ -56,6 +63,10 @@ class DataPlane:
         else:
             self._connections[index] = connection
         self._open += 1
+        if self._emptied is not None:
+            self._emptied.clear()
+            self._newcomers.add(connection)
+            self.loop.call_later(NEWCOMER_SECONDS, self._newcomers.discard, connection)
 
     def closed(self, index: int) -> None:
         """A client connection has ended."""
@@ -66,22 +77,25 @@ class DataPlane:
 
     # Connections to instances
 
-    async def connect(self, instance: int, service: int) -> UpstreamConnection:
-        """A new connection to an instance. Raises OSError; the deadline is the caller's."""
+    async def connect(self, instance: int, service: int) -> UpstreamConnection | None:
+        """A new connection to an instance, None if none can be had; the deadline is the caller's, who cancels."""
         address = self.lane.address(instance)
         policy = self._policies.get(service)
         if address is None or policy is None:
-            raise ConnectionError("the instance is gone")
+            return None  # the instance or its service is gone since the decision
         connection = UpstreamConnection(instance, policy, self.pool)
         try:
             if isinstance(address, str):
                 await self.loop.create_unix_connection(lambda: connection, address)
             else:
                 await self.loop.create_connection(lambda: connection, *address)
-        except asyncio.CancelledError:
+        except OSError:
+            return None
+        except BaseException:
             connection.abandon()
             raise
-        return connection
+        # An instance that hangs up, or speaks before it was asked, has ended the connection by now.
+        return None if connection.transport.is_closing() else connection
 
     # The clock
 
@@ -99,26 +113,47 @@ class DataPlane:
         for index in self.lane.expired(now):
             connection = self._connections[index]
             if connection is not None:
-                connection.deadline_passed()
+                self._expire(connection)
+        if self._emptied is not None:
+            self._close_idle()
         self._ticks += 1
         if self._ticks % POOL_SWEEP_TICKS == 0:
             for upstream in self.pool.expired(now):
                 upstream.close()
 
+    def _expire(self, connection: ClientConnection) -> None:
+        try:
+            connection.deadline_passed()
+        except BaseException as error:
+            self.faults.cost(connection, error)
+
     # The end
 
-    async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
-        """Lets every exchange finish, for ``timeout`` seconds at the most. True if all did."""
+    def start_drain(self) -> None:
+        """From now on every answer is its connection's last, and a connection without an exchange is closed."""
         self.lane.drain()
         self._emptied = asyncio.Event()
-        for connection in list(self._connections):
-            if connection is not None:
-                connection.close_if_idle()
+        self._close_idle()
+
+    async def emptied(self, timeout: float) -> bool:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
+        """Waits for the last connection of a drain, for ``timeout`` seconds at the most, and resets those that are
+        left. True if there were none.
+        """
+        assert self._emptied is not None, "the drain has started"
         if self._open == 0:
             return True
         try:
             await asyncio.wait_for(self._emptied.wait(), timeout)
         except TimeoutError:
             log.warning("%d connections were cut at the end of the drain", self._open)
-            return False
-        return True
+        else:
+            return True
+        for connection in filter(None, list(self._connections)):
+            connection.break_off()
+        await asyncio.sleep(0)  # their ends are called and counted
+        return False
+
+    def _close_idle(self) -> None:
+        for connection in filter(None, list(self._connections)):
+            if connection not in self._newcomers:
+                connection.close_if_idle()

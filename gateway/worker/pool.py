@@ -45,9 +45,11 @@ class Pool(Generic[C]):
 
     def give(self, connection: C, now: int) -> C | None:
         """Takes a connection that stands at a message boundary; returns one to close when there are too many."""
-        idle = self._by_instance.setdefault(connection.instance, [])
         if connection.max_idle == 0:
             return connection
+        idle = self._by_instance.get(connection.instance)
+        if idle is None:
+            idle = self._by_instance[connection.instance] = []
         connection.idle_since = now
         idle.append(connection)
         self._oldest_first[connection] = None
@@ -65,7 +67,11 @@ class Pool(Generic[C]):
     def expired(self, now: int) -> list[C]:
         """Removes and returns the connections that were idle for too long."""
         old = [one for one in self._oldest_first if one.idle_since + one.keepalive_ns <= now]
-        return [self._remove(connection) for connection in old]
+        removed = [self._remove(connection) for connection in old]
+        # ``take`` leaves an empty list for the connection that comes back; it may never, with its instance gone.
+        for instance in [instance for instance, idle in self._by_instance.items() if not idle]:
+            del self._by_instance[instance]
+        return removed
 
     def clear(self) -> list[C]:
         """Removes and returns all."""

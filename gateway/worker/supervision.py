@@ -31,9 +31,10 @@ class Supervision(asyncio.Protocol):
         """Part of a message, or several."""
         try:
             messages = self._decoder.feed(data)
-        except FrameError:
-            log.exception("the supervisor sent what is no message")
-            self._ended()
+        except FrameError as error:
+            log.error("the supervisor sent what is no message: %s", error)  # noqa: TRY400 - the trace says nothing
+            if self._transport is not None:
+                self._transport.close()  # nothing after it can be understood
             return
         for message, attachment in messages:
             self._commanded(message, attachment)

@@ -4,17 +4,14 @@ The law: it serves one exchange at a time or lies idle in the pool; what it hear
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gateway.clock import NANOSECONDS
+from gateway.worker.transport import take_up
 
 if TYPE_CHECKING:
     from gateway.worker.ingress import ClientConnection
     from gateway.worker.pool import Pool
-
-HIGH_WATER_BYTES = 64 * 1024
-"""Unsent bytes above which the sender is paused. uvloop's own low-water mark is 16 bytes: a pause per write."""
-LOW_WATER_BYTES = 16 * 1024
 
 
 class ServicePolicy:
@@ -49,10 +46,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        # uvloop's transports have a Transport's methods but are none by inheritance.
-        transport = cast("asyncio.Transport", transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        self.transport = take_up(transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a response, or of nothing that was asked for."""
@@ -92,6 +86,13 @@ class UpstreamConnection(asyncio.Protocol):
         """Nobody waits for this connection any more, whether it was made by now or not."""
         if hasattr(self, "transport"):
             self.close()
+
+    def break_off(self) -> None:
+        """Ends the connection and the one of the client it serves, after a fault."""
+        client = self.client
+        self.close()
+        if client is not None:
+            client.break_off()
 
     def _lost(self, *, clean: bool) -> None:
         client = self.client

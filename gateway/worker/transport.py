@@ -1,0 +1,39 @@
+"""What a worker needs of uvloop's transports beyond reading and writing."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from typing import cast
+
+HIGH_WATER_BYTES = 64 * 1024
+"""Unsent bytes above which the sender is paused. uvloop's own low-water mark is 16 bytes: a pause per write."""
+LOW_WATER_BYTES = 16 * 1024
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER with no time: the close sends RST instead of FIN."""
+
+
+def take_up(transport: asyncio.BaseTransport) -> asyncio.Transport:
+    """A connection's transport, with our buffer limits."""
+    # uvloop's transports have a Transport's methods but are none by inheritance.
+    transport = cast("asyncio.Transport", transport)
+    transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+    return transport
+
+
+def client_address(transport: asyncio.Transport) -> str:
+    """The IP address of the client in text."""
+    peer = transport.get_extra_info("peername")
+    if isinstance(peer, tuple):
+        return str(peer[0]).partition("%")[0]  # a link-local address carries its zone
+    # A client of a Unix socket is a process of this machine. Without a name the client is gone already, and must not
+    # pass for one of ours.
+    return "0.0.0.0" if peer is None else "127.0.0.1"
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Ends a connection so that the peer notices an incomplete message, however that was framed."""
+    with contextlib.suppress(OSError):  # it is closed already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    transport.abort()
