@@ -31,6 +31,9 @@ const LINGER: u64 = 2_000_000_000;
 /// Pipelined bytes kept while an exchange is under way; beyond it the client is not read.
 const MAX_PIPELINED_BYTES: usize = 64 * 1024;
 
+/// What a request is counted as whose client left before it was answered (nginx' code; it is never sent).
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
 /// What the shell around a connection has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -114,7 +117,7 @@ enum Waiting {
     FirstByte,
     /// More of the answer.
     ResponseBody,
-    /// The client taking what was sent to it.
+    /// The client taking what was sent to it, be it the end of the last answer.
     ClientTakes,
     /// The instance taking what was sent to it.
     InstanceTakes,
@@ -156,6 +159,7 @@ struct Exchange {
     onward: Framing,
     answer: Answer,
     interim_responses: u8,
+    /// What the request is counted as: the code of the answer, until there is one [`CLIENT_CLOSED_REQUEST`].
     status: u16,
     /// The instance keeps its connection open after this response.
     instance_persists: bool,
@@ -242,6 +246,12 @@ impl Connection {
         matches!(self.phase, Phase::Request) && self.inbound.is_empty()
     }
 
+    /// Is more pipelined than may be kept? Then the client is not to be read until less is. (A head's beginning is
+    /// bounded by its own limit, and is never complete without being read on.)
+    pub fn is_full(&self) -> bool {
+        self.inbound.len() > MAX_PIPELINED_BYTES && self.searched == 0
+    }
+
     /// The shell has to connect to the instance first.
     pub fn connecting<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
         if let Some(timeout) = self.exchange().map(|exchange| exchange.connect_timeout) {
@@ -255,7 +265,8 @@ impl Connection {
         self.flowing(worker, now);
     }
 
-    /// The client (`client`) or the instance does not take what is sent to it.
+    /// The client (`client`) or the instance does not take what is sent to it. A client may still have to take the
+    /// last answer when its exchange is over.
     pub fn stalled<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) {
         let waiting = if client { Waiting::ClientTakes } else { Waiting::InstanceTakes };
         let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
@@ -264,7 +275,7 @@ impl Connection {
 
     /// Bytes move again: what is waited for is told by how far the exchange has come.
     pub fn flowing<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        let Phase::Exchange(exchange) = &self.phase else { return };
+        let Phase::Exchange(exchange) = &self.phase else { return self.answer_taken(worker, now) };
         let (waiting, timeout) = if !self.request_body.is_complete() {
             let timeout = self.listener(worker).map_or(NEVER, |listener| listener.body_idle_timeout);
             (Waiting::RequestBody, timeout)
@@ -276,6 +287,25 @@ impl Connection {
             (Waiting::FirstByte, exchange.first_byte_timeout)
         };
         self.arm(worker, waiting, now, timeout);
+    }
+
+    /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
+    fn received<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        if !matches!(self.waiting, Waiting::Connect | Waiting::InstanceTakes | Waiting::ClientTakes) {
+            self.flowing(worker, now);
+        }
+    }
+
+    /// The client has taken the end of an answer whose exchange is over already.
+    fn answer_taken<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        let listener = self.listener(worker);
+        let (waiting, timeout) = match self.phase {
+            Phase::Request if self.searched > 0 => (Waiting::Head, listener.map(|it| it.header_timeout)),
+            Phase::Request => (Waiting::KeepAlive, listener.map(|it| it.keepalive_timeout)),
+            Phase::Lingering => (Waiting::Linger, Some(LINGER)),
+            Phase::Exchange(_) | Phase::Closed => return,
+        };
+        self.arm(worker, waiting, now, timeout.unwrap_or(NEVER));
     }
 
     fn exchange(&self) -> Option<&Exchange> {

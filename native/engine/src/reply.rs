@@ -86,15 +86,23 @@ impl Reason {
             Self::UnknownCoding => answer(501, "Not Implemented", REQUEST, "unknown transfer coding"),
             Self::ConnectFailed => answer(502, "Bad Gateway", "connection_refused", "no instance accepted"),
             Self::ConnectionTerminated => answer(502, "Bad Gateway", "connection_terminated", "no answer"),
-            Self::MalformedResponse => answer(502, "Bad Gateway", "http_protocol_error", "malformed response"),
+            Self::MalformedResponse => {
+                answer(502, "Bad Gateway", "http_protocol_error", "malformed response")
+            }
             Self::ResponseHeadTooLarge => {
                 answer(502, "Bad Gateway", "http_response_header_section_size", "response head too large")
             }
             Self::NoInstance => answer(503, "Service Unavailable", "destination_unavailable", "no instance"),
-            Self::InstancesFull => answer(503, "Service Unavailable", "connection_limit_reached", "instances full"),
+            Self::InstancesFull => {
+                answer(503, "Service Unavailable", "connection_limit_reached", "instances full")
+            }
             Self::ConnectTimeout => answer(504, "Gateway Timeout", "connection_timeout", "connect time-out"),
-            Self::FirstByteTimeout => answer(504, "Gateway Timeout", "http_response_timeout", "no answer in time"),
-            Self::WriteTimeout => answer(504, "Gateway Timeout", "connection_write_timeout", "request not taken"),
+            Self::FirstByteTimeout => {
+                answer(504, "Gateway Timeout", "http_response_timeout", "no answer in time")
+            }
+            Self::WriteTimeout => {
+                answer(504, "Gateway Timeout", "connection_write_timeout", "request not taken")
+            }
             Self::UnsupportedVersion => answer(505, "HTTP Version Not Supported", REQUEST, "unknown version"),
         }
     }
@@ -142,9 +150,19 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     let mut number = itoa::Buffer::new();
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| output.extend_from_slice(part));
     put(&[b"HTTP/1.1 ", number.format(status).as_bytes(), b" ", phrase.as_bytes()]);
-    put(&[b"\r\nDate: ", circumstances.date, b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "]);
+    put(&[
+        b"\r\nDate: ",
+        circumstances.date,
+        b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ",
+    ]);
     put(&[number.format(phrase.len() + 5).as_bytes()]);
-    put(&[b"\r\nProxy-Status: headgate; error=", error.as_bytes(), b"; details=\"", details.as_bytes(), b"\"\r\n"]);
+    put(&[
+        b"\r\nProxy-Status: headgate; error=",
+        error.as_bytes(),
+        b"; details=\"",
+        details.as_bytes(),
+        b"\"\r\n",
+    ]);
     if reason == Reason::ConnectNotOffered {
         put(&[b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"]);
     }
@@ -217,13 +235,20 @@ mod tests {
     fn an_answer_is_a_whole_response_with_its_reason() {
         let date = http_date(0);
         let mut output = Vec::new();
-        let circumstances =
-            Circumstances { date: &date, retry_after: Some(3), close: true, confirm_keep_alive: false, to_head: false };
+        let circumstances = Circumstances {
+            date: &date,
+            retry_after: Some(3),
+            close: true,
+            confirm_keep_alive: false,
+            to_head: false,
+        };
         write(&mut output, Reason::RateLimited, &circumstances);
         let text = String::from_utf8(output).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 429 Too Many Requests\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
-        assert!(head.contains("\r\nProxy-Status: headgate; error=http_request_denied; details=\"rate limit\""));
+        assert!(
+            head.contains("\r\nProxy-Status: headgate; error=http_request_denied; details=\"rate limit\"")
+        );
         assert!(head.contains("\r\nRetry-After: 3\r\n") && head.ends_with("\r\nConnection: close"));
         assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
         assert_eq!(body, "429 Too Many Requests\n");
@@ -233,8 +258,13 @@ mod tests {
     fn an_answer_to_head_has_no_body_but_its_length() {
         let date = http_date(0);
         let mut output = Vec::new();
-        let circumstances =
-            Circumstances { date: &date, retry_after: None, close: false, confirm_keep_alive: true, to_head: true };
+        let circumstances = Circumstances {
+            date: &date,
+            retry_after: None,
+            close: false,
+            confirm_keep_alive: true,
+            to_head: true,
+        };
         write(&mut output, Reason::NoRoute, &circumstances);
         let text = String::from_utf8(output).unwrap();
         assert!(text.ends_with("Connection: keep-alive\r\n\r\n") && text.contains("Content-Length: 14\r\n"));

@@ -35,7 +35,15 @@ pub struct Onward<'a> {
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
 pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'_>, expects_continue: bool) {
-    put(output, &[request.method, if request.rootless { b" /" } else { b" " }, request.target, b" HTTP/1.1\r\nHost: "]);
+    put(
+        output,
+        &[
+            request.method,
+            if request.rootless { b" /" } else { b" " },
+            request.target,
+            b" HTTP/1.1\r\nHost: ",
+        ],
+    );
     put(output, &[request.host, b"\r\n"]);
     for (header, kind) in request.fields.iter() {
         if matches!(kind, Field::Other | Field::Date) && passes(&request.fields, header) {
@@ -46,7 +54,8 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
     if !request.host.is_empty() {
         put(output, &[b"\r\nX-Forwarded-Host: ", request.host]);
     }
-    let via = if request.minor_version == 0 { b"\r\nVia: 1.0 headgate\r\n" } else { b"\r\nVia: 1.1 headgate\r\n" };
+    let via =
+        if request.minor_version == 0 { b"\r\nVia: 1.0 headgate\r\n" } else { b"\r\nVia: 1.1 headgate\r\n" };
     output.extend_from_slice(via);
     if expects_continue {
         output.extend_from_slice(b"Expect: 100-continue\r\n");
@@ -60,7 +69,8 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
 pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onward<'_>) {
     put_status_line(output, response);
     for (header, kind) in response.fields.iter() {
-        let end_to_end = matches!(kind, Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded);
+        let end_to_end =
+            matches!(kind, Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded);
         if end_to_end && passes(&response.fields, header) {
             put_field(output, header);
         }
@@ -171,9 +181,13 @@ mod tests {
 
     #[test]
     fn the_body_is_framed_once_and_anew() {
-        assert!(forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 005\r\n\r\n").ends_with("Content-Length: 5\r\n\r\n"));
-        assert!(forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").ends_with("Content-Length: 0\r\n\r\n"));
-        let chunked = forwarded("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n");
+        assert!(forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 005\r\n\r\n")
+            .ends_with("Content-Length: 5\r\n\r\n"));
+        assert!(forwarded("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+            .ends_with("Content-Length: 0\r\n\r\n"));
+        let chunked = forwarded(
+            "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nExpect: 100-continue\r\n\r\n",
+        );
         assert!(chunked.ends_with("Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"));
     }
 

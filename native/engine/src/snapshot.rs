@@ -102,6 +102,9 @@ impl Snapshot {
     /// The most extra tries a route may ask for: an exchange remembers every instance it was sent to.
     pub const MAX_TRIES: u8 = Tried::CAPACITY as u8 - 1;
 
+    /// The most limits a route may have: each request is charged at all of them, from an array of this size.
+    pub const MAX_LIMITS: usize = 8;
+
     /// Compiles what the supervisor published; the error names the first thing that makes no sense.
     pub fn compile(blob: &[u8]) -> Result<Self, SnapshotError> {
         let document: Document =

@@ -1,14 +1,12 @@
 //! Every way an exchange stops: complete, retried, refused, failed, aborted, out of time, or left by its client.
 
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
+use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::reply::{self, Circumstances, Reason};
 use crate::selection::{select, Selection, Tried};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
-
-/// What a request is counted as whose client left before it was answered (nginx' code; it is never sent).
-const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// A request that the gateway answers itself.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +28,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let received = self.request_body.is_complete();
-        self.end_exchange(worker, None, now);
+        self.end_exchange(worker, now);
         let close = !(self.persists && received) || self.sends_no_more();
         if close {
             self.linger(worker, now);
@@ -57,7 +55,7 @@ impl Connection {
         same_again: bool,
         now: u64,
     ) -> Verdict {
-        self.response_head.clear();
+        self.response_head = Vec::new();
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         let left = allowed && exchange.answer == Answer::Awaited && exchange.tries_left > 0;
         if !left {
@@ -82,12 +80,13 @@ impl Connection {
 
     /// The exchange cannot be completed: an answer of our own, or, once bytes of another have gone out, a reset.
     pub(super) fn fail<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
-        let Phase::Exchange(exchange) = &self.phase else { return Verdict::CLOSE };
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
             return self.abort(worker, now);
         }
+        exchange.status = reason.status();
         let to_head = exchange.to_head;
-        self.end_exchange(worker, Some(reason.status()), now);
+        self.end_exchange(worker, now);
         self.refuse(worker, Refusal { reason, row: None, retry_after: None }, to_head, now)
     }
 
@@ -125,7 +124,7 @@ impl Connection {
 
     /// The client must notice that its answer is incomplete.
     pub(super) fn abort<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        self.end_exchange(worker, None, now);
+        self.end_exchange(worker, now);
         self.phase = Phase::Closed;
         Verdict::bare(Action::Abort)
     }
@@ -155,12 +154,14 @@ impl Connection {
 
     /// The client will send no more. A whole request may still be answered, if the answer begins soon.
     pub fn client_eof<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        let Phase::Exchange(exchange) = &self.phase else { return self.leave(worker, now) };
-        if !self.request_body.is_complete() {
-            return self.leave(worker, now);
-        }
+        let awaits_answer = match &self.phase {
+            // What was searched is the beginning of a head; what was not waits to be taken up.
+            Phase::Request if !self.inbound.is_empty() && self.searched == 0 => false,
+            Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
+            _ => return self.leave(worker, now),
+        };
         self.half_closed = true;
-        if exchange.answer != Answer::Begun {
+        if awaits_answer {
             self.arm(worker, Waiting::HalfClosed, now, CLIENT_EOF_GRACE);
         }
         Verdict::WAIT
@@ -171,37 +172,32 @@ impl Connection {
         if self.index == u32::MAX {
             return;
         }
-        self.end_exchange(worker, Some(CLIENT_CLOSED_REQUEST), now);
+        self.end_exchange(worker, now);
         self.phase = Phase::Closed;
         worker.deadlines.close(self.index);
         worker.state.count(Counter::ConnectionsEnded, 1);
         self.index = u32::MAX;
     }
 
+    /// Nothing more is said. A close waits until the client has taken what was said before; if it does not, the
+    /// deadline comes once more and aborts.
     pub(super) fn leave<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        self.end_exchange(worker, Some(CLIENT_CLOSED_REQUEST), now);
+        self.end_exchange(worker, now);
         self.phase = Phase::Closed;
+        let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
+        self.arm(worker, Waiting::ClientTakes, now, timeout);
         Verdict::CLOSE
     }
 
-    /// Counts the exchange under its status, or `unanswered` if it has none, and gives its reservation back.
-    fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, unanswered: Option<u16>, now: u64) {
-        self.release(worker);
-        self.response_head.clear();
-        let Phase::Exchange(exchange) = &self.phase else { return };
-        let status = if exchange.answer == Answer::Begun { Some(exchange.status) } else { unanswered };
-        if let Some(status) = status {
-            worker.state.count_request(exchange.row, status);
+    /// Counts the exchange and gives its reservation back. The caller leaves [`Phase::Exchange`].
+    fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+        self.response_head = Vec::new();
+        let Phase::Exchange(exchange) = &mut self.phase else { return };
+        if let Some(instance) = exchange.instance.take() {
+            worker.state.release(instance.slot);
         }
+        worker.state.count_request(exchange.row, exchange.status);
         worker.state.observe_duration(exchange.service, now.saturating_sub(exchange.started));
-    }
-
-    fn release<S: State>(&mut self, worker: &mut Worker<S>) {
-        if let Phase::Exchange(exchange) = &mut self.phase {
-            if let Some(instance) = exchange.instance.take() {
-                worker.state.release(instance.slot);
-            }
-        }
     }
 
     fn linger<S>(&mut self, worker: &mut Worker<S>, now: u64) {

@@ -1,7 +1,7 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
 use super::ending::Refusal;
-use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting, MAX_PIPELINED_BYTES};
+use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST};
 use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
@@ -12,12 +12,10 @@ use crate::reply::Reason;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
 use crate::selection::{select, Selection, Tried};
-use crate::snapshot::{Listener, Route, Service};
+use crate::snapshot::{Listener, Route, Service, Snapshot};
 use crate::state::{Instance, LimitDecision, State};
 use crate::worker::Worker;
 
-/// Limits of one route that a request is charged at; a configuration with more is refused.
-pub(super) const MAX_LIMITS: usize = 8;
 /// The same request may go to an instance again without changing what it does (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
 
@@ -48,17 +46,18 @@ impl Connection {
             }
             verdict
         };
-        match verdict.action {
-            Action::Reply => Verdict { argument: u64::from(!self.inbound.is_empty()), ..verdict },
-            Action::Wait if self.half_closed => self.leave(worker, now),
-            _ => verdict,
+        // Behind a FIN nothing that is incomplete will ever be whole.
+        let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
+        if self.half_closed && cut_off && matches!(verdict.action, Action::Wait | Action::Forward) {
+            return self.leave(worker, now);
         }
+        verdict
     }
 
     /// Keeps pipelined bytes until their turn comes.
     fn keep(&mut self, data: &[u8]) -> Verdict {
         self.inbound.extend_from_slice(data);
-        Verdict::bare(if self.inbound.len() > MAX_PIPELINED_BYTES { Action::Hold } else { Action::Wait })
+        Verdict::bare(if self.is_full() { Action::Hold } else { Action::Wait })
     }
 
     /// The beginning of a request, and how many of the bytes are done with.
@@ -66,6 +65,7 @@ impl Connection {
         let empty = leading_empty_lines(bytes);
         let bytes = &bytes[empty..];
         if bytes.is_empty() {
+            self.searched = 0; // of an empty line that came in two pieces
             return (Verdict::WAIT, empty);
         }
         let limits = self.listener(worker).map_or(NO_LISTENER, head_limits);
@@ -114,12 +114,16 @@ impl Connection {
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         match self.decide(worker, &request, now) {
-            Ok(exchange) => self.forward(worker, &request, exchange, &bytes[end..], expects_continue, now, end),
+            Ok(exchange) => {
+                self.forward(worker, &request, exchange, &bytes[end..], expects_continue, now, end)
+            }
             Err(refusal) => {
-                // A body that is here already is read and forgotten, so that the connection may live on.
+                // A body that is here already is read and forgotten, so that the connection may live on. What
+                // follows it is kept before the answer is made: it tells whether the client sends more.
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
+                self.inbound.extend_from_slice(&bytes[end + used..]);
                 let to_head = request.method == b"HEAD";
-                (self.refuse(worker, refusal, to_head, now), end + used)
+                (self.refuse(worker, refusal, to_head, now), bytes.len())
             }
         }
     }
@@ -144,7 +148,12 @@ impl Connection {
         let row = route.rows.get(listener).copied();
         let refuse = |reason| Refusal { reason, row, retry_after: None };
         if let Framing::Length(length) = request.framing {
-            if snapshot.listeners.get(listener).and_then(|it| it.max_body_bytes).is_some_and(|max| length > max) {
+            if snapshot
+                .listeners
+                .get(listener)
+                .and_then(|it| it.max_body_bytes)
+                .is_some_and(|max| length > max)
+            {
                 return Err(refuse(Reason::BodyTooLarge));
             }
         }
@@ -165,8 +174,8 @@ impl Connection {
     /// Takes a token of each of the route's limits, or tells in how many nanoseconds there will be one.
     fn charge<S: State>(&self, state: &S, route: &Route, now: u64) -> Result<(), u64> {
         let seed = state.hash_seed();
-        let limits = &route.limits[..route.limits.len().min(MAX_LIMITS)];
-        let mut claims = [Claim { key: 1, rate: limits[0].rate, cost: 1 }; MAX_LIMITS];
+        let limits = &route.limits[..route.limits.len().min(Snapshot::MAX_LIMITS)];
+        let mut claims = [Claim { key: 1, rate: limits[0].rate, cost: 1 }; Snapshot::MAX_LIMITS];
         for (claim, limit) in claims.iter_mut().zip(limits) {
             *claim = Claim { key: limit.bucket_key(seed, &self.address), rate: limit.rate, cost: 1 };
         }
@@ -194,15 +203,15 @@ impl Connection {
         now: u64,
         end: usize,
     ) -> (Verdict, usize) {
-        let scheme = worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
+        let scheme =
+            worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
         let client = Client { address: &self.address_text, scheme: scheme.as_bytes() };
-        worker.output.clear();
-        rewrite::request(&mut worker.output, request, client, expects_continue);
+        rewrite::request(worker.fresh_output(), request, client, expects_continue);
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);
         let used = match self.read_body(worker, rest) {
             Ok(used) => used,
-            Err(reason) => return (self.fail(worker, reason, now), end + rest.len()),
+            Err(reason) => return (self.refuse_body(worker, reason, now), end + rest.len()),
         };
         self.flowing(worker, now);
         (Verdict { action: Action::Forward, argument: instance, payload: Payload::Output }, end + used)
@@ -214,11 +223,9 @@ impl Connection {
         let used = if all_data { self.skip_body(data) } else { self.read_body(worker, data) };
         match used {
             Ok(used) => self.inbound.extend_from_slice(&data[used..]),
-            Err(reason) => return self.fail(worker, reason, now),
+            Err(reason) => return self.refuse_body(worker, reason, now),
         }
-        if !matches!(self.waiting, Waiting::Connect | Waiting::InstanceTakes | Waiting::ClientTakes) {
-            self.flowing(worker, now);
-        }
+        self.received(worker, now);
         match all_data {
             true if !data.is_empty() => Verdict::with(Action::Send, Payload::Input),
             false if !worker.output.is_empty() => Verdict::with(Action::Send, Payload::Output),
@@ -254,9 +261,14 @@ impl Connection {
         Ok(used)
     }
 
+    /// A body that is broken or too large: nobody knows where it ends, so nothing behind it is read.
+    fn refuse_body<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
+        self.request_body = Body::UntilClose;
+        self.fail(worker, reason, now)
+    }
+
     /// A head that is no request: nothing of the connection can be understood any more.
     fn refuse_unread<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
-        self.persists = false;
         self.request_body = Body::UntilClose;
         let row = self.listener(worker).map(|listener| listener.row);
         self.refuse(worker, Refusal { reason, row, retry_after: None }, false, now)
@@ -266,9 +278,8 @@ impl Connection {
 /// What a charge was for the limit at `index`; `None` when it was not asked.
 fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
     match charge {
-        Charge::Allowed => Some(LimitDecision::Allowed),
         Charge::Overflow { claim } if claim == index => Some(LimitDecision::Overflow),
-        Charge::Overflow { .. } => Some(LimitDecision::Allowed),
+        Charge::Allowed | Charge::Overflow { .. } => Some(LimitDecision::Allowed),
         Charge::Refused { claim, .. } if claim == index => Some(LimitDecision::Refused),
         Charge::Refused { forfeited, .. } if index < forfeited => Some(LimitDecision::Forfeited),
         Charge::Refused { .. } => None,
@@ -312,7 +323,7 @@ impl Exchange {
             onward: Framing::Empty,
             answer: Answer::Awaited,
             interim_responses: 0,
-            status: 0,
+            status: CLIENT_CLOSED_REQUEST,
             instance_persists: false,
             response_body: Body::default(),
         }

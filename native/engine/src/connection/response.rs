@@ -12,7 +12,8 @@ use crate::worker::Worker;
 
 /// What an instance's head may be: twice the default of a request's, because instances are configured, not hostile
 /// by trade, and some set many cookies.
-const RESPONSE_LIMITS: HeadLimits = HeadLimits { head: 64 * 1024, line: 16 * 1024, fields: 200, target: 16 * 1024 };
+const RESPONSE_LIMITS: HeadLimits =
+    HeadLimits { head: 64 * 1024, line: 16 * 1024, fields: 200, target: 16 * 1024 };
 /// Interim responses before the final one; more is an instance in a loop.
 const MAX_INTERIM_RESPONSES: u8 = 16;
 
@@ -25,61 +26,84 @@ impl Connection {
             return self.respond_body(worker, data, now);
         }
         if self.response_head.is_empty() {
-            return self.respond_head(worker, data, now);
+            let (verdict, rest) = self.respond_head(worker, data, 0, now);
+            self.response_head.extend_from_slice(&data[data.len() - rest..]);
+            return verdict;
         }
         let mut bytes = std::mem::take(&mut self.response_head);
+        let searched = bytes.len();
         bytes.extend_from_slice(data);
-        self.respond_head(worker, &bytes, now)
+        let (verdict, rest) = self.respond_head(worker, &bytes, searched, now);
+        if rest > 0 {
+            bytes.drain(..bytes.len() - rest);
+            self.response_head = bytes;
+        }
+        verdict
     }
 
-    /// Heads, one after the other, until the final one; `response_head` is empty before.
-    fn respond_head<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> Verdict {
-        let mut at = 0;
-        loop {
-            let end = match find_end(&bytes[at..], 0, &RESPONSE_LIMITS) {
-                Ok(Some(end)) => at + end,
-                Ok(None) => return self.await_response(worker, &bytes[at..], now),
-                Err(fault) => return self.fail(worker, reason(fault), now),
-            };
-            let mut slots = slots();
-            let response = match Response::parse(&bytes[at..end], &mut slots, &RESPONSE_LIMITS) {
-                Ok(response) => response,
-                Err(fault) => return self.fail(worker, reason(fault), now),
-            };
-            if response.status >= 200 {
-                return match self.begin_response(worker, &response) {
-                    Ok(()) => self.respond_first(worker, &bytes[end..], now),
-                    Err(fault) => self.fail(worker, reason(fault), now),
-                };
-            }
-            if !self.relay_interim(worker, &response) {
-                return self.fail(worker, Reason::MalformedResponse, now);
-            }
-            at = end;
+    /// What the heads in `bytes` lead to, and how many bytes at the end are a head's beginning. The first `searched`
+    /// bytes are known to be one.
+    fn respond_head<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        bytes: &[u8],
+        searched: usize,
+        now: u64,
+    ) -> (Verdict, usize) {
+        match self.read_heads(worker, bytes, searched) {
+            Ok(Heads::Final { end }) => (self.respond_first(worker, &bytes[end..], now), 0),
+            Ok(Heads::Incomplete { rest }) => (self.await_response(worker, now), rest),
+            Err(reason) => (self.fail(worker, reason, now), 0),
         }
     }
 
-    /// An interim response goes to clients that know of them (RFC 9110 §15.2). False: it must not be there.
-    fn relay_interim<S>(&mut self, worker: &mut Worker<S>, response: &Response<'_, '_>) -> bool {
-        let Phase::Exchange(exchange) = &mut self.phase else { return false };
+    /// Reads heads, one after the other, until the final one.
+    fn read_heads<S>(
+        &mut self,
+        worker: &mut Worker<S>,
+        bytes: &[u8],
+        mut searched: usize,
+    ) -> Result<Heads, Reason> {
+        let mut at = 0;
+        loop {
+            let Some(length) = find_end(&bytes[at..], searched, &RESPONSE_LIMITS).map_err(reason)? else {
+                return Ok(Heads::Incomplete { rest: bytes.len() - at });
+            };
+            let (end, mut slots) = (at + length, slots());
+            let response = Response::parse(&bytes[at..end], &mut slots, &RESPONSE_LIMITS).map_err(reason)?;
+            if response.status >= 200 {
+                self.begin_response(worker, &response).map_err(reason)?;
+                return Ok(Heads::Final { end });
+            }
+            self.relay_interim(worker, &response)?;
+            (at, searched) = (end, 0);
+        }
+    }
+
+    /// An interim response goes to clients that know of them (RFC 9110 §15.2).
+    fn relay_interim<S>(
+        &mut self,
+        worker: &mut Worker<S>,
+        response: &Response<'_, '_>,
+    ) -> Result<(), Reason> {
+        let Phase::Exchange(exchange) = &mut self.phase else { return Ok(()) };
         exchange.interim_responses += 1;
         if response.status == 101 || exchange.interim_responses > MAX_INTERIM_RESPONSES {
-            return false; // nobody asked to switch protocols
+            return Err(Reason::MalformedResponse); // nobody asked to switch protocols
         }
         if self.minor_version == 1 {
             rewrite::interim(&mut worker.output, response);
             exchange.answer = Answer::Interim;
         }
-        true
+        Ok(())
     }
 
     /// The head is not complete; interim responses before it go out.
-    fn await_response<S: State>(&mut self, worker: &mut Worker<S>, rest: &[u8], now: u64) -> Verdict {
-        self.response_head.extend_from_slice(rest);
+    fn await_response<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         if worker.output.is_empty() {
             return Verdict::WAIT;
         }
-        self.flowing(worker, now);
+        self.received(worker, now);
         Verdict::with(Action::Relay, Payload::Output)
     }
 
@@ -90,6 +114,9 @@ impl Connection {
         response: &Response<'_, '_>,
     ) -> Result<(), HeadFault> {
         let sends_no_more = self.sends_no_more();
+        // Either side of the instance's connection may have bytes on its way that belong to no other exchange.
+        let unfinished =
+            self.waiting == Waiting::InstanceTakes || (response.status == 204 && response.announces_body());
         let Phase::Exchange(exchange) = &mut self.phase else { return Ok(()) };
         let framing = response.framing(exchange.to_head)?;
         exchange.onward = match framing {
@@ -98,7 +125,7 @@ impl Connection {
             same => same,
         };
         exchange.status = response.status;
-        exchange.instance_persists = response.persists && framing != Framing::UntilClose;
+        exchange.instance_persists = response.persists && framing != Framing::UntilClose && !unfinished;
         exchange.response_body = framing.into();
         let last = worker.draining || sends_no_more || exchange.onward == Framing::UntilClose;
         self.persists = self.persists && !last;
@@ -141,7 +168,13 @@ impl Connection {
     }
 
     /// Some of the answer goes to the client: is it complete now? `exact`: nothing came after its end.
-    fn progress<S: State>(&mut self, worker: &mut Worker<S>, payload: Payload, exact: bool, now: u64) -> Verdict {
+    fn progress<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        payload: Payload,
+        exact: bool,
+        now: u64,
+    ) -> Verdict {
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.response_body.is_complete() {
             let keep = exact && exchange.instance_persists;
@@ -152,7 +185,11 @@ impl Connection {
             self.arm(worker, Waiting::ResponseBody, now, timeout);
         }
         let nothing = payload == Payload::Output && worker.output.is_empty();
-        if nothing { Verdict::WAIT } else { Verdict::with(Action::Relay, payload) }
+        if nothing {
+            Verdict::WAIT
+        } else {
+            Verdict::with(Action::Relay, payload)
+        }
     }
 
     /// The instance's connection ended, with a FIN (`clean`) or a reset. `written`: something of the request was
@@ -188,6 +225,14 @@ impl Connection {
         }
         self.finish(worker, Payload::Output, false, now)
     }
+}
+
+/// How far the heads in some bytes were read.
+enum Heads {
+    /// Up to the end of the final one.
+    Final { end: usize },
+    /// Not that far: so many bytes are the beginning of another one.
+    Incomplete { rest: usize },
 }
 
 impl Exchange {

@@ -1,1 +1,8 @@
-//! Tests.
+//! The state machine event by event: what each one leads to, and what is counted and given back.
+
+mod deadlines;
+mod endings;
+mod pipelining;
+mod requests;
+mod responses;
+mod scene;

@@ -96,19 +96,21 @@ impl Chunked {
         match (self.place, byte) {
             (Place::SizeStart | Place::Size, _) if byte.is_ascii_hexdigit() => self.size_digit(byte),
             (Place::Size | Place::Extension, b'\r') => Ok(Place::SizeLf),
-            (Place::Size | Place::SizeSpace, b';') => self.extension(),
             (Place::Size | Place::SizeSpace, b' ' | b'\t') => self.extension().map(|_| Place::SizeSpace),
-            (Place::Extension, b'\t' | b' '..=b'~' | 0x80..) => self.extension(),
+            (Place::Size | Place::SizeSpace, b';') | (Place::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extension()
+            }
             (Place::SizeLf, b'\n') => Ok(self.size_complete()),
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
             (Place::DataLf, b'\n') => Ok(Place::SizeStart),
             (Place::TrailerStart, b'\r') => Ok(Place::FinalLf),
-            (Place::TrailerName, b':') => self.trailer(Place::TrailerValue),
             (Place::TrailerStart | Place::TrailerName, _) if super::syntax::is_token(&[byte]) => {
                 self.trailer(Place::TrailerName)
             }
             (Place::TrailerValue, b'\r') => Ok(Place::TrailerLf),
-            (Place::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => self.trailer(Place::TrailerValue),
+            (Place::TrailerName, b':') | (Place::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.trailer(Place::TrailerValue)
+            }
             (Place::TrailerLf, b'\n') => Ok(Place::TrailerStart),
             (Place::FinalLf, b'\n') => Ok(Place::Done),
             _ => Err(ChunkFault),
@@ -190,7 +192,12 @@ mod tests {
             (b"5 ;a\r\nhello\r\n0\r\n\r\n", b"hello"),
         ] {
             for piece in [1, 2, 3, body.len()] {
-                assert_eq!(read(body, piece), Ok((data.to_vec(), body.len(), true)), "{:?}", String::from_utf8_lossy(body));
+                assert_eq!(
+                    read(body, piece),
+                    Ok((data.to_vec(), body.len(), true)),
+                    "{:?}",
+                    String::from_utf8_lossy(body)
+                );
             }
         }
     }

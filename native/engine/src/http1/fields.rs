@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn a_name_that_only_resembles_a_known_one_is_another() {
-        for name in [&b"content_length"[..], b"content-lengt", b"hostt", b"connectiom", b"x-forwarded-fot", b""] {
+        for name in
+            [&b"content_length"[..], b"content-lengt", b"hostt", b"connectiom", b"x-forwarded-fot", b""]
+        {
             assert_eq!(classify(name), Field::Other);
         }
     }

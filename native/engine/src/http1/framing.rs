@@ -60,6 +60,11 @@ impl FramingFields {
         self.length
     }
 
+    /// Does the head speak of a body, whether one may follow or not?
+    pub fn announces_body(&self) -> bool {
+        self.chunked || self.length.is_some_and(|length| length > 0)
+    }
+
     /// The body of a request. Both fields together are how requests are smuggled (RFC 9112 §6.1), and HTTP/1.0
     /// has no transfer codings.
     pub fn request(&self, minor_version: u8) -> Result<Framing, FramingFault> {
@@ -86,7 +91,9 @@ impl FramingFields {
     fn check(&self, minor_version: u8) -> Result<(), FramingFault> {
         match self.fault {
             Some(fault) => Err(fault),
-            None if self.chunked && (self.length.is_some() || minor_version == 0) => Err(FramingFault::Ambiguous),
+            None if self.chunked && (self.length.is_some() || minor_version == 0) => {
+                Err(FramingFault::Ambiguous)
+            }
             None => Ok(()),
         }
     }
@@ -98,8 +105,12 @@ mod tests {
 
     fn fields(lengths: &[&str], codings: &[&str]) -> FramingFields {
         let mut fields = FramingFields::default();
-        lengths.iter().for_each(|value| fields.content_length(value.as_bytes()));
-        codings.iter().for_each(|value| fields.transfer_encoding(value.as_bytes()));
+        for value in lengths {
+            fields.content_length(value.as_bytes());
+        }
+        for value in codings {
+            fields.transfer_encoding(value.as_bytes());
+        }
         fields
     }
 
@@ -129,7 +140,11 @@ mod tests {
             (&[], &["chunked;q=1"]),
             (&[], &["\"chunked\""]),
         ] {
-            assert_eq!(fields(lengths, codings).request(1), Err(FramingFault::Ambiguous), "{lengths:?} {codings:?}");
+            assert_eq!(
+                fields(lengths, codings).request(1),
+                Err(FramingFault::Ambiguous),
+                "{lengths:?} {codings:?}"
+            );
         }
         assert_eq!(fields(&[], &["chunked"]).request(0), Err(FramingFault::Ambiguous));
         assert_eq!(fields(&[], &["gzip"]).request(1), Err(FramingFault::UnknownCoding));

@@ -135,6 +135,9 @@ impl Route {
         if self.rows.len() != listeners {
             return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
         }
+        if self.limits.len() > Snapshot::MAX_LIMITS {
+            return Err(SnapshotError::invalid("limits", format!("more than {}", Snapshot::MAX_LIMITS)));
+        }
         let compile = |limit: RouteLimit| limit.compile(&self.name);
         Ok(super::Route {
             limits: super::compile_all("limits", self.limits, compile)?,

@@ -84,6 +84,11 @@ fn senseless_values_are_refused_with_their_place() {
     let rows = [
         ("/routes/1/service", json!(2), "routes[1].service: there are 2 services"),
         ("/routes/0/tries", json!(16), "routes[0].tries: more than 15"),
+        (
+            "/routes/0/limits",
+            json!(vec![&document()["routes"][0]["limits"][0]; 9]),
+            "routes[0].limits: more than 8",
+        ),
         ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
         ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
         ("/routes/0/path", json!("v1"), "routes[0]: the path does not start with '/'"),
