@@ -226,5 +226,7 @@ def _socket_path(text: str) -> str:
 def _descriptor(text: str) -> int:
     number = whole_number(text, FIRST_INHERITED_FD, MAX_FD)
     if number is None:
-        raise InvalidValueError(f"the number of an inherited descriptor, from {FIRST_INHERITED_FD}, after fd:")
+        raise InvalidValueError(
+            f"the number of an inherited descriptor, from {FIRST_INHERITED_FD}, after fd:"
+        )
     return number

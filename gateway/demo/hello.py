@@ -8,9 +8,8 @@ from waitress import create_server  # type: ignore[import-untyped]
 from gateway.demo.arguments import announce, parse_arguments
 
 THREADS = 16
-MAX_CONNECTIONS = (
-    1000  # every worker of a gateway keeps connections; waitress' default of 100 is soon used up
-)
+MAX_CONNECTIONS = 1000
+"""Every worker of a gateway keeps connections; waitress' default of 100 is soon used up."""
 
 
 def application(name: str) -> Flask:

@@ -5,9 +5,8 @@ import resource
 from gateway.supervisor.failure import StartError
 
 OLDEST_UVLOOP = (0, 23)  # before it, a cancelled connect could hand its descriptor to another connection
-MOST_DESCRIPTORS = (
-    1_048_576  # some containers allow a billion, and programs that walk over them all then hang
-)
+MOST_DESCRIPTORS = 1_048_576
+"""Some containers allow a billion, and programs that walk over them all then hang."""
 
 
 def require_uvloop(version: str) -> None:

@@ -44,9 +44,8 @@ from gateway.supervisor.workers import Equipment, Workers
 
 logger = logging.getLogger("headgate.supervisor")
 
-ACCEPT_GRACE_S = (
-    0.2  # workers accept for 0.1 s of a drain, so that what the kernel has completed is not reset
-)
+ACCEPT_GRACE_S = 0.2
+"""Workers accept for 0.1 s of a drain, so that what the kernel has completed is not reset."""
 FIRST_EPOCH = 1  # 0 is what a lane holds before it has seen any
 
 

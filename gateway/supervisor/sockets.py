@@ -16,9 +16,8 @@ from pathlib import Path
 from gateway.model import AddressKind, ListenAddress, join_host_port
 from gateway.supervisor.failure import StartError
 
-BACKLOG = (
-    4096  # the kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst
-)
+BACKLOG = 4096
+"""The kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst."""
 KEEPALIVE_IDLE_S = 60  # accepted sockets inherit these three: a vanished client is noticed within two minutes
 KEEPALIVE_INTERVAL_S = 15
 KEEPALIVE_PROBES = 4

@@ -16,9 +16,8 @@ from gateway.supervisor.publish import Publisher
 
 logger = logging.getLogger("headgate.workers")
 
-START_ATTEMPTS = (
-    3  # a worker that dies this often before its slot ever served will not do better the next time
-)
+START_ATTEMPTS = 3
+"""A worker that dies this often before its slot ever served will not do better the next time."""
 START_TIMEOUT_S = 60.0  # a healthy worker needs half a second; the rest is for machines in trouble
 DRAIN_GRACE_S = 1.0  # beyond the drain time-out: for the workers to keep their own deadline and exit
 
