@@ -96,7 +96,9 @@ impl Connection {
         replayable: bool,
         now: u64,
     ) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.upstream_lost(worker, clean, written, replayable, now))
+        self.step(py, None, |connection, worker| {
+            connection.upstream_lost(worker, clean, written, replayable, now)
+        })
     }
 
     fn upstream_failed<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
