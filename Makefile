@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.environment
 ENGINE := $(VENV)/.engine
+# Optimised, for tests that count in millions, without what only the shipped extension is worth waiting for.
+OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16' \
+    --config 'profile.release.debug-assertions=true' --config 'profile.release.overflow-checks=true'
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
@@ -36,13 +39,13 @@ test: setup test-native test-loom test-python  ## Passes every test, each proof 
 
 test-native:
 	@echo "==> tests of the native crates"
-	@cargo test --quiet -p headgate-engine -p headgate-shm
+	@cargo test --quiet -p headgate-engine -p headgate-shm $(if $(HEADGATE_PROOF),$(OPTIMISED))
 
 # Loom explores every interleaving; only a build with optimisations does so in a moment.
 test-loom:
 	@echo "==> interleavings of the shared memory (loom)"
-	@RUSTFLAGS="--cfg loom" cargo test --quiet --release -p headgate-shm --test loom --target-dir $${CARGO_TARGET_DIR:-target}/loom \
-	    --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16'
+	@RUSTFLAGS="--cfg loom" cargo test --quiet -p headgate-shm --test loom $(OPTIMISED) \
+	    --target-dir $${CARGO_TARGET_DIR:-target}/loom
 
 test-python: setup
 	@echo "==> tests of the gateway"
