@@ -1,7 +1,6 @@
 """What a worker needs of uvloop's transports beyond reading and writing."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 from typing import cast
@@ -34,6 +33,7 @@ def client_address(transport: asyncio.Transport) -> str:
 
 def reset(transport: asyncio.Transport) -> None:
     """Ends a connection so that the peer notices an incomplete message, however that was framed."""
-    with contextlib.suppress(OSError):  # it is closed already
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    connected = transport.get_extra_info("socket")
+    if connected is not None and connected.fileno() >= 0:  # it may be closed already
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     transport.abort()

@@ -1,0 +1,29 @@
+"""Fixtures of the worker's tests."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.worker.stage import Stage
+
+SetUp = Callable[..., Awaitable[Stage]]
+
+
+@pytest.fixture
+def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
+    """Makes a stage whose clock the worker reads."""
+
+    async def set_up(**settings: Any) -> Stage:
+        stage = Stage(**settings)
+        for module in ("ingress", "plane"):
+            monkeypatch.setattr(f"gateway.worker.{module}.monotonic_ns", lambda: stage.now)
+        return stage
+
+    return set_up
+
+
+@pytest.fixture
+async def stage(stage_with: SetUp) -> Stage:
+    """A stage of the usual kind: two instances, two extra tries."""
+    return await stage_with()

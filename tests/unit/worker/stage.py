@@ -1,0 +1,335 @@
+"""A stage for the worker's connections: transports without sockets, a clock turned by hand, a real lane.
+
+A transport behaves as uvloop's: it takes writes at once until its peer stops reading, calls ``pause_writing`` inside
+``write``, reports its end in a later turn of the loop, and refuses writes after that.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+
+from gateway.clock import NANOSECONDS
+from gateway.state.control import HEALTH_HEALTHY, Control, Segment
+from gateway.state.lane import Lane, Snapshot, open_lane
+from gateway.state.view import COUNTERS, View
+from gateway.worker.ingress import ClientConnection
+from gateway.worker.plane import DataPlane
+from gateway.worker.upstream import UpstreamConnection
+
+SERVICE = 0
+NO_ROUTE_ROW, ROUTE_ROW = 0, 1
+CAPACITIES = {"lanes": 4, "instances": 16, "services": 2, "series": 4, "limits": 2, "limit_keys": 100}
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+FAR = 1 << 62
+"""A time after every deadline."""
+
+
+def post(length: int) -> bytes:
+    """The head of a request with a body of that length."""
+    return b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length
+
+
+def put(length: int) -> bytes:
+    """As ``post``, for a request that may be sent again."""
+    return post(length).replace(b"POST", b"PUT")
+
+
+def answer(length: int) -> bytes:
+    """The head of an answer with a body of that length."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length
+
+
+class Transport:
+    """The worker's end of a connection."""
+
+    def __init__(self, protocol: asyncio.Protocol, peername: object = ("192.0.2.1", 40000)) -> None:
+        self.protocol: asyncio.Protocol | None = protocol
+        self.peername = peername
+        self.sent = bytearray()
+        """What the peer got or will get."""
+        self.writes = 0
+        """System calls that it took."""
+        self.unsent = 0
+        self.stuck = False
+        """The peer does not read."""
+        self.reading = False
+        self.closing = self.gone = self.eof_sent = self.reset = self.aborted = False
+        self.paused = False
+        self._limits = (64 * 1024, 16 * 1024)
+        self._at_eof = False
+        protocol.connection_made(cast("asyncio.Transport", self))
+        self.reading = not self.closing
+
+    # What the worker calls
+
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        self._limits = (high, low)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def get_extra_info(self, name: str) -> object:
+        return self if name == "socket" else self.peername
+
+    def fileno(self) -> int:
+        return -1 if self.gone else 3
+
+    def setsockopt(self, *_: object) -> None:
+        self.reset = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def write(self, data: bytes) -> None:
+        self.writelines([data])
+
+    def writelines(self, parts: list[bytes]) -> None:
+        if self.gone:
+            raise RuntimeError("the handler is closed")
+        if self.eof_sent:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if self.aborted or not (data := b"".join(parts)):
+            return
+        assert type(data) is bytes
+        self.sent += data
+        self.writes += 1
+        if self.stuck:
+            self.unsent += len(data)
+            if self.unsent > self._limits[0] and not self.paused and self.protocol:
+                self.paused = True
+                self.protocol.pause_writing()
+
+    def write_eof(self) -> None:
+        if self.gone:
+            raise RuntimeError("the handler is closed")
+        self.eof_sent = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        if not self.closing:
+            self.reading = True
+            if self._at_eof:
+                self.ends()
+
+    def close(self) -> None:
+        if not self.closing:
+            self.closing, self.reading = True, False
+            if not self.unsent:
+                self._lose(None)
+
+    def abort(self) -> None:
+        if not self.aborted and not self.gone:
+            self.unsent = 0
+            self._lose(None)
+
+    # What the peer does
+
+    def says(self, data: bytes) -> None:
+        """Bytes come in, if they are read."""
+        assert self.reading, "nobody reads this connection"
+        assert self.protocol is not None
+        self.protocol.data_received(data)
+
+    def ends(self) -> None:
+        """FIN."""
+        assert self.reading, "nobody reads this connection"
+        assert self.protocol is not None
+        self._at_eof = True
+        self.reading = False
+        if not self.protocol.eof_received():
+            self.close()
+
+    def breaks(self) -> None:
+        """RST."""
+        self._lose(ConnectionResetError())
+
+    def takes(self, amount: int) -> None:
+        """Reads some of what is unsent, and stays stuck after that."""
+        self.unsent -= amount
+        assert self.unsent >= 0
+        if self.paused and self.unsent <= self._limits[1] and self.protocol:
+            self.paused = False
+            self.protocol.resume_writing()
+        if self.closing and not self.unsent and not self.aborted:
+            self._lose(None)
+
+    def reads_on(self) -> None:
+        """Reads all."""
+        self.stuck = False
+        self.takes(self.unsent)
+
+    def got(self) -> bytes:
+        """What was written since the last look."""
+        sent = bytes(self.sent)
+        self.sent.clear()
+        return sent
+
+    def _lose(self, error: Exception | None) -> None:
+        self.closing = self.aborted = True
+        self.reading = False
+        asyncio.get_running_loop().call_soon(self._lost, error)
+
+    def _lost(self, error: Exception | None) -> None:
+        if not self.gone:
+            protocol, self.protocol, self.gone = self.protocol, None, True
+            assert protocol is not None
+            protocol.connection_lost(error)
+
+
+@dataclass
+class Connect:
+    """An attempt to connect, which the test lets succeed or fail."""
+
+    address: tuple[str, int]
+    factory: Callable[[], asyncio.Protocol]
+    done: asyncio.Future[Transport]
+
+    def succeeds(self) -> Transport:
+        """The instance accepts."""
+        transport = Transport(self.factory())
+        self.done.set_result(transport)
+        return transport
+
+    def fails(self, error: BaseException | None = None) -> None:
+        """It does not."""
+        self.done.set_exception(error or ConnectionRefusedError())
+
+
+class Loop:
+    """The loop that the worker sees: the running one, with connects and timers that the test decides."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.connects: list[Connect] = []
+        self.timers: list[Callable[[], object]] = []
+        self.create_task = self._loop.create_task
+        self.call_soon = self._loop.call_soon
+
+    def call_later(self, _: float, callback: Callable[..., object], *args: object) -> None:
+        self.timers.append(lambda: callback(*args))
+
+    async def create_connection(
+        self, factory: Callable[[], asyncio.Protocol], host: str, port: int
+    ) -> tuple[Transport, None]:
+        attempt = Connect((host, port), factory, self._loop.create_future())
+        self.connects.append(attempt)
+        return await attempt.done, None
+
+
+@dataclass
+class Stage:
+    """A data plane with one service on a lane of its own."""
+
+    instances: int = 2
+    tries: int = 2
+    max_idle: int = 4
+    now: int = 1_000 * NANOSECONDS
+    listener: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.segment = Segment.create(**CAPACITIES, hash_seed=1)
+        self.control = Control(self.segment)
+        for slot in range(self.instances):
+            self.control.write_instance(
+                slot, 1, f"127.0.0.1:{9000 + slot}", weight=1, max_in_flight=0, health=HEALTH_HEALTHY
+            )
+        self.control.publish_members(SERVICE, range(self.instances))
+        self.control.open_lane(0, 1)
+        self.view = View(self.segment)
+        self.lane: Lane = open_lane(self.segment.fileno(), 0, random_seed=1)
+        self.loop = Loop()
+        self.plane = DataPlane(self.lane, cast("asyncio.AbstractEventLoop", self.loop))
+        self.plane.adopt(Snapshot.compile(self._snapshot()), [self._policy()])
+
+    def _policy(self) -> dict[str, Any]:
+        return {"slot": SERVICE, "keepalive_timeout_ms": 55_000, "max_idle": self.max_idle}
+
+    def _snapshot(self) -> bytes:
+        listener = {
+            "name": "l", "scheme": "http", "row": NO_ROUTE_ROW,
+            "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
+            "write_timeout_ms": 60_000, "max_head_bytes": 32768, "max_line_bytes": 8192, "max_fields": 100,
+            "max_target_bytes": 8192, "max_body_bytes": None, "max_requests": None,
+        } | self.listener  # fmt: skip
+        service = {
+            "name": "s", "slot": SERVICE, "balance": "round_robin",
+            "connect_timeout_ms": 2_000, "first_byte_timeout_ms": 40_000, "idle_timeout_ms": 50_000,
+        }  # fmt: skip
+        route = {
+            "name": "r", "host": None, "path": "/*", "methods": ["GET", "POST", "PUT"], "service": 0,
+            "tries": self.tries, "limits": [], "rows": [ROUTE_ROW],
+        }  # fmt: skip
+        return orjson.dumps({"epoch": 1, "listeners": [listener], "services": [service], "routes": [route]})
+
+    # What happens on it
+
+    def client(self, peername: object = ("192.0.2.1", 40000)) -> Transport:
+        """A client has connected."""
+        return Transport(ClientConnection(self.plane, 0), peername)
+
+    async def turn(self) -> None:
+        """Lets everything happen that waits for nothing but its turn."""
+        for _ in range(8):
+            await asyncio.sleep(0)
+
+    async def instance(self) -> Transport:
+        """The instance accepts the connection that the worker asks for, which it must do."""
+        await self.turn()
+        transport = self.loop.connects.pop(0).succeeds()
+        await self.turn()
+        return transport
+
+    async def exchange(self, client: Transport) -> Transport:
+        """A whole exchange on a fresh connection to an instance, which is in the pool then."""
+        client.says(REQUEST)
+        instance = await self.instance()
+        instance.says(ANSWER)
+        client.got()
+        instance.got()
+        return instance
+
+    async def pass_time(self, seconds: float) -> None:
+        """Turns the clock and ticks."""
+        self.now += int(seconds * NANOSECONDS)
+        self.plane.tick()
+        await self.turn()
+
+    # What is true of it
+
+    def statuses(self, row: int = ROUTE_ROW) -> dict[int, int]:
+        """How many requests were counted under each status."""
+        return dict(self.view.requests(row))
+
+    def counter(self, name: str) -> int:
+        """A counter of the lane."""
+        return self.view.counters()[COUNTERS.index(name)]
+
+    def in_flight(self) -> int:
+        """Exchanges that instances hold."""
+        return sum(self.view.in_flight(slot) for slot in range(self.instances))
+
+    def pooled(self) -> list[UpstreamConnection]:
+        """The connections in the pool."""
+        return list(self.plane.pool._oldest_first)
+
+    def assert_clean(self) -> None:
+        """No client is left: nothing is reserved, no deadline is armed, and whatever is pooled is fit for use."""
+        assert self.in_flight() == 0
+        assert self.lane.expired(FAR) == []
+        assert self.plane._open == 0
+        assert not any(self.plane._connections)
+        assert not [connect for connect in self.loop.connects if not connect.done.done()]
+        for upstream in self.pooled():
+            transport = cast("Transport", upstream.transport)
+            assert upstream.client is None
+            assert transport.reading
+            assert not transport.unsent
+            assert not transport.closing
+        assert self.counter("nonsense") == 0

@@ -1,0 +1,143 @@
+"""A bug costs one connection: it is counted, logged, and nobody is left hanging."""
+
+import asyncio
+import logging
+from typing import Any, cast
+
+import pytest
+
+from gateway.worker.ingress import ClientConnection
+from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport
+
+
+class Panic(BaseException):
+    """As pyo3's PanicException, which is no Exception either."""
+
+
+class Panicking:
+    """A state machine that panics in one of its steps."""
+
+    def __init__(self, machine: Any, step: str) -> None:
+        self._machine = machine
+        self._step = step
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._step:
+            raise Panic(name)
+        return getattr(self._machine, name)
+
+
+def sabotage(client: Transport, step: str) -> ClientConnection:
+    """Has a step of the client's state machine panic."""
+    connection = cast("ClientConnection", client.protocol)
+    connection._machine = cast("Any", Panicking(connection._machine, step))
+    return connection
+
+
+async def assert_it_cost_one(stage: Stage, client: Transport, caplog: pytest.LogCaptureFixture) -> None:
+    """One connection, counted and logged once, and everything given back."""
+    await stage.turn()
+    assert client.gone
+    assert client.reset
+    assert stage.counter("faults") == 1
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info
+    stage.assert_clean()
+
+
+async def test_after_a_connect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in the task that connects does not leave the client waiting."""
+    client = stage.client()
+    client.says(REQUEST)
+    sabotage(client, "connected")
+    await stage.instance()
+    await assert_it_cost_one(stage, client, caplog)
+
+
+async def test_in_a_connect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """An exception that no connect should raise is a bug too, not a refused connect."""
+    client = stage.client()
+    client.says(REQUEST)
+    await stage.turn()
+    stage.loop.connects.pop().fails(ValueError("what?"))
+    await assert_it_cost_one(stage, client, caplog)
+
+
+async def test_taking_up_a_pipelined_request(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody but us sees an exception in a callback of the loop."""
+    client = stage.client()
+    client.says(REQUEST * 2)
+    instance = await stage.instance()
+    sabotage(client, "receive")
+    instance.says(ANSWER)
+    await assert_it_cost_one(stage, client, caplog)
+
+
+async def test_at_a_deadline(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The tick goes on for the other connections, and ticks again."""
+    clients = [stage.client() for _ in range(3)]
+    sabotage(clients[1], "expire")
+    await stage.pass_time(80)
+    assert clients[0].gone
+    assert clients[2].gone
+    await assert_it_cost_one(stage, clients[1], caplog)
+    await stage.pass_time(1)
+
+
+@pytest.mark.parametrize("step", ["receive", "respond", "stalled"])
+async def test_in_a_transport_callback(stage: Stage, caplog: pytest.LogCaptureFixture, step: str) -> None:
+    """What uvloop reports names the protocol, of the client or of the instance: the client's connection ends."""
+    client = stage.client()
+    client.says(REQUEST)
+    instance = await stage.instance()
+    sabotage(client, step)
+    protocol = client.protocol if step == "receive" else instance.protocol
+    error = Panic(step)
+    context = {"message": "Fatal error on transport", "exception": error, "protocol": protocol}
+    stage.plane.faults.handle(asyncio.get_running_loop(), context)
+    await assert_it_cost_one(stage, client, caplog)
+    assert instance.gone
+
+
+async def test_at_the_end_of_a_connection(stage: Stage) -> None:
+    """A machine that cannot even be closed keeps no connection to an instance."""
+    client = stage.client()
+    client.says(REQUEST)
+    instance = await stage.instance()
+    connection = sabotage(client, "close")
+    client.gone = True
+    with pytest.raises(Panic):
+        connection.connection_lost(None)
+    await stage.turn()
+    assert instance.gone
+    assert stage.plane._open == 0
+
+
+async def test_at_the_beginning_of_a_connection(stage: Stage) -> None:
+    """A connection that cannot be taken up is closed: uvloop would keep its socket."""
+    connection = ClientConnection(stage.plane, 0)
+    with pytest.raises(ValueError, match="no IP address"):
+        Transport(connection, ("nonsense", 1))
+    transport = cast("Transport", connection._transport)
+    await stage.turn()
+    assert transport.gone
+    stage.assert_clean()
+
+
+async def test_a_pooled_connection_breaks_alone(stage: Stage) -> None:
+    """A bug on a connection that serves nobody costs that connection."""
+    client = stage.client()
+    instance = await stage.exchange(client)
+    context = {"message": "m", "exception": Panic(), "protocol": instance.protocol}
+    stage.plane.faults.handle(asyncio.get_running_loop(), context)
+    await stage.turn()
+    assert instance.gone
+    assert not stage.pooled()
+    assert client.reading
+
+
+async def test_what_is_no_exception_is_logged_only(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The loop also reports things that are nobody's fault."""
+    stage.plane.faults.handle(asyncio.get_running_loop(), {"message": "something odd"})
+    assert stage.counter("faults") == 0
+    assert "something odd" in caplog.text

@@ -1,0 +1,304 @@
+"""What uvloop does, where the worker relies on it: real sockets on a real loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import uvloop
+
+from gateway.clock import monotonic_ns
+from gateway.worker.ingress import ClientConnection
+from gateway.worker.transport import client_address, reset, take_up
+from tests.helpers.patience import eventually
+from tests.unit.worker.stage import REQUEST, SERVICE, Stage
+from tests.unit.worker.test_faults import Panic
+
+Test = Callable[[], Coroutine[Any, Any, None]]
+
+
+def on_uvloop(test: Test) -> Callable[[], None]:
+    """Runs a test on a loop of uvloop's."""
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(test())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+class Recording(asyncio.Protocol):
+    """A protocol that records what it is told, and raises where it shall."""
+
+    def __init__(self, raises: str = "", error: BaseException | None = None) -> None:
+        self.calls: list[str] = []
+        self.lost: BaseException | None = None
+        self._raises = raises
+        self._error = error
+        self.transport: asyncio.Transport
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name == self._raises and self._error:
+            raise self._error
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = take_up(transport)
+        self._called("connection_made")
+
+    def data_received(self, data: bytes) -> None:
+        self._called("data_received")
+
+    def eof_received(self) -> bool:
+        self._called("eof_received")
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
+        self._called("connection_lost")
+
+    def pause_writing(self) -> None:
+        self._called("pause_writing")
+
+    def resume_writing(self) -> None:
+        self._called("resume_writing")
+
+
+class Pair(contextlib.AsyncExitStack):
+    """A server connection with the protocol under test, and the plain socket of its client."""
+
+    def __init__(self, protocol: Recording) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.contexts: list[dict[str, Any]] = []
+
+    async def __aenter__(self) -> "Pair":
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.contexts.append(context))
+        server = await loop.create_server(lambda: self.protocol, "127.0.0.1", 0)
+        self.callback(server.close)
+        self.peer = self.enter_context(socket.create_connection(server.sockets[0].getsockname()))
+        self.peer.setblocking(False)
+        await eventually(lambda: self.protocol.calls)
+        self.callback(self.protocol.transport.abort)
+        return self
+
+
+@on_uvloop
+async def test_a_panic_in_a_callback_costs_its_connection() -> None:
+    """A BaseException from data_received ends that transport and is reported with its protocol; the loop lives on."""
+    panic = Panic()
+    async with Pair(Recording("data_received", panic)) as pair:
+        pair.peer.send(b"x")
+        await eventually(lambda: "connection_lost" in pair.protocol.calls)
+        assert pair.protocol.lost is panic
+        (context,) = pair.contexts
+        assert context["exception"] is panic
+        assert context["protocol"] is pair.protocol
+
+
+@on_uvloop
+async def test_a_panic_in_flow_control_is_reported_and_leaves_the_connection() -> None:
+    """A BaseException from pause_writing inside write is reported with its protocol; the transport stays open."""
+    panic = Panic()
+    async with Pair(Recording("pause_writing", panic)) as pair:
+        pair.protocol.transport.write(bytes(10_000_000))
+        (context,) = pair.contexts
+        assert (context["exception"], context["protocol"]) == (panic, pair.protocol)
+        assert not pair.protocol.transport.is_closing()
+        pair.protocol.transport.abort()
+
+
+@on_uvloop
+async def test_a_panic_at_the_start_leaves_the_socket_open_and_unread() -> None:
+    """After an exception from connection_made nobody closes the transport: the protocol must."""
+    async with Pair(Recording("connection_made", Panic())) as pair:
+        await eventually(lambda: pair.contexts)
+        assert "protocol" not in pair.contexts[0]
+        assert not pair.protocol.transport.is_closing()
+        assert not pair.protocol.transport.is_reading()
+        pair.protocol.transport.abort()
+
+
+@on_uvloop
+async def test_pausing_happens_inside_write() -> None:
+    """pause_writing comes before write returns, and resume_writing when the peer has read."""
+    async with Pair(Recording()) as pair:
+        pair.protocol.transport.write(bytes(10_000_000))
+        assert pair.protocol.calls[-1] == "pause_writing"
+        unsent = pair.protocol.transport.get_write_buffer_size()
+
+        def read() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                pair.peer.recv(1_000_000)
+            return "resume_writing" in pair.protocol.calls
+
+        await eventually(lambda: read() or pair.protocol.transport.get_write_buffer_size() < unsent)
+        await eventually(read)
+
+
+@on_uvloop
+async def test_a_closing_transport_takes_everything_in_silence() -> None:
+    """Between close and connection_lost writes, pauses, resumes and write_eof are allowed; after it writes raise."""
+    async with Pair(Recording()) as pair:
+        transport = pair.protocol.transport
+        transport.close()
+        transport.pause_reading()
+        transport.resume_reading()
+        transport.write(b"late")
+        transport.writelines([b"late"])
+        transport.write_eof()
+        transport.abort()
+        assert transport.is_closing()
+        assert not transport.is_reading()
+        await eventually(lambda: "connection_lost" in pair.protocol.calls)
+        transport.pause_reading()
+        transport.resume_reading()
+        transport.close()
+        transport.abort()
+        assert transport.get_write_buffer_size() == 0
+        with pytest.raises(RuntimeError, match="closed"):
+            transport.write(b"too late")
+
+
+@on_uvloop
+async def test_write_eof_after_the_peer_has_reset() -> None:
+    """A FIN to a peer that is gone raises nothing."""
+    async with Pair(Recording()) as pair:
+        transport = pair.protocol.transport
+        transport.pause_reading()
+        pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        pair.peer.close()
+        transport.write(b"x")
+        transport.write_eof()
+        await eventually(lambda: "connection_lost" in pair.protocol.calls)
+
+
+@on_uvloop
+async def test_a_close_waits_for_a_peer_that_does_not_read_without_end() -> None:
+    """close() keeps unsent bytes and the connection; abort() ends both."""
+    async with Pair(Recording()) as pair:
+        transport = pair.protocol.transport
+        transport.write(bytes(10_000_000))
+        transport.close()
+        assert transport.get_write_buffer_size() > 0
+        assert "connection_lost" not in pair.protocol.calls
+        transport.abort()
+        await eventually(lambda: "connection_lost" in pair.protocol.calls)
+
+
+@on_uvloop
+async def test_reading_after_a_fin_brings_it_again() -> None:
+    """resume_reading after eof_received calls it a second time."""
+    async with Pair(Recording()) as pair:
+        pair.peer.shutdown(socket.SHUT_WR)
+        await eventually(lambda: pair.protocol.calls.count("eof_received") == 1)
+        pair.protocol.transport.resume_reading()
+        await eventually(lambda: pair.protocol.calls.count("eof_received") == 2)
+        pair.protocol.transport.abort()
+
+
+@on_uvloop
+async def test_an_abort_alone_looks_like_an_end_and_a_reset_does_not() -> None:
+    """The peer reads an orderly FIN after abort(), and ECONNRESET after our reset."""
+    for end, expected in ((asyncio.Transport.abort, b""), (reset, None)):
+        async with Pair(Recording()) as pair:
+            if end is reset:
+                reset(pair.protocol.transport)
+            else:
+                pair.protocol.transport.abort()
+            await eventually(lambda: "connection_lost" in pair.protocol.calls)
+            pair.peer.setblocking(True)
+            got: bytes | None
+            try:
+                got = pair.peer.recv(1)
+            except ConnectionResetError:
+                got = None
+            assert got == expected
+
+
+@on_uvloop
+async def test_a_reset_of_what_is_closed_does_nothing() -> None:
+    """Two ends may come to the same connection."""
+    async with Pair(Recording()) as pair:
+        reset(pair.protocol.transport)
+        await eventually(lambda: "connection_lost" in pair.protocol.calls)
+        reset(pair.protocol.transport)
+
+
+@on_uvloop
+async def test_a_client_that_is_gone_has_no_name() -> None:
+    """A connection that was reset before it was taken up is nobody's, not a local one's."""
+    async with Pair(Recording()) as pair:
+        assert client_address(pair.protocol.transport) == "127.0.0.1"
+    loop = asyncio.get_running_loop()
+    protocol = Recording()
+    server = await loop.create_server(lambda: protocol, "127.0.0.1", 0)
+    peer = socket.create_connection(server.sockets[0].getsockname())
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    peer.close()
+    await eventually(lambda: protocol.calls)
+    assert client_address(protocol.transport) == "0.0.0.0"
+    server.close()
+    protocol.transport.abort()
+
+
+@on_uvloop
+async def test_connects_that_are_cancelled_at_any_time_leave_no_socket() -> None:
+    """A connect cancelled in any turn of the loop, its last one included, keeps nothing open and takes nothing else."""
+    stage = Stage(instances=1)
+    loop = asyncio.get_running_loop()
+    stage.plane.loop = loop
+    server = await loop.create_server(Recording, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    stage.control.write_instance(0, 1, f"127.0.0.1:{port}", weight=1, max_in_flight=0, health=1)
+    instance = stage.lane.select("s")
+    assert instance is not None
+    outcomes = set()
+    for turns in range(12):
+        task = loop.create_task(stage.plane.connect(instance, SERVICE))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        outcomes.add(type(result).__name__)
+        if not isinstance(result, BaseException) and result is not None:
+            result.close()
+    assert outcomes == {"CancelledError", "UpstreamConnection"}
+    server.close()
+
+
+@on_uvloop
+async def test_a_request_over_real_sockets() -> None:
+    """The stage's transports leave nothing out that matters: the same protocols answer on a real loop."""
+    stage = Stage(instances=1)
+    loop = asyncio.get_running_loop()
+    stage.plane.loop = loop
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + bytes(3_000_000))
+        writer.close()
+
+    origin = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = origin.sockets[0].getsockname()[1]
+    stage.control.write_instance(0, 1, f"127.0.0.1:{port}", weight=1, max_in_flight=0, health=1)
+    server = await loop.create_server(lambda: ClientConnection(stage.plane, 0), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    for _ in range(3):
+        writer.write(REQUEST)
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert len(await reader.readexactly(3_000_000)) == 3_000_000
+    assert stage.counter("upstream_connects") == 1
+    writer.close()
+    await eventually(lambda: stage.plane._open == 0)
+    for upstream in stage.plane.pool.expired(monotonic_ns() + (1 << 60)):
+        upstream.close()
+    server.close()
+    origin.close()
+    await eventually(lambda: stage.in_flight() == 0)
