@@ -237,11 +237,10 @@ impl Connection {
         self.request_body.read(data, |_| {}).map_err(|ChunkFault| Reason::MalformedBody)
     }
 
-    /// Reads body bytes and appends them to the output, framed for the instance.
+    /// Reads bytes of a body that is not complete and appends them to the output, framed for the instance.
     fn read_body<S>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, Reason> {
         let chunked = matches!(self.request_body, Body::Chunked(_));
         let limit = self.listener(worker).and_then(|listener| listener.max_body_bytes).unwrap_or(u64::MAX);
-        let was_complete = self.request_body.is_complete();
         let (output, total) = (&mut worker.output, &mut self.body_bytes);
         let used = self.request_body.read(bytes, |data| {
             *total += data.len() as u64;
@@ -255,7 +254,7 @@ impl Connection {
         if self.body_bytes > limit {
             return Err(Reason::BodyTooLarge);
         }
-        if chunked && !was_complete && self.request_body.is_complete() {
+        if chunked && self.request_body.is_complete() {
             worker.output.extend_from_slice(LAST_CHUNK);
         }
         Ok(used)

@@ -1,0 +1,10 @@
+//! Whole connections from outside: rows of messages however they are cut, and random lives against a strict reader.
+
+// The functions around the tests are tests, too; clippy sees only what is marked so.
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
+
+mod model;
+mod reference;
+mod requests;
+mod responses;
+mod shell;
