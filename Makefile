@@ -29,7 +29,7 @@ $(ENVIRONMENT): pyproject.toml
 
 $(ENGINE): $(ENVIRONMENT) $(NATIVE)
 	@echo "==> building the native engine (about a minute the first time) and installing what Headgate needs"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras demo,test,dev
+	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras demo,test,dev
 	@touch $@
 
 demo: setup  ## Starts sample services with the gateway in front of them, until Ctrl-C.
