@@ -68,27 +68,35 @@ class Transport:
     # What the worker calls
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
+        """Where the protocol is paused and resumed."""
         self._limits = (high, low)
 
     def get_write_buffer_size(self) -> int:
+        """Bytes that the peer has not taken."""
         return self.unsent
 
     def get_extra_info(self, name: str) -> object:
+        """The name of the peer; for a socket, this object."""
         return self if name == "socket" else self.peername
 
     def fileno(self) -> int:
+        """As of uvloop's sockets: -1 after the end."""
         return -1 if self.gone else 3
 
     def setsockopt(self, *_: object) -> None:
+        """Only SO_LINGER is ever set."""
         self.reset = True
 
     def is_closing(self) -> bool:
+        """Is the end under way?"""
         return self.closing
 
     def write(self, data: bytes) -> None:
+        """One system call."""
         self.writelines([data])
 
     def writelines(self, parts: list[bytes]) -> None:
+        """One system call too; raises as uvloop does after the end."""
         if self.gone:
             raise RuntimeError("the handler is closed")
         if self.eof_sent:
@@ -105,26 +113,31 @@ class Transport:
                 self.protocol.pause_writing()
 
     def write_eof(self) -> None:
+        """FIN."""
         if self.gone:
             raise RuntimeError("the handler is closed")
         self.eof_sent = True
 
     def pause_reading(self) -> None:
+        """The peer's bytes stay in the kernel."""
         self.reading = False
 
     def resume_reading(self) -> None:
+        """They come again; a FIN does too."""
         if not self.closing:
             self.reading = True
             if self._at_eof:
                 self.ends()
 
     def close(self) -> None:
+        """The end, when everything is sent."""
         if not self.closing:
             self.closing, self.reading = True, False
             if not self.unsent:
                 self._lose(None)
 
     def abort(self) -> None:
+        """The end, now."""
         if not self.aborted and not self.gone:
             self.unsent = 0
             self._lose(None)
@@ -213,11 +226,13 @@ class Loop:
         self.call_soon = self._loop.call_soon
 
     def call_later(self, _: float, callback: Callable[..., object], *args: object) -> None:
+        """A timer that the test lets fire."""
         self.timers.append(lambda: callback(*args))
 
     async def create_connection(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int
     ) -> tuple[Transport, None]:
+        """A connect that the test lets succeed or fail."""
         attempt = Connect((host, port), factory, self._loop.create_future())
         self.connects.append(attempt)
         return await attempt.done, None
@@ -232,6 +247,7 @@ class Stage:
     max_idle: int = 4
     now: int = 1_000 * NANOSECONDS
     listener: dict[str, Any] = field(default_factory=dict)
+    limits: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         self.segment = Segment.create(**CAPACITIES, hash_seed=1)
@@ -264,7 +280,7 @@ class Stage:
         }  # fmt: skip
         route = {
             "name": "r", "host": None, "path": "/*", "methods": ["GET", "POST", "PUT"], "service": 0,
-            "tries": self.tries, "limits": [], "rows": [ROUTE_ROW],
+            "tries": self.tries, "limits": self.limits, "rows": [ROUTE_ROW],
         }  # fmt: skip
         return orjson.dumps({"epoch": 1, "listeners": [listener], "services": [service], "routes": [route]})
 

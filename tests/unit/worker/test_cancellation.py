@@ -17,7 +17,7 @@ async def connect(stage: Stage, client: Transport) -> None:
     assert len(stage.loop.connects) == 1
 
 
-async def connect_before_its_first_step(stage: Stage, client: Transport) -> None:
+async def connect_before_its_first_step(_: Stage, client: Transport) -> None:
     """The task that connects has not run yet."""
     client.says(REQUEST)
 

@@ -8,7 +8,7 @@ from gateway.worker.plane import LaneLostError
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport, answer
 
 
-async def emptied(stage: Stage, timeout: float = 5.0) -> asyncio.Task[bool]:  # noqa: ASYNC109
+async def emptied(stage: Stage, timeout: float = 5.0) -> asyncio.Task[bool]:
     """Waits for the end in the background."""
     task = asyncio.get_running_loop().create_task(stage.plane.emptied(timeout))
     await stage.turn()

@@ -1,0 +1,72 @@
+"""A worker's door to the engine: its names, and the three decisions that hooks and benchmarks call."""
+
+import pytest
+
+from gateway.state import lane
+from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY
+from gateway.worker.ingress import ClientConnection
+from tests.unit.worker.stage import SERVICE, Stage
+
+ACTIONS = {name: value for name, value in vars(lane).items() if name.isupper()}
+
+
+def test_everything_offered_exists() -> None:
+    """``__all__`` names what the module has, and nothing twice."""
+    assert len(set(lane.__all__)) == len(lane.__all__)
+    assert all(hasattr(lane, name) for name in lane.__all__)
+
+
+def test_actions_are_distinct_and_all_performed() -> None:
+    """Every action of a verdict has its own number and leads to something in the connection."""
+    assert len(set(ACTIONS.values())) == len(ACTIONS)
+    assert set(ClientConnection._PERFORM) == set(ACTIONS.values())
+
+
+async def test_a_lane_that_is_not_open_is_refused() -> None:
+    """A lane of another number, or a foreign descriptor, is no lane."""
+    stage = Stage()
+    with pytest.raises(ValueError, match="lane 3 is not open"):
+        lane.open_lane(stage.segment.fileno(), 3, random_seed=1)
+
+
+async def test_select_turns_and_reserves_nothing() -> None:
+    """Round robin gives every instance its turn; asking holds no place."""
+    stage = Stage(instances=3)
+    slots = [(stage.lane.select("s") or 0) & 0xFFFFFFFF for _ in range(6)]
+    assert sorted(slots) == [0, 0, 1, 1, 2, 2]
+    assert stage.in_flight() == 0
+    with pytest.raises(KeyError):
+        stage.lane.select("unknown")
+
+
+async def test_health_is_the_word_of_the_instance_at_once() -> None:
+    """A store of the supervisor is seen by the next look; another occupant's slot is not healthy."""
+    stage = Stage(instances=1)
+    instance = stage.lane.select("s")
+    assert instance is not None
+    assert stage.lane.health(instance) == HEALTH_HEALTHY
+    stage.control.set_health(0, HEALTH_UNHEALTHY)
+    assert stage.lane.health(instance) == HEALTH_UNHEALTHY
+    stage.control.publish_members(SERVICE, [0])
+    assert stage.lane.health(instance + (1 << 32)) == HEALTH_UNHEALTHY
+
+
+async def test_charge_takes_tokens_until_there_are_none() -> None:
+    """A burst conforms, the next one does not and is told when it will; the bucket is the one of its key."""
+    limit = {
+        "name": "l", "row": 0, "tokens": 1, "period_ns": 1_000_000_000, "burst": 2, "key": "client_ip",
+    }  # fmt: skip
+    stage = Stage(limits=(limit,))
+    charge = stage.lane.charge
+    mine, other = bytes(15) + b"\1", bytes(15) + b"\2"
+    assert [charge("r/l", mine, 1, stage.now) for _ in range(3)] == [
+        (True, 0),
+        (True, 0),
+        (False, 1_000_000_000),
+    ]
+    assert charge("r/l", other, 2, stage.now) == (True, 0)
+    assert charge("r/l", mine, 1, stage.now + 1_000_000_000) == (True, 0)
+    with pytest.raises(KeyError):
+        charge("r/unknown", mine, 1, stage.now)
+    with pytest.raises(ValueError, match="at least 1"):
+        charge("r/l", mine, 0, stage.now)

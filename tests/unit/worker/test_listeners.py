@@ -1,0 +1,202 @@
+"""Serving, adopting and releasing the sockets of worker slots, with real connections in their queues."""
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.worker.listeners import Listeners
+from tests.helpers.patience import eventually
+from tests.unit.worker.test_uvloop import on_uvloop
+
+
+class Greeter(asyncio.Protocol):
+    """Says who accepted, and through which listener."""
+
+    def __init__(self, worker: str, listener: int) -> None:
+        self._greeting = f"{worker}{listener}".encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greets and closes."""
+        assert hasattr(transport, "write")
+        transport.write(self._greeting)
+        transport.close()
+
+
+class Slots(contextlib.ExitStack):
+    """The supervisor's sockets: one SO_REUSEPORT socket per slot on one port."""
+
+    def __init__(self, count: int = 2) -> None:
+        super().__init__()
+        self.sockets: list[socket.socket] = []
+        port = 0
+        for _ in range(count):
+            listening = self.enter_context(socket.socket())
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.bind(("127.0.0.1", port))
+            listening.listen(64)
+            port = listening.getsockname()[1]
+            self.sockets.append(listening)
+        self.address = ("127.0.0.1", port)
+
+    def worker(self, name: str) -> Listeners:
+        """A worker that inherited them."""
+        files = [listening.fileno() for listening in self.sockets]
+        listeners = Listeners(
+            asyncio.get_running_loop(), {"l": files}, lambda listener: Greeter(name, listener)
+        )
+        listeners.name(["l"])
+        return listeners
+
+    def connect(self, count: int) -> list[socket.socket]:
+        """Clients whose connections the kernel completes, whether anybody accepts them or not."""
+        return [self.enter_context(socket.create_connection(self.address)) for _ in range(count)]
+
+
+async def greetings(clients: list[socket.socket]) -> set[bytes]:
+    """What each client was told; all of them must be."""
+    for client in clients:
+        client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    return set(await asyncio.wait_for(asyncio.gather(*(loop.sock_recv(one, 9) for one in clients)), 5))
+
+
+@on_uvloop
+async def test_own_slots() -> None:
+    """Two workers share the connections; each accepts from its own socket."""
+    with Slots() as slots:
+        a, b = slots.worker("a"), slots.worker("b")
+        await a.serve(0)
+        await b.serve(1)
+        assert await greetings(slots.connect(60)) == {b"a0", b"b0"}
+        a.close()
+        b.close()
+
+
+@on_uvloop
+async def test_a_neighbour_answers_what_waits_in_the_queue() -> None:
+    """Connections that queue at a slot without a worker are served by its adopter, and again by its new owner."""
+    with Slots() as slots:
+        a, b = slots.worker("a"), slots.worker("b")
+        await a.serve(0)
+        clients = slots.connect(40)
+        await a.serve(1)
+        assert await greetings(clients) == {b"a0"}
+        a.release(1)
+        clients = slots.connect(40)
+        await b.serve(1)
+        assert await greetings(clients) == {b"a0", b"b0"}
+        a.close()
+        b.close()
+
+
+@on_uvloop
+async def test_no_connection_is_lost_while_slots_change_hands() -> None:
+    """Connections are made all the time while a neighbour adopts and releases; every one is greeted."""
+    with Slots() as slots:
+        a, b = slots.worker("a"), slots.worker("b")
+        await a.serve(0)
+        clients = []
+        for _ in range(20):
+            clients += slots.connect(5)
+            await a.serve(1)
+            clients += slots.connect(5)
+            await asyncio.sleep(0)
+            a.release(1)
+            await b.serve(1)
+            clients += slots.connect(5)
+            b.release(1)
+        await b.serve(1)
+        assert await greetings(clients) == {b"a0", b"b0"}
+        a.close()
+        b.close()
+
+
+@on_uvloop
+async def test_serving_twice_is_serving_once() -> None:
+    """An order that was obeyed already changes nothing; so does the release of what is not served."""
+    with Slots() as slots:
+        a = slots.worker("a")
+        await a.serve(0)
+        await a.serve(0)
+        a.release(1)
+        assert len(a._servers) == 1
+        a.close()
+
+
+@on_uvloop
+async def test_a_closed_listener_is_closed_for_good() -> None:
+    """After close nothing is accepted, not even for an order that was on its way; the kernel's queue stays."""
+    with Slots(1) as slots:
+        a = slots.worker("a")
+        order = asyncio.get_running_loop().create_task(a.serve(0))
+        a.close()
+        await order
+        await a.serve(0)
+        assert not a._servers
+        clients = slots.connect(3)
+        b = slots.worker("b")
+        await b.serve(0)
+        assert await greetings(clients) == {b"b0"}
+        b.close()
+
+
+@on_uvloop
+async def test_an_opening_that_is_overtaken_by_the_close() -> None:
+    """A server that comes about after the close is closed."""
+    with Slots(1) as slots:
+        a = slots.worker("a")
+        server = await a._open("l", slots.sockets[0].fileno())
+        a.close()
+        a._keep(("l", 0), server)
+        await eventually(lambda: not server.is_serving())
+        assert not a._servers
+
+
+def test_a_shared_unix_socket(tmp_path: Path) -> None:
+    """A listener with one socket is served by every worker from that one, and no release closes it."""
+    path = str(tmp_path / "s")
+
+    @on_uvloop
+    async def serve_and_release() -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen(8)
+            a = Listeners(
+                asyncio.get_running_loop(), {"u": [listening.fileno()]}, lambda number: Greeter("a", number)
+            )
+            a.name(["other", "u"][1:])
+            for slot in (0, 1):
+                await a.serve(slot)
+            a.release(1)
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(path)
+            assert await greetings([client]) == {b"a0"}
+            client.close()
+            a.close()
+
+    serve_and_release()
+
+
+@on_uvloop
+async def test_a_listener_keeps_its_name_when_the_order_changes() -> None:
+    """The number that a connection gets is the one its listener has in the snapshot in force."""
+    with Slots(1) as slots, Slots(1) as others:
+        a = slots.worker("a")
+        a._sockets["m"] = [others.sockets[0].fileno()]
+        a.name(["l", "m"])
+        await a.serve(0)
+        a.name(["m", "l"])
+        assert await greetings(slots.connect(2)) == {b"a1"}
+        assert await greetings(others.connect(2)) == {b"a0"}
+        a.close()
+
+
+@on_uvloop
+async def test_a_missing_socket_is_an_error() -> None:
+    """A slot that no socket was inherited for is a mistake of ours, not somebody else's socket."""
+    with Slots(2) as slots:
+        with pytest.raises(IndexError):
+            await slots.worker("a").serve(2)

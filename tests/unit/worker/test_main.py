@@ -1,0 +1,168 @@
+"""A whole worker in this process: what it is told, what it answers, and how it ends."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.channel import Decoder, Message, encode
+from gateway.worker import main
+from gateway.worker.main import Start, Worker
+from gateway.worker.plane import LaneLostError
+from tests.helpers.patience import eventually
+from tests.unit.worker.stage import Stage
+from tests.unit.worker.test_listeners import Slots
+from tests.unit.worker.test_uvloop import on_uvloop
+
+UNROUTED = b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Supervisor:
+    """The other end of a worker's channel, with the memory and the sockets that the worker inherited."""
+
+    def __init__(self, slots: Slots) -> None:
+        self.stage = Stage(listener={"name": "l"})
+        self.stage.control.open_lane(1, 2)
+        self.slots = slots
+        self.end, channel = socket.socketpair()
+        self.end.setblocking(False)
+        sockets = {"l": [listening.fileno() for listening in slots.sockets]}
+        self.start = Start(channel.detach(), self.stage.segment.fileno(), 1, 0, sockets, "info")
+        self._decoder = Decoder()
+        self._heard: list[Message] = []
+
+    def tell(self, message: Message, attachment: bytes = b"") -> None:
+        """Sends a command."""
+        self.end.send(encode(message, attachment))
+
+    async def hear(self) -> Message:
+        """The worker's next message."""
+        loop = asyncio.get_running_loop()
+        while not self._heard:
+            data = await asyncio.wait_for(loop.sock_recv(self.end, 65536), 5)
+            assert data, "the worker has closed the channel"
+            self._heard += [message for message, _ in self._decoder.feed(data)]
+        return self._heard.pop(0)
+
+    def publish(self, blob: bytes | None = None) -> None:
+        """Sends the snapshot."""
+        policy: dict[str, Any] = {"slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4}
+        message = {"type": "snapshot", "epoch": 1, "listeners": [{"name": "l"}], "services": [policy]}
+        self.tell(message, self.stage._snapshot() if blob is None else blob)
+
+    async def ask(self) -> bytes:
+        """A request from a client that asks for nothing that exists."""
+        (client,) = self.slots.connect(1)
+        client.setblocking(False)
+        client.send(UNROUTED)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 9999), 5)
+
+
+@asynccontextmanager
+async def working() -> AsyncIterator[tuple[Supervisor, "asyncio.Task[None]"]]:
+    """A worker that serves, on slot 0 of two."""
+    with Slots(2) as slots:
+        supervisor = Supervisor(slots)
+        loop = asyncio.get_running_loop()
+        worker = Worker(supervisor.start, loop)
+        task = loop.create_task(worker.run())
+        try:
+            supervisor.publish()
+            assert await supervisor.hear() == {"type": "ack", "epoch": 1}
+            assert await supervisor.hear() == {"type": "ready"}
+            yield supervisor, task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            worker._listeners.close()
+            supervisor.end.close()
+
+
+@on_uvloop
+async def test_a_worker_serves_and_drains() -> None:
+    """Snapshot, ack, ready; requests; drain, drained, end."""
+    async with working() as (supervisor, task):
+        supervisor.tell({"type": "adopt", "slot": 1})
+        for _ in range(10):
+            assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
+        supervisor.tell({"type": "release", "slot": 1})
+        supervisor.tell({"type": "nonsense"})
+        supervisor.tell({"type": "drain", "timeout_ms": 1000})
+        assert await supervisor.hear() == {"type": "drained"}
+        await asyncio.wait_for(task, 5)
+
+
+@on_uvloop
+async def test_a_snapshot_that_does_not_compile_is_refused() -> None:
+    """The reason goes back, and the old snapshot stays in force."""
+    async with working() as (supervisor, _):
+        supervisor.publish(b"{}")
+        refusal = await supervisor.hear()
+        assert (refusal["type"], refusal["epoch"]) == ("refused", 1)
+        assert refusal["reason"]
+        supervisor.tell({"type": "adopt", "slot": 1})
+        assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
+
+
+@on_uvloop
+async def test_connections_accepted_at_the_last_moment_are_served() -> None:
+    """A connection that comes between the drain and the end of the accepting is answered before the worker ends."""
+    async with working() as (supervisor, task):
+        supervisor.tell({"type": "adopt", "slot": 1})
+        assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
+        supervisor.tell({"type": "drain", "timeout_ms": 3000})
+        await asyncio.sleep(0)
+        got = await supervisor.ask()
+        assert got.startswith(b"HTTP/1.1 404 ")
+        assert b"connection: close" in got.lower()
+        assert await supervisor.hear() == {"type": "drained"}
+        await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.parametrize("ending", ["death", "nonsense"])
+def test_a_worker_without_supervisor_drains(ending: str) -> None:
+    """When the channel ends, or carries what is no message, the worker accepts no more and ends."""
+
+    @on_uvloop
+    async def run() -> None:
+        async with working() as (supervisor, task):
+            if ending == "death":
+                supervisor.end.close()
+            else:
+                supervisor.end.send(b"\xff" * 8)
+            await asyncio.wait_for(task, 5)
+
+    run()
+
+
+@on_uvloop
+async def test_a_worker_whose_lane_is_gone_ends_with_an_error() -> None:
+    """It must not write there again, so it ends at its next tick."""
+    async with working() as (supervisor, task):
+        supervisor.stage.control.close_lane(1)
+        with pytest.raises(LaneLostError):
+            await asyncio.wait_for(task, 5)
+
+
+@on_uvloop
+async def test_faults_are_counted_on_the_lane() -> None:
+    """What the loop reports reaches the counter that the supervisor reads."""
+    async with working() as (supervisor, _):
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        await eventually(lambda: supervisor.stage.counter("faults") == 1)
+
+
+def test_the_start_is_what_the_supervisor_writes() -> None:
+    """The JSON of the command line has exactly these names."""
+    text = '{"channel":3,"memory":4,"lane":0,"slot":1,"sockets":{"a":[5,6]},"log_level":"info"}'
+    assert Start.parse(text) == Start(3, 4, 0, 1, {"a": [5, 6]}, "info")
+    with pytest.raises(TypeError):
+        Start.parse('{"channel":3}')
+
+
+def test_the_grace_is_shorter_than_the_drain() -> None:
+    """The accept grace is part of the drain's time and far below the default of 30 s."""
+    assert main.ACCEPT_GRACE_SECONDS < 1
