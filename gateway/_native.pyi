@@ -215,6 +215,9 @@ class Connection:
     @property
     def is_idle(self) -> bool:
         """Between two requests, with nothing received of the next."""
+    @property
+    def is_full(self) -> bool:
+        """More is pipelined than may be kept: the client is not to be read until less is."""
     def receive(self, data: bytes, now: int) -> _Verdict:
         """Bytes from the client; ``b""`` takes up what was pipelined."""
     def respond(self, data: bytes, now: int) -> _Verdict:

@@ -259,7 +259,7 @@ class ClientConnection(asyncio.Protocol):
         self._say_last(still_sending, payload)
 
     def _hold(self, *_: object) -> None:
-        """Too much is pipelined: the rest waits in the kernel until this exchange has ended."""
+        """Too much is pipelined: the rest waits in the kernel until some of it has been taken up."""
         self._pause(HELD)
 
     def _abort(self, *_: object) -> None:
@@ -321,6 +321,7 @@ class ClientConnection(asyncio.Protocol):
             return
         try:
             self.data_received(b"")
+            self._resume_held()
         except BaseException as error:
             self._plane.faults.cost(self, error)
 
@@ -347,13 +348,15 @@ class ClientConnection(asyncio.Protocol):
                 if surplus is not None:
                     surplus.close()
         if self._paused:
-            self._resume(HELD | INSTANCE_FULL)
+            self._resume(INSTANCE_FULL)
+            self._resume_held()
 
     def _drop(self) -> None:
         """The exchange is over, and the instance's connection with it."""
         self._leave_instance()
         self._replay = None
-        self._resume(HELD | CONNECTING | INSTANCE_FULL)
+        self._resume(CONNECTING | INSTANCE_FULL)
+        self._resume_held()
 
     def _leave_instance(self) -> None:
         if self._connecting is not None:
@@ -382,6 +385,10 @@ class ClientConnection(asyncio.Protocol):
         if not self._paused:
             self._transport.pause_reading()
         self._paused |= reason
+
+    def _resume_held(self) -> None:
+        if self._paused & HELD and not self._machine.is_full:
+            self._resume(HELD)
 
     def _resume(self, reasons: int) -> None:
         was = self._paused

@@ -74,6 +74,11 @@ impl Connection {
         self.connection.is_idle()
     }
 
+    #[getter]
+    fn is_full(&self) -> bool {
+        self.connection.is_full()
+    }
+
     fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
         let bytes = data.as_bytes();
         self.step(py, Some(data), |connection, worker| connection.receive(worker, bytes, now))

@@ -7,6 +7,8 @@ from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post
 
 MUCH = bytes(100_000)
+FULL = 64 * 1024 // len(REQUEST) + 1
+"""The smallest number of pipelined requests that is too much."""
 
 
 async def test_a_slow_client_pauses_its_instance(stage: Stage) -> None:
@@ -113,17 +115,34 @@ async def test_an_early_answer_leaves_no_half_sent_request_in_the_pool(stage: St
 
 
 async def test_a_held_client_is_read_again(stage_with: SetUp) -> None:
-    """Too much pipelined stops the reading until the exchange has ended, however that comes."""
+    """Too much pipelined stops the reading until the exchange has ended and less is left, however that comes."""
     for ending in ("answer", "loss"):
         stage = await stage_with(instances=1, tries=0)
         client = stage.client()
         client.says(REQUEST)
         instance = await stage.instance()
-        client.says(REQUEST * 3000)
+        client.says(REQUEST * FULL)
         assert not client.reading
         instance.says(ANSWER) if ending == "answer" else instance.breaks()
+        assert not client.reading
         await stage.turn()
         assert client.reading
+
+
+async def test_pipelined_requests_are_bounded_over_many_exchanges(stage_with: SetUp) -> None:
+    """What one exchange takes up makes room for no more than that: a flood waits in the kernel."""
+    stage = await stage_with(instances=1)
+    client = stage.client()
+    client.says(REQUEST)
+    instance = await stage.instance()
+    client.says(REQUEST * (FULL + 100))
+    for _ in range(100):
+        instance.says(ANSWER)
+        assert not client.reading
+        await stage.turn()
+    instance.says(ANSWER)
+    await stage.turn()
+    assert client.reading
 
 
 async def test_a_held_client_stays_held_when_the_instance_takes_more(stage: Stage) -> None:
@@ -132,12 +151,13 @@ async def test_a_held_client_stays_held_when_the_instance_takes_more(stage: Stag
     client.says(post(100_000))
     instance = await stage.instance()
     instance.stuck = True
-    client.says(MUCH + REQUEST * 3000)
+    client.says(MUCH + REQUEST * (FULL - 1))
     client.protocol.data_received(REQUEST)  # type: ignore[union-attr]
     assert not client.reading
     instance.reads_on()
     assert not client.reading
     instance.says(ANSWER)
+    await stage.turn()
     assert client.reading
 
 

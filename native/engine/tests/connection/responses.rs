@@ -72,7 +72,8 @@ const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
 type Row = (&'static str, &'static str, End, &'static [u16], &'static str, bool);
 
 /// Whole responses: (request, response, end, statuses, body), and whether the client's connection stays open.
-const WHOLE: [Row; 18] = [
+const WHOLE: [Row; 19] = [
+    (GET, "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\nHTTP/1.1 204 No\r\n\r\n", End::Open, &[103, 204], "", true),
     (GET, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", End::Open, &[200], "ok", true),
     (GET, "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nokjunk", End::Open, &[200], "ok", true),
     (GET, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", End::Fin, &[200], "ok", true),
