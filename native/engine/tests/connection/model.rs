@@ -144,10 +144,10 @@ fn happen(shell: &mut Shell, peers: &mut Peers, event: Event) {
     }
 }
 
-/// `few` cases, a hundred times as many for the proof. A case that fails is kept as a row, not as a file.
+/// `few` cases, fifty times as many for the proof. A case that fails is kept as a row, not as a file.
 fn cases(few: u32) -> ProptestConfig {
     let proof = std::env::var("HEADGATE_PROOF").is_ok_and(|value| value == "1");
-    let cases = if proof { 100 * few } else { few };
+    let cases = if proof { 50 * few } else { few };
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
