@@ -3,8 +3,11 @@
 # mypy: disable-error-code="unreachable"
 # What an assertion has narrowed changes with the next call.
 
+import pytest
+
+from gateway.worker import ingress
 from tests.unit.worker.conftest import SetUp
-from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post
+from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post, put
 
 MUCH = bytes(100_000)
 FULL = 64 * 1024 // len(REQUEST) + 1
@@ -97,15 +100,16 @@ async def test_replies_of_our_own_stop_too(stage: Stage) -> None:
     assert not client.reading
 
 
-async def test_an_early_answer_leaves_no_half_sent_request_in_the_pool(stage: Stage) -> None:
+@pytest.mark.parametrize("unsent", [20_000, 100_000])
+async def test_an_early_answer_leaves_no_half_sent_request_in_the_pool(stage: Stage, unsent: int) -> None:
     """An answer that overtakes its request costs the instance's connection, which has unsent bytes."""
     client = stage.client()
-    client.says(post(100_000))
+    client.says(post(unsent))
     instance = await stage.instance()
     instance.stuck = True
-    client.says(bytes(50_000))
-    client.says(bytes(50_000))
-    assert not client.reading
+    client.says(bytes(unsent // 2))
+    client.says(bytes(unsent // 2))
+    assert client.reading == (unsent < 64 * 1024)
     instance.says(ANSWER)
     await stage.turn()
     assert instance.gone
@@ -217,5 +221,24 @@ async def test_both_sides_slow_at_once(stage: Stage) -> None:
     client.reads_on()
     assert instance.reading
     assert not client.reading
-    await stage.pass_time(61)
+    await stage.pass_time(31)
+    assert not client.closing, "it is not the client that keeps us waiting"
+    await stage.pass_time(30)
     assert client.closing, "the instance took nothing for a minute"
+
+
+async def test_another_try_reads_the_client_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the lost instance did not take no longer stops the client, if the request is kept for another try."""
+    monkeypatch.setattr(ingress, "REPLAY_BYTES", 1_000_000)
+    client = stage.client()
+    client.says(put(200_000))
+    instance = await stage.instance()
+    instance.stuck = True
+    client.says(MUCH)
+    assert not client.reading
+    instance.breaks()
+    await stage.turn()
+    assert client.reading
+    other = await stage.instance()
+    client.says(MUCH)
+    assert other.got().endswith(MUCH + MUCH)

@@ -72,6 +72,24 @@ async def test_a_newcomer_has_time_for_its_request(stage: Stage) -> None:
     stage.assert_clean()
 
 
+async def test_a_newcomer_after_the_last_one_is_waited_for(stage: Stage) -> None:
+    """That there was no connection for a moment is not the end."""
+    first = stage.client()
+    first.says(REQUEST)
+    instance = await stage.instance()
+    stage.plane.start_drain()
+    first.breaks()
+    await stage.turn()
+    assert instance.gone
+    second = stage.client()
+    second.says(REQUEST)
+    instance = await stage.instance()
+    end = await emptied(stage)
+    assert not end.done()
+    instance.says(ANSWER)
+    assert await end
+
+
 async def test_what_is_left_at_the_end_is_reset_and_counted(stage: Stage) -> None:
     """The drain is bounded, and a client whose answer is cut notices."""
     clients: list[Transport] = []

@@ -28,15 +28,19 @@ async def test_a_client_that_has_said_all_gets_its_answer(stage: Stage) -> None:
 async def test_a_half_closed_client_is_not_read_again(stage: Stage) -> None:
     """Reading on after a FIN would only bring it again, as if the client had left twice."""
     client = stage.client()
-    client.says(REQUEST)
-    instance = await stage.instance()
+    client.says(post(100_000) + bytes(100_000))
     client.ends()
-    client.stuck = True
-    instance.says(answer(200_000) + bytes(100_000))
-    client.reads_on()
-    instance.says(bytes(100_000))
     await stage.turn()
-    assert len(client.got()) > 200_000
+    attempt = stage.loop.connects.pop()
+    attempt.factory, made = (lambda: made), attempt.factory()
+    instance = attempt.succeeds()
+    instance.stuck = True
+    await stage.turn()
+    instance.reads_on()
+    assert not client.reading
+    instance.says(ANSWER)
+    await stage.turn()
+    assert client.got().endswith(b"ok")
     assert stage.statuses() == {200: 1}
 
 
@@ -102,6 +106,17 @@ async def test_a_client_that_still_sends_is_listened_to(stage: Stage) -> None:
     assert client.gone
     assert not client.reset
     stage.assert_clean()
+
+
+async def test_a_client_that_sends_and_does_not_read_is_listened_to(stage: Stage) -> None:
+    """Unread last words stop nobody from forgetting what still comes: it costs no memory."""
+    client = stage.client()
+    client.says(post(1_000_000))
+    instance = await stage.instance()
+    client.stuck = True
+    instance.says(answer(100_000) + bytes(100_000))
+    assert client.eof_sent
+    assert client.reading
 
 
 async def test_listening_has_an_end(stage: Stage) -> None:
