@@ -60,6 +60,8 @@ class Transport:
         self.reading = False
         self.closing = self.gone = self.eof_sent = self.reset = self.aborted = False
         self.paused = False
+        self.fins = 0
+        """How often the worker was told of the peer's FIN."""
         self._limits = (64 * 1024, 16 * 1024)
         self._at_eof = False
         protocol.connection_made(cast("asyncio.Transport", self))
@@ -155,6 +157,7 @@ class Transport:
         assert self.reading, "nobody reads this connection"
         assert self.protocol is not None
         self._at_eof = True
+        self.fins += 1
         self.reading = False
         if not self.protocol.eof_received():
             self.close()
