@@ -1,5 +1,7 @@
 """What the gateway removes from heads, what it sets, and what it leaves alone."""
 
+import re
+
 import pytest
 
 from tests.helpers import Client, Gateway, Origin, Reply, Request, configuration
@@ -55,6 +57,24 @@ async def test_connection_cannot_nominate_what_the_gateway_needs(field: str) -> 
     assert request.fields.one("host") == "a"
     assert request.fields.one("x-forwarded-for") == "127.0.0.1"
     assert request.fields.one("via") is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ("X-Request-ID: 7b0d-A.b_c~d+e/f=\r\n", "7b0d-A.b_c~d+e/f="),
+        ("Connection: X-Request-Id\r\nX-Request-Id: a\r\n", "a"),
+        ("", None),
+        ("X-Request-Id: a\r\nX-Request-Id: b\r\n", None),
+        ("X-Request-Id: a b\r\n", None),
+        (f"X-Request-Id: {'a' * 129}\r\n", None),
+    ],
+)
+async def test_every_request_has_one_identity(fields: str, kept: str | None) -> None:
+    """The client's only well-formed one is kept; anything else is replaced by 32 hexadecimal digits."""
+    request = await forward(f"GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+    (identity,) = request.fields.all("x-request-id")
+    assert identity == kept if kept else re.fullmatch("[0-9a-f]{32}", identity)
 
 
 async def test_forwarding_fields_are_set() -> None:

@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod http1;
 pub mod limit;
 pub mod reply;
+pub mod request_id;
 pub mod rewrite;
 pub mod routing;
 pub mod selection;

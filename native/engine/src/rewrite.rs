@@ -8,6 +8,7 @@ use httparse::Header;
 use crate::http1::fields::Field;
 use crate::http1::framing::Framing;
 use crate::http1::head::{Fields, Request, Response};
+use crate::request_id::RequestId;
 
 /// What the gateway tells an instance about the client.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,8 @@ pub struct Client<'a> {
     pub address: &'a [u8],
     /// `http` or `https`.
     pub scheme: &'a [u8],
+    /// The identity of its request.
+    pub request_id: RequestId<'a>,
 }
 
 /// What the gateway tells a client about the message and the connection.
@@ -57,6 +60,7 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
     let via =
         if request.minor_version == 0 { b"\r\nVia: 1.0 headgate\r\n" } else { b"\r\nVia: 1.1 headgate\r\n" };
     output.extend_from_slice(via);
+    put(output, &[b"X-Request-Id: ", client.request_id.as_bytes(), b"\r\n"]);
     if expects_continue {
         output.extend_from_slice(b"Expect: 100-continue\r\n");
     }
@@ -69,8 +73,10 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
 pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onward<'_>) {
     put_status_line(output, response);
     for (header, kind) in response.fields.iter() {
-        let end_to_end =
-            matches!(kind, Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded);
+        let end_to_end = matches!(
+            kind,
+            Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded | Field::RequestId
+        );
         if end_to_end && passes(&response.fields, header) {
             put_field(output, header);
         }
@@ -92,7 +98,7 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
 pub fn interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
     put_status_line(output, response);
     for (header, kind) in response.fields.iter() {
-        if matches!(kind, Field::Other | Field::Date) && passes(&response.fields, header) {
+        if matches!(kind, Field::Other | Field::Date | Field::RequestId) && passes(&response.fields, header) {
             put_field(output, header);
         }
     }
@@ -134,13 +140,15 @@ fn put_framing(output: &mut Vec<u8>, framing: Framing, stated: Option<u64>) {
 mod tests {
     use super::*;
     use crate::http1::head::{slots, HeadLimits};
+    use crate::selection::Random;
 
     const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 
     fn forwarded(head: &str) -> String {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Request::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
-        let client = Client { address: b"192.0.2.1", scheme: b"http" };
+        let request_id = RequestId::of(parsed.fields.request_id(), &mut Random::new(1_234_567));
+        let client = Client { address: b"192.0.2.1", scheme: b"http", request_id };
         request(&mut output, &parsed, client, parsed.expects_continue().unwrap());
         String::from_utf8(output).unwrap()
     }
@@ -155,6 +163,7 @@ mod tests {
     }
 
     const OURS: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n";
+    const ID: &str = "X-Request-Id: 599ed017fb08fc852c73f08458540fa5\r\n";
 
     #[test]
     fn end_to_end_fields_pass_in_order_and_ours_follow() {
@@ -162,7 +171,7 @@ mod tests {
             forwarded("GET /a?b HTTP/1.1\r\nHost: h\r\nB: 2\r\na:  1 \r\nB: 3\r\nVia: 1.1 x\r\n\r\n"),
             format!(
                 "GET /a?b HTTP/1.1\r\nHost: h\r\nB: 2\r\na: 1\r\nB: 3\r\nVia: 1.1 x\r\n{OURS}\
-                 X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n\r\n"
+                 X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n{ID}\r\n"
             )
         );
     }
@@ -175,8 +184,23 @@ mod tests {
                  Upgrade: h2c\r\nProxy-Connection: x\r\nProxy: evil\r\nProxy-Authorization: y\r\nX-Forwarded-For: 1.2.3.4\r\n\
                  X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=evil\r\n\r\n"
             ),
-            format!("GET / HTTP/1.1\r\nHost: h\r\n{OURS}X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n\r\n")
+            format!("GET / HTTP/1.1\r\nHost: h\r\n{OURS}X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n{ID}\r\n")
         );
+    }
+
+    #[test]
+    fn the_identity_of_a_request_is_the_clients_or_ours_and_stands_once() {
+        let with = |fields: &str| forwarded(&format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+        assert!(with("x-request-id: A-1\r\n").contains("\r\nX-Request-Id: A-1\r\n"));
+        assert!(with("Connection: x-request-id\r\nX-Request-Id: A-1\r\n").contains("X-Request-Id: A-1\r\n"));
+        for bad in
+            ["", "X-Request-Id: a b\r\n", "X-Request-Id:\r\n", "X-Request-Id: a\r\nX-Request-Id: b\r\n"]
+        {
+            let head = with(bad);
+            assert!(head.contains(ID) && head.to_lowercase().matches("x-request-id").count() == 1, "{head}");
+        }
+        let head = "HTTP/1.1 200 OK\r\nX-Request-Id: of the instance\r\n\r\n";
+        assert!(answered(head, Framing::Empty, false, false).contains("X-Request-Id: of the instance\r\n"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadLimits, Request};
 use crate::limit::{Charge, Claim};
 use crate::reply::Reason;
+use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
 use crate::selection::{select, Selection, Tried};
@@ -205,7 +206,8 @@ impl Connection {
     ) -> (Verdict, usize) {
         let scheme =
             worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
-        let client = Client { address: &self.address_text, scheme: scheme.as_bytes() };
+        let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
+        let client = Client { address: &self.address_text, scheme: scheme.as_bytes(), request_id };
         rewrite::request(worker.fresh_output(), request, client, expects_continue);
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);

@@ -18,6 +18,8 @@ pub enum Field {
     HopByHop,
     /// A field by which a proxy tells an instance about the client; inbound ones are never believed.
     Forwarded,
+    /// `X-Request-Id`: the identity of a request.
+    RequestId,
     /// `Transfer-Encoding` (RFC 9112 §6.1).
     TransferEncoding,
     /// Any other name.
@@ -37,6 +39,7 @@ pub fn classify(name: &[u8]) -> Field {
         9 if is(b"forwarded") => Field::Forwarded,
         10 if is(b"connection") => Field::Connection,
         10 if is(b"keep-alive") => Field::HopByHop,
+        12 if is(b"x-request-id") => Field::RequestId,
         14 if is(b"content-length") => Field::ContentLength,
         15 if is(b"x-forwarded-for") => Field::Forwarded,
         16 if is(b"proxy-connection") => Field::HopByHop,
@@ -59,6 +62,7 @@ mod tests {
         assert_eq!(classify(b"TRANSFER-ENCODING"), Field::TransferEncoding);
         assert_eq!(classify(b"te"), Field::HopByHop);
         assert_eq!(classify(b"X-Forwarded-For"), Field::Forwarded);
+        assert_eq!(classify(b"X-Request-ID"), Field::RequestId);
     }
 
     #[test]

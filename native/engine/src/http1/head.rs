@@ -117,6 +117,24 @@ pub struct Fields<'h, 'b> {
     close: bool,
     keep_alive: bool,
     has_date: bool,
+    request_id: RequestIdField<'b>,
+}
+
+/// The `X-Request-Id` fields of a head.
+#[derive(Clone, Copy, Debug)]
+enum RequestIdField<'b> {
+    None,
+    One(&'b [u8]),
+    Several,
+}
+
+impl<'b> RequestIdField<'b> {
+    fn note(&mut self, value: &'b [u8]) {
+        *self = match self {
+            Self::None => Self::One(value),
+            Self::One(_) | Self::Several => Self::Several,
+        };
+    }
 }
 
 impl<'h, 'b> Fields<'h, 'b> {
@@ -131,6 +149,7 @@ impl<'h, 'b> Fields<'h, 'b> {
             close: false,
             keep_alive: false,
             has_date: false,
+            request_id: RequestIdField::None,
         };
         check_lines(bytes, headers, limits)?;
         for (kind, header) in fields.kinds.iter_mut().zip(headers) {
@@ -139,6 +158,7 @@ impl<'h, 'b> Fields<'h, 'b> {
                 Field::ContentLength => fields.framing.content_length(header.value),
                 Field::TransferEncoding => fields.framing.transfer_encoding(header.value),
                 Field::Date => fields.has_date = true,
+                Field::RequestId => fields.request_id.note(header.value),
                 _ => {}
             }
         }
@@ -186,6 +206,14 @@ impl<'h, 'b> Fields<'h, 'b> {
     /// Is there a `Date`?
     pub fn has_date(&self) -> bool {
         self.has_date
+    }
+
+    /// The value of the only `X-Request-Id`; of several none is better than the others.
+    pub fn request_id(&self) -> Option<&'b [u8]> {
+        match self.request_id {
+            RequestIdField::One(value) => Some(value),
+            RequestIdField::None | RequestIdField::Several => None,
+        }
     }
 
     /// The good `Content-Length` of the message, if it has one.
