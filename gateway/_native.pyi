@@ -163,6 +163,8 @@ ABORT: Final[int]
 """The answer cannot be completed: reset the client's connection so that it notices, drop the instance's."""
 CLOSE: Final[int]
 """Close the client's connection; there is nothing to say."""
+BACK_OFF: Final[int]
+"""Drop the instance's connection, and call ``try_again`` after as many nanoseconds as the argument says."""
 
 _Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
@@ -229,6 +231,8 @@ class Connection:
         was written to it; ``replayable``: all of the request that was sent is still at hand."""
     def upstream_failed(self, now: int) -> _Verdict:
         """No connection to the instance came about."""
+    def try_again(self, now: int) -> _Verdict:
+        """The back-off is over."""
     def connecting(self, now: int) -> None:
         """A connection to the instance has to be made first."""
     def connected(self, now: int) -> None:

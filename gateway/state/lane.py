@@ -6,6 +6,7 @@ and ``health``.
 
 from gateway._native import (
     ABORT,
+    BACK_OFF,
     CLOSE,
     FINISH,
     FINISH_CLOSE,
@@ -26,6 +27,7 @@ from gateway._native import (
 
 __all__ = [
     "ABORT",
+    "BACK_OFF",
     "CLOSE",
     "FINISH",
     "FINISH_CLOSE",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from gateway.clock import monotonic_ns
 from gateway.state.lane import (
     ABORT,
+    BACK_OFF,
     CLOSE,
     FINISH,
     FINISH_CLOSE,
@@ -29,6 +30,7 @@ from gateway.worker.transport import client_address, reset, take_up
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
+    from gateway.worker.short_clock import ShortDeadline
     from gateway.worker.upstream import UpstreamConnection
 
 REPLAY_BYTES = 64 * 1024
@@ -53,6 +55,7 @@ class ClientConnection(asyncio.Protocol):
     """One client connection and the exchange it carries."""
 
     __slots__ = (
+        "_backing_off",
         "_connecting",
         "_listener",
         "_machine",
@@ -83,6 +86,7 @@ class ClientConnection(asyncio.Protocol):
         # exchange
         self._upstream: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._backing_off: ShortDeadline | None = None
         self._replay: list[bytes] | None = None
         self._replay_bytes = 0
         self._written = False
@@ -228,7 +232,7 @@ class ClientConnection(asyncio.Protocol):
         if self._replay is None:
             return
         self._replay_bytes += len(payload)
-        if self._written and self._replay_bytes > REPLAY_BYTES:
+        if self._upstream is not None and self._replay_bytes > REPLAY_BYTES:
             self._replay = None
         else:
             self._replay.append(payload)
@@ -278,6 +282,18 @@ class ClientConnection(asyncio.Protocol):
         self._PERFORM[action](self, argument, payload)
 
     # Connecting
+
+    def _back_off(self, nanoseconds: int, _: bytes) -> None:
+        """The try has failed, and another one shall not come at once."""
+        self._leave_instance()
+        self._resume(INSTANCE_FULL)
+        self._backing_off = self._plane.short_clock.at(monotonic_ns() + nanoseconds, self._try_again)
+
+    def _try_again(self) -> None:
+        try:
+            self._perform(*self._machine.try_again(monotonic_ns()))
+        except BaseException as error:
+            self._plane.faults.cost(self, error)
 
     def _connect(self, instance: int) -> None:
         self._written = False
@@ -359,6 +375,9 @@ class ClientConnection(asyncio.Protocol):
         self._resume_held()
 
     def _leave_instance(self) -> None:
+        if self._backing_off is not None:
+            self._backing_off.cancel()
+            self._backing_off = None
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
@@ -414,5 +433,6 @@ class ClientConnection(asyncio.Protocol):
         REPLY_CLOSE: _finish_drop_and_close,
         ABORT: _abort,
         CLOSE: _close,
+        BACK_OFF: _back_off,
     }
     """What each action of a verdict leads to."""

@@ -10,6 +10,7 @@ from gateway.state.lane import Lane, Snapshot
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.pool import Pool
+from gateway.worker.short_clock import ShortClock
 from gateway.worker.upstream import ServicePolicy, UpstreamConnection
 
 log = logging.getLogger("headgate.worker")
@@ -35,6 +36,7 @@ class DataPlane:
         self.loop = loop
         self.faults = Faults(lane)
         self.pool: Pool[UpstreamConnection] = Pool()
+        self.short_clock = ShortClock(loop)
         self._connections: list[ClientConnection | None] = []
         self._open = 0
         self._policies: dict[int, ServicePolicy] = {}

@@ -41,6 +41,23 @@ class ClosesOnReuse(Origin):
             connection.writer.close()
 
 
+class ClosesAtFirst(Origin):
+    """Closes the connections of its first requests without an answer; notes when each request came."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(b"at last")
+        self.arrivals: list[float] = []
+        self._times = times
+
+    async def answer(self, request: Request, connection: OriginConnection) -> None:
+        """A slammed door, or an answer."""
+        self.arrivals.append(asyncio.get_running_loop().time())
+        if len(self.arrivals) <= self._times:
+            connection.writer.close()
+        else:
+            await super().answer(request, connection)
+
+
 class ClosesIdle(Origin):
     """Promises keep-alive, and closes the connection right after the first answer."""
 

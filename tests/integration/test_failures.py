@@ -32,6 +32,31 @@ async def test_other_tries_use_kept_connections() -> None:
     assert len(origin.connections) == 1
 
 
+async def test_further_tries_wait() -> None:
+    """A single instance in trouble gets the second try after a back-off, and the third after a longer one."""
+    async with vices.ClosesAtFirst(2) as origin, Gateway(configuration(origin)) as gateway:
+        async with Client(gateway) as client:
+            (response,) = await client.exchange(GET)
+            assert (response.status, response.body.data) == (200, b"at last")
+    first, second, third = origin.arrivals
+    assert second - first > 0.012
+    assert third - second > 0.024
+
+
+async def test_a_client_that_leaves_during_a_back_off() -> None:
+    """No try comes after the client has gone, and nothing is held for it."""
+    attempts = "retry = { attempts = 10 }"
+    async with vices.ClosesAtFirst(100) as origin, Gateway(configuration(origin, route=attempts)) as gateway:
+        async with Client(gateway) as client:
+            await client.send(GET)
+            await eventually(lambda: len(origin.arrivals) >= 2)
+            client.reset()
+        await eventually(gateway.empty)
+        tries = len(origin.arrivals)
+        assert tries < 11
+        assert (await gateway.metrics()).sum("headgate_requests_total", code="499") == 1
+
+
 async def test_nobody_there() -> None:
     """When every instance refuses, the client gets 502 or 503 with the reason, and the connection stays."""
     async with (

@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
-//! out. [`request`] reads what the client sends, [`response`] what the instance sends, [`ending`] is every way an
-//! exchange stops.
+//! out. [`request`] reads what the client sends, [`response`] what the instance sends, [`retrying`] decides what follows
+//! a try that failed, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
 //! which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
@@ -9,6 +9,7 @@
 mod ending;
 mod request;
 mod response;
+mod retrying;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,8 @@ pub enum Action {
     Abort = 11,
     /// Close the client's connection, there is nothing to say; drop the instance's.
     Close = 12,
+    /// Drop the instance's connection and call [`Connection::try_again`] after the nanoseconds in the argument.
+    BackOff = 13,
 }
 
 /// Where the payload of a verdict lies.
@@ -83,7 +86,7 @@ pub struct Verdict {
     /// What to do.
     pub action: Action,
     /// `Forward`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
-    /// `…Close`: 1 when the client may still be sending.
+    /// `…Close`: 1 when the client may still be sending. `BackOff`: nanoseconds.
     pub argument: u64,
     /// What to send.
     pub payload: Payload,
@@ -113,6 +116,8 @@ enum Waiting {
     RequestBody,
     /// A connection to the instance.
     Connect,
+    /// The time of another try.
+    BackOff,
     /// The beginning of the answer.
     FirstByte,
     /// More of the answer.
@@ -138,6 +143,16 @@ enum Answer {
     Begun,
 }
 
+/// What an exchange knows of its connection to the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// Kept from another exchange, unless the shell says that it has to connect. Its end may say nothing about the
+    /// instance, which may end idle connections as it likes.
+    Kept,
+    /// Made for this try.
+    Fresh,
+}
+
 /// One request and its response. It carries what it needs of the configuration it was decided by, so that a reload
 /// changes nothing for it.
 #[derive(Debug)]
@@ -146,6 +161,9 @@ struct Exchange {
     instance: Option<Instance>,
     tried: Tried,
     tries_left: u8,
+    /// Tries that had to wait, which makes the next wait longer.
+    backed_off: u8,
+    link: Link,
     balance: Balance,
     service: u32,
     row: u32,
@@ -254,9 +272,10 @@ impl Connection {
 
     /// The shell has to connect to the instance first.
     pub fn connecting<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        if let Some(timeout) = self.exchange().map(|exchange| exchange.connect_timeout) {
-            self.arm(worker, Waiting::Connect, now, timeout);
-        }
+        let Phase::Exchange(exchange) = &mut self.phase else { return };
+        exchange.link = Link::Fresh;
+        let timeout = exchange.connect_timeout;
+        self.arm(worker, Waiting::Connect, now, timeout);
     }
 
     /// The connection to the instance is there, and what was held back goes out.
@@ -291,7 +310,8 @@ impl Connection {
 
     /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
     fn received<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        if !matches!(self.waiting, Waiting::Connect | Waiting::InstanceTakes | Waiting::ClientTakes) {
+        use Waiting::{BackOff, ClientTakes, Connect, InstanceTakes};
+        if !matches!(self.waiting, Connect | BackOff | InstanceTakes | ClientTakes) {
             self.flowing(worker, now);
         }
     }

@@ -110,6 +110,10 @@ impl Connection {
         self.step(py, None, |connection, worker| connection.upstream_failed(worker, now))
     }
 
+    fn try_again<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.try_again(worker, now))
+    }
+
     fn connecting(&mut self, py: Python<'_>, now: u64) {
         self.connection.connecting(&mut self.lane.borrow_mut(py).worker, now);
     }
@@ -151,6 +155,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("REPLY_CLOSE", Action::ReplyClose),
         ("ABORT", Action::Abort),
         ("CLOSE", Action::Close),
+        ("BACK_OFF", Action::BackOff),
     ] {
         module.add(name, action as u8)?;
     }

@@ -218,19 +218,38 @@ class Connect:
         self.done.set_exception(error or ConnectionRefusedError())
 
 
+@dataclass
+class Timer:
+    """A timer, which the test lets fire by calling it."""
+
+    callback: Callable[..., object]
+    args: tuple[object, ...]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """It does nothing any more."""
+        self.cancelled = True
+
+    def __call__(self) -> None:
+        """It fires."""
+        if not self.cancelled:
+            self.callback(*self.args)
+
+
 class Loop:
     """The loop that the worker sees: the running one, with connects and timers that the test decides."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.connects: list[Connect] = []
-        self.timers: list[Callable[[], object]] = []
+        self.timers: list[Timer] = []
         self.create_task = self._loop.create_task
         self.call_soon = self._loop.call_soon
 
-    def call_later(self, _: float, callback: Callable[..., object], *args: object) -> None:
+    def call_later(self, _: float, callback: Callable[..., object], *args: object) -> "Timer":
         """A timer that the test lets fire."""
-        self.timers.append(lambda: callback(*args))
+        self.timers.append(timer := Timer(callback, args))
+        return timer
 
     async def create_connection(
         self, factory: Callable[[], asyncio.Protocol], host: str, port: int
@@ -318,6 +337,14 @@ class Stage:
         """Turns the clock and ticks."""
         self.now += int(seconds * NANOSECONDS)
         self.plane.tick()
+        await self.turn()
+
+    async def pass_back_off(self) -> None:
+        """Turns the clock beyond every back-off and lets the timers fire."""
+        self.now += NANOSECONDS // 4
+        timers, self.loop.timers = self.loop.timers, []
+        for timer in timers:
+            timer()
         await self.turn()
 
     # What is true of it

@@ -29,6 +29,17 @@ async def connect_just_done(stage: Stage, client: Transport) -> Transport:
     return stage.loop.connects[0].succeeds()
 
 
+async def back_off(stage: Stage, client: Transport) -> Transport:
+    """Two tries have failed, and the next one shall not come at once."""
+    client.says(REQUEST)
+    for _ in range(2):
+        instance = await stage.instance()
+        instance.breaks()
+        await stage.turn()
+    assert not stage.loop.connects
+    return instance
+
+
 async def write_head(stage: Stage, client: Transport) -> Transport:
     """The head is written, the body is not here."""
     client.says(post(10))
@@ -80,7 +91,7 @@ async def read_stuck(stage: Stage, client: Transport) -> Transport:
     return instance
 
 
-CONNECTING = [connect, connect_before_its_first_step, connect_just_done]
+CONNECTING = [connect, connect_before_its_first_step, connect_just_done, back_off]
 WRITING = [write_head, write_body, write_stuck, read_head, read_part_of_head]
 BEGUN = [read_body, read_stuck]
 PHASES: list[Phase] = [*CONNECTING, *WRITING, *BEGUN]
@@ -90,6 +101,7 @@ in_every_phase = pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phas
 async def assert_given_up(stage: Stage, instance: Transport | None) -> None:
     """Nothing of the exchange is left, on either side."""
     await stage.turn()
+    await stage.pass_back_off()
     stage.assert_clean()
     assert all(connect.done.done() for connect in stage.loop.connects)
     assert not stage.pooled(), "what was given up is not kept"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.worker.ingress import REPLAY_BYTES
+from gateway.worker.ingress import REPLAY_BYTES, ClientConnection
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post, put
 
@@ -160,6 +160,54 @@ async def test_a_stale_connection_costs_an_idempotent_request_nothing(stage_with
     assert fresh.got().endswith(b"ab"), "a fresh connection: the other pooled one may be as stale"
     assert len(stage.pooled()) == 1
     assert stage.counter("retries") == 1
+
+
+async def test_a_further_try_waits_and_has_all_of_the_request(stage: Stage) -> None:
+    """After a second lost connection the next try comes when its time has come, with the body that came meanwhile."""
+    client = stage.client()
+    client.says(put(4) + b"ab")
+    for _ in range(2):
+        (await stage.instance()).breaks()
+        await stage.turn()
+    assert not stage.loop.connects
+    client.says(b"cd")
+    await stage.pass_back_off()
+    instance = await stage.instance()
+    assert instance.got().endswith(b"\r\n\r\nabcd")
+    instance.says(ANSWER)
+    assert b"200 OK" in client.got()
+    assert stage.counter("retries") == 2
+
+
+async def test_a_body_beyond_the_replay_buffer_waits_for_the_back_off(stage: Stage) -> None:
+    """What comes during a back-off is all kept: beyond the replay buffer the client is paused, not forgotten."""
+    client = stage.client()
+    client.says(put(REPLAY_BYTES + 1000))
+    for _ in range(2):
+        (await stage.instance()).breaks()
+        await stage.turn()
+    body = bytes(REPLAY_BYTES + 1000)
+    client.says(body)
+    assert not client.reading
+    await stage.pass_back_off()
+    instance = await stage.instance()
+    assert instance.got().endswith(body)
+    assert client.reading
+
+
+async def test_a_fault_after_a_back_off_costs_one_connection(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception in the callback of the short clock ends its connection and no other."""
+    client = stage.client()
+    client.says(REQUEST)
+    for _ in range(2):
+        (await stage.instance()).breaks()
+        await stage.turn()
+    monkeypatch.setattr(ClientConnection, "_perform", None)
+    await stage.pass_back_off()
+    assert client.reset
+    assert stage.counter("faults") == 1
 
 
 @pytest.mark.parametrize("clean", [True, False])

@@ -1,11 +1,10 @@
-//! Every way an exchange stops: complete, retried, refused, failed, aborted, out of time, or left by its client.
+//! Every way an exchange stops: complete, refused, failed, aborted, out of time, or left by its client.
 
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::reply::{self, Circumstances, Reason};
-use crate::selection::{select, Selection, Tried};
-use crate::state::{Counter, Instance, State};
+use crate::state::{Counter, State};
 use crate::worker::Worker;
 
 /// A request that the gateway answers itself.
@@ -43,39 +42,6 @@ impl Connection {
         };
         let argument = if close { u64::from(!received) } else { u64::from(!self.inbound.is_empty()) };
         Verdict { action, argument, payload }
-    }
-
-    /// Another instance for the same request, if that is `allowed`; else the answer that `reason` stands for.
-    /// `same_again`: where every instance was tried, one of them may get a second, fresh connection.
-    pub(super) fn retry<S: State>(
-        &mut self,
-        worker: &mut Worker<S>,
-        reason: Reason,
-        allowed: bool,
-        same_again: bool,
-        now: u64,
-    ) -> Verdict {
-        self.response_head = Vec::new();
-        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
-        let left = allowed && exchange.answer == Answer::Awaited && exchange.tries_left > 0;
-        if !left {
-            return self.fail(worker, reason, now);
-        }
-        if let Some(instance) = exchange.instance.take() {
-            worker.state.release(instance.slot);
-            exchange.tried.insert(instance.slot);
-        }
-        exchange.tries_left -= 1;
-        let (service, balance) = (exchange.service, exchange.balance);
-        let mut selection = select(&worker.state, service, balance, &exchange.tried, &mut worker.random);
-        if selection == Selection::Exhausted && same_again {
-            selection = select(&worker.state, service, balance, &Tried::default(), &mut worker.random);
-        }
-        let Selection::Instance(instance) = selection else { return self.fail(worker, reason, now) };
-        exchange.instance = Some(instance);
-        worker.state.count(Counter::Retries, 1);
-        self.flowing(worker, now);
-        Verdict { action: Action::Forward, argument: Instance::key(instance), payload: Payload::Nothing }
     }
 
     /// The exchange cannot be completed: an answer of our own, or, once bytes of another have gone out, a reset.
@@ -146,6 +112,7 @@ impl Connection {
                 worker.state.count(Counter::UpstreamConnectFailures, 1);
                 self.retry(worker, Reason::ConnectTimeout, true, false, now)
             }
+            Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
             Waiting::InstanceTakes => self.fail(worker, Reason::WriteTimeout, now),
             Waiting::ResponseBody | Waiting::ClientTakes => self.abort(worker, now),

@@ -1,7 +1,9 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
 use super::ending::Refusal;
-use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST};
+use super::{
+    Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
+};
 use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
@@ -312,6 +314,8 @@ impl Exchange {
             instance: Some(instance),
             tried: Tried::default(),
             tries_left: route.tries,
+            backed_off: 0,
+            link: Link::Kept,
             balance: service.balance,
             service: service.slot,
             row: row.unwrap_or(u32::MAX),

@@ -5,4 +5,5 @@ mod endings;
 mod pipelining;
 mod requests;
 mod responses;
+mod retrying;
 mod scene;

@@ -57,6 +57,7 @@ enum Event {
     Stalled(bool),
     Flowing,
     Expired,
+    TryAgain,
     Passed(u64),
     ClientEof,
     /// A slot becomes healthy or not.
@@ -96,6 +97,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<bool>().prop_map(Event::Stalled),
         2 => Just(Event::Flowing),
         1 => Just(Event::Expired),
+        6 => Just(Event::TryAgain),
         2 => (0..5_000_000_u64).prop_map(Event::Passed),
         1 => Just(Event::ClientEof),
         1 => (0..3_u32, any::<bool>()).prop_map(|(slot, healthy)| Event::Health(slot, healthy)),
@@ -127,6 +129,7 @@ fn happen(shell: &mut Shell, peers: &mut Peers, event: Event) {
         }
         Event::Instance(_) => {}
         Event::Connected => shell.connected(),
+        Event::TryAgain => shell.try_again(),
         Event::ConnectFailed => shell.connect_failed(),
         Event::Lost(clean) => shell.lost(clean),
         Event::Stalled(client) => shell.stalled(client),

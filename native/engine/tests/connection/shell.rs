@@ -69,6 +69,8 @@ pub(crate) struct Shell {
     /// Connections to instances that carry no exchange: open ones first, then the ones that were closed.
     pool: Vec<Upstream>,
     closed: Vec<Upstream>,
+    /// The engine asked for a pause before the next try.
+    backing_off: bool,
     current: Option<Current>,
     replay: Option<Vec<u8>>,
     /// What the client got of the current answer.
@@ -112,6 +114,7 @@ impl Shell {
             upstream: None,
             pool: vec![],
             closed: vec![],
+            backing_off: false,
             current: None,
             replay: None,
             answer: vec![],
@@ -174,6 +177,13 @@ impl Shell {
         self.perform(verdict, b"");
     }
 
+    pub(crate) fn try_again(&mut self) {
+        if self.backing_off {
+            let verdict = self.connection.try_again(&mut self.worker, self.now);
+            self.perform(verdict, b"");
+        }
+    }
+
     pub(crate) fn stalled(&mut self, client: bool) {
         if client || self.upstream.as_ref().is_some_and(|upstream| upstream.connected) {
             self.connection.stalled(&mut self.worker, client, self.now);
@@ -200,6 +210,7 @@ impl Shell {
         self.drop_upstream();
         self.client = Client::Gone;
         self.current = None;
+        self.backing_off = false;
         assert_eq!(self.held(), 0, "reservations after the end");
         assert_eq!(self.counted(), self.begun + self.refused, "requests counted");
         // A request may be refused before or after an instance was selected for it.
@@ -242,8 +253,11 @@ impl Shell {
             let quiet = matches!(verdict.action, Action::Wait | Action::Close | Action::Abort);
             assert!(quiet && payload.is_empty(), "{verdict:?} after the last answer");
         }
+        // Bytes of either side say nothing about the pause; everything else ends it.
+        self.backing_off &= matches!(verdict.action, Action::Wait | Action::Hold | Action::Send);
         match verdict.action {
             Action::Wait | Action::Hold => {}
+            Action::BackOff => self.back_off(verdict.argument),
             Action::Forward if payload.is_empty() => self.forward_again(verdict.argument),
             Action::Forward => self.forward(verdict.argument, &payload),
             Action::Send => self.send(&payload),
@@ -284,6 +298,14 @@ impl Shell {
         assert!(self.replay.is_some(), "sent again what is no longer there");
         self.drop_upstream();
         self.connect(instance);
+    }
+
+    fn back_off(&mut self, nanos: u64) {
+        assert!((12_500_000..=250_000_000).contains(&nanos), "a pause of {nanos} ns");
+        let current = self.current.as_ref().expect("a second try of nothing");
+        assert!(!current.reached_client, "to be sent again after a byte reached the client");
+        self.drop_upstream();
+        self.backing_off = true;
     }
 
     fn connect(&mut self, instance: u64) {

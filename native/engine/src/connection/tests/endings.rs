@@ -69,7 +69,9 @@ fn a_stale_connection_is_tried_again_at_the_only_instance() {
     scene.worker.state.set_members(0, &[1]);
     forward(&mut scene, GET);
     assert_eq!(slot(&scene.lost(false)), 1);
-    assert_eq!(slot(&scene.lost(false)), 1);
+    scene.connecting();
+    assert_eq!(scene.lost(false).action, Action::BackOff);
+    assert_eq!(slot(&scene.try_again()), 1);
     assert_eq!(scene.lost(false).answer(), (Action::Reply, 502));
     scene.ends_as(502);
 }

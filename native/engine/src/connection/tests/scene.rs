@@ -136,6 +136,11 @@ impl Scene {
         self.told(verdict, b"")
     }
 
+    pub(super) fn try_again(&mut self) -> Told {
+        let verdict = self.connection.try_again(&mut self.worker, self.now);
+        self.told(verdict, b"")
+    }
+
     pub(super) fn connecting(&mut self) {
         self.connection.connecting(&mut self.worker, self.now);
     }

@@ -1,0 +1,99 @@
+//! Which try goes at once, which waits, and what may happen while it waits.
+
+use super::scene::{slot, Scene, Told, GET, MILLI, OK, POST, POST_BEGUN, SECOND};
+use crate::connection::Action;
+use crate::state::State;
+
+/// What the third instance holds for others: so much that it is chosen last.
+const BUSY: u32 = 1_000;
+
+/// Two instances refuse in turn; a third one is there.
+fn refused_twice(request: &str) -> (Scene, Told) {
+    let mut scene = Scene::new();
+    scene.worker.state.set_in_flight(2, BUSY);
+    scene.worker.state.set_members(0, &[0, 1, 2]);
+    scene.receive(request);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().action, Action::Forward, "the first extra try goes at once");
+    scene.connecting();
+    let told = scene.connect_failed();
+    (scene, told)
+}
+
+/// A place is held on the instance of the next try, as it is on any that the exchange is to go to.
+#[test]
+fn every_further_try_waits() {
+    let (mut scene, told) = refused_twice(POST);
+    assert_eq!(told.action, Action::BackOff);
+    assert!((25 * MILLI / 2..=25 * MILLI).contains(&told.argument));
+    assert_eq!((scene.held(), scene.worker.state.in_flight(2)), (0, BUSY + 1));
+    scene.pass(told.argument);
+    let told = scene.try_again();
+    assert_eq!((slot(&told), told.payload.len()), (2, 0));
+    scene.connected();
+    assert_eq!(scene.respond(OK).answer(), (Action::Finish, 200));
+    assert_eq!(scene.worker.state.in_flight(2), BUSY);
+    scene.ends_as(200);
+}
+
+/// The tick ends a back-off that nobody else has ended.
+#[test]
+fn a_back_off_ends_at_its_deadline_too() {
+    let (mut scene, told) = refused_twice(GET);
+    assert_eq!(slot(&scene.expire_after(told.argument)), 2);
+}
+
+/// A connection that was made for this exchange and is lost speaks against its instance, so the only one is spared.
+#[test]
+fn the_only_instance_is_not_hurried() {
+    for (connects, expected) in [(false, Action::Forward), (true, Action::BackOff)] {
+        let mut scene = Scene::new();
+        scene.worker.state.set_members(0, &[1]);
+        scene.receive(GET);
+        if connects {
+            scene.connecting();
+            scene.connected();
+        }
+        assert_eq!(scene.lost(false).action, expected);
+    }
+}
+
+/// Bytes of the body that come meanwhile are handed on, to be held back, and do not end the wait.
+#[test]
+fn a_body_goes_on_during_a_back_off() {
+    let (mut scene, told) = refused_twice(POST_BEGUN);
+    assert_eq!(scene.receive("defghij").action, Action::Send);
+    assert_eq!(slot(&scene.expire_after(told.argument)), 2);
+    scene.connected();
+    assert_eq!(scene.respond(OK).answer(), (Action::Finish, 200));
+}
+
+/// A client that leaves during a back-off gives the place back, and nothing comes of it later.
+#[test]
+fn a_client_may_leave_during_a_back_off() {
+    let (mut scene, _) = refused_twice(POST_BEGUN);
+    assert_eq!(scene.client_eof().action, Action::Close);
+    assert_eq!(scene.worker.state.in_flight(2), BUSY);
+    assert_eq!(scene.try_again().action, Action::Wait);
+    scene.ends_as(499);
+    let (mut scene, _) = refused_twice(GET);
+    assert_eq!(scene.client_eof().action, Action::Wait, "perhaps only a half-close");
+    assert_eq!(scene.expire_after(SECOND).action, Action::Close);
+    assert_eq!(scene.worker.state.in_flight(2), BUSY);
+    scene.ends_as(499);
+}
+
+/// What was chosen before the wait is chosen anew when it has become unfit, and 503 says that nothing is fit any more.
+#[test]
+fn the_choice_is_checked_after_the_wait() {
+    let (mut scene, _) = refused_twice(GET);
+    scene.worker.state.set_health(2, false);
+    assert!(slot(&scene.try_again()) < 2, "one that was tried is better than none");
+    assert_eq!(scene.worker.state.in_flight(2), BUSY);
+    let (mut scene, _) = refused_twice(GET);
+    for slot in 0..3 {
+        scene.worker.state.set_health(slot, false);
+    }
+    assert_eq!(scene.try_again().answer(), (Action::Reply, 503));
+    scene.ends_as(503);
+}
