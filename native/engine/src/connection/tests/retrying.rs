@@ -4,18 +4,18 @@ use super::scene::{slot, Scene, Told, GET, MILLI, OK, POST, POST_BEGUN, SECOND};
 use crate::connection::Action;
 use crate::state::State;
 
-/// What the third instance holds for others: so much that it is chosen last.
+/// What the third instance holds for others.
 const BUSY: u32 = 1_000;
 
-/// Two instances refuse in turn; a third one is there.
+/// Two instances refuse in turn; a third one has just come.
 fn refused_twice(request: &str) -> (Scene, Told) {
     let mut scene = Scene::new();
-    scene.worker.state.set_in_flight(2, BUSY);
-    scene.worker.state.set_members(0, &[0, 1, 2]);
     scene.receive(request);
     scene.connecting();
     assert_eq!(scene.connect_failed().action, Action::Forward, "the first extra try goes at once");
     scene.connecting();
+    scene.worker.state.set_in_flight(2, BUSY);
+    scene.worker.state.set_members(0, &[0, 1, 2]);
     let told = scene.connect_failed();
     (scene, told)
 }
