@@ -29,24 +29,29 @@ def settle(
 ) -> tuple[dict[int, int], tuple[Order, ...]]:
     """The adoptions (orphan → adopter) for ``slots`` slots of which ``ready`` have a worker that serves.
 
-    An orphan keeps its adopter for as long as that one lives; otherwise the next live slot takes it, so that the
-    orphans of neighbours spread. Without a live worker there is nobody to adopt, and clients wait in the backlog.
+    An orphan keeps its adopter for as long as that one serves; otherwise the next slot that does takes it, so that the
+    orphans of neighbours spread. Without one there is nobody to adopt, and clients wait in the backlog. A former
+    adopter is told to release even when it does not serve: one that was only late obeys when it goes on, and the
+    successor of a dead one has nothing to release.
     """
     wanted: dict[int, int] = {}
     orders: list[Order] = []
     for slot in range(slots):
-        adopter = adoptions.get(slot)
-        if slot in ready:
-            if adopter in ready and adopter is not None:
-                orders.append(Order(adopter, Verb.RELEASE, slot))
-            continue
-        if adopter is None or adopter not in ready:
-            adopter = _next_ready(slot, slots, ready)
-            if adopter is None:
-                continue
-            orders.append(Order(adopter, Verb.ADOPT, slot))
-        wanted[slot] = adopter
+        before = adoptions.get(slot)
+        adopter = _adopter(slot, slots, ready, before)
+        if before is not None and before != adopter:
+            orders.append(Order(before, Verb.RELEASE, slot))
+        if adopter is not None:
+            wanted[slot] = adopter
+            if before != adopter:
+                orders.append(Order(adopter, Verb.ADOPT, slot))
     return wanted, tuple(orders)
+
+
+def _adopter(slot: int, slots: int, ready: Collection[int], before: int | None) -> int | None:
+    if slot in ready:
+        return None
+    return before if before in ready else _next_ready(slot, slots, ready)
 
 
 def _next_ready(slot: int, slots: int, ready: Collection[int]) -> int | None:

@@ -35,6 +35,7 @@ from gateway.supervisor.health.service import HealthService, Report, Target
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.lifecycle import Event, State, after
 from gateway.supervisor.memory import Capacities, capacities
+from gateway.supervisor.monitor import Monitor
 from gateway.supervisor.overview import Dictionary, Overview
 from gateway.supervisor.pidfile import pid_file
 from gateway.supervisor.rows import Rows
@@ -93,6 +94,7 @@ class Supervisor:
         sockets = {listener.name: listener.filenos() for listener in listeners}
         equipment = Equipment(self._segment.fileno(), sockets, config.log.level)
         self._workers = Workers(slots, equipment, control, sizes.lanes, clock=monotonic_ns)
+        self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
         self._overview = Overview(
             state=lambda: self._state,
             clock=monotonic_ns,
@@ -117,6 +119,7 @@ class Supervisor:
             self._enter(Event.FAILED)
             raise
         finally:
+            await self._monitor.stop()
             self._workers.destroy()
             await self._stop_services()
 
@@ -124,6 +127,7 @@ class Supervisor:
 
     def _start_services(self) -> None:
         self._admin.start()
+        self._monitor.start()
         for name, service in self._config.services.items():
             self._discovery.add(name, _members(service))
 

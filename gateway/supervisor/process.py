@@ -114,7 +114,10 @@ class Observer(Protocol):
 
 
 class WorkerProcess:
-    """A running worker. It is ours from ``start`` until ``Observer.died``, and its pid cannot be recycled before."""
+    """A running worker. It is ours from ``start`` until ``Observer.died``, and its pid cannot be recycled before.
+
+    ``ready`` is what it said, ``late`` what its heartbeats say.
+    """
 
     def __init__(
         self, place: Place, process: subprocess.Popen[bytes], channel: Channel, observer: Observer
@@ -123,6 +126,7 @@ class WorkerProcess:
         self.lane = place.lane
         self.pid = process.pid
         self.ready = False
+        self.late = False
         self._process = process
         self._channel = channel
         self._observer = observer
@@ -162,6 +166,11 @@ class WorkerProcess:
     def alive(self) -> bool:
         """Not yet reaped."""
         return self._pidfd >= 0
+
+    @property
+    def serves(self) -> bool:
+        """It has said that it is ready, and its heart beats."""
+        return self.ready and not self.late
 
     @property
     def ending(self) -> str:

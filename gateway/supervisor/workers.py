@@ -48,9 +48,11 @@ class Slot:
 
     @property
     def state(self) -> str:
-        """``ready``, ``starting``, or ``waiting`` while a slot that keeps dying has to wait."""
+        """``ready``, ``starting``, ``late`` without heartbeats, ``waiting`` while a slot that keeps dying must wait."""
         if self.worker is None:
             return "waiting" if self.timer is not None else "starting"
+        if self.worker.late:
+            return "late"
         return "ready" if self.worker.ready else "starting"
 
 
@@ -144,7 +146,19 @@ class Workers:
 
     def ready(self) -> list[int]:
         """The slots whose worker serves."""
-        return [slot.number for slot in self.slots if slot.worker is not None and slot.worker.ready]
+        return [slot.number for slot in self.slots if slot.worker is not None and slot.worker.serves]
+
+    def settle(self) -> None:
+        """Has those who serve adopt the sockets of those who do not, and give back what is served again."""
+        if self._draining or not all(slot.served for slot in self.slots):
+            return  # nobody accepts any more; at the first start everybody is about to serve for himself
+        self._adoptions, orders = adoption.settle(len(self.slots), self.ready(), self._adoptions)
+        for order in orders:
+            adopter = self.slots[order.worker].worker
+            if adopter is None:
+                continue  # it died, and what it had adopted is gone with it
+            logger.info("worker %d: %s slot %d", order.worker, order.verb, order.slot)
+            adopter.send({"type": order.verb, "slot": order.slot})
 
     # What the processes report.
 
@@ -174,7 +188,7 @@ class Workers:
         if self._draining:
             self._empty.set()
             return
-        self._settle()
+        self.settle()
         self._replace(slot, f"worker {worker.slot} (pid {worker.pid}) {worker.ending}")
 
     # How a slot is filled.
@@ -232,20 +246,10 @@ class Workers:
         worker.ready = True
         self.slots[worker.slot].served = True
         logger.info("worker %d (pid %d) serves on lane %d", worker.slot, worker.pid, worker.lane)
-        if self._started is not None and not self._started.done() and len(self.ready()) == len(self.slots):
+        everybody = all(slot.worker is not None and slot.worker.ready for slot in self.slots)
+        if self._started is not None and not self._started.done() and everybody:
             self._started.set_result(None)
-        self._settle()
-
-    def _settle(self) -> None:
-        if not all(slot.served for slot in self.slots):
-            return  # at the first start everybody is about to serve for himself
-        self._adoptions, orders = adoption.settle(len(self.slots), self.ready(), self._adoptions)
-        for order in orders:
-            adopter = self.slots[order.worker].worker
-            if adopter is None:
-                continue  # never: only slots with a worker are ready
-            logger.info("worker %d: %s slot %d", order.worker, order.verb, order.slot)
-            adopter.send({"type": order.verb, "slot": order.slot})
+        self.settle()
 
     def _close_lane(self, lane: int) -> None:
         self._lanes.close_lane(lane)
