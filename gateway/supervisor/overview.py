@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.supervisor import restart_policy
 from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
 from gateway.supervisor.health.service import HealthService
 from gateway.supervisor.instances import Instance, Instances
@@ -84,7 +85,8 @@ class Overview:
         return self._dictionary.legend.services
 
     def _worker_facts(self) -> list[WorkerFacts]:
-        return [_worker(slot) for slot in self._workers.slots]
+        now = self._clock()
+        return [_worker(slot, now) for slot in self._workers.slots]
 
     def _instance_facts(self, service: str) -> list[InstanceFacts]:
         return [self._facts(instance) for instance in self._instances.of(service)]
@@ -100,11 +102,17 @@ class Overview:
         )
 
 
-def _worker(slot: Slot) -> WorkerFacts:
+def _worker(slot: Slot, now: int) -> WorkerFacts:
     worker = slot.worker
-    if worker is None:
-        return WorkerFacts(slot.number, slot.state, slot.restarts, None, None)
-    return WorkerFacts(slot.number, slot.state, slot.restarts, worker.pid, worker.lane)
+    return WorkerFacts(
+        slot=slot.number,
+        state=slot.state,
+        restarts=slot.restarts,
+        pid=worker.pid if worker is not None else None,
+        lane=worker.lane if worker is not None else None,
+        last_exit=slot.last_exit,
+        crash_loop=restart_policy.is_crash_loop(slot.history, now),
+    )
 
 
 def _gauge(instance: Instance) -> metrics.InstanceGauge:

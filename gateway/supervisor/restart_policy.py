@@ -19,6 +19,12 @@ class History:
     waited_ns: int = 0
 
 
+def is_crash_loop(history: History, now: int) -> bool:
+    """Whether the slot has died so often lately that its successor would have to wait, or has had to."""
+    moment = now - history.waited_ns
+    return sum(moment - death < WINDOW_NS for death in history.deaths) > FREE_DEATHS
+
+
 def after_death(history: History, now: int) -> tuple[History, int]:
     """Takes note of a death at ``now`` (monotonic nanoseconds); returns the new history and the nanoseconds to wait.
 

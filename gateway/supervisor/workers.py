@@ -43,6 +43,7 @@ class Slot:
     worker: WorkerProcess | None = None
     served: bool = False
     restarts: int = 0
+    last_exit: str | None = None
     history: restart_policy.History = field(default_factory=restart_policy.History)
     timer: asyncio.TimerHandle | None = None
 
@@ -183,6 +184,7 @@ class Workers:
         """Folds the lane of a dead worker and fills its slot again."""
         slot = self.slots[worker.slot]
         slot.worker = None
+        slot.last_exit = worker.ending
         self._close_lane(worker.lane)
         self.publisher.gone(worker)
         if self._draining:
@@ -216,7 +218,8 @@ class Workers:
         try:
             await self._spawn(slot)
         except OSError as error:
-            self._replace(slot, f"worker {slot.number} could not be started ({error})")
+            slot.last_exit = f"could not be started ({error})"
+            self._replace(slot, f"worker {slot.number} {slot.last_exit}")
 
     def _replace(self, slot: Slot, cause: str) -> None:
         slot.history, delay = restart_policy.after_death(slot.history, self._clock())
@@ -225,7 +228,12 @@ class Workers:
             return
         slot.restarts += 1
         if delay:
-            logger.error("%s; the next one starts in %.2f s", cause, delay / NANOSECONDS)
+            logger.error(
+                "%s; crash loop: %d deaths in a short time, so the next one starts in %.2f s",
+                cause,
+                len(slot.history.deaths),
+                delay / NANOSECONDS,
+            )
             loop = asyncio.get_running_loop()
             slot.timer = loop.call_later(delay / NANOSECONDS, self._begin_respawn, slot)
         else:

@@ -1,10 +1,11 @@
 """The listening sockets that this worker accepts from: its own, and those of a neighbour that is not there.
 
-The sockets belong to the supervisor and stay open for ever. What is opened and closed here is a duplicate, so that a
-queue of connections is never lost with a worker.
+The sockets belong to the supervisor and stay open for as long as it lives. What is opened and closed here is a
+duplicate, so that a queue of connections is never lost with a worker.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -39,9 +40,11 @@ class Listeners:
     async def serve(self, slot: int) -> None:
         """Accepts from the sockets of a slot on every listener, unless all is closed for good."""
         for name in self._numbers:
+            if self._closed:
+                return
             descriptors = self._sockets[name]
             place = slot if len(descriptors) > 1 else 0
-            if (name, place) not in self._servers and not self._closed:
+            if (name, place) not in self._servers:
                 self._keep((name, place), await self._open(name, descriptors[place]))
 
     def _keep(self, key: tuple[str, int], server: asyncio.AbstractServer) -> None:
@@ -62,6 +65,21 @@ class Listeners:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
+
+    def abandon(self) -> None:
+        """Gives up the sockets themselves, after the supervisor's death: nothing may keep a successor from the port.
+
+        A close would not do, since every worker holds every socket and one of them may be stopped. So each is shut
+        down, which ends the listening for all who hold it; the port is free for whoever binds it with SO_REUSEADDR.
+        An inherited socket (``fd:N``) is only closed: whoever gave it to the supervisor may go on with it.
+        """
+        self.close()
+        for name, descriptors in self._sockets.items():
+            for descriptor in descriptors:
+                with socket.socket(fileno=descriptor) as listening, contextlib.suppress(OSError):
+                    if not name.startswith("fd:"):
+                        listening.shutdown(socket.SHUT_RDWR)
+        self._sockets = {}
 
     async def _open(self, name: str, descriptor: int) -> asyncio.AbstractServer:
         listening = socket.socket(fileno=os.dup(descriptor))

@@ -79,7 +79,7 @@ class Worker:
         self._commands.put_nowait((message, attachment))
 
     def _orphaned(self) -> None:
-        self._listeners.close()
+        self._listeners.abandon()
         self._commanded({"type": "drain", "timeout_ms": ORPHAN_DRAIN_SECONDS * 1000}, b"")
 
     async def _obey(self) -> None:

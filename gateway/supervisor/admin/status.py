@@ -10,13 +10,18 @@ from gateway.supervisor.lifecycle import State
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """One slot for a worker; ``pid`` and ``lane`` are None while nobody stands there."""
+    """One slot for a worker; ``pid`` and ``lane`` are None while nobody stands there.
+
+    ``last_exit`` says in words how the last one that stood there ended, ``crash_loop`` whether they keep dying.
+    """
 
     slot: int
     state: str
     restarts: int
     pid: int | None
     lane: int | None
+    last_exit: str | None = None
+    crash_loop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,25 @@ class InstanceFacts:
 
 
 def readiness(state: State, workers: Sequence[WorkerFacts]) -> list[str]:
-    """The reasons why no traffic should come here now; none means ready."""
+    """The reasons why no traffic should come here now; none means ready.
+
+    With fewer than half of its workers the gateway is better relieved than overrun.
+    """
     if state is not State.READY:
         return [f"the gateway is {state}"]
-    if not any(worker.state == "ready" for worker in workers):
-        return ["no worker is ready"]
-    return []
+    serving = sum(worker.state == "ready" for worker in workers)
+    if serving and 2 * serving >= len(workers):
+        return []
+    return [f"only {serving} of {len(workers)} workers serve" if serving else "no worker serves", *_absent(workers)]
+
+
+def _absent(workers: Sequence[WorkerFacts]) -> list[str]:
+    """What is the matter with each worker that does not serve."""
+    return [
+        f"worker {worker.slot} is {worker.state}" + (f": the last one {worker.last_exit}" if worker.last_exit else "")
+        for worker in workers
+        if worker.state != "ready"
+    ]
 
 
 def status_document(
@@ -78,6 +96,8 @@ def _worker(worker: WorkerFacts, lane: LaneFacts | None, now: int) -> dict[str, 
         "lane": worker.lane,
         "state": worker.state,
         "restarts": worker.restarts,
+        "last_exit": worker.last_exit,
+        "crash_loop": worker.crash_loop,
         "epoch": lane.epoch if lane is not None else None,
         "heartbeat_age_seconds": round(max(0, now - beat) / NANOSECONDS, 3) if beat else None,
     }

@@ -15,6 +15,7 @@ import pytest
 from gateway.clock import monotonic_ns
 from gateway.model import ListenAddress
 from gateway.supervisor.failure import StartError
+from gateway.supervisor.restart_policy import is_crash_loop
 from gateway.supervisor.sockets import open_listener
 from gateway.supervisor.workers import Equipment, Workers
 from tests.helpers.patience import eventually
@@ -136,6 +137,8 @@ async def test_the_third_death_in_a_row_waits_while_a_neighbour_serves() -> None
             world.kill(0)
             await eventually(lambda: world.workers.ready() == [1])
         assert world.workers.slots[0].state == "waiting"
+        assert world.workers.slots[0].last_exit == "was killed by SIGKILL"
+        assert is_crash_loop(world.workers.slots[0].history, monotonic_ns())
         assert {await world.served_by() for _ in range(20)} == {1}
         await eventually(lambda: world.workers.ready() == [0, 1])
 

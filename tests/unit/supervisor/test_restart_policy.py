@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.supervisor.restart_policy import BASE_NS, CEILING_NS, WINDOW_NS, History, after_death
+from gateway.supervisor.restart_policy import BASE_NS, CEILING_NS, WINDOW_NS, History, after_death, is_crash_loop
 
 SECOND = 1_000_000_000
 
@@ -49,3 +49,14 @@ def test_a_slot_that_lived_for_the_window_is_forgiven() -> None:
         now += delay
     _, delay = after_death(history, now + WINDOW_NS)
     assert delay == 0
+
+
+def test_a_crash_loop_is_one_for_as_long_as_a_death_would_have_to_wait() -> None:
+    """Two deaths are accidents, the third is a loop: while the slot waits and until the window has passed."""
+    history, now = History(), 0
+    for loop in (False, False, True):
+        history, delay = after_death(history, now)
+        assert is_crash_loop(history, now) is loop
+    assert is_crash_loop(history, now + delay)
+    assert is_crash_loop(history, now + delay + WINDOW_NS - 1)
+    assert not is_crash_loop(history, now + delay + WINDOW_NS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class Slots(contextlib.ExitStack):
         port = 0
         for _ in range(count):
             listening = self.enter_context(socket.socket())
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listening.bind(("127.0.0.1", port))
             listening.listen(64)
@@ -41,11 +43,13 @@ class Slots(contextlib.ExitStack):
             self.sockets.append(listening)
         self.address = ("127.0.0.1", port)
 
-    def worker(self, name: str) -> Listeners:
-        """A worker that inherited them."""
+    def worker(self, name: str, *, copies: bool = False) -> Listeners:
+        """A worker that inherited them; with ``copies`` as descriptors of its own, which it may close."""
         files = [listening.fileno() for listening in self.sockets]
         listeners = Listeners(
-            asyncio.get_running_loop(), {"l": files}, lambda listener: Greeter(name, listener)
+            asyncio.get_running_loop(),
+            {"l": [os.dup(file) for file in files] if copies else files},
+            lambda listener: Greeter(name, listener),
         )
         listeners.name(["l"])
         return listeners
@@ -141,6 +145,36 @@ async def test_a_closed_listener_is_closed_for_good() -> None:
         await b.serve(0)
         assert await greetings(clients) == {b"b0"}
         b.close()
+
+
+@on_uvloop
+async def test_abandoned_sockets_listen_no_more_for_anybody() -> None:
+    """The port is free although others hold copies of its sockets, and nothing is served or closed twice later."""
+    with Slots() as slots:
+        a, b = slots.worker("a"), slots.worker("b", copies=True)
+        await a.serve(0)
+        await b.serve(1)
+        a.close()  # as a stopped worker, it only holds the sockets on
+        b.abandon()
+        with pytest.raises(ConnectionRefusedError):
+            slots.connect(1)
+        with socket.socket() as successor:
+            successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            successor.bind(slots.address)
+        await b.serve(0)
+        b.release(1)
+
+
+@on_uvloop
+async def test_an_inherited_socket_is_left_to_its_giver() -> None:
+    """``fd:N`` is closed and not shut down: its connections wait for a successor."""
+    with Slots(1) as slots:
+        descriptor = os.dup(slots.sockets[0].fileno())
+        listeners = Listeners(asyncio.get_running_loop(), {"fd:7": [descriptor]}, lambda _: Greeter("a", 0))
+        listeners.abandon()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+        slots.connect(1)
 
 
 @on_uvloop

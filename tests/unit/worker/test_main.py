@@ -1,6 +1,7 @@
 """A whole worker in this process: what it is told, what it answers, and how it ends."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +30,7 @@ class Supervisor:
         self.slots = slots
         self.end, channel = socket.socketpair()
         self.end.setblocking(False)
-        sockets = {"l": [listening.fileno() for listening in slots.sockets]}
+        sockets = {"l": [os.dup(listening.fileno()) for listening in slots.sockets]}  # inherited are copies, too
         self.start = Start(channel.detach(), self.stage.segment.fileno(), 1, 0, sockets, "info")
         self._decoder = Decoder()
         self._heard: list[Message] = []
@@ -77,7 +78,7 @@ async def working() -> AsyncIterator[tuple[Supervisor, "asyncio.Task[None]"]]:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            worker._listeners.close()
+            worker._listeners.abandon()
             supervisor.end.close()
 
 
@@ -124,7 +125,7 @@ async def test_connections_accepted_at_the_last_moment_are_served() -> None:
 
 @pytest.mark.parametrize("ending", ["death", "nonsense"])
 def test_a_worker_without_supervisor_drains(ending: str) -> None:
-    """When the channel ends, or carries what is no message, the worker accepts no more and ends."""
+    """When the channel ends, or carries what is no message, the worker has the port refuse, and ends."""
 
     @on_uvloop
     async def run() -> None:
@@ -134,6 +135,8 @@ def test_a_worker_without_supervisor_drains(ending: str) -> None:
             else:
                 supervisor.end.send(b"\xff" * 8)
             await asyncio.wait_for(task, 5)
+            with pytest.raises(ConnectionRefusedError):
+                supervisor.slots.connect(1)
 
     run()
 

@@ -5,7 +5,9 @@ import pytest
 from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
 from gateway.supervisor.lifecycle import State
 
-READY, DEAD = WorkerFacts(0, "ready", 0, 11, 3), WorkerFacts(1, "waiting", 4, None, None)
+READY, DEAD = WorkerFacts(0, "ready", 0, 11, 3), WorkerFacts(1, "waiting", 4, None, None, "exited with code 3", crash_loop=True)
+FIRST, LATE = WorkerFacts(0, "starting", 0, 12, 4), WorkerFacts(2, "late", 0, 13, 5)
+MISSED = "worker 1 is waiting: the last one exited with code 3"
 
 
 @pytest.mark.parametrize(
@@ -13,14 +15,17 @@ READY, DEAD = WorkerFacts(0, "ready", 0, 11, 3), WorkerFacts(1, "waiting", 4, No
     [
         (State.READY, [READY], []),
         (State.READY, [DEAD, READY], []),
-        (State.READY, [DEAD], ["no worker is ready"]),
+        (State.READY, [DEAD], ["no worker serves", MISSED]),
+        (State.READY, [FIRST], ["no worker serves", "worker 0 is starting"]),
+        (State.READY, [READY, DEAD, LATE], ["only 1 of 3 workers serve", MISSED, "worker 2 is late"]),
+        (State.READY, [READY, READY, DEAD, LATE], []),
         (State.STARTING, [READY], ["the gateway is starting"]),
         (State.DRAINING, [READY], ["the gateway is draining"]),
         (State.STOPPED, [], ["the gateway is stopped"]),
     ],
 )
 def test_readiness(state: State, workers: list[WorkerFacts], reasons: list[str]) -> None:
-    """Ready means: started, not ending, and somebody serves."""
+    """Ready means: started, not ending, and at least half of the workers serve; otherwise each is named that does not."""
     assert readiness(state, workers) == reasons
 
 
@@ -37,12 +42,12 @@ def test_the_status_document() -> None:
     assert (document["state"], document["epoch"]) == ("ready", 2)
     assert document["workers"] == [
         {
-            "slot": 0, "pid": 11, "lane": 3, "state": "ready", "restarts": 0, "epoch": 2,
-            "heartbeat_age_seconds": 0.05,
+            "slot": 0, "pid": 11, "lane": 3, "state": "ready", "restarts": 0, "last_exit": None,
+            "crash_loop": False, "epoch": 2, "heartbeat_age_seconds": 0.05,
         },
         {
-            "slot": 1, "pid": None, "lane": None, "state": "waiting", "restarts": 4, "epoch": None,
-            "heartbeat_age_seconds": None,
+            "slot": 1, "pid": None, "lane": None, "state": "waiting", "restarts": 4,
+            "last_exit": "exited with code 3", "crash_loop": True, "epoch": None, "heartbeat_age_seconds": None,
         },
     ]  # fmt: skip
     instance = {
