@@ -53,13 +53,17 @@ def readiness(state: State, workers: Sequence[WorkerFacts]) -> list[str]:
     serving = sum(worker.state == "ready" for worker in workers)
     if serving and 2 * serving >= len(workers):
         return []
-    return [f"only {serving} of {len(workers)} workers serve" if serving else "no worker serves", *_absent(workers)]
+    return [
+        f"only {serving} of {len(workers)} workers serve" if serving else "no worker serves",
+        *_absent(workers),
+    ]
 
 
 def _absent(workers: Sequence[WorkerFacts]) -> list[str]:
     """What is the matter with each worker that does not serve."""
     return [
-        f"worker {worker.slot} is {worker.state}" + (f": the last one {worker.last_exit}" if worker.last_exit else "")
+        f"worker {worker.slot} is {worker.state}"
+        + (f": the last one {worker.last_exit}" if worker.last_exit else "")
         for worker in workers
         if worker.state != "ready"
     ]

@@ -2,7 +2,14 @@
 
 import pytest
 
-from gateway.supervisor.restart_policy import BASE_NS, CEILING_NS, WINDOW_NS, History, after_death, is_crash_loop
+from gateway.supervisor.restart_policy import (
+    BASE_NS,
+    CEILING_NS,
+    WINDOW_NS,
+    History,
+    after_death,
+    is_crash_loop,
+)
 
 SECOND = 1_000_000_000
 

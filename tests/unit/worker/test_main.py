@@ -30,7 +30,9 @@ class Supervisor:
         self.slots = slots
         self.end, channel = socket.socketpair()
         self.end.setblocking(False)
-        sockets = {"l": [os.dup(listening.fileno()) for listening in slots.sockets]}  # inherited are copies, too
+        sockets = {
+            "l": [os.dup(listening.fileno()) for listening in slots.sockets]
+        }  # inherited are copies, too
         self.start = Start(channel.detach(), self.stage.segment.fileno(), 1, 0, sockets, "info")
         self._decoder = Decoder()
         self._heard: list[Message] = []

@@ -5,7 +5,10 @@ import pytest
 from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
 from gateway.supervisor.lifecycle import State
 
-READY, DEAD = WorkerFacts(0, "ready", 0, 11, 3), WorkerFacts(1, "waiting", 4, None, None, "exited with code 3", crash_loop=True)
+READY, DEAD = (
+    WorkerFacts(0, "ready", 0, 11, 3),
+    WorkerFacts(1, "waiting", 4, None, None, "exited with code 3", crash_loop=True),
+)
 FIRST, LATE = WorkerFacts(0, "starting", 0, 12, 4), WorkerFacts(2, "late", 0, 13, 5)
 MISSED = "worker 1 is waiting: the last one exited with code 3"
 
