@@ -8,6 +8,7 @@ from typing import Final, final
 
 __all__ = [
     "ABORT",
+    "BACK_OFF",
     "CLOSE",
     "COUNTERS",
     "Connection",
