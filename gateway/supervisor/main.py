@@ -46,7 +46,7 @@ from gateway.supervisor.workers import Equipment, Workers
 logger = logging.getLogger("headgate.supervisor")
 
 ACCEPT_GRACE_S = 0.2
-"""Workers accept for 0.1 s of a drain, so that what the kernel has completed is not reset."""
+"""Workers accept for 0.1 s of a drain, so that what the kernel has completed by then is not reset."""
 FIRST_EPOCH = 1  # 0 is what a lane holds before it has seen any
 
 
@@ -160,6 +160,8 @@ class Supervisor:
         self._signalled.clear()
         timeout = self._config.gateway.drain_timeout.seconds
         if self._state is State.DRAINING:
+            for listener in self._listeners:
+                listener.quiesce()
             refusal = asyncio.ensure_future(self._refuse_connections())
             await self._unless_signalled(self._workers.drain(timeout))
             refusal.cancel()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gateway.model import AddressKind, ListenAddress, join_host_port
 from gateway.supervisor.failure import StartError
+from gateway.supervisor.syn_filter import drop_handshakes
 
 BACKLOG = 4096
 """The kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst."""
@@ -39,6 +40,19 @@ class Listener:
         """The descriptors, in the order of the worker slots."""
         return [sock.fileno() for sock in self.sockets]
 
+    def quiesce(self) -> None:
+        """Lets no further connection into the queues, while the workers still accept what is in them.
+
+        New clients wait until ``refuse``, or find no socket file. An inherited socket is left alone.
+        """
+        if self.inherited:
+            return
+        self._remove_file()
+        for sock in self.sockets:
+            if sock.family != socket.AF_UNIX:
+                with contextlib.suppress(OSError):  # then the last ones to connect may be reset
+                    drop_handshakes(sock)
+
     def refuse(self) -> None:
         """Refuses new connections from now on, though workers still hold copies of the sockets.
 
@@ -53,6 +67,9 @@ class Listener:
         """Closes the supervisor's copies, and removes the socket file unless somebody has replaced it."""
         for sock in self.sockets:
             sock.close()
+        self._remove_file()
+
+    def _remove_file(self) -> None:
         if self.unlink is not None:
             path, inode = self.unlink
             with contextlib.suppress(OSError):

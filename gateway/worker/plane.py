@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.clock import monotonic_ns, wall_seconds
+from gateway.clock import NANOSECONDS, monotonic_ns, wall_seconds
 from gateway.state.lane import Lane, Snapshot
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
@@ -20,6 +20,9 @@ TICK_SECONDS = 0.05
 time-outs that are given in seconds."""
 POOL_SWEEP_TICKS = 20
 """Ticks between two looks for upstream connections that were idle too long."""
+IDLE_GRACE_NS = NANOSECONDS
+"""How long idle clients are kept when a drain begins. A close at once would cross the next request of a busy client on
+its way, and that request would be lost; this one is answered, and told that it was the last."""
 NEWCOMER_SECONDS = 1.0
 """How long a client that connected while the worker drains has for the beginning of its request."""
 
@@ -42,6 +45,7 @@ class DataPlane:
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
         self._emptied: asyncio.Event | None = None
+        self._keep_idle_until = 0
         self._newcomers: set[ClientConnection] = set()
 
     # Configuration
@@ -116,7 +120,7 @@ class DataPlane:
             connection = self._connections[index]
             if connection is not None:
                 self._expire(connection)
-        if self._emptied is not None:
+        if self._emptied is not None and now >= self._keep_idle_until:
             self._close_idle()
         self._ticks += 1
         if self._ticks % POOL_SWEEP_TICKS == 0:
@@ -132,10 +136,10 @@ class DataPlane:
     # The end
 
     def start_drain(self) -> None:
-        """From now on every answer is its connection's last, and a connection without an exchange is closed."""
+        """From now on every answer is its connection's last, and a connection without an exchange is closed soon."""
         self.lane.drain()
         self._emptied = asyncio.Event()
-        self._close_idle()
+        self._keep_idle_until = monotonic_ns() + IDLE_GRACE_NS
 
     async def emptied(self, timeout: float) -> bool:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
         """Waits for the last connection of a drain, for ``timeout`` seconds at the most, and resets those that are
@@ -147,9 +151,11 @@ class DataPlane:
         try:
             await asyncio.wait_for(self._emptied.wait(), timeout)
         except TimeoutError:
-            log.warning("%d connections were cut at the end of the drain", self._open)
-        else:
+            self._close_idle()
+            await asyncio.sleep(0)  # their ends are called
+        if self._open == 0:
             return True
+        log.warning("%d connections were cut at the end of the drain", self._open)
         for connection in filter(None, list(self._connections)):
             connection.break_off()
         await asyncio.sleep(0)  # their ends are called and counted

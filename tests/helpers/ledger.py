@@ -13,6 +13,8 @@ from tests.helpers.client import HasPort
 
 PATIENCE_SECONDS = 20.0
 """A request without an answer for so long has failed."""
+PAUSE_SECONDS = 0.05
+"""The longest pause between two requests of a client, and the one after a failure."""
 
 
 @dataclass(slots=True, eq=False)
@@ -202,7 +204,8 @@ class Callers:
                     connection.close()
                     connection = None
             assert exchange.ended is not None
-            await asyncio.sleep(min(0.05, exchange.ended - exchange.begun))
+            waited = exchange.ended - exchange.begun
+            await asyncio.sleep(PAUSE_SECONDS if exchange.error else min(PAUSE_SECONDS, waited))
         if connection is not None:
             connection.close()
 

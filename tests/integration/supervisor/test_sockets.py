@@ -143,3 +143,39 @@ def test_a_descriptor_that_is_no_stream_socket_is_refused() -> None:
     os.close(writer)
     with pytest.raises(StartError, match=f"cannot listen on fd:{reader}: bad file descriptor"):
         open_listener(ListenAddress.parse(f"fd:{reader}"), 1)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0"])
+def test_a_quiet_listener_keeps_what_is_in_its_queue(address: str) -> None:
+    """Who was connected before is still accepted, nobody comes after, and then everybody is refused."""
+    listener = open_listener(ListenAddress.parse(address), 1)
+    (listening,) = listener.sockets
+    with socket.create_connection(listening.getsockname()[:2]) as before:
+        before.sendall(b"held")
+        listener.quiesce()
+        before.sendall(b" on")
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listening.getsockname()[:2], timeout=0.2)
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.recv(99) == b"held on"
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+            listener.refuse()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(listening.getsockname()[:2])
+            accepted.sendall(b"answer")
+            assert before.recv(99) == b"answer"
+    listener.close()
+
+
+def test_a_quiet_unix_listener_is_not_found(tmp_path: Path) -> None:
+    """Its file is gone, and who was connected before is still accepted."""
+    path = tmp_path / "gateway.sock"
+    listener = open_listener(ListenAddress.parse(f"unix:{path}"), 1)
+    with socket.socket(socket.AF_UNIX) as before:
+        before.connect(str(path))
+        listener.quiesce()
+        assert not path.exists()
+        listener.sockets[0].accept()[0].close()
+    listener.close()

@@ -22,13 +22,21 @@ async def test_without_connections_it_is_over_at_once(stage: Stage) -> None:
 
 
 async def test_idle_connections_are_closed_and_active_ones_finish(stage: Stage) -> None:
-    """The answer to what is under way announces the close, and is followed by it."""
-    idle, active = stage.client(), stage.client()
-    await stage.exchange(idle)
+    """The answer to what is under way announces the close, and is followed by it; who asks within a second still
+    gets an answer.
+    """
+    idle, busy, active = stage.client(), stage.client(), stage.client()
     active.says(REQUEST)
     instance = await stage.instance()
+    await stage.exchange(idle)
+    await stage.exchange(busy)
     stage.plane.start_drain()
     end = await emptied(stage)
+    await stage.pass_time(0.9)
+    assert not idle.closing
+    await stage.exchange(busy)
+    assert b"connection: close" in busy.got().lower()
+    await stage.pass_time(0.1)
     assert idle.gone
     assert not end.done()
     instance.says(ANSWER)
@@ -48,9 +56,19 @@ async def test_what_becomes_idle_during_the_drain_is_closed_by_the_tick(stage: S
     instance.says(b"cd")
     await stage.turn()
     assert not client.closing
-    await stage.pass_time(0.05)
+    await stage.pass_time(1)
     assert client.gone
     assert await end
+
+
+async def test_a_drain_shorter_than_the_grace_cuts_nobody_who_is_idle(stage: Stage) -> None:
+    """At its end idle connections are closed, not reset."""
+    client = stage.client()
+    await stage.exchange(client)
+    stage.plane.start_drain()
+    assert await stage.plane.emptied(0.0)
+    assert client.gone
+    assert not client.reset
 
 
 async def test_a_newcomer_has_time_for_its_request(stage: Stage) -> None:
@@ -66,7 +84,7 @@ async def test_a_newcomer_has_time_for_its_request(stage: Stage) -> None:
     assert b"connection: close" in talking.got().lower()
     for timer in stage.loop.timers:
         timer()
-    await stage.pass_time(0.05)
+    await stage.pass_time(1)
     assert silent.gone
     assert await end
     stage.assert_clean()

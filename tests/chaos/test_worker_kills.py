@@ -1,0 +1,113 @@
+"""Workers are killed under load, again and again: only what they held is lost, and the counters stay true."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+
+from tests.helpers import Gateway, configuration, eventually
+from tests.helpers.exposition import Metrics
+from tests.helpers.instance import Instance
+from tests.helpers.ledger import Callers, Ledger
+from tests.helpers.proof import PROOF
+
+WORKERS = 4
+KILLS = 100 if PROOF else 4
+KILLS_OF_A_SLOT_SECONDS = 5.5
+"""Two deaths of a slot within ten seconds are replaced at once; a third would have to wait."""
+
+
+async def has_replaced(gateway: Gateway, slot: int, victim: int) -> bool:
+    """Is a worker ready in the slot, and another than the victim?"""
+    worker = (await gateway.status())["workers"][slot]
+    return worker["state"] == "ready" and worker["pid"] != victim
+
+
+async def pid_of(gateway: Gateway, slot: int) -> int:
+    """The pid of a slot's worker."""
+    return int((await gateway.status())["workers"][slot]["pid"])
+
+
+@dataclass(slots=True)
+class Scrapes:
+    """Every counter that was ever seen, and at what it stood last."""
+
+    count: int = 0
+    _last: dict[tuple[str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
+
+    def take(self, metrics: Metrics) -> None:
+        """A counter that goes back, or vanishes, fails."""
+        self.count += 1
+        now = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for sample in metrics
+            if sample.name.endswith(("_total", "_count", "_sum", "_bucket"))
+        }
+        missing = self._last.keys() - now.keys()
+        assert not missing, f"vanished: {missing}"
+        back = {key: (value, now[key]) for key, value in self._last.items() if now[key] < value}
+        assert not back, f"went back: {back}"
+        self._last = now
+
+    @contextlib.asynccontextmanager
+    async def of(self, gateway: Gateway) -> AsyncIterator[None]:
+        """Scrapes without a pause of more than 50 ms; a scrape that fails, fails the test."""
+
+        async def scrape() -> None:
+            while True:
+                self.take(await gateway.metrics())
+                await asyncio.sleep(0.05)
+
+        task = asyncio.create_task(scrape())
+        try:
+            yield
+        finally:
+            if not task.done():
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.mark.timeout(600)
+async def test_kills_cost_what_was_under_way_and_the_counters_stay_true() -> None:
+    """At half load: every failed request was under way at a kill, a successor serves within 1 s, nobody waits for
+    more than 2 s, every scrape succeeds, no counter goes back, and in the end they agree with the clients' own books.
+    """
+    ledger, scrapes = Ledger(), Scrapes()
+    async with (
+        Instance(delay=0.005) as instance,
+        Gateway(configuration(instance, workers=WORKERS)) as gateway,
+    ):
+        kept, new = Callers(gateway, ledger), Callers(gateway, ledger, new_connections=True)
+        async with scrapes.of(gateway), kept.calling(12), new.calling(4):
+            for slot in itertools.islice(itertools.cycle(range(WORKERS)), KILLS):
+                began = time.monotonic()
+                await answered(ledger, 100)
+                victim = await pid_of(gateway, slot)
+                await ledger.kill(victim)
+                killed = time.monotonic()
+                await eventually(partial(has_replaced, gateway, slot, victim), within=2.0)
+                assert time.monotonic() - killed < 1.0, "the successor took its time"
+                await asyncio.sleep(max(0.0, KILLS_OF_A_SLOT_SECONDS / WORKERS - (time.monotonic() - began)))
+        await eventually(gateway.empty)
+        metrics = await gateway.metrics()
+        scrapes.take(metrics)
+    ledger.assert_only_kills_cost()
+    assert len(ledger.kills) == KILLS
+    assert ledger.longest_wait < 2.0
+    assert scrapes.count > 10 * KILLS
+    assert metrics.sum("headgate_worker_restarts_total") == KILLS
+    counted = metrics.sum("headgate_requests_total", code=200)
+    # A request counts before its answer leaves: a kill between the two leaves a count without an answer.
+    assert 0 <= counted - ledger.answers[200] <= ledger.under_way_at_kills
+
+
+async def answered(ledger: Ledger, requests: int) -> None:
+    """Waits for so many more answers."""
+    wanted = ledger.answers[200] + requests
+    await eventually(lambda: ledger.answers[200] >= wanted, within=20.0)
