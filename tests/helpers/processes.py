@@ -48,6 +48,16 @@ def private_bytes(pid: int) -> int:
     return int(_status(pid)["RssAnon"].split()[0]) * 1024
 
 
+def open_files(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has."""
+    return int(_status(pid)["Threads"])
+
+
 def _status(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
+import re
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
+from gateway.clock import NANOSECONDS
+from gateway.worker.faults import QUIET_NS, Faults, place_of
 from gateway.worker.ingress import ClientConnection
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport
 
@@ -42,6 +46,7 @@ async def assert_it_cost_one(stage: Stage, client: Transport, caplog: pytest.Log
     assert stage.counter("faults") == 1
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info
+    assert "a bug in " in record.message
     stage.assert_clean()
 
 
@@ -141,3 +146,66 @@ async def test_what_is_no_exception_is_logged_only(stage: Stage, caplog: pytest.
     stage.plane.faults.handle(asyncio.get_running_loop(), {"message": "something odd"})
     assert stage.counter("faults") == 0
     assert "something odd" in caplog.text
+
+
+class Broken:
+    """A connection that counts how often it was broken off."""
+
+    def __init__(self) -> None:
+        self.ends = 0
+
+    def break_off(self) -> None:
+        """Counted."""
+        self.ends += 1
+
+
+def caught(bug: Callable[[], object]) -> Exception:
+    """The exception of a bug, with its trace."""
+    try:
+        bug()
+    except Exception as error:
+        return error
+    raise AssertionError
+
+
+def division() -> object:
+    """One bug."""
+    return 1 // 0
+
+
+def lookup() -> object:
+    """Another bug."""
+    return {}[0]
+
+
+async def test_a_storm_of_one_bug_is_logged_now_and_then(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each costs its connection and is counted; the log has one line per place and interval, which says how many
+    were left out; another bug is not hidden by it.
+    """
+    now = 0
+    faults, connection = Faults(stage.lane, clock=lambda: now), Broken()
+    for _ in range(100):
+        faults.cost(connection, caught(division))
+    faults.cost(connection, caught(lookup))
+    now += QUIET_NS - 1
+    faults.cost(connection, caught(division))
+    assert len(caplog.records) == 2
+    now += 1
+    faults.cost(connection, caught(division))
+    last = caplog.records[-1].message
+    assert len(caplog.records) == 3
+    assert ", division cost a connection: " in last
+    assert last.endswith(", and 100 times since it was logged last")
+    now += NANOSECONDS * 3600
+    faults.cost(connection, caught(division))
+    assert "since" not in caplog.records[-1].message
+    assert stage.counter("faults") == connection.ends == 104
+
+
+def test_the_place_of_a_bug_is_where_it_was_raised() -> None:
+    """File, line and function; an exception that was never raised has none."""
+    place = place_of(caught(lookup).__traceback__)
+    assert re.fullmatch(r"test_faults\.py:\d+, lookup", place)
+    assert place_of(None) == "a place unknown"
