@@ -49,7 +49,10 @@ class Monitor:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(heartbeat.LOOK_NS / NANOSECONDS)
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                logger.exception("a look at the workers failed")  # the next one may not
 
     def look(self) -> None:
         """One look at every worker."""
