@@ -35,7 +35,9 @@ __all__ = [
     "WAIT",
     "__version__",
     "build_profile",
+    "keep_panic_places",
     "layout_version",
+    "take_panic_place",
 ]
 
 __version__: Final[str]
@@ -54,6 +56,11 @@ COUNTERS: Final[tuple[str, ...]]
 """Names of a worker's own counters, in the order ``View.counters`` returns them."""
 DURATION_BOUNDS: Final[tuple[float, ...]]
 """Upper bounds of the duration histogram in seconds; one more bucket lies above the last."""
+
+def keep_panic_places() -> None:
+    """From now on a panic is not written to standard error, where each would take two lines or a hundred."""
+def take_panic_place() -> str | None:
+    """Where this thread panicked last, once; ``file.rs:LINE:COLUMN``."""
 
 @final
 class Segment:

@@ -23,6 +23,8 @@ from gateway._native import (
     Lane,
     Segment,
     Snapshot,
+    keep_panic_places,
+    take_panic_place,
 )
 
 __all__ = [
@@ -43,7 +45,9 @@ __all__ = [
     "Connection",
     "Lane",
     "Snapshot",
+    "keep_panic_places",
     "open_lane",
+    "take_panic_place",
 ]
 
 

@@ -5,11 +5,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from gateway.clock import NANOSECONDS, monotonic_ns
-from gateway.state.lane import Lane
+from gateway.state.lane import Lane, take_panic_place
 
 log = logging.getLogger("headgate.worker")
 
@@ -62,7 +61,7 @@ class Faults:
 
     def _record(self, whose: str, error: BaseException) -> None:
         self._lane.count_fault()
-        place = place_of(error.__traceback__)
+        place = place_of(error)
         known = self._places.get(place)
         now = self._clock()
         if known is not None and now - known.logged < QUIET_NS:
@@ -73,8 +72,11 @@ class Faults:
         log.error("a bug in %s cost a connection: %s%s", place, whose, more, exc_info=error)
 
 
-def place_of(trace: TracebackType | None) -> str:
-    """Where an exception was raised, as ``file.py:LINE, function``; for a panic, where the engine was called."""
+def place_of(error: BaseException) -> str:
+    """Where a bug showed: the engine's ``file.rs:LINE:COLUMN`` for a panic, else ``file.py:LINE, function``."""
+    if not isinstance(error, Exception) and (place := take_panic_place()) is not None:
+        return place
+    trace = error.__traceback__
     if trace is None:
         return "a place unknown"
     while trace.tb_next is not None:

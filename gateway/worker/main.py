@@ -14,7 +14,7 @@ import orjson
 import uvloop
 
 from gateway.channel import Message
-from gateway.state.lane import Snapshot, open_lane
+from gateway.state.lane import Snapshot, keep_panic_places, open_lane
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.listeners import Listeners
 from gateway.worker.plane import DataPlane, LaneLostError
@@ -137,6 +137,7 @@ def run(text: str) -> int:
     # the supervisor alone decides what they mean.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+    keep_panic_places()
     code = 0
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -4,6 +4,7 @@
 mod connection;
 mod control;
 mod lane;
+mod panics;
 mod segment;
 mod view;
 
@@ -16,6 +17,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     segment::register(module)?;
     control::register(module)?;
     view::register(module)?;
+    panics::register(module)?;
     module.add_class::<lane::Snapshot>()?;
     module.add_class::<lane::Lane>()?;
     connection::register(module)

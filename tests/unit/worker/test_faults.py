@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.clock import NANOSECONDS
+from gateway.state.lane import Connection, keep_panic_places, take_panic_place
 from gateway.worker.faults import QUIET_NS, Faults, place_of
 from gateway.worker.ingress import ClientConnection
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport
@@ -206,6 +207,34 @@ async def test_a_storm_of_one_bug_is_logged_now_and_then(
 
 def test_the_place_of_a_bug_is_where_it_was_raised() -> None:
     """File, line and function; an exception that was never raised has none."""
-    place = place_of(caught(lookup).__traceback__)
+    place = place_of(caught(lookup))
     assert re.fullmatch(r"test_faults\.py:\d+, lookup", place)
-    assert place_of(None) == "a place unknown"
+    assert place_of(KeyError()) == "a place unknown"
+
+
+class PanicsWithin:
+    """A time whose reading has the engine called while it is at work, which it takes for a bug and panics."""
+
+    def __init__(self, machine: Connection) -> None:
+        self._machine = machine
+
+    def __index__(self) -> int:
+        self._machine.receive(b"", 1)
+        raise AssertionError
+
+
+async def test_a_panic_of_the_engine(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with its place in the engine's source, and the engine works on for everybody else."""
+    keep_panic_places()
+    client, neighbour = stage.client(), stage.client()
+    connection = cast("ClientConnection", client.protocol)
+    with pytest.raises(BaseException, match="Already borrowed") as panic:
+        stage.lane.tick(cast("int", PanicsWithin(connection._machine)), 0)
+    assert not isinstance(panic.value, Exception)
+    stage.plane.faults.cost(connection, panic.value)
+    await stage.turn()
+    assert client.gone
+    assert stage.counter("faults") == 1
+    assert re.search(r"a bug in \S+connection\.rs:\d+:\d+ cost a connection", caplog.text)
+    assert take_panic_place() is None
+    await stage.exchange(neighbour)
