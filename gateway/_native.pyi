@@ -3,7 +3,7 @@
 Only ``gateway.state`` imports this module. All times are nanoseconds of CLOCK_MONOTONIC unless a name says otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, final
 
 __all__ = [
@@ -192,8 +192,8 @@ class Lane:
     def drain(self) -> None:
         """From now on every answer announces the close of its connection."""
     def tick(self, now: int, wall: int) -> bool:
-        """Heartbeat, epochs seen, the Date of replies (``wall``: Unix time in seconds). False: the lane is no longer
-        this process's, and it must exit."""
+        """Heartbeat, epochs seen, the Date of replies and the clock of the access log (``wall``: Unix time in
+        nanoseconds at ``now``). False: the lane is no longer this process's, and it must exit."""
     def expired(self, now: int) -> list[int]:
         """Indexes of the connections whose deadline has passed; each is disarmed."""
     def address(self, instance: int) -> tuple[str, int] | str | None:
@@ -207,6 +207,13 @@ class Lane:
         ValueError for a cost of 0."""
     def health(self, instance: int) -> int:
         """The health word of an instance, by instance key; ``HEALTH_UNHEALTHY`` when the slot has another occupant."""
+    def take_access_log(self) -> bytes:
+        """Whole lines of the access log, oldest first, none longer than ``PIPE_BUF``; they are the caller's now."""
+    def on_access_log_due(self, callback: Callable[[], object] | None) -> None:
+        """Who is told, once until the next take, that more lines wait than should until the next tick. Called within
+        a connection's step: it may only note that there is something to do."""
+    def count_dropped_lines(self, lines: int) -> None:
+        """Counts lines that were taken and could not be written."""
     def count_fault(self) -> None:
         """Counts a connection that was lost to a bug of ours."""
 

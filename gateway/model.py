@@ -17,6 +17,12 @@ MAX_FD = 1_048_575  # the kernel's default fs.nr_open - 1
 _DIGITS = frozenset("0123456789")
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")  # "_": resolvers and container platforms have it
 
+ACCESS_LOG_OFF = "off"
+ACCESS_LOG_STDOUT = "stdout"
+"""Where the access log goes if not to a file."""
+ACCESS_LOG_MODE = 0o640
+"""Permissions of a file that is created for it: it names clients and what they asked for."""
+
 LISTEN_FORMS = '"IPV4:PORT", "[IPV6]:PORT", "unix:/PATH" or "fd:N"'
 INSTANCE_FORMS = '"HOST:PORT", "[IPV6]:PORT" or "unix:/PATH"'
 

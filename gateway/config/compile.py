@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.schema import Config, Limit, Listen, Route, Service
+from gateway.model import ACCESS_LOG_OFF
 
 
 class Rows(Protocol):
@@ -25,16 +26,19 @@ class Rows(Protocol):
 
 def compile_snapshot(config: Config, epoch: int, rows: Rows) -> tuple[dict[str, Any], bytes]:
     """The head of the snapshot message, and its attachment: the blob that ``Snapshot.compile`` of the engine reads."""
+    access_log = config.log.access != ACCESS_LOG_OFF
     slots = {name: rows.service_slot(name) for name in config.services}
     indexes = {name: index for index, name in enumerate(config.services)}
     head = {
         "type": "snapshot",
         "epoch": epoch,
+        "access_log": config.log.access if access_log else None,
         "listeners": [{"name": listen.name} for listen in config.listen],
         "services": [_pool(name, slots[name], service) for name, service in config.services.items()],
     }
     blob = {
         "epoch": epoch,
+        "access_log": access_log,
         "listeners": [_listener(listen, rows.request_row(listen.name, None)) for listen in config.listen],
         "services": [_service(name, slots[name], service) for name, service in config.services.items()],
         "routes": [_route(route, indexes[route.service], config.listen, rows) for route in config.routes],

@@ -12,7 +12,14 @@ from gateway.config.matching import METHODS, read_host, read_method, read_path, 
 from gateway.config.suggest import did_you_mean
 from gateway.config.units import Duration, Rate, Size
 from gateway.errors import InvalidValueError
-from gateway.model import AddressKind, InstanceAddress, ListenAddress, whole_number
+from gateway.model import (
+    ACCESS_LOG_OFF,
+    ACCESS_LOG_STDOUT,
+    AddressKind,
+    InstanceAddress,
+    ListenAddress,
+    whole_number,
+)
 
 MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
@@ -174,10 +181,30 @@ def _route_name(value: str) -> str:
     return value
 
 
+def _access_log(value: str) -> str:
+    if value in (ACCESS_LOG_OFF, ACCESS_LOG_STDOUT):
+        return value
+    if not value.startswith("/") or value.endswith("/") or not value.isprintable():
+        words = (ACCESS_LOG_OFF, ACCESS_LOG_STDOUT)
+        raise InvalidValueError(
+            f'"{ACCESS_LOG_OFF}", "{ACCESS_LOG_STDOUT}" or the absolute path of a file',
+            did_you_mean(value, words),
+        )
+    return value
+
+
 Workers = Annotated[
     int | Literal["auto"],
     Reads(
         _workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}
+    ),
+]
+AccessLog = Annotated[
+    str,
+    text(
+        _access_log,
+        f'"{ACCESS_LOG_OFF}", "{ACCESS_LOG_STDOUT}" or a path',
+        {"anyOf": [{"enum": [ACCESS_LOG_OFF, ACCESS_LOG_STDOUT]}, {"pattern": "^/"}]},
     ),
 ]
 AdminAddress = Annotated[ListenAddress, text(_admin_address, 'an address, such as "127.0.0.1:9901"')]

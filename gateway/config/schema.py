@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gateway.config.fields import (
     MAX_WORKERS,
+    AccessLog,
     AdminAddress,
     Counted,
     Host,
@@ -25,7 +26,7 @@ from gateway.config.fields import (
 )
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Size
-from gateway.model import Balance, ListenAddress
+from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
@@ -60,10 +61,12 @@ class Gateway(Table):
 
 
 class Log(Table):
-    """The log on standard error."""
+    """The log on standard error, and the access log."""
 
     level: Annotated[str, choice(*LOG_LEVELS)] = "info"
     """Least severity that is logged."""
+    access: AccessLog = ACCESS_LOG_OFF
+    """One line of JSON per request: "off", "stdout", or the absolute path of a file."""
 
 
 class ListenTimeouts(Table):
@@ -241,7 +244,7 @@ class Config(Table):
     gateway: Gateway = Gateway()
     """What belongs to the whole gateway."""
     log: Log = Log()
-    """The log on standard error."""
+    """The log on standard error, and the access log."""
     listen: Annotated[tuple[Listen, ...], Counted("[[listen]]")]
     """Addresses at which clients connect."""
     services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]

@@ -23,6 +23,7 @@ from gateway.config.schema import Config, HealthCheck, Service
 from gateway.state.control import Control, Segment
 from gateway.state.view import COUNTERS, DURATION_BOUNDS, View
 from gateway.supervisor import logs, machine
+from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
 from gateway.supervisor.admin.server import AdminServer
 from gateway.supervisor.discovery import dns
@@ -63,6 +64,7 @@ def run(file: Path, pid_path: Path | None) -> None:
 async def _serve(config: Config, pid_path: Path | None) -> None:
     """Opens what may be refused by the system first: nothing has been started when it is."""
     slots = config.gateway.worker_count(len(os.sched_getaffinity(0)))
+    require_writable(config.log.access)
     with contextlib.ExitStack() as stack:
         listeners = open_listeners([listen.address for listen in config.listen], slots)
         stack.callback(close_listeners, listeners)
@@ -113,6 +115,7 @@ class Supervisor:
             self._start_services()
             if await self._start_workers():
                 self._announce()
+                self._workers.reopen_logs()
                 await self._signalled.wait()
             await self._drain()
         except BaseException:
@@ -187,11 +190,17 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._terminate, number)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
 
     def _terminate(self, number: signal.Signals) -> None:
         self._enter(Event.TERMINATE)
         logger.info("%s: the gateway is %s", number.name, self._state)
         self._signalled.set()
+
+    def _reopen_logs(self) -> None:
+        if self._state is not State.STARTING:  # workers open their logs after the ready line anyway
+            self._workers.reopen_logs()
+            logger.info("SIGUSR1: the access log is opened anew")
 
     @staticmethod
     def _hang_up() -> None:

@@ -22,6 +22,9 @@ START_TIMEOUT_S = 60.0  # a healthy worker needs half a second; the rest is for 
 DRAIN_GRACE_S = 1.0  # beyond the drain time-out: for the workers to keep their own deadline and exit
 
 
+REOPEN_LOGS: Message = {"type": "reopen_logs"}
+
+
 class Lanes(Protocol):
     """The stripes of shared memory that workers write; ``gateway.state.control`` offers them."""
 
@@ -89,6 +92,7 @@ class Workers:
         self._adoptions: dict[int, int] = {}
         self._spawning: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
+        self._logging = False
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -129,6 +133,14 @@ class Workers:
                     await self._empty.wait()
         except TimeoutError:
             logger.warning("%d workers did not finish in time", len(self.processes()))
+
+    def reopen_logs(self) -> None:
+        """Has every worker, and every later one at its start, open the access log anew. The first call is also the
+        permission to write on standard output, where the ready line comes first.
+        """
+        self._logging = True
+        for worker in self.processes():
+            worker.send(REOPEN_LOGS)
 
     def destroy(self) -> None:
         """Kills and reaps whatever is left, at once."""
@@ -213,6 +225,8 @@ class Workers:
             raise
         self._lanes.set_lane_pid(lane, slot.worker.pid)
         self.publisher.greet(slot.worker)
+        if self._logging:
+            slot.worker.send(REOPEN_LOGS)
 
     async def _respawn(self, slot: Slot) -> None:
         try:

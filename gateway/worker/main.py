@@ -24,6 +24,8 @@ log = logging.getLogger("headgate.worker")
 
 ORPHAN_DRAIN_SECONDS = 30.0
 """How long the exchanges of a worker may take whose supervisor is gone."""
+LOG_FINISH_SECONDS = 0.5
+"""How long a worker that has drained waits for whoever reads the access log."""
 ACCEPT_GRACE_SECONDS = 0.1
 """How long a draining worker still accepts: connections that the kernel has completed already are not reset."""
 
@@ -70,6 +72,7 @@ class Worker:
             task.cancel()
         for task in ended:
             task.result()  # the clock only ends by raising
+        await self._plane.access_log.finish(LOG_FINISH_SECONDS)
         self._supervision.tell({"type": "drained"})
 
     def _accepted(self, listener: int) -> asyncio.Protocol:
@@ -93,6 +96,8 @@ class Worker:
                     await self._listeners.serve(message["slot"])
                 case "release":
                     self._listeners.release(message["slot"])
+                case "reopen_logs":
+                    self._plane.access_log.reopen()
                 case "drain":
                     await self._drain(message["timeout_ms"] / 1000)
                     return
@@ -107,6 +112,7 @@ class Worker:
         except ValueError as error:
             self._supervision.tell({"type": "refused", "epoch": epoch, "reason": str(error)})
             return
+        self._plane.access_log.aim(message.get("access_log"))
         self._plane.adopt(snapshot, message["services"])
         self._listeners.name([listener["name"] for listener in message["listeners"]])
         self._supervision.tell({"type": "ack", "epoch": epoch})

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.clock import NANOSECONDS, monotonic_ns, wall_seconds
+from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
 from gateway.state.lane import Lane, Snapshot
+from gateway.worker.access_log import AccessLog
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.pool import Pool
@@ -38,6 +39,7 @@ class DataPlane:
         self.lane = lane
         self.loop = loop
         self.faults = Faults(lane)
+        self.access_log = AccessLog(lane, loop.call_soon)
         self.pool: Pool[UpstreamConnection] = Pool()
         self.short_clock = ShortClock(loop)
         self._connections: list[ClientConnection | None] = []
@@ -112,14 +114,15 @@ class DataPlane:
             await asyncio.sleep(TICK_SECONDS)
 
     def tick(self) -> None:
-        """Heartbeat, deadlines, and now and then the pool."""
+        """Heartbeat, deadlines, the access log, and now and then the pool."""
         now = monotonic_ns()
-        if not self.lane.tick(now, wall_seconds()):
+        if not self.lane.tick(now, wall_ns()):
             raise LaneLostError("the lane belongs to another worker now")
         for index in self.lane.expired(now):
             connection = self._connections[index]
             if connection is not None:
                 self._expire(connection)
+        self.access_log.flush()
         if self._emptied is not None and now >= self._keep_idle_until:
             self._close_idle()
         self._ticks += 1

@@ -16,9 +16,12 @@ mod tests;
 
 use std::net::IpAddr;
 
+use crate::access_log::Record;
 use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
+use crate::http1::head::Request;
+use crate::request_id::RequestId;
 use crate::selection::{Balance, Tried};
 use crate::snapshot::Listener;
 use crate::state::{Counter, Instance, State};
@@ -221,6 +224,8 @@ pub struct Connection {
     body_bytes: u64,
     /// The beginning of a response head.
     response_head: Vec<u8>,
+    /// What the access log will say of the current request; `None` when nobody asks for it.
+    record: Option<Box<Record>>,
 }
 
 impl Connection {
@@ -243,6 +248,7 @@ impl Connection {
             request_body: Body::default(),
             body_bytes: 0,
             response_head: Vec::new(),
+            record: None,
         };
         worker.state.count(Counter::ConnectionsAccepted, 1);
         connection.await_request(worker, now);
@@ -326,6 +332,43 @@ impl Connection {
             Phase::Exchange(_) | Phase::Closed => return,
         };
         self.arm(worker, waiting, now, timeout.unwrap_or(NEVER));
+    }
+
+    /// Begins what the access log will say of a request; `None` stands for one that was not understood.
+    fn record<S: State>(
+        &mut self,
+        worker: &Worker<S>,
+        request_id: &RequestId<'_>,
+        request: Option<&Request<'_, '_>>,
+        now: u64,
+    ) {
+        if worker.snapshot.access_log {
+            let id = request_id.as_bytes();
+            let record = Record::new(now, worker.wall(now), &self.address_text, id, request);
+            self.record = Some(Box::new(record));
+        }
+    }
+
+    /// The request goes to the instance of its exchange.
+    fn record_try(&mut self) {
+        let instance = self.exchange().and_then(|exchange| exchange.instance);
+        if let Some((record, instance)) = self.record.as_mut().zip(instance) {
+            record.tried(instance);
+        }
+    }
+
+    /// So many bytes of an answer are on their way to the client.
+    fn record_sent(&mut self, bytes: usize) {
+        if let Some(record) = &mut self.record {
+            record.sent(bytes);
+        }
+    }
+
+    /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
+    fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
+        if let Some(record) = self.record.take() {
+            record.finish(&mut worker.access_log, &worker.state, status, reason, now);
+        }
     }
 
     fn exchange(&self) -> Option<&Exchange> {

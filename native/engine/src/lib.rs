@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod connection;
 pub mod deadline;
 pub mod http1;

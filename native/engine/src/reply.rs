@@ -111,6 +111,11 @@ impl Reason {
     pub fn status(self) -> u16 {
         self.answer().status
     }
+
+    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status` and in the access log.
+    pub fn error(self) -> &'static str {
+        self.answer().error
+    }
 }
 
 impl From<HeadFault> for Reason {
@@ -202,7 +207,7 @@ pub fn http_date(unix_seconds: u64) -> [u8; 29] {
 
 /// Year, month and day of a day number since 1970-01-01, by counting in eras of 400 years that begin in March, so
 /// that the leap day is the last of its year.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468; // days since 0000-03-01
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -92,6 +92,8 @@ pub struct Snapshot {
     pub services: Vec<Service>,
     /// The routes, in the order of the file.
     pub routes: Vec<Route>,
+    /// Is a line of the access log to be written for every request?
+    pub access_log: bool,
     /// Finds the index of a request's route.
     pub table: Table,
     services_by_name: HashMap<Box<str>, u32, FixedState>,
@@ -113,6 +115,7 @@ impl Snapshot {
         let (services, listeners) = (document.services.len(), document.listeners.len());
         let mut snapshot = Self {
             epoch: document.epoch,
+            access_log: document.access_log,
             listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
             services: compile_all("services", document.services, document::Service::compile)?,
             routes: compile_all("routes", document.routes, |route| route.compile(services, listeners))?,

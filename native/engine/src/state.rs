@@ -80,11 +80,13 @@ pub enum Counter {
     Faults = 5,
     /// Words in shared memory that made no sense and were answered from local state.
     Nonsense = 6,
+    /// Lines of the access log that nobody took in time.
+    AccessLogLinesDropped = 7,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -92,6 +94,7 @@ impl Counter {
         "retries",
         "faults",
         "nonsense",
+        "access_log_lines_dropped",
     ];
 }
 
@@ -110,6 +113,8 @@ pub trait State {
     fn is_eligible(&self, slot: u32) -> bool;
     /// Which occupant of the slot this is.
     fn generation(&self, slot: u32) -> u32;
+    /// The instance's address as a configuration writes it; `None` when its slot has another occupant by now.
+    fn address_text(&self, instance: Instance) -> Option<String>;
     /// Configured weight, at least 1 for an eligible instance.
     fn weight(&self, slot: u32) -> u32;
     /// Exchanges that all workers together hold on the instance.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::access_log::AccessLog;
 use crate::deadline::Deadlines;
 use crate::reply::http_date;
 use crate::selection::Random;
@@ -10,6 +11,8 @@ use crate::state::State;
 
 /// Bytes the output buffer may keep between two events; one large event must not cost memory for ever.
 const KEPT_OUTPUT_BYTES: usize = 256 * 1024;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// The engine of one worker.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub struct Worker<S> {
     pub output: Vec<u8>,
     /// The value of Date fields, renewed by [`Worker::tick`].
     pub date: [u8; 29],
+    /// The lines of the access log that wait to be written.
+    pub access_log: AccessLog,
+    /// Unix time minus the monotonic clock, in nanoseconds and modulo 2⁶⁴, renewed by [`Worker::tick`].
+    wall_offset: u64,
     /// The worker is on its way out: answers announce the close of their connection.
     pub draining: bool,
 }
@@ -40,13 +47,21 @@ impl<S: State> Worker<S> {
             random: Random::new(random_seed),
             output: Vec::new(),
             date: http_date(0),
+            access_log: AccessLog::default(),
+            wall_offset: 0,
             draining: false,
         }
     }
 
-    /// Renews what changes with time. `wall` is Unix time in seconds.
-    pub fn tick(&mut self, wall: u64) {
-        self.date = http_date(wall);
+    /// Renews what changes with time. `wall` is Unix time in nanoseconds at `now`.
+    pub fn tick(&mut self, now: u64, wall: u64) {
+        self.date = http_date(wall / NANOS_PER_SECOND);
+        self.wall_offset = wall.wrapping_sub(now);
+    }
+
+    /// What Unix time it is `now`, in nanoseconds, as far as the last tick can tell.
+    pub(crate) fn wall(&self, now: u64) -> u64 {
+        now.wrapping_add(self.wall_offset)
     }
 
     /// Empties the output for the next payload.

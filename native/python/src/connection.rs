@@ -36,7 +36,7 @@ fn answer<'py>(
 }
 
 impl Connection {
-    /// Runs one step of the state machine. Nothing that could come back here is called while both are borrowed.
+    /// Runs one step of the state machine. Nothing that could come back here is called while the lane is borrowed.
     fn step<'py>(
         &mut self,
         py: Python<'py>,
@@ -45,7 +45,14 @@ impl Connection {
     ) -> Answer<'py> {
         let mut lane = self.lane.borrow_mut(py);
         let verdict = step(&mut self.connection, &mut lane.worker);
-        answer(py, verdict, &lane.worker, input)
+        let answer = answer(py, verdict, &lane.worker, input);
+        if let Some(callback) = lane.due(py) {
+            drop(lane);
+            if let Err(error) = callback.call0(py) {
+                error.write_unraisable(py, None); // hot calls never raise
+            }
+        }
+        answer
     }
 }
 

@@ -11,6 +11,7 @@ use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
 use headgate_shm::state::Worker as SharedState;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use pyo3::IntoPyObjectExt;
 
 use crate::segment::Segment;
@@ -38,6 +39,16 @@ impl Snapshot {
 #[pyclass(module = "gateway._native")]
 pub(crate) struct Lane {
     pub(crate) worker: Worker<SharedState>,
+    access_log_due: Option<Py<PyAny>>,
+}
+
+impl Lane {
+    /// Whom to tell that the access log should be drained before the next tick; nobody, if that can wait.
+    #[inline]
+    pub(crate) fn due(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let due = self.worker.access_log.falls_due();
+        due.then(|| self.access_log_due.as_ref().map(|callback| callback.clone_ref(py))).flatten()
+    }
 }
 
 #[pymethods]
@@ -47,7 +58,7 @@ impl Lane {
     fn new(segment: &Segment, lane: u32, random_seed: u64) -> PyResult<Self> {
         let state = SharedState::attach(segment.memory(), lane)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self { worker: Worker::new(state, random_seed) })
+        Ok(Self { worker: Worker::new(state, random_seed), access_log_due: None })
     }
 
     fn adopt(&mut self, snapshot: &Snapshot) {
@@ -64,7 +75,7 @@ impl Lane {
     }
 
     fn tick(&mut self, now: u64, wall: u64) -> bool {
-        self.worker.tick(wall);
+        self.worker.tick(now, wall);
         self.worker.state.tick(now, self.worker.snapshot.epoch)
     }
 
@@ -111,6 +122,20 @@ impl Lane {
     fn health(&self, instance: u64) -> u32 {
         let Instance { slot, generation } = Instance::from_key(instance);
         self.worker.state.health(slot, generation).unwrap_or(HEALTH_UNHEALTHY)
+    }
+
+    fn take_access_log<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let lines = PyBytes::new(py, self.worker.access_log.lines());
+        self.worker.access_log.drained();
+        lines
+    }
+
+    fn on_access_log_due(&mut self, callback: Option<Py<PyAny>>) {
+        self.access_log_due = callback;
+    }
+
+    fn count_dropped_lines(&mut self, lines: u64) {
+        self.worker.state.count(Counter::AccessLogLinesDropped, lines);
     }
 
     fn count_fault(&mut self) {

@@ -50,6 +50,15 @@ impl fmt::Display for AddressError {
 
 impl core::error::Error for AddressError {}
 
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => write!(out, "{address}"),
+            Self::Unix(path) => write!(out, "unix:{path}"),
+        }
+    }
+}
+
 impl FromStr for Address {
     type Err = AddressError;
 
@@ -161,7 +170,8 @@ mod tests {
     fn addresses_survive_the_record() {
         let path = format!("unix:/{}", "x".repeat(MAX_PATH_BYTES - 1));
         for text in ["127.0.0.1:80", "[2001:db8::1]:8443", "[fe80::1%3]:1", "unix:/run/a.sock", &path] {
-            let (address, record) = (text.parse().unwrap(), record([0; 16]));
+            let (address, record) = (text.parse::<Address>().unwrap(), record([0; 16]));
+            assert_eq!(address.to_string(), text);
             write_address(&record, 7, &address);
             assert_eq!(read_address(&record, 7), Some(address), "{text}");
             assert_eq!(read_address(&record, 8), None);

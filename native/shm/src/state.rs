@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::state::{Bank, Counter, LimitDecision, State, NO_SLOT};
+use headgate_engine::state::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
@@ -170,6 +170,10 @@ impl State for Worker {
     fn generation(&self, slot: u32) -> u32 {
         let word = self.segment.generations().get(slot as usize).map(|word| word.load(Ordering::Acquire));
         self.sensible(word, 0)
+    }
+
+    fn address_text(&self, instance: Instance) -> Option<String> {
+        self.address(instance.slot, instance.generation).map(|address| address.to_string())
     }
 
     #[inline]

@@ -59,6 +59,16 @@ class NumberedRows:
         return self.given.setdefault(identity, 100 + len(self.given))
 
 
+@pytest.mark.parametrize(
+    ("access", "target"), [("off", None), ("stdout", "stdout"), ("/log/access", "/log/access")]
+)
+def test_the_access_log_is_asked_of_both_halves(access: str, target: str | None) -> None:
+    """The worker learns where lines go, and the engine whether there are any."""
+    text = f'[log]\naccess = "{access}"\n{USUAL}'
+    head, blob = compile_snapshot(parse(text, "g", {}), 7, NumberedRows())
+    assert (head["access_log"], orjson.loads(blob)["access_log"]) == (target, target is not None)
+
+
 def test_the_head_tells_a_worker_what_python_needs() -> None:
     """Listeners by name, services with what their pools are made from."""
     rows = NumberedRows()
@@ -66,6 +76,7 @@ def test_the_head_tells_a_worker_what_python_needs() -> None:
     assert head == {
         "type": "snapshot",
         "epoch": 7,
+        "access_log": None,
         "listeners": [{"name": "127.0.0.1:8080"}, {"name": "unix:/run/h.sock"}],
         "services": [
             {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config.fields import Name, Reads, RouteName, between, choice, size_between, whole
+from gateway.config.fields import AccessLog, Name, Reads, RouteName, between, choice, size_between, whole
 from gateway.config.interpolate import Interpolated, interpolate
 from gateway.errors import InvalidValueError
 from gateway.model import Balance
@@ -46,6 +46,14 @@ def test_every_character_of_a_variable() -> None:
         char for char in map(chr, range(256)) if not interpolate({"k": f"${{env:A{char}B}}"}, environ, str)[1]
     }
     assert accepted == LETTERS_DIGITS | {"_"}
+
+
+def test_an_access_log_is_off_on_stdout_or_in_a_file() -> None:
+    """A path is absolute, names no folder and has no byte that a terminal obeys."""
+    for good in ("off", "stdout", "/a", "/var/log/a b", "/dev/full", "/é"):
+        assert accepts(AccessLog, good), good
+    for bad in ("", "on", "stderr", "Off", "a", "./a", "~/a", "/", "/a/", "/a\n", "/a\x1b", 1, True, None):
+        assert not accepts(AccessLog, bad), bad
 
 
 def test_names_have_a_length() -> None:

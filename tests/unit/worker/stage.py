@@ -270,6 +270,7 @@ class Stage:
     now: int = 1_000 * NANOSECONDS
     listener: dict[str, Any] = field(default_factory=dict)
     limits: tuple[dict[str, Any], ...] = ()
+    access_log: bool = False
 
     def __post_init__(self) -> None:
         self.segment = Segment.create(**CAPACITIES, hash_seed=1)
@@ -304,7 +305,15 @@ class Stage:
             "name": "r", "host": None, "path": "/*", "methods": ["GET", "POST", "PUT"], "service": 0,
             "tries": self.tries, "limits": self.limits, "rows": [ROUTE_ROW],
         }  # fmt: skip
-        return orjson.dumps({"epoch": 1, "listeners": [listener], "services": [service], "routes": [route]})
+        return orjson.dumps(
+            {
+                "epoch": 1,
+                "access_log": self.access_log,
+                "listeners": [listener],
+                "services": [service],
+                "routes": [route],
+            }
+        )
 
     # What happens on it
 

@@ -2,10 +2,20 @@
 
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::deadline::NEVER;
-use crate::http1::body::Body;
 use crate::reply::{self, Circumstances, Reason};
 use crate::state::{Counter, State};
 use crate::worker::Worker;
+
+// Why an answer is not whole, in the access log: in the words of RFC 9209 §2.3, which has none for the client's part.
+
+/// The instance's connection ended within the answer.
+pub(super) const RESPONSE_INCOMPLETE: &str = "http_response_incomplete";
+/// The instance paused too long within the answer.
+const RESPONSE_TIMEOUT: &str = "http_response_timeout";
+/// The client's connection ended before the answer was complete.
+const CLIENT_CLOSED: &str = "client_closed";
+/// The client did not take the answer.
+const CLIENT_WRITE_TIMEOUT: &str = "client_write_timeout";
 
 /// A request that the gateway answers itself.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +37,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let received = self.request_body.is_complete();
-        self.end_exchange(worker, now);
+        self.end_exchange(worker, None, now);
         let close = !(self.persists && received) || self.sends_no_more();
         if close {
             self.linger(worker, now);
@@ -48,11 +58,13 @@ impl Connection {
     pub(super) fn fail<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
-            return self.abort(worker, now);
+            return self.abort(worker, reason.error(), now);
         }
         exchange.status = reason.status();
         let to_head = exchange.to_head;
-        self.end_exchange(worker, now);
+        let record = self.record.take(); // its line tells of the answer that follows
+        self.end_exchange(worker, None, now);
+        self.record = record;
         self.refuse(worker, Refusal { reason, row: None, retry_after: None }, to_head, now)
     }
 
@@ -78,6 +90,11 @@ impl Connection {
         if let Some(row) = refusal.row {
             worker.state.count_request(row, refusal.reason.status());
         }
+        if let Some(record) = &mut self.record {
+            record.answered(now);
+            record.sent(worker.output.len());
+        }
+        self.log(worker, refusal.reason.status(), Some(refusal.reason.error()), now);
         if close {
             self.linger(worker, now);
             Verdict { action: Action::ReplyClose, argument: u64::from(!received), payload: Payload::Output }
@@ -89,8 +106,8 @@ impl Connection {
     }
 
     /// The client must notice that its answer is incomplete.
-    pub(super) fn abort<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        self.end_exchange(worker, now);
+    pub(super) fn abort<S: State>(&mut self, worker: &mut Worker<S>, reason: &str, now: u64) -> Verdict {
+        self.end_exchange(worker, Some(reason), now);
         self.phase = Phase::Closed;
         Verdict::bare(Action::Abort)
     }
@@ -100,13 +117,7 @@ impl Connection {
         worker.fresh_output();
         match self.waiting {
             Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed => self.leave(worker, now),
-            Waiting::Head => {
-                self.persists = false;
-                self.request_body = Body::UntilClose;
-                let row = self.listener(worker).map(|listener| listener.row);
-                let refusal = Refusal { reason: Reason::RequestTimeout, row, retry_after: None };
-                self.refuse(worker, refusal, false, now)
-            }
+            Waiting::Head => self.refuse_unread(worker, Reason::RequestTimeout, now),
             Waiting::RequestBody => self.fail(worker, Reason::RequestTimeout, now),
             Waiting::Connect => {
                 worker.state.count(Counter::UpstreamConnectFailures, 1);
@@ -115,7 +126,8 @@ impl Connection {
             Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
             Waiting::InstanceTakes => self.fail(worker, Reason::WriteTimeout, now),
-            Waiting::ResponseBody | Waiting::ClientTakes => self.abort(worker, now),
+            Waiting::ResponseBody => self.abort(worker, RESPONSE_TIMEOUT, now),
+            Waiting::ClientTakes => self.abort(worker, CLIENT_WRITE_TIMEOUT, now),
         }
     }
 
@@ -139,7 +151,7 @@ impl Connection {
         if self.index == u32::MAX {
             return;
         }
-        self.end_exchange(worker, now);
+        self.end_exchange(worker, Some(CLIENT_CLOSED), now);
         self.phase = Phase::Closed;
         worker.deadlines.close(self.index);
         worker.state.count(Counter::ConnectionsEnded, 1);
@@ -149,15 +161,15 @@ impl Connection {
     /// Nothing more is said. A close waits until the client has taken what was said before; if it does not, the
     /// deadline comes once more and aborts.
     pub(super) fn leave<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        self.end_exchange(worker, now);
+        self.end_exchange(worker, Some(CLIENT_CLOSED), now);
         self.phase = Phase::Closed;
         let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
         self.arm(worker, Waiting::ClientTakes, now, timeout);
         Verdict::CLOSE
     }
 
-    /// Counts the exchange and gives its reservation back. The caller leaves [`Phase::Exchange`].
-    fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+    /// Counts the exchange, gives its reservation back and writes its line. The caller leaves [`Phase::Exchange`].
+    fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
         let Phase::Exchange(exchange) = &mut self.phase else { return };
         if let Some(instance) = exchange.instance.take() {
@@ -165,6 +177,8 @@ impl Connection {
         }
         worker.state.count_request(exchange.row, exchange.status);
         worker.state.observe_duration(exchange.service, now.saturating_sub(exchange.started));
+        let status = exchange.status;
+        self.log(worker, status, reason, now);
     }
 
     fn linger<S>(&mut self, worker: &mut Worker<S>, now: u64) {

@@ -116,9 +116,12 @@ impl Connection {
         self.body_bytes = 0;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
+        let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
+        self.record(worker, &request_id, Some(&request), now);
         match self.decide(worker, &request, now) {
             Ok(exchange) => {
-                self.forward(worker, &request, exchange, &bytes[end..], expects_continue, now, end)
+                let rest = &bytes[end..];
+                self.forward(worker, &request, request_id, exchange, rest, expects_continue, now, end)
             }
             Err(refusal) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
@@ -133,7 +136,7 @@ impl Connection {
 
     /// Route, limits, instance: what becomes of the request.
     fn decide<S: State>(
-        &self,
+        &mut self,
         worker: &mut Worker<S>,
         request: &Request<'_, '_>,
         now: u64,
@@ -145,6 +148,9 @@ impl Connection {
         let found = snapshot.table.find(host, request.path(), request.method);
         let matched = found.and_then(|index| snapshot.routes.get(index as usize));
         let policy = matched.and_then(|route| Some((route, snapshot.services.get(route.service as usize)?)));
+        if let Some(record) = &mut self.record {
+            record.routed(policy.map(|(route, service)| (route.name.as_str(), service.name.as_str())));
+        }
         let Some((route, service)) = policy else {
             return Err(Refusal { reason: Reason::NoRoute, row: unrouted, retry_after: None });
         };
@@ -200,6 +206,7 @@ impl Connection {
         &mut self,
         worker: &mut Worker<S>,
         request: &Request<'_, '_>,
+        request_id: RequestId<'_>,
         exchange: Exchange,
         rest: &[u8],
         expects_continue: bool,
@@ -208,11 +215,11 @@ impl Connection {
     ) -> (Verdict, usize) {
         let scheme =
             worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
-        let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
         let client = Client { address: &self.address_text, scheme: scheme.as_bytes(), request_id };
         rewrite::request(worker.fresh_output(), request, client, expects_continue);
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);
+        self.record_try();
         let used = match self.read_body(worker, rest) {
             Ok(used) => used,
             Err(reason) => return (self.refuse_body(worker, reason, now), end + rest.len()),
@@ -271,8 +278,15 @@ impl Connection {
     }
 
     /// A head that is no request: nothing of the connection can be understood any more.
-    fn refuse_unread<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
+    pub(super) fn refuse_unread<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        reason: Reason,
+        now: u64,
+    ) -> Verdict {
         self.request_body = Body::UntilClose;
+        let request_id = RequestId::of(None, &mut worker.random);
+        self.record(worker, &request_id, None, now);
         let row = self.listener(worker).map(|listener| listener.row);
         self.refuse(worker, Refusal { reason, row, retry_after: None }, false, now)
     }

@@ -1,5 +1,6 @@
 //! The instance's side of an exchange: interim and final heads, the body, and what a lost connection means.
 
+use super::ending::RESPONSE_INCOMPLETE;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting};
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
@@ -104,6 +105,7 @@ impl Connection {
             return Verdict::WAIT;
         }
         self.received(worker, now);
+        self.record_sent(worker.output.len());
         Verdict::with(Action::Relay, Payload::Output)
     }
 
@@ -147,6 +149,10 @@ impl Connection {
             return self.fail(worker, Reason::MalformedResponse, now);
         };
         exchange.answer = Answer::Begun;
+        if let Some(record) = &mut self.record {
+            record.answered(now);
+            record.sent(worker.output.len());
+        }
         self.progress(worker, Payload::Output, used == bytes.len(), now)
     }
 
@@ -160,7 +166,9 @@ impl Connection {
         };
         match used {
             Ok(used) => {
-                let payload = if as_it_is { Payload::Input } else { Payload::Output };
+                let (payload, bytes) =
+                    if as_it_is { (Payload::Input, used) } else { (Payload::Output, worker.output.len()) };
+                self.record_sent(bytes);
                 self.progress(worker, payload, used == data.len(), now)
             }
             Err(ChunkFault) => self.fail(worker, Reason::MalformedResponse, now),
@@ -206,7 +214,11 @@ impl Connection {
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.answer == Answer::Begun {
             let ended = clean && matches!(exchange.response_body, Body::UntilClose);
-            return if ended { self.finish_at_close(worker, now) } else { self.abort(worker, now) };
+            return if ended {
+                self.finish_at_close(worker, now)
+            } else {
+                self.abort(worker, RESPONSE_INCOMPLETE, now)
+            };
         }
         let again = replayable && (!written || exchange.idempotent);
         self.retry(worker, Reason::ConnectionTerminated, again, true, now)
@@ -223,6 +235,7 @@ impl Connection {
         if exchange.onward == Framing::Chunked {
             worker.output.extend_from_slice(LAST_CHUNK);
         }
+        self.record_sent(worker.output.len());
         self.finish(worker, Payload::Output, false, now)
     }
 }

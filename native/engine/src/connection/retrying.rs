@@ -73,6 +73,7 @@ impl Connection {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.link = Link::Kept;
         let argument = exchange.instance.map_or(u64::MAX, Instance::key);
+        self.record_try();
         self.flowing(worker, now);
         Verdict { action: Action::Forward, argument, payload: Payload::Nothing }
     }

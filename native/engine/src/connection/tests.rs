@@ -1,5 +1,6 @@
 //! The state machine event by event: what each one leads to, and what is counted and given back.
 
+mod access_log;
 mod deadlines;
 mod endings;
 mod pipelining;

@@ -270,6 +270,9 @@ impl State for Hollow {
     fn generation(&self, _: u32) -> u32 {
         0
     }
+    fn address_text(&self, _: Instance) -> Option<String> {
+        None
+    }
     fn weight(&self, _: u32) -> u32 {
         0
     }

@@ -38,6 +38,8 @@ pub enum LimitKey {
 #[derive(Deserialize)]
 pub(super) struct Document {
     pub(super) epoch: u64,
+    #[serde(default)]
+    pub(super) access_log: bool,
     pub(super) listeners: Vec<Listener>,
     pub(super) services: Vec<Service>,
     pub(super) routes: Vec<Route>,

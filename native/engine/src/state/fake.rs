@@ -181,6 +181,11 @@ impl State for FakeState {
         self.words(slot).generation
     }
 
+    fn address_text(&self, instance: Instance) -> Option<String> {
+        let occupied = self.generation(instance.slot) == instance.generation;
+        occupied.then(|| format!("10.0.0.{}:80", instance.slot))
+    }
+
     fn weight(&self, slot: u32) -> u32 {
         self.words(slot).weight
     }

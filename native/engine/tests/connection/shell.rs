@@ -85,6 +85,7 @@ pub(crate) struct Shell {
 fn snapshot() -> Arc<Snapshot> {
     let document = json!({
         "epoch": 1,
+        "access_log": true,
         "listeners": [{"name": "127.0.0.1:80", "scheme": "http", "row": ROWS[0],
             "header_timeout_ms": 10, "body_idle_timeout_ms": 10, "keepalive_timeout_ms": 10, "write_timeout_ms": 10,
             "max_head_bytes": 1_024, "max_line_bytes": 512, "max_fields": 20, "max_target_bytes": 256,
@@ -213,6 +214,8 @@ impl Shell {
         self.backing_off = false;
         assert_eq!(self.held(), 0, "reservations after the end");
         assert_eq!(self.counted(), self.begun + self.refused, "requests counted");
+        let lines = self.worker.access_log.lines().split_inclusive(|&byte| byte == b'\n').count();
+        assert_eq!(lines as u64, self.counted(), "lines of the access log");
         // A request may be refused before or after an instance was selected for it.
         let observed = self.worker.state.durations(SERVICE).len() as u64;
         assert!(

@@ -1,0 +1,229 @@
+//! The access log: one line of JSON per request, made of what the engine holds anyway, into a bounded buffer.
+//!
+//! The laws: a line is whole or not there; no byte of a request can end a line or a string in it; every line fits into
+//! one atomic write on a pipe. Whoever drains the buffer does the I/O; when nobody does, lines are dropped and counted,
+//! and requests are not held up.
+//!
+//! A line costs 0.43 µs beside the 0.88 µs that the engine takes for a request with 12 fields and its answer, and 0.7 µs
+//! with the address from shared memory, measured through the extension.
+
+mod escape;
+mod time;
+
+use std::borrow::Cow;
+
+use crate::http1::head::Request;
+use crate::request_id;
+use crate::state::{Counter, Instance, State};
+use escape::{put_bytes, put_text};
+use time::put_time;
+
+/// Longest line with its newline: what Linux writes to a pipe in one piece (`PIPE_BUF`, pipe(7)), so that the lines of
+/// several workers never mix.
+pub const MAX_LINE_BYTES: usize = 4096;
+/// How much waits to be drained at the most; 3,000 usual lines.
+const CAPACITY: usize = 1024 * 1024;
+/// How much may wait before somebody is told; until then the worker's tick is soon enough.
+const DUE: usize = 64 * 1024;
+/// Capacity that the buffer keeps when it is drained.
+const KEPT: usize = 2 * DUE;
+
+// The longest strings of a line, in bytes as they are written with their quotes. A longer value is cut and ends with `…`.
+const METHOD_ROOM: usize = 64;
+const HOST_ROOM: usize = 512;
+const PATH_ROOM: usize = 2048;
+const NAME_ROOM: usize = 256;
+const ADDRESS_ROOM: usize = 256;
+const CLIENT_ROOM: usize = 64;
+const REQUEST_ID_ROOM: usize = request_id::MAX_BYTES + 16;
+/// Keys, time, numbers and reason.
+const OTHERS_ROOM: usize = 400;
+const _: () = {
+    let message = METHOD_ROOM + HOST_ROOM + PATH_ROOM + REQUEST_ID_ROOM;
+    let parties = CLIENT_ROOM + 2 * NAME_ROOM + ADDRESS_ROOM;
+    assert!(message + parties + OTHERS_ROOM <= MAX_LINE_BYTES);
+};
+
+/// The lines of one worker that wait to be drained.
+#[derive(Debug, Default)]
+pub struct AccessLog {
+    lines: Vec<u8>,
+    told: bool,
+}
+
+impl AccessLog {
+    /// Whole lines, oldest first.
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// The lines have been taken.
+    pub fn drained(&mut self) {
+        self.lines.clear();
+        self.lines.shrink_to(KEPT);
+        self.told = false;
+    }
+
+    /// Is there more than should wait for the next tick? Says so once until it is drained.
+    #[inline]
+    pub fn falls_due(&mut self) -> bool {
+        let due = self.lines.len() >= DUE && !self.told;
+        self.told |= due;
+        due
+    }
+
+    fn has_room(&self) -> bool {
+        self.lines.len() + MAX_LINE_BYTES <= CAPACITY
+    }
+}
+
+/// One request under way, as far as its line is known. It names what the request was decided by at that time, so a
+/// reload does not change it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// The beginning of the line, up to the service.
+    line: Vec<u8>,
+    started: u64,
+    /// When the final answer began.
+    first_byte: Option<u64>,
+    /// Bytes for the client.
+    sent: u64,
+    /// The instance of the last try.
+    instance: Option<Instance>,
+    tries: u8,
+}
+
+impl Record {
+    /// A request that came at `started`, which was `wall` in nanoseconds of Unix time; `None` for one that could not be
+    /// understood.
+    pub(crate) fn new(
+        started: u64,
+        wall: u64,
+        client: &[u8],
+        id: &[u8],
+        request: Option<&Request<'_, '_>>,
+    ) -> Self {
+        let mut line = Vec::with_capacity(512);
+        line.extend_from_slice(b"{\"time\":");
+        put_time(&mut line, wall);
+        put_value(&mut line, "request_id", Some(id), REQUEST_ID_ROOM);
+        put_value(&mut line, "client", Some(client), CLIENT_ROOM);
+        put_value(&mut line, "method", request.map(|it| it.method), METHOD_ROOM);
+        put_value(&mut line, "host", request.map(|it| it.host), HOST_ROOM);
+        let path = request.map(path);
+        put_value(&mut line, "path", path.as_deref(), PATH_ROOM);
+        let mut record = Self { line, started, first_byte: None, sent: 0, instance: None, tries: 0 };
+        if request.is_none() {
+            record.routed(None);
+        }
+        record
+    }
+
+    /// The names of the route and of its service; `None` for a request that has none. To be called once.
+    pub(crate) fn routed(&mut self, names: Option<(&str, &str)>) {
+        put_name(&mut self.line, "route", names.map(|(route, _)| route));
+        put_name(&mut self.line, "service", names.map(|(_, service)| service));
+    }
+
+    /// The request goes to an instance.
+    pub(crate) fn tried(&mut self, instance: Instance) {
+        self.instance = Some(instance);
+        self.tries = self.tries.saturating_add(1);
+    }
+
+    /// So many bytes are on their way to the client.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// The final answer begins.
+    pub(crate) fn answered(&mut self, now: u64) {
+        self.first_byte = Some(now);
+    }
+
+    /// Writes the line, or counts that there is no room for it. `reason`: why there is no whole answer of an instance.
+    pub(crate) fn finish<S: State>(
+        self,
+        log: &mut AccessLog,
+        state: &S,
+        status: u16,
+        reason: Option<&str>,
+        now: u64,
+    ) {
+        if !log.has_room() {
+            state.count(Counter::AccessLogLinesDropped, 1);
+            return;
+        }
+        let out = &mut log.lines;
+        out.extend_from_slice(&self.line);
+        put_address(out, state, self.instance);
+        put_number(out, "tries", u64::from(self.tries));
+        put_number(out, "status", u64::from(status));
+        put_number(out, "bytes", self.sent);
+        put_milliseconds(out, "duration_ms", Some(now.saturating_sub(self.started)));
+        let first_byte = self.first_byte.map(|at| at.saturating_sub(self.started));
+        put_milliseconds(out, "first_byte_ms", first_byte);
+        put_name(out, "reason", reason);
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+fn put_key(out: &mut Vec<u8>, key: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Path and query as they are forwarded.
+fn path<'a>(request: &Request<'_, 'a>) -> Cow<'a, [u8]> {
+    if request.rootless {
+        Cow::Owned([b"/", request.target].concat())
+    } else {
+        Cow::Borrowed(request.target)
+    }
+}
+
+fn put_value(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>, room: usize) {
+    put_key(out, key);
+    match value {
+        Some(value) => put_bytes(out, value, room),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn put_name(out: &mut Vec<u8>, key: &str, name: Option<&str>) {
+    put_key(out, key);
+    match name {
+        Some(name) => put_text(out, name, NAME_ROOM),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// The instance's address; null when there is no instance, or none any more.
+fn put_address<S: State>(out: &mut Vec<u8>, state: &S, instance: Option<Instance>) {
+    put_key(out, "instance");
+    match instance.and_then(|instance| state.address_text(instance)) {
+        Some(address) => put_text(out, &address, ADDRESS_ROOM),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn put_number(out: &mut Vec<u8>, key: &str, number: u64) {
+    put_key(out, key);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Milliseconds with microseconds behind the point.
+fn put_milliseconds(out: &mut Vec<u8>, key: &str, nanos: Option<u64>) {
+    let Some(micros) = nanos.map(|nanos| nanos / 1_000) else {
+        put_key(out, key);
+        return out.extend_from_slice(b"null");
+    };
+    put_number(out, key, micros / 1_000);
+    let rest = micros % 1_000;
+    let digit = |value: u64| b'0' + (value % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
+}
+
+#[cfg(test)]
+mod tests;

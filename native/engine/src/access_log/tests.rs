@@ -1,0 +1,111 @@
+//! Single lines: every byte in every place, and the longest line there can be.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::http1::head::{slots, HeadLimits};
+use crate::state::fake::FakeState;
+
+const LIMITS: HeadLimits = HeadLimits { head: 1 << 20, line: 1 << 20, fields: 100, target: 1 << 20 };
+/// Latin-1: the bytes of a message, as a string of the log shows them.
+fn shown(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// The line of one request, whose strings are changed after parsing: no parser protects the log.
+fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<(&str, &str)>) -> Vec<u8> {
+    let mut slots = slots();
+    let mut request = Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut slots, &LIMITS).unwrap();
+    (request.method, request.host, request.target) = (method, host, target);
+    let (mut log, state) = (AccessLog::default(), FakeState::new());
+    let mut record = Record::new(5, 1, b"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", id, Some(&request));
+    record.routed(names);
+    record.tried(state.instance(0));
+    record.finish(&mut log, &state, 200, None, u64::MAX);
+    log.lines().to_vec()
+}
+
+/// What every reader of the file relies on: one line, printable, an object.
+fn parsed(line: &[u8]) -> Value {
+    let (newline, text) = line.split_last().unwrap();
+    assert_eq!(*newline, b'\n');
+    assert!(text.iter().all(|byte| !byte.is_ascii_control()), "{:?}", String::from_utf8_lossy(text));
+    serde_json::from_slice(text).unwrap()
+}
+
+#[test]
+fn no_byte_of_a_request_can_forge_a_line() {
+    for byte in 0..=255_u8 {
+        let forged = [b"/\",\"status\":999}", &[byte][..], b"{\"time\":"].concat();
+        let value = parsed(&line(&forged, &forged, &forged, &forged[..20], None));
+        for key in ["method", "host", "path"] {
+            assert_eq!(value[key], shown(&forged), "{key} {byte:#x}");
+        }
+        assert_eq!((&value["request_id"], &value["status"]), (&shown(&forged[..20]).into(), &200.into()));
+    }
+}
+
+#[test]
+fn the_longest_line_fits_into_one_write_on_a_pipe() {
+    let (long, id) = (vec![0xff; 9_000], [b'x'; request_id::MAX_BYTES]);
+    let name = "é".repeat(400);
+    let written = line(&long, &long, &long, &id, Some((&name, &name)));
+    let value = parsed(&written);
+    assert!((3_000..=MAX_LINE_BYTES).contains(&written.len()), "{}", written.len());
+    assert_eq!(value["request_id"], shown(&id));
+    for key in ["method", "host", "path", "route", "service"] {
+        assert!(value[key].as_str().unwrap().ends_with('…'), "{key}");
+    }
+}
+
+#[test]
+fn a_full_buffer_drops_whole_lines_and_counts_them() {
+    let (mut log, state) = (AccessLog::default(), FakeState::new());
+    let mut written = 0;
+    while state.counter(Counter::AccessLogLinesDropped) < 3 {
+        Record::new(0, 0, b"192.0.2.1", b"id", None).finish(&mut log, &state, 200, None, 0);
+        written += 1;
+    }
+    assert!(log.lines().len() <= CAPACITY && log.lines().len() > CAPACITY - 2 * MAX_LINE_BYTES);
+    let lines: Vec<_> = log.lines().split_inclusive(|&byte| byte == b'\n').collect();
+    assert_eq!(lines.len(), written - 3);
+    for line in lines {
+        assert!(parsed(line).is_object());
+    }
+    log.drained();
+    assert!(log.lines().is_empty() && log.lines.capacity() <= KEPT);
+}
+
+#[test]
+fn a_buffer_falls_due_once_until_it_is_drained() {
+    let (mut log, state) = (AccessLog::default(), FakeState::new());
+    for _ in 0..2 {
+        let mut told = 0;
+        for _ in 0..1_000 {
+            Record::new(0, 0, b"192.0.2.1", b"id", None).finish(&mut log, &state, 200, None, 0);
+            let before = log.lines().len();
+            if log.falls_due() {
+                assert!(before >= DUE);
+                told += 1;
+            }
+        }
+        assert_eq!(told, 1);
+        log.drained();
+        assert!(!log.falls_due());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_request_is_one_line_that_reads_back(
+        method in proptest::collection::vec(any::<u8>(), 0..10),
+        host in proptest::collection::vec(any::<u8>(), 0..80),
+        path in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let value = parsed(&line(&method, &host, &path, b"id", Some(("r", "s"))));
+        prop_assert_eq!(&value["method"], &shown(&method));
+        prop_assert_eq!(&value["host"], &shown(&host));
+        prop_assert_eq!(&value["path"], &shown(&path));
+    }
+}
