@@ -29,6 +29,7 @@ __all__ = [
     "REPLY",
     "REPLY_CLOSE",
     "SEND",
+    "SWITCH",
     "Segment",
     "Snapshot",
     "View",
@@ -173,6 +174,9 @@ CLOSE: Final[int]
 """Close the client's connection; there is nothing to say."""
 BACK_OFF: Final[int]
 """Drop the instance's connection, and call ``try_again`` after as many nanoseconds as the argument says."""
+SWITCH: Final[int]
+"""Send ``payload`` to the client and ``take_early()`` to the instance; from here on the bytes of both are passed on
+as they are, without the engine."""
 
 _Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
@@ -235,6 +239,8 @@ class Connection:
     @property
     def is_full(self) -> bool:
         """More is pipelined than may be kept: the client is not to be read until less is."""
+    def take_early(self) -> bytes:
+        """What the client has sent for the protocol that it switches to, before the instance agreed; once, on SWITCH."""
     def receive(self, data: bytes, now: int) -> _Verdict:
         """Bytes from the client; ``b""`` takes up what was pipelined."""
     def respond(self, data: bytes, now: int) -> _Verdict:
@@ -255,7 +261,7 @@ class Connection:
     def stalled(self, client: bool, now: int) -> None:
         """The client, or else the instance, does not take what is ready for it."""
     def flowing(self, now: int) -> None:
-        """It takes it again."""
+        """It takes it again. In a tunnel ``now`` is when bytes moved last."""
     def expire(self, now: int) -> _Verdict:
         """The deadline has passed."""
     def close(self, now: int) -> None:

@@ -72,6 +72,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
         "max_target_bytes": listen.max.target.bytes,
         "max_body_bytes": listen.max.body.bytes if listen.max.body is not None else None,
         "max_requests": listen.max.requests,
+        "max_age_ms": listen.max.age.milliseconds if listen.max.age is not None else None,
     }
 
 
@@ -83,6 +84,7 @@ def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
         "connect_timeout_ms": service.timeouts.connect.milliseconds,
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
+        "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
     }
 
 

@@ -50,6 +50,8 @@ class Gateway(Table):
     """Address of the admin API and the metrics; port 0 lets the system choose."""
     drain_timeout: Annotated[Duration, between("0s", "24h")] = Duration.parse("30s")
     """Time that exchanges get to finish when the gateway stops."""
+    tunnel_drain_timeout: Annotated[Duration, between("0s", "24h")] = Duration.parse("30s")
+    """Time that tunnels, such as WebSockets, get to end by themselves when the gateway stops."""
     max_instances: Annotated[int, whole(1, 1_048_576)] = 16_384
     """Instances of all services together that the shared memory has room for."""
     max_limit_keys: Annotated[int, whole(1, 100_000_000)] = 1_000_000
@@ -97,6 +99,8 @@ class ListenMax(Table):
     """Bytes of a request body; beyond it 413. Without it a body may have any size."""
     requests: Annotated[int, whole(1, 1_000_000_000)] | None = None
     """Requests on one connection, which is closed after the last. Without it any number."""
+    age: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """Time after which a connection is closed with its next response. Without it a connection may get any age."""
 
 
 class Listen(Table):
@@ -135,6 +139,8 @@ class ServiceTimeouts(Table):
     """For the first byte of the response after the request was sent; then 504."""
     idle: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("60s")
     """Between two pieces of a response; then it is aborted."""
+    tunnel: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("1h")
+    """For which a tunnel, such as a WebSocket, may carry nothing; then it is closed."""
     keepalive: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("55s")
     """For which an idle connection to an instance is kept."""
 

@@ -161,12 +161,15 @@ class Supervisor:
     async def _drain(self) -> None:
         """Readiness fails from here on; a further signal ends the drain."""
         self._signalled.clear()
-        timeout = self._config.gateway.drain_timeout.seconds
+        timeout, tunnel_timeout = (
+            self._config.gateway.drain_timeout,
+            self._config.gateway.tunnel_drain_timeout,
+        )
         if self._state is State.DRAINING:
             for listener in self._listeners:
                 listener.quiesce()
             refusal = asyncio.ensure_future(self._refuse_connections())
-            await self._unless_signalled(self._workers.drain(timeout))
+            await self._unless_signalled(self._workers.drain(timeout.seconds, tunnel_timeout.seconds))
             refusal.cancel()
         self._enter(Event.EMPTY)
 

@@ -114,8 +114,15 @@ class Workers:
         finally:
             _settle_unread(self._started)
 
-    async def drain(self, timeout_s: float) -> None:
-        """Has every worker finish what it holds; returns when all have gone or their time is over."""
+    async def drain(self, timeout_s: float, tunnel_timeout_s: float) -> None:
+        """Has every worker finish what it holds, exchanges and tunnels each in their time; returns when all have gone or
+        their time is over.
+        """
+        command = {
+            "type": "drain",
+            "timeout_ms": round(timeout_s * 1000),
+            "tunnel_timeout_ms": round(tunnel_timeout_s * 1000),
+        }
         self._draining = True
         for task in self._spawning:
             task.cancel()
@@ -123,11 +130,11 @@ class Workers:
             self._cancel_timer(slot)
         for worker in self.processes():
             if worker.ready:
-                worker.send({"type": "drain", "timeout_ms": round(timeout_s * 1000)})
+                worker.send(command)
             else:
                 worker.kill()  # it holds nothing yet
         try:
-            async with asyncio.timeout(timeout_s + DRAIN_GRACE_S):
+            async with asyncio.timeout(max(timeout_s, tunnel_timeout_s) + DRAIN_GRACE_S):
                 while self.processes():
                     self._empty.clear()
                     await self._empty.wait()

@@ -23,10 +23,12 @@ from gateway.state.lane import (
     REPLY,
     REPLY_CLOSE,
     SEND,
+    SWITCH,
     WAIT,
     Connection,
 )
 from gateway.worker.transport import client_address, reset, take_up
+from gateway.worker.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
@@ -275,6 +277,20 @@ class ClientConnection(asyncio.Protocol):
         if self._transport.get_write_buffer_size():
             self._await_client()  # uvloop waits for it without end
 
+    def _switch(self, _: int, payload: bytes) -> None:
+        """The instance has agreed to another protocol: a tunnel takes everything over."""
+        assert self._upstream is not None, "it has just answered"
+        upstream, paused = self._upstream, self._paused
+        self._upstream = upstream.client = self._replay = None
+        self._paused = 0
+        tunnel = Tunnel(self._plane, self._machine, self._transport, upstream.transport)
+        tunnel.start(
+            payload,
+            self._machine.take_early(),
+            client_ended=bool(paused & ENDED),
+            instance_full=bool(paused & INSTANCE_FULL),
+        )
+
     def _wait(self, *_: object) -> None:
         """Nothing to do."""
 
@@ -434,5 +450,6 @@ class ClientConnection(asyncio.Protocol):
         ABORT: _abort,
         CLOSE: _close,
         BACK_OFF: _back_off,
+        SWITCH: _switch,
     }
     """What each action of a verdict leads to."""

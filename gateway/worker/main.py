@@ -23,7 +23,7 @@ from gateway.worker.supervision import Supervision
 log = logging.getLogger("headgate.worker")
 
 ORPHAN_DRAIN_SECONDS = 30.0
-"""How long the exchanges of a worker may take whose supervisor is gone."""
+"""How long the exchanges and tunnels of a worker may take whose supervisor is gone."""
 LOG_FINISH_SECONDS = 0.5
 """How long a worker that has drained waits for whoever reads the access log."""
 ACCEPT_GRACE_SECONDS = 0.1
@@ -83,7 +83,8 @@ class Worker:
 
     def _orphaned(self) -> None:
         self._listeners.abandon()
-        self._commanded({"type": "drain", "timeout_ms": ORPHAN_DRAIN_SECONDS * 1000}, b"")
+        timeout_ms = ORPHAN_DRAIN_SECONDS * 1000
+        self._commanded({"type": "drain", "timeout_ms": timeout_ms, "tunnel_timeout_ms": timeout_ms}, b"")
 
     async def _obey(self) -> None:
         """Commands one after the other, until the one that ends it."""
@@ -99,7 +100,7 @@ class Worker:
                 case "reopen_logs":
                     self._plane.access_log.reopen()
                 case "drain":
-                    await self._drain(message["timeout_ms"] / 1000)
+                    await self._drain(message["timeout_ms"] / 1000, message["tunnel_timeout_ms"] / 1000)
                     return
                 case other:
                     log.error("the supervisor sent the unknown command %r", other)
@@ -123,12 +124,13 @@ class Worker:
             gc.freeze()  # what start-up made lives as long as the process; never look at it again
             self._supervision.tell({"type": "ready"})
 
-    async def _drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
+    async def _drain(self, exchanges: float, tunnels: float) -> None:
+        """Stops accepting, and gives exchanges and tunnels so many seconds."""
         self._plane.start_drain()
         await asyncio.sleep(ACCEPT_GRACE_SECONDS)
         self._listeners.close()
         await asyncio.sleep(0)  # what was accepted last becomes a connection
-        await self._plane.emptied(timeout - ACCEPT_GRACE_SECONDS)
+        await self._plane.emptied(exchanges - ACCEPT_GRACE_SECONDS, tunnels - ACCEPT_GRACE_SECONDS)
 
 
 def run(text: str) -> int:

@@ -12,6 +12,7 @@ from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.pool import Pool
 from gateway.worker.short_clock import ShortClock
+from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import ServicePolicy, UpstreamConnection
 
 log = logging.getLogger("headgate.worker")
@@ -42,7 +43,7 @@ class DataPlane:
         self.access_log = AccessLog(lane, loop.call_soon)
         self.pool: Pool[UpstreamConnection] = Pool()
         self.short_clock = ShortClock(loop)
-        self._connections: list[ClientConnection | None] = []
+        self._connections: list[ClientConnection | Tunnel | None] = []
         self._open = 0
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
@@ -76,8 +77,12 @@ class DataPlane:
             self._newcomers.add(connection)
             self.loop.call_later(NEWCOMER_SECONDS, self._newcomers.discard, connection)
 
+    def replaced(self, index: int, tunnel: Tunnel) -> None:
+        """A client connection has become a tunnel, under the same number."""
+        self._connections[index] = tunnel
+
     def closed(self, index: int) -> None:
-        """A client connection has ended."""
+        """A client connection, or the tunnel that it became, has ended."""
         self._connections[index] = None
         self._open -= 1
         if self._open == 0 and self._emptied is not None:
@@ -130,7 +135,7 @@ class DataPlane:
             for upstream in self.pool.expired(now):
                 upstream.close()
 
-    def _expire(self, connection: ClientConnection) -> None:
+    def _expire(self, connection: ClientConnection | Tunnel) -> None:
         try:
             connection.deadline_passed()
         except BaseException as error:
@@ -144,27 +149,45 @@ class DataPlane:
         self._emptied = asyncio.Event()
         self._keep_idle_until = monotonic_ns() + IDLE_GRACE_NS
 
-    async def emptied(self, timeout: float) -> bool:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
-        """Waits for the last connection of a drain, for ``timeout`` seconds at the most, and resets those that are
-        left. True if there were none.
+    async def emptied(self, exchanges: float, tunnels: float) -> bool:
+        """Waits for the last connection of a drain, and cuts what is left after so many seconds: exchanges with a reset,
+        tunnels without. True if there was nothing to cut.
         """
+        passed, clean = 0.0, True
+        for bound in sorted((exchanges, tunnels)):
+            if await self._empty_within(bound - passed):
+                return clean
+            passed = bound
+            if bound >= exchanges:
+                self._close_idle()
+                await asyncio.sleep(0)  # their ends are called
+            clean = not self._cut(exchanges=bound >= exchanges, tunnels=bound >= tunnels) and clean
+            await asyncio.sleep(0)  # their ends are called and counted
+        return clean
+
+    async def _empty_within(self, seconds: float) -> bool:
         assert self._emptied is not None, "the drain has started"
         if self._open == 0:
             return True
         try:
-            await asyncio.wait_for(self._emptied.wait(), timeout)
+            await asyncio.wait_for(self._emptied.wait(), seconds)
         except TimeoutError:
-            self._close_idle()
-            await asyncio.sleep(0)  # their ends are called
-        if self._open == 0:
-            return True
-        log.warning("%d connections were cut at the end of the drain", self._open)
-        for connection in filter(None, list(self._connections)):
+            return False
+        return True
+
+    def _cut(self, *, exchanges: bool, tunnels: bool) -> int:
+        """Ends the connections of these kinds; how many there were."""
+        left = [one for one in self._left() if (tunnels if isinstance(one, Tunnel) else exchanges)]
+        if left:
+            log.warning("%d connections were cut at the end of the drain", len(left))
+        for connection in left:
             connection.break_off()
-        await asyncio.sleep(0)  # their ends are called and counted
-        return False
+        return len(left)
 
     def _close_idle(self) -> None:
-        for connection in filter(None, list(self._connections)):
+        for connection in self._left():
             if connection not in self._newcomers:
                 connection.close_if_idle()
+
+    def _left(self) -> list[ClientConnection | Tunnel]:
+        return [connection for connection in self._connections if connection is not None]

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from tests.helpers import Client, Gateway, Origin, Reply, configuration, curl, eventually, vices
+from tests.helpers import Client, Gateway, Origin, Reply, Response, configuration, curl, eventually, vices
 from tests.helpers.message import chunked
 
 
@@ -120,6 +120,28 @@ async def test_connection_close_is_kept() -> None:
         await eventually(
             lambda: origin.open_connections == 1, why="the instance's connection stays in the pool"
         )
+
+
+async def test_connections_end_by_count_and_by_age() -> None:
+    """The last answer that ``max.requests`` or ``max.age`` allows announces the close, and nothing follows it."""
+    ask = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with Origin(b"x") as origin:
+        for limit, least in (("requests = 3", 3), ('age = "150ms"', 1)):
+            async with Gateway(configuration(origin, listen=f"max = {{ {limit} }}")) as gateway:
+                async with Client(gateway) as client:
+                    answers = [await answer_to(ask, client)]
+                    while answers[-1].fields.one("connection") is None:
+                        answers.append(await answer_to(ask, client))
+                    assert answers[-1].fields.one("connection") == "close"
+                    assert len(answers) >= least
+                    assert limit.startswith("age") or len(answers) == least
+                    assert await client.at_end() == b""
+
+
+async def answer_to(ask: bytes, client: Client) -> Response:
+    """The answer to one request."""
+    (response,) = await client.exchange(ask)
+    return response
 
 
 async def test_http_10_keep_alive() -> None:

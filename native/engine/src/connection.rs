@@ -70,6 +70,9 @@ pub enum Action {
     Close = 12,
     /// Drop the instance's connection and call [`Connection::try_again`] after the nanoseconds in the argument.
     BackOff = 13,
+    /// Send the payload to the client and what came early from it ([`Connection::take_early`]) to the instance; from
+    /// here on the bytes of both are passed on as they are, without the engine.
+    Switch = 14,
 }
 
 /// Where the payload of a verdict lies.
@@ -133,6 +136,8 @@ enum Waiting {
     HalfClosed,
     /// The client's FIN after our last answer.
     Linger,
+    /// Any byte in a tunnel.
+    Tunnel,
 }
 
 /// How far the answer has come.
@@ -174,6 +179,8 @@ struct Exchange {
     connect_timeout: u64,
     first_byte_timeout: u64,
     idle_timeout: u64,
+    /// How long a tunnel may be idle; `None` where the client does not ask to switch protocols.
+    tunnel_timeout: Option<u64>,
     idempotent: bool,
     to_head: bool,
     /// How the body is framed towards the client.
@@ -187,6 +194,13 @@ struct Exchange {
     response_body: Body,
 }
 
+/// What is left of an exchange whose peers have switched protocols: it is counted, and holds its reservation.
+#[derive(Debug)]
+struct Tunnel {
+    instance: Option<Instance>,
+    idle_timeout: u64,
+}
+
 /// Where the connection stands.
 #[derive(Debug)]
 enum Phase {
@@ -194,6 +208,8 @@ enum Phase {
     Request,
     /// A request is being answered by an instance.
     Exchange(Exchange),
+    /// Client and instance speak another protocol to each other.
+    Tunnel(Tunnel),
     /// Our last answer is sent; whatever comes is discarded.
     Lingering,
     /// Over.
@@ -210,6 +226,8 @@ pub struct Connection {
     address_text: Box<[u8]>,
     phase: Phase,
     waiting: Waiting,
+    /// When it was accepted.
+    opened: u64,
     requests: u64,
     /// The client's HTTP version and wish for the current request.
     minor_version: u8,
@@ -239,6 +257,7 @@ impl Connection {
             address_text: address.to_string().into_bytes().into_boxed_slice(),
             phase: Phase::Request,
             waiting: Waiting::KeepAlive,
+            opened: now,
             requests: 0,
             minor_version: 1,
             persists: true,
@@ -276,6 +295,11 @@ impl Connection {
         self.inbound.len() > MAX_PIPELINED_BYTES && self.searched == 0
     }
 
+    /// What the client has sent for the protocol that it switches to, before the instance agreed.
+    pub fn take_early(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.inbound)
+    }
+
     /// The shell has to connect to the instance first.
     pub fn connecting<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
         let Phase::Exchange(exchange) = &mut self.phase else { return };
@@ -298,9 +322,15 @@ impl Connection {
         self.arm(worker, waiting, now, timeout);
     }
 
-    /// Bytes move again: what is waited for is told by how far the exchange has come.
+    /// Bytes move again, in a tunnel since `now`: what is waited for is told by how far the exchange has come.
     pub fn flowing<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        let Phase::Exchange(exchange) = &self.phase else { return self.answer_taken(worker, now) };
+        let exchange = match &self.phase {
+            Phase::Exchange(exchange) => exchange,
+            Phase::Tunnel(Tunnel { idle_timeout, .. }) => {
+                return self.arm(worker, Waiting::Tunnel, now, *idle_timeout)
+            }
+            _ => return self.answer_taken(worker, now),
+        };
         let (waiting, timeout) = if !self.request_body.is_complete() {
             let timeout = self.listener(worker).map_or(NEVER, |listener| listener.body_idle_timeout);
             (Waiting::RequestBody, timeout)
@@ -329,7 +359,7 @@ impl Connection {
             Phase::Request if self.searched > 0 => (Waiting::Head, listener.map(|it| it.header_timeout)),
             Phase::Request => (Waiting::KeepAlive, listener.map(|it| it.keepalive_timeout)),
             Phase::Lingering => (Waiting::Linger, Some(LINGER)),
-            Phase::Exchange(_) | Phase::Closed => return,
+            Phase::Exchange(_) | Phase::Tunnel(_) | Phase::Closed => return,
         };
         self.arm(worker, waiting, now, timeout.unwrap_or(NEVER));
     }
@@ -364,6 +394,14 @@ impl Connection {
         }
     }
 
+    /// The final answer begins with so many bytes.
+    fn record_answer(&mut self, bytes: usize, now: u64) {
+        if let Some(record) = &mut self.record {
+            record.answered(now);
+            record.sent(bytes);
+        }
+    }
+
     /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
     fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
         if let Some(record) = self.record.take() {
@@ -381,6 +419,12 @@ impl Connection {
     /// The client has sent its FIN and nothing of a further request is here.
     fn sends_no_more(&self) -> bool {
         self.half_closed && self.inbound.is_empty()
+    }
+
+    /// The connection is to carry no request after this one, whatever the client wishes.
+    fn is_outdated<S>(&self, worker: &Worker<S>, now: u64) -> bool {
+        let max_age = self.listener(worker).and_then(|listener| listener.max_age);
+        worker.draining || max_age.is_some_and(|max_age| now.saturating_sub(self.opened) >= max_age)
     }
 
     fn listener<'a, S>(&self, worker: &'a Worker<S>) -> Option<&'a Listener> {

@@ -14,6 +14,8 @@ pub enum Reason {
     AmbiguousLength,
     /// The request's body breaks the chunked coding.
     MalformedBody,
+    /// A request to switch protocols has a body, which the new protocol could not be told from.
+    UpgradeWithBody,
     /// No route matches.
     NoRoute,
     /// CONNECT is not offered.
@@ -75,6 +77,7 @@ impl Reason {
             Self::BadHost => answer(400, "Bad Request", REQUEST, "missing, repeated or impossible host"),
             Self::AmbiguousLength => answer(400, "Bad Request", REQUEST, "ambiguous body length"),
             Self::MalformedBody => answer(400, "Bad Request", REQUEST, "malformed chunked body"),
+            Self::UpgradeWithBody => answer(400, "Bad Request", REQUEST, "upgrade with a body"),
             Self::NoRoute => answer(404, "Not Found", "destination_not_found", "no route"),
             Self::ConnectNotOffered => answer(405, "Method Not Allowed", REQUEST, "CONNECT is not offered"),
             Self::RequestTimeout => answer(408, "Request Timeout", REQUEST, "request not complete in time"),

@@ -64,6 +64,9 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
     if expects_continue {
         output.extend_from_slice(b"Expect: 100-continue\r\n");
     }
+    if let Some(protocols) = request.upgrade() {
+        put_upgrade(output, protocols);
+    }
     // A length of 0 that the client stated is passed on: some instances ask for one with every POST.
     put_framing(output, request.framing, request.fields.content_length());
     output.extend_from_slice(b"\r\n");
@@ -96,13 +99,29 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
 
 /// Writes the head of an interim response (1xx) as the client gets it.
 pub fn interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
+    put_interim(output, response);
+    output.extend_from_slice(b"\r\n");
+}
+
+/// Writes the head of a 101 as the client gets it; behind it the connection speaks `protocol`.
+pub fn switching(output: &mut Vec<u8>, response: &Response<'_, '_>, protocol: &[u8]) {
+    put_interim(output, response);
+    put_upgrade(output, protocol);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn put_interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
     put_status_line(output, response);
     for (header, kind) in response.fields.iter() {
         if matches!(kind, Field::Other | Field::Date | Field::RequestId) && passes(&response.fields, header) {
             put_field(output, header);
         }
     }
-    output.extend_from_slice(b"\r\n");
+}
+
+/// `Connection` speaks for one hop alone, so this is the gateway's own (RFC 9110 §7.6.1).
+fn put_upgrade(output: &mut Vec<u8>, protocols: &[u8]) {
+    put(output, &[b"Connection: Upgrade\r\nUpgrade: ", protocols, b"\r\n"]);
 }
 
 fn passes(fields: &Fields<'_, '_>, header: &Header<'_>) -> bool {

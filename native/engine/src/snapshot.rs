@@ -47,6 +47,8 @@ pub struct Listener {
     pub max_body_bytes: Option<u64>,
     /// Requests on one connection; `None` for no bound.
     pub max_requests: Option<u64>,
+    /// Nanoseconds after which a connection carries no further request; `None` for no bound.
+    pub max_age: Option<u64>,
 }
 
 /// What holds for every exchange with a service.
@@ -64,6 +66,8 @@ pub struct Service {
     pub first_byte_timeout: u64,
     /// Nanoseconds an instance may pause within its answer.
     pub idle_timeout: u64,
+    /// Nanoseconds a tunnel may be idle in both directions.
+    pub tunnel_timeout: u64,
 }
 
 /// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.

@@ -86,6 +86,10 @@ impl Connection {
         self.connection.is_full()
     }
 
+    fn take_early<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.connection.take_early())
+    }
+
     fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
         let bytes = data.as_bytes();
         self.step(py, Some(data), |connection, worker| connection.receive(worker, bytes, now))
@@ -163,6 +167,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("ABORT", Action::Abort),
         ("CLOSE", Action::Close),
         ("BACK_OFF", Action::BackOff),
+        ("SWITCH", Action::Switch),
     ] {
         module.add(name, action as u8)?;
     }

@@ -175,7 +175,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing() -> None:
         start.cancel()
         with pytest.raises(asyncio.CancelledError):
             await start
-        await world.workers.drain(5.0)
+        await world.workers.drain(5.0, 5.0)
         assert world.workers.processes() == []
 
 
@@ -193,7 +193,7 @@ async def test_a_drain_ends_when_the_last_worker_has_gone() -> None:
     async with _world() as world:
         await world.start()
         async with asyncio.timeout(5):
-            await world.workers.drain(60.0)
+            await world.workers.drain(60.0, 60.0)
         assert world.workers.processes() == []
         assert [slot.restarts for slot in world.workers.slots] == [0, 0]
 
@@ -203,7 +203,7 @@ async def test_a_worker_that_does_not_drain_is_killed_in_the_end() -> None:
     async with _world(1, "dawdles") as world:
         await world.start()
         pid = world.workers.processes()[0].pid
-        await world.workers.drain(0.1)
+        await world.workers.drain(0.1, 0.1)
         assert alive(pid)
         world.workers.destroy()
         assert not alive(pid)

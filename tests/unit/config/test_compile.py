@@ -117,6 +117,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "max_target_bytes": 8192,
         "max_body_bytes": 0,
         "max_requests": 9,
+        "max_age_ms": None,
     }
     assert document["listeners"][1]["max_body_bytes"] is None
     assert document["services"][1] == {
@@ -126,6 +127,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "connect_timeout_ms": 1000,
         "first_byte_timeout_ms": 2000,
         "idle_timeout_ms": 3000,
+        "tunnel_timeout_ms": 3600000,
     }
     name = "GET a.example/v1/*"
     assert document["routes"] == [

@@ -16,7 +16,7 @@ def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
 
     async def set_up(**settings: Any) -> Stage:
         stage = Stage(**settings)
-        for module in ("ingress", "plane", "short_clock"):
+        for module in ("ingress", "plane", "short_clock", "tunnel"):
             monkeypatch.setattr(f"gateway.worker.{module}.monotonic_ns", lambda: stage.now)
         return stage
 

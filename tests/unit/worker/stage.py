@@ -73,6 +73,10 @@ class Transport:
         """Where the protocol is paused and resumed."""
         self._limits = (high, low)
 
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        """Who hears of everything from now on."""
+        self.protocol = protocol
+
     def get_write_buffer_size(self) -> int:
         """Bytes that the peer has not taken."""
         return self.unsent
@@ -296,10 +300,11 @@ class Stage:
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 60_000, "max_head_bytes": 32768, "max_line_bytes": 8192, "max_fields": 100,
             "max_target_bytes": 8192, "max_body_bytes": None, "max_requests": None,
+            "max_age_ms": None,
         } | self.listener  # fmt: skip
         service = {
             "name": "s", "slot": SERVICE, "balance": "round_robin",
-            "connect_timeout_ms": 2_000, "first_byte_timeout_ms": 40_000, "idle_timeout_ms": 50_000,
+            "connect_timeout_ms": 2_000, "first_byte_timeout_ms": 40_000, "idle_timeout_ms": 50_000, "tunnel_timeout_ms": 3_600_000,
         }  # fmt: skip
         route = {
             "name": "r", "host": None, "path": "/*", "methods": ["GET", "POST", "PUT"], "service": 0,

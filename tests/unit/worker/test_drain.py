@@ -9,9 +9,9 @@ from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport, answer
 
 
-async def emptied(stage: Stage, timeout: float = 5.0) -> asyncio.Task[bool]:
+async def emptied(stage: Stage, exchanges: float = 5.0, tunnels: float = 5.0) -> asyncio.Task[bool]:
     """Waits for the end in the background."""
-    task = asyncio.get_running_loop().create_task(stage.plane.emptied(timeout))
+    task = asyncio.get_running_loop().create_task(stage.plane.emptied(exchanges, tunnels))
     await stage.turn()
     return task
 
@@ -19,7 +19,7 @@ async def emptied(stage: Stage, timeout: float = 5.0) -> asyncio.Task[bool]:
 async def test_without_connections_it_is_over_at_once(stage: Stage) -> None:
     """Nothing to wait for."""
     stage.plane.start_drain()
-    assert await stage.plane.emptied(0.0)
+    assert await stage.plane.emptied(0.0, 0.0)
 
 
 async def test_idle_connections_are_closed_and_active_ones_finish(stage: Stage) -> None:
@@ -77,7 +77,7 @@ async def test_a_drain_shorter_than_the_grace_cuts_nobody_who_is_idle(stage: Sta
     client = stage.client()
     await stage.exchange(client)
     stage.plane.start_drain()
-    assert await stage.plane.emptied(0.0)
+    assert await stage.plane.emptied(0.0, 0.0)
     assert client.gone
     assert not client.reset
 
@@ -128,7 +128,7 @@ async def test_what_is_left_at_the_end_is_reset_and_counted(stage: Stage) -> Non
         instance = await stage.instance()
     instance.says(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
     stage.plane.start_drain()
-    assert not await stage.plane.emptied(0.0)
+    assert not await stage.plane.emptied(0.0, 0.0)
     assert all(client.reset and client.gone for client in clients)
     assert stage.statuses() == {200: 1, 499: 1}
     stage.assert_clean()

@@ -93,7 +93,7 @@ async def test_a_worker_serves_and_drains() -> None:
             assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
         supervisor.tell({"type": "release", "slot": 1})
         supervisor.tell({"type": "nonsense"})
-        supervisor.tell({"type": "drain", "timeout_ms": 1000})
+        supervisor.tell({"type": "drain", "timeout_ms": 1000, "tunnel_timeout_ms": 1000})
         assert await supervisor.hear() == {"type": "drained"}
         await asyncio.wait_for(task, 5)
 
@@ -116,7 +116,7 @@ async def test_connections_accepted_at_the_last_moment_are_served() -> None:
     async with working() as (supervisor, task):
         supervisor.tell({"type": "adopt", "slot": 1})
         assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
-        supervisor.tell({"type": "drain", "timeout_ms": 3000})
+        supervisor.tell({"type": "drain", "timeout_ms": 3000, "tunnel_timeout_ms": 3000})
         await asyncio.sleep(0)
         got = await supervisor.ask()
         assert got.startswith(b"HTTP/1.1 404 ")

@@ -77,7 +77,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let received = self.request_body.is_complete();
-        let close = !received || !self.persists || worker.draining || self.sends_no_more();
+        let close = !received || !self.persists || self.is_outdated(worker, now) || self.sends_no_more();
         let circumstances = Circumstances {
             date: &worker.date,
             retry_after: refusal.retry_after,
@@ -90,10 +90,7 @@ impl Connection {
         if let Some(row) = refusal.row {
             worker.state.count_request(row, refusal.reason.status());
         }
-        if let Some(record) = &mut self.record {
-            record.answered(now);
-            record.sent(worker.output.len());
-        }
+        self.record_answer(worker.output.len(), now);
         self.log(worker, refusal.reason.status(), Some(refusal.reason.error()), now);
         if close {
             self.linger(worker, now);
@@ -116,7 +113,9 @@ impl Connection {
     pub fn expire<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.fresh_output();
         match self.waiting {
-            Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed => self.leave(worker, now),
+            Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed | Waiting::Tunnel => {
+                self.leave(worker, now)
+            }
             Waiting::Head => self.refuse_unread(worker, Reason::RequestTimeout, now),
             Waiting::RequestBody => self.fail(worker, Reason::RequestTimeout, now),
             Waiting::Connect => {
@@ -168,9 +167,16 @@ impl Connection {
         Verdict::CLOSE
     }
 
-    /// Counts the exchange, gives its reservation back and writes its line. The caller leaves [`Phase::Exchange`].
-    fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
+    /// Counts the exchange, gives its reservation back and writes its line; a tunnel is counted already. The caller
+    /// leaves the phase.
+    pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
+        if let Phase::Tunnel(tunnel) = &mut self.phase {
+            if let Some(instance) = tunnel.instance.take() {
+                worker.state.release(instance.slot);
+            }
+            return;
+        }
         let Phase::Exchange(exchange) = &mut self.phase else { return };
         if let Some(instance) = exchange.instance.take() {
             worker.state.release(instance.slot);

@@ -29,7 +29,7 @@ impl Connection {
             Phase::Request => self.receive_request(worker, data, now),
             Phase::Exchange(_) if self.request_body.is_complete() => self.keep(data),
             Phase::Exchange(_) => self.receive_body(worker, data, now),
-            Phase::Lingering | Phase::Closed => Verdict::WAIT,
+            Phase::Tunnel(_) | Phase::Lingering | Phase::Closed => Verdict::WAIT,
         }
     }
 
@@ -156,6 +156,9 @@ impl Connection {
         };
         let row = route.rows.get(listener).copied();
         let refuse = |reason| Refusal { reason, row, retry_after: None };
+        if request.framing != Framing::Empty && request.upgrade().is_some() {
+            return Err(refuse(Reason::UpgradeWithBody));
+        }
         if let Framing::Length(length) = request.framing {
             if snapshot
                 .listeners
@@ -337,6 +340,7 @@ impl Exchange {
             connect_timeout: service.connect_timeout,
             first_byte_timeout: service.first_byte_timeout,
             idle_timeout: service.idle_timeout,
+            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
             idempotent: IDEMPOTENT.contains(&request.method),
             to_head: request.method == b"HEAD",
             onward: Framing::Empty,

@@ -1,7 +1,7 @@
 //! The instance's side of an exchange: interim and final heads, the body, and what a lost connection means.
 
 use super::ending::RESPONSE_INCOMPLETE;
-use super::{Action, Answer, Connection, Exchange, Payload, Phase, Verdict, Waiting};
+use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
 use crate::http1::framing::Framing;
@@ -51,8 +51,11 @@ impl Connection {
         searched: usize,
         now: u64,
     ) -> (Verdict, usize) {
-        match self.read_heads(worker, bytes, searched) {
+        match self.read_heads(worker, bytes, searched, now) {
             Ok(Heads::Final { end }) => (self.respond_first(worker, &bytes[end..], now), 0),
+            Ok(Heads::Switching { end, idle_timeout }) => {
+                (self.begin_tunnel(worker, idle_timeout, &bytes[end..], now), 0)
+            }
             Ok(Heads::Incomplete { rest }) => (self.await_response(worker, now), rest),
             Err(reason) => (self.fail(worker, reason, now), 0),
         }
@@ -64,6 +67,7 @@ impl Connection {
         worker: &mut Worker<S>,
         bytes: &[u8],
         mut searched: usize,
+        now: u64,
     ) -> Result<Heads, Reason> {
         let mut at = 0;
         loop {
@@ -73,8 +77,12 @@ impl Connection {
             let (end, mut slots) = (at + length, slots());
             let response = Response::parse(&bytes[at..end], &mut slots, &RESPONSE_LIMITS).map_err(reason)?;
             if response.status >= 200 {
-                self.begin_response(worker, &response).map_err(reason)?;
+                self.begin_response(worker, &response, now).map_err(reason)?;
                 return Ok(Heads::Final { end });
+            }
+            if response.status == 101 {
+                let idle_timeout = self.relay_switch(worker, &response)?;
+                return Ok(Heads::Switching { end, idle_timeout });
             }
             self.relay_interim(worker, &response)?;
             (at, searched) = (end, 0);
@@ -89,14 +97,48 @@ impl Connection {
     ) -> Result<(), Reason> {
         let Phase::Exchange(exchange) = &mut self.phase else { return Ok(()) };
         exchange.interim_responses += 1;
-        if response.status == 101 || exchange.interim_responses > MAX_INTERIM_RESPONSES {
-            return Err(Reason::MalformedResponse); // nobody asked to switch protocols
+        if exchange.interim_responses > MAX_INTERIM_RESPONSES {
+            return Err(Reason::MalformedResponse);
         }
         if self.minor_version == 1 {
             rewrite::interim(&mut worker.output, response);
             exchange.answer = Answer::Interim;
         }
         Ok(())
+    }
+
+    /// The instance agrees to switch protocols, which the client must have asked for.
+    fn relay_switch<S>(
+        &mut self,
+        worker: &mut Worker<S>,
+        response: &Response<'_, '_>,
+    ) -> Result<u64, Reason> {
+        let asked = self.exchange().and_then(|exchange| exchange.tunnel_timeout);
+        let (Some(idle_timeout), Some(protocol)) = (asked, response.upgrade()) else {
+            return Err(Reason::MalformedResponse);
+        };
+        rewrite::switching(&mut worker.output, response, protocol);
+        Ok(idle_timeout)
+    }
+
+    /// The request is answered and counted; its reservation lives as long as the tunnel. `early`: what the instance
+    /// has sent behind its 101.
+    fn begin_tunnel<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        idle_timeout: u64,
+        early: &[u8],
+        now: u64,
+    ) -> Verdict {
+        worker.output.extend_from_slice(early);
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        exchange.status = 101;
+        let instance = exchange.instance.take();
+        self.record_answer(worker.output.len(), now);
+        self.end_exchange(worker, None, now);
+        self.phase = Phase::Tunnel(Tunnel { instance, idle_timeout });
+        self.flowing(worker, now);
+        Verdict::with(Action::Switch, Payload::Output)
     }
 
     /// The head is not complete; interim responses before it go out.
@@ -114,8 +156,9 @@ impl Connection {
         &mut self,
         worker: &mut Worker<S>,
         response: &Response<'_, '_>,
+        now: u64,
     ) -> Result<(), HeadFault> {
-        let sends_no_more = self.sends_no_more();
+        let ends = self.is_outdated(worker, now) || self.sends_no_more();
         // Either side of the instance's connection may have bytes on its way that belong to no other exchange.
         let unfinished =
             self.waiting == Waiting::InstanceTakes || (response.status == 204 && response.announces_body());
@@ -129,7 +172,7 @@ impl Connection {
         exchange.status = response.status;
         exchange.instance_persists = response.persists && framing != Framing::UntilClose && !unfinished;
         exchange.response_body = framing.into();
-        let last = worker.draining || sends_no_more || exchange.onward == Framing::UntilClose;
+        let last = ends || exchange.onward == Framing::UntilClose;
         self.persists = self.persists && !last;
         let onward = Onward {
             framing: exchange.onward,
@@ -149,10 +192,7 @@ impl Connection {
             return self.fail(worker, Reason::MalformedResponse, now);
         };
         exchange.answer = Answer::Begun;
-        if let Some(record) = &mut self.record {
-            record.answered(now);
-            record.sent(worker.output.len());
-        }
+        self.record_answer(worker.output.len(), now);
         self.progress(worker, Payload::Output, used == bytes.len(), now)
     }
 
@@ -244,6 +284,8 @@ impl Connection {
 enum Heads {
     /// Up to the end of the final one.
     Final { end: usize },
+    /// Up to the end of a 101, to a protocol whose tunnel may be idle for so long.
+    Switching { end: usize, idle_timeout: u64 },
     /// Not that far: so many bytes are the beginning of another one.
     Incomplete { rest: usize },
 }

@@ -8,3 +8,4 @@ mod requests;
 mod responses;
 mod retrying;
 mod scene;
+mod upgrades;

@@ -22,6 +22,8 @@ pub enum Field {
     RequestId,
     /// `Transfer-Encoding` (RFC 9112 §6.1).
     TransferEncoding,
+    /// `Upgrade`: the protocols that the connection may be handed over to (RFC 9110 §7.8).
+    Upgrade,
     /// Any other name.
     Other,
 }
@@ -35,7 +37,8 @@ pub fn classify(name: &[u8]) -> Field {
         4 if is(b"date") => Field::Date,
         5 if is(b"proxy") => Field::HopByHop,
         6 if is(b"expect") => Field::Expect,
-        7 if is(b"upgrade") || is(b"trailer") => Field::HopByHop,
+        7 if is(b"upgrade") => Field::Upgrade,
+        7 if is(b"trailer") => Field::HopByHop,
         9 if is(b"forwarded") => Field::Forwarded,
         10 if is(b"connection") => Field::Connection,
         10 if is(b"keep-alive") => Field::HopByHop,

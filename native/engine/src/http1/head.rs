@@ -11,6 +11,7 @@ use memchr::{memchr, memmem};
 use super::fields::{classify, Field};
 use super::framing::{Framing, FramingFault, FramingFields};
 use super::syntax;
+use super::upgrade::is_tunnelled;
 
 /// Fields that a head can have at the most, whatever the configuration says; each costs 32 bytes of stack.
 pub const MAX_FIELDS: usize = 256;
@@ -118,6 +119,7 @@ pub struct Fields<'h, 'b> {
     keep_alive: bool,
     has_date: bool,
     request_id: RequestIdField<'b>,
+    upgrade: Option<&'b [u8]>,
 }
 
 /// The `X-Request-Id` fields of a head.
@@ -150,6 +152,7 @@ impl<'h, 'b> Fields<'h, 'b> {
             keep_alive: false,
             has_date: false,
             request_id: RequestIdField::None,
+            upgrade: None,
         };
         check_lines(bytes, headers, limits)?;
         for (kind, header) in fields.kinds.iter_mut().zip(headers) {
@@ -159,6 +162,8 @@ impl<'h, 'b> Fields<'h, 'b> {
                 Field::TransferEncoding => fields.framing.transfer_encoding(header.value),
                 Field::Date => fields.has_date = true,
                 Field::RequestId => fields.request_id.note(header.value),
+                // Two such fields would be one list; nobody sends that, so it counts as naming nothing.
+                Field::Upgrade => fields.upgrade = Some(fields.upgrade.map_or(header.value, |_| b"")),
                 _ => {}
             }
         }
@@ -219,6 +224,11 @@ impl<'h, 'b> Fields<'h, 'b> {
     /// The good `Content-Length` of the message, if it has one.
     pub fn content_length(&self) -> Option<u64> {
         self.framing.length()
+    }
+
+    /// The protocols of `Upgrade`, if a tunnel may carry them.
+    fn upgrade(&self) -> Option<&'b [u8]> {
+        self.upgrade.filter(|protocols| is_tunnelled(protocols))
     }
 
     /// Does the sender keep the connection open after this message (RFC 9112 §9.3)?
@@ -311,6 +321,13 @@ impl<'h, 'b> Request<'h, 'b> {
             return b"/";
         }
         memchr(b'?', self.target).map_or(self.target, |end| &self.target[..end])
+    }
+
+    /// The protocols that the client would switch to, if it asks for that as it must (RFC 9110 §7.8): in HTTP/1.1, and
+    /// with `Connection: upgrade`. Otherwise the request is an ordinary one, and its `Upgrade` field ends here.
+    pub fn upgrade(&self) -> Option<&'b [u8]> {
+        let asked = self.fields.upgrade.is_some() && self.minor_version == 1;
+        self.fields.upgrade().filter(|_| asked && self.fields.is_nominated(b"upgrade"))
     }
 
     /// Does the client wait for a 100 before it sends the body? Any other expectation is an error (RFC 9110 §10.1.1);
@@ -409,6 +426,11 @@ impl<'h, 'b> Response<'h, 'b> {
     /// The length of the body; `to_head` for an answer to HEAD.
     pub fn framing(&self, to_head: bool) -> Result<Framing, HeadFault> {
         Ok(self.fields.framing.response(self.minor_version, self.status, to_head)?)
+    }
+
+    /// The protocol that a 101 switches to.
+    pub fn upgrade(&self) -> Option<&'b [u8]> {
+        self.fields.upgrade()
     }
 
     /// Do the fields speak of a body, whether one may follow or not?

@@ -61,6 +61,7 @@ pub(super) struct Listener {
     max_target_bytes: usize,
     max_body_bytes: Option<u64>,
     max_requests: Option<u64>,
+    max_age_ms: Option<u64>,
 }
 
 impl Listener {
@@ -77,6 +78,7 @@ impl Listener {
             // No body at all is a bound that makes sense; no request at all is not.
             max_body_bytes: self.max_body_bytes,
             max_requests: self.max_requests.map(|most| positive("max_requests", most)).transpose()?,
+            max_age: self.max_age_ms.map(|most| nanos("max_age_ms", most)).transpose()?,
             name: self.name,
             scheme: self.scheme,
             row: self.row,
@@ -93,6 +95,7 @@ pub(super) struct Service {
     connect_timeout_ms: u64,
     first_byte_timeout_ms: u64,
     idle_timeout_ms: u64,
+    tunnel_timeout_ms: u64,
 }
 
 impl Service {
@@ -101,6 +104,7 @@ impl Service {
             connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
             first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
+            tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             name: self.name,
             slot: self.slot,
             balance: self.balance,

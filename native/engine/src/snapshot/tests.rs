@@ -14,12 +14,12 @@ fn document() -> Value {
         "listeners": [{"name": "127.0.0.1:8080", "scheme": "http", "row": 0,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 60_000, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
-            "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000}],
+            "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2}],
         "services": [
             {"name": "api", "slot": 4, "balance": "p2c", "connect_timeout_ms": 2_000,
-             "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000},
+             "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000},
             {"name": "web", "slot": 2, "balance": "round_robin", "connect_timeout_ms": 1,
-             "first_byte_timeout_ms": 2, "idle_timeout_ms": 3}],
+             "first_byte_timeout_ms": 2, "idle_timeout_ms": 3, "tunnel_timeout_ms": 4}],
         "routes": [
             {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0,
              "tries": 2, "rows": [1], "limits": [
@@ -46,11 +46,12 @@ fn listeners_and_services_arrive() {
     assert_eq!((listener.max_head_bytes, listener.max_line_bytes), (32_768, 8_192));
     assert_eq!((listener.max_fields, listener.max_target_bytes), (100, 8_191));
     assert_eq!((listener.max_body_bytes, listener.max_requests), (None, Some(1_000)));
+    assert_eq!(listener.max_age, Some(2_000_000));
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
     assert_eq!((api.name.as_str(), api.slot, api.balance), ("api", 4, Balance::P2c));
     assert_eq!((web.name.as_str(), web.slot, web.balance), ("web", 2, Balance::RoundRobin));
-    let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout);
-    assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000));
+    let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
+    assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
 
 /// Every value of a route and its limits arrives, and the table finds the routes by their index.
@@ -101,6 +102,8 @@ fn senseless_values_are_refused_with_their_place() {
         ("/services/0/connect_timeout_ms", json!(0), "services[0].connect_timeout_ms: must be above 0"),
         ("/services/0/first_byte_timeout_ms", json!(0), "services[0].first_byte_timeout_ms: must be above 0"),
         ("/services/1/idle_timeout_ms", json!(0), "services[1].idle_timeout_ms: must be above 0"),
+        ("/services/1/tunnel_timeout_ms", json!(0), "services[1].tunnel_timeout_ms: must be above 0"),
+        ("/listeners/0/max_age_ms", json!(0), "listeners[0].max_age_ms: must be above 0"),
         ("/listeners/0/header_timeout_ms", json!(0), "listeners[0].header_timeout_ms: must be above 0"),
         ("/listeners/0/body_idle_timeout_ms", json!(0), "listeners[0].body_idle_timeout_ms: must be above 0"),
         ("/listeners/0/keepalive_timeout_ms", json!(0), "listeners[0].keepalive_timeout_ms: must be above 0"),

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use super::shell::{Client, Shell};
 
 /// What clients send; some of it is wrong.
-const REQUESTS: [&str; 14] = [
+const REQUESTS: [&str; 18] = [
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
@@ -22,10 +22,14 @@ const REQUESTS: [&str; 14] = [
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 401\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\nearly",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\nContent-Length: 2\r\n\r\nab",
 ];
 
 /// What instances send; some of it is wrong.
-const RESPONSES: [&str; 14] = [
+const RESPONSES: [&str; 16] = [
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nok\r\n0\r\nT: v\r\n\r\n",
@@ -38,6 +42,8 @@ const RESPONSES: [&str; 14] = [
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokk\r\n0\r\n\r\n",
     "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nearly",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "nonsense\r\n\r\n",
 ];
@@ -168,7 +174,7 @@ proptest! {
         let mut peers = Peers { client: requests.concat(), instance: vec![] };
         for event in events {
             happen(&mut shell, &mut peers, event);
-            if shell.client == Client::Gone {
+            if matches!(shell.client, Client::Gone | Client::Switched) {
                 break;
             }
         }

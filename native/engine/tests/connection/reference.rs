@@ -27,9 +27,8 @@ impl Message {
     }
 }
 
-/// What an instance may see of a message that the gateway forwards.
-const FORBIDDEN_TO_INSTANCES: [&str; 10] = [
-    "connection",
+/// What an instance may not see of a message that the gateway forwards.
+const FORBIDDEN_TO_INSTANCES: [&str; 8] = [
     "keep-alive",
     "proxy",
     "proxy-authenticate",
@@ -37,7 +36,6 @@ const FORBIDDEN_TO_INSTANCES: [&str; 10] = [
     "proxy-connection",
     "te",
     "trailer",
-    "upgrade",
     "forwarded",
 ];
 
@@ -72,12 +70,37 @@ fn request(bytes: &[u8]) -> Result<(Message, &[u8]), String> {
             return Err(format!("not one {name}"));
         }
     }
-    let (body, complete, rest) = match length(&fields)? {
+    let length = length(&fields)?;
+    upgrade(&fields, matches!(length, Length::Unstated | Length::Exactly(0)))?;
+    let (body, complete, rest) = match length {
         Length::Chunked => chunked(rest)?,
         Length::Exactly(length) => exactly(rest, length),
         Length::Unstated => (vec![], true, rest),
     };
     Ok((Message { line, fields, body, complete }, rest))
+}
+
+/// `Connection` says one thing to an instance: that the `Upgrade` beside it is meant. No body may follow, and the new
+/// protocol is not HTTP.
+fn upgrade(fields: &[(String, String)], bodiless: bool) -> Result<(), String> {
+    let values = |wanted: &str| -> Vec<String> {
+        fields
+            .iter()
+            .filter(|(name, _)| name == wanted)
+            .map(|(_, value)| value.to_ascii_lowercase())
+            .collect()
+    };
+    match (&values("connection")[..], &values("upgrade")[..]) {
+        ([], []) => Ok(()),
+        ([connection], [protocol])
+            if connection == "upgrade"
+                && bodiless
+                && !protocol.split([',', '/']).any(|it| it.trim() == "h2c") =>
+        {
+            Ok(())
+        }
+        (connection, upgrade) => Err(format!("connection {connection:?}, upgrade {upgrade:?}")),
+    }
 }
 
 /// The responses that answer one request: interim ones and the final one. `closed`: the connection has ended.
@@ -212,6 +235,9 @@ fn the_reference_is_strict() {
         ("Host: a", "Host: a\r\nHost: b"),
         ("Host: a", "Host: a\nX: y"),
         ("Host: a", "Host: a\r\nTE: x"),
+        ("Host: a", "Host: a\r\nUpgrade: x"),
+        ("Host: a", "Host: a\r\nConnection: upgrade"),
+        ("Host: a", "Host: a\r\nConnection: upgrade\r\nUpgrade: h2c"),
         ("Host: a", "Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked"),
         ("Host: a", "Host: a\r\nContent-Length: 1\r\nContent-Length: 1"),
         ("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\na\r\n0\r\n\r\n"),

@@ -35,6 +35,8 @@ pub(crate) struct Upstream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     Open,
+    /// It speaks another protocol with the instance.
+    Switched,
     /// Nothing more is said to it.
     Finishing,
     Gone,
@@ -89,9 +91,9 @@ fn snapshot() -> Arc<Snapshot> {
         "listeners": [{"name": "127.0.0.1:80", "scheme": "http", "row": ROWS[0],
             "header_timeout_ms": 10, "body_idle_timeout_ms": 10, "keepalive_timeout_ms": 10, "write_timeout_ms": 10,
             "max_head_bytes": 1_024, "max_line_bytes": 512, "max_fields": 20, "max_target_bytes": 256,
-            "max_body_bytes": 400, "max_requests": 20}],
+            "max_body_bytes": 400, "max_requests": 20, "max_age_ms": 40}],
         "services": [{"name": "api", "slot": SERVICE, "balance": "round_robin", "connect_timeout_ms": 10,
-            "first_byte_timeout_ms": 10, "idle_timeout_ms": 10}],
+            "first_byte_timeout_ms": 10, "idle_timeout_ms": 10, "tunnel_timeout_ms": 10}],
         "routes": [{"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "tries": 3,
             "rows": [ROWS[1]], "limits": []}]
     });
@@ -269,6 +271,7 @@ impl Shell {
             Action::FinishDrop | Action::FinishDropClose => self.finish(verdict, &payload, false),
             Action::Reply | Action::ReplyClose => self.reply(verdict, &payload),
             Action::Abort | Action::Close => self.leave(),
+            Action::Switch => self.switch(&payload),
         }
         let expected = u32::from(self.current.is_some());
         assert_eq!(self.held(), expected, "reservations after {verdict:?}");
@@ -390,6 +393,17 @@ impl Shell {
             "an open connection was said to close"
         );
         messages
+    }
+
+    /// Both peers agreed: the request asked for it, and the client is told by the 101 that ends the answer.
+    fn switch(&mut self, payload: &[u8]) {
+        let request = self.request().expect("a request before a 101");
+        assert_eq!(request.values("connection"), ["Upgrade"], "nobody asked to switch");
+        let text = String::from_utf8_lossy(payload).into_owned();
+        let (_, head) = text.split_once("HTTP/1.1 101 ").expect("a 101");
+        assert!(head.contains("Connection: Upgrade\r\nUpgrade: "), "{head:?}");
+        self.connection.take_early();
+        self.client = Client::Switched;
     }
 
     fn go_on(&mut self, closes: bool, argument: u64) {

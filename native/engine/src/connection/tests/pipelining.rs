@@ -1,6 +1,6 @@
 //! Several requests on one connection: order, what is kept of the next ones, and where one ends and the next begins.
 
-use super::scene::{Scene, GET, OK, POST};
+use super::scene::{Scene, GET, OK, POST, SECOND};
 use crate::connection::{Action, MAX_PIPELINED_BYTES};
 
 const NOWHERE: &str = "GET / HTTP/1.1\r\nHost: nowhere\r\n\r\n";
@@ -135,4 +135,24 @@ fn the_last_allowed_request_closes() {
     assert_eq!((told.action, told.argument), (Action::FinishClose, 0));
     assert!(told.text().contains("\r\nConnection: close\r\n"));
     assert_eq!((scene.receive("").action, scene.receive(GET).action), (Action::Wait, Action::Wait));
+}
+
+/// The first answer after the connection's time says that it is the last, be it an instance's or our own.
+#[test]
+fn an_old_connection_closes_with_its_next_answer() {
+    let aged = || Scene::with(|document| document["listeners"][0]["max_age_ms"] = 5_000.into());
+    let mut scene = aged();
+    scene.receive(GET);
+    scene.pass(5 * SECOND - 1);
+    assert_eq!(scene.respond(OK).action, Action::Finish);
+    scene.receive(GET);
+    scene.pass(1);
+    let told = scene.respond(OK);
+    assert_eq!((told.action, told.argument), (Action::FinishClose, 0));
+    assert!(told.text().contains("\r\nConnection: close\r\n"));
+    let mut scene = aged();
+    scene.pass(5 * SECOND);
+    let told = scene.receive("GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n");
+    assert_eq!(told.answer(), (Action::ReplyClose, 404));
+    assert!(told.text().contains("\r\nConnection: close\r\n"));
 }

@@ -1,0 +1,183 @@
+"""A tunnel: after a 101 the bytes of client and instance are passed on as they are, both ways, until both have ended.
+
+The law: no byte is looked at, and none is kept beyond a write buffer; what one side does (a FIN, a reset) the other side
+sees. The engine keeps only the deadline and the instance's reservation, until the second connection is over.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.clock import monotonic_ns
+from gateway.state.lane import Connection
+from gateway.worker.transport import reset
+
+if TYPE_CHECKING:
+    from gateway.worker.plane import DataPlane
+
+
+class Tunnel:
+    """What the two ends have in common. It stands in the place of the client connection whose machine it takes over."""
+
+    __slots__ = (
+        "_client",
+        "_closing",
+        "_instance",
+        "_machine",
+        "_open",
+        "_plane",
+        "_since",
+        "_unsent",
+        "moved_at",
+    )
+
+    def __init__(
+        self,
+        plane: "DataPlane",
+        machine: Connection,
+        client: asyncio.Transport,
+        instance: asyncio.Transport,
+    ) -> None:
+        # wiring
+        self._plane = plane
+        self._machine = machine
+        self._client = End(self, client)
+        self._instance = End(self, instance)
+        # connection
+        self._open = 2
+        self._closing = False
+        self._unsent = 0
+        self._since = self.moved_at = monotonic_ns()
+        self._plane.replaced(machine.index, self)
+
+    def start(self, to_client: bytes, to_instance: bytes, *, client_ended: bool, instance_full: bool) -> None:
+        """Takes both connections over and passes on what came early. ``client_ended``: its FIN was seen before;
+        ``instance_full``: it has not taken what it was sent before.
+        """
+        client, instance = self._client, self._instance
+        client.other, instance.other = instance, client
+        instance.full = instance_full
+        client.transport.set_protocol(client)
+        instance.transport.set_protocol(instance)
+        client.transport.write(to_client)
+        instance.transport.write(to_instance)
+        if client_ended:
+            client.eof_received()
+        elif not instance.full:
+            client.transport.resume_reading()
+
+    # What the two ends call
+
+    def stalled(self) -> None:
+        """One side does not take what the other sends."""
+        self._unsent = self._waiting_bytes()
+
+    def flowing(self) -> None:
+        """It takes more."""
+        self._unsent = 0
+
+    def both_ended(self) -> None:
+        """Nothing more will come. Each connection closes when it has taken what waits for it, in the time for a write."""
+        self._closing = True
+        self._since = self.moved_at
+        self._unsent = self._waiting_bytes()
+        self._machine.stalled(client=True, now=monotonic_ns())
+        self._client.transport.close()
+        self._instance.transport.close()
+
+    def lost(self) -> None:
+        """One connection is over; after the second nothing is left."""
+        self._open -= 1
+        if self._open == 0:
+            self._plane.closed(self._machine.index)
+            self._machine.close(monotonic_ns())
+
+    # What the plane calls, as of a client connection
+
+    def deadline_passed(self) -> None:
+        """Nothing moves any more, unless something has since the deadline was set."""
+        before, self._unsent = self._unsent, self._waiting_bytes()
+        if self._unsent < before:  # it is taken, slowly
+            self._give_time(monotonic_ns())
+        elif self.moved_at > self._since:
+            self._since = self.moved_at
+            self._give_time(self.moved_at)
+        else:
+            self.break_off()
+
+    def close_if_idle(self) -> None:
+        """A tunnel is never between two exchanges."""
+
+    def break_off(self) -> None:
+        """Ends both connections now. Without a reset: what was sent still arrives, and the protocol within the tunnel
+        tells whether it was all.
+        """
+        self._client.transport.abort()
+        self._instance.transport.abort()
+
+    def _give_time(self, now: int) -> None:
+        if self._closing:
+            self._machine.stalled(client=True, now=now)
+        else:
+            self._machine.flowing(now)
+
+    def _waiting_bytes(self) -> int:
+        return (
+            self._client.transport.get_write_buffer_size() + self._instance.transport.get_write_buffer_size()
+        )
+
+    def __repr__(self) -> str:
+        """One line for logs and tests."""
+        return f"<Tunnel of {self._open} connections>"
+
+
+class End(asyncio.Protocol):
+    """One side of a tunnel: whatever it hears goes to the other side."""
+
+    __slots__ = ("_tunnel", "ended", "full", "other", "transport")
+
+    other: "End"
+
+    def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
+        # wiring
+        self._tunnel = tunnel
+        self.transport = transport
+        # connection
+        self.ended = False
+        self.full = False
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes for the other side."""
+        self._tunnel.moved_at = monotonic_ns()
+        self.other.transport.write(data)
+
+    def pause_writing(self) -> None:
+        """This side does not take bytes as fast as the other one sends them."""
+        self.full = True
+        self.other.transport.pause_reading()
+        self._tunnel.stalled()
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        self.full = False
+        self._tunnel.flowing()
+        if not self.other.ended:  # or its FIN would come again
+            self.other.transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        """This side will send no more; it may still read."""
+        self.ended = True
+        if self.other.ended:
+            self._tunnel.both_ended()
+        else:
+            self.other.transport.write_eof()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """This connection is over. A failure, such as a reset, is passed on; without one the tunnel ends it itself."""
+        if exc is not None:
+            reset(self.other.transport)
+        self._tunnel.lost()
+
+    def break_off(self) -> None:
+        """Ends the tunnel, after a fault."""
+        self._tunnel.break_off()
