@@ -6,4 +6,5 @@ pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod syntax;
+pub mod trailers;
 pub mod upgrade;

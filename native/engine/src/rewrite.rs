@@ -49,7 +49,9 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
     );
     put(output, &[request.host, b"\r\n"]);
     for (header, kind) in request.fields.iter() {
-        if matches!(kind, Field::Other | Field::Date) && passes(&request.fields, header) {
+        let end_to_end = matches!(kind, Field::Other | Field::Date)
+            || (kind == Field::Trailer && request.framing == Framing::Chunked);
+        if end_to_end && passes(&request.fields, header) {
             put_field(output, header);
         }
     }
@@ -66,6 +68,8 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
     }
     if let Some(protocols) = request.upgrade() {
         put_upgrade(output, protocols);
+    } else if request.wants_trailers() {
+        output.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n");
     }
     // A length of 0 that the client stated is passed on: some instances ask for one with every POST.
     put_framing(output, request.framing, request.fields.content_length());
@@ -79,7 +83,7 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
         let end_to_end = matches!(
             kind,
             Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded | Field::RequestId
-        );
+        ) || (kind == Field::Trailer && onward.framing == Framing::Chunked);
         if end_to_end && passes(&response.fields, header) {
             put_field(output, header);
         }
@@ -220,6 +224,31 @@ mod tests {
         }
         let head = "HTTP/1.1 200 OK\r\nX-Request-Id: of the instance\r\n\r\n";
         assert!(answered(head, Framing::Empty, false, false).contains("X-Request-Id: of the instance\r\n"));
+    }
+
+    #[test]
+    fn trailers_are_announced_where_a_chunked_body_brings_them() {
+        let announced =
+            forwarded("POST / HTTP/1.1\r\nHost: h\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert!(announced.contains("\r\nTrailer: X\r\n"));
+        assert!(!forwarded("GET / HTTP/1.1\r\nHost: h\r\nTrailer: X\r\n\r\n").contains("Trailer"));
+        let head = "HTTP/1.1 200 OK\r\nTrailer: X\r\n\r\n";
+        assert!(answered(head, Framing::Chunked, false, false).contains("\r\nTrailer: X\r\n"));
+        assert!(!answered(head, Framing::UntilClose, true, false).contains("Trailer"));
+    }
+
+    #[test]
+    fn only_who_says_it_as_it_must_wants_trailers() {
+        let wanted =
+            forwarded("GET / HTTP/1.1\r\nHost: h\r\nConnection: te, X\r\nTE: gzip, trailers\r\n\r\n");
+        assert!(wanted.ends_with("\r\nConnection: TE\r\nTE: trailers\r\n\r\n"));
+        for other in [
+            "GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\r\nConnection: TE\r\nTE: gzip;q=0.5\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: h\r\nConnection: TE\r\nTE: trailers\r\n\r\n",
+        ] {
+            assert!(!forwarded(other).contains("TE"), "{other:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::deadline::NEVER;
 use crate::http1::body::Body;
-use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
+use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadLimits, Request};
 use crate::limit::{Charge, Claim};
@@ -269,7 +269,7 @@ impl Connection {
             return Err(Reason::BodyTooLarge);
         }
         if chunked && self.request_body.is_complete() {
-            worker.output.extend_from_slice(LAST_CHUNK);
+            write_end(&mut worker.output, self.request_body.trailers());
         }
         Ok(used)
     }

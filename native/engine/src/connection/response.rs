@@ -3,7 +3,7 @@
 use super::ending::RESPONSE_INCOMPLETE;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
 use crate::http1::body::Body;
-use crate::http1::chunked::{write_chunk, ChunkFault, LAST_CHUNK};
+use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
 use crate::reply::Reason;
@@ -273,7 +273,7 @@ impl Connection {
     fn finish_at_close<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.onward == Framing::Chunked {
-            worker.output.extend_from_slice(LAST_CHUNK);
+            write_end(&mut worker.output, b"");
         }
         self.record_sent(worker.output.len());
         self.finish(worker, Payload::Output, false, now)
@@ -302,7 +302,7 @@ impl Exchange {
             }
         })?;
         if chunked && self.response_body.is_complete() {
-            output.extend_from_slice(LAST_CHUNK);
+            write_end(output, self.response_body.trailers());
         }
         Ok(used)
     }

@@ -41,6 +41,14 @@ impl Body {
         }
     }
 
+    /// The trailer section that came behind a chunked body, as [`Chunked::trailers`] gives it.
+    pub fn trailers(&self) -> &[u8] {
+        match self {
+            Self::Chunked(chunked) => chunked.trailers(),
+            Self::Length(_) | Self::UntilClose => b"",
+        }
+    }
+
     /// Reads on, hands the data to `data`, and returns how many bytes of `input` belong to the body.
     pub fn read(&mut self, input: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, ChunkFault> {
         match self {

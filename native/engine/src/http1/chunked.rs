@@ -1,13 +1,15 @@
 //! The chunked transfer coding (RFC 9112 §7.1), read byte by byte without a buffer and written anew.
 //!
-//! Extensions and trailers are checked and dropped. A size line or trailer section that never ends is a fault.
+//! Extensions are checked and dropped, trailers are kept for the end. A size line or trailer section that never ends is
+//! a fault.
 
 use super::syntax::hex_digit;
+use super::trailers;
 
 /// Bytes of chunk extensions in one message: they carry nothing, so only a sender who wants to hurt needs more.
 const MAX_EXTENSION_BYTES: u32 = 4 * 1024;
 /// Bytes of the trailer section, as a head's single line.
-const MAX_TRAILER_BYTES: u32 = 8 * 1024;
+const MAX_TRAILER_BYTES: usize = 8 * 1024;
 /// Hexadecimal digits of a size that fit 64 bits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
@@ -56,12 +58,12 @@ pub struct Chunked {
     left: u64,
     digits: u8,
     extension_bytes: u32,
-    trailer_bytes: u32,
+    trailers: Vec<u8>,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { place: Place::SizeStart, left: 0, digits: 0, extension_bytes: 0, trailer_bytes: 0 }
+        Self { place: Place::SizeStart, left: 0, digits: 0, extension_bytes: 0, trailers: Vec::new() }
     }
 }
 
@@ -69,6 +71,11 @@ impl Chunked {
     /// Has the final empty line been read?
     pub fn is_done(&self) -> bool {
         self.place == Place::Done
+    }
+
+    /// The trailer section: a line for every field, its name and value as they came, an LF behind each.
+    pub fn trailers(&self) -> &[u8] {
+        &self.trailers
     }
 
     /// Reads on, hands every piece of data to `data`, and returns how many bytes of `input` belong to the message.
@@ -105,13 +112,13 @@ impl Chunked {
             (Place::DataLf, b'\n') => Ok(Place::SizeStart),
             (Place::TrailerStart, b'\r') => Ok(Place::FinalLf),
             (Place::TrailerStart | Place::TrailerName, _) if super::syntax::is_token(&[byte]) => {
-                self.trailer(Place::TrailerName)
+                self.trailer(byte, Place::TrailerName)
             }
             (Place::TrailerValue, b'\r') => Ok(Place::TrailerLf),
             (Place::TrailerName, b':') | (Place::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.trailer(Place::TrailerValue)
+                self.trailer(byte, Place::TrailerValue)
             }
-            (Place::TrailerLf, b'\n') => Ok(Place::TrailerStart),
+            (Place::TrailerLf, b'\n') => self.trailer(byte, Place::TrailerStart),
             (Place::FinalLf, b'\n') => Ok(Place::Done),
             _ => Err(ChunkFault),
         }
@@ -146,11 +153,11 @@ impl Chunked {
         Ok(Place::Extension)
     }
 
-    fn trailer(&mut self, place: Place) -> Result<Place, ChunkFault> {
-        self.trailer_bytes += 1;
-        if self.trailer_bytes > MAX_TRAILER_BYTES {
+    fn trailer(&mut self, byte: u8, place: Place) -> Result<Place, ChunkFault> {
+        if self.trailers.len() == MAX_TRAILER_BYTES {
             return Err(ChunkFault);
         }
+        self.trailers.push(byte);
         Ok(place)
     }
 }
@@ -167,8 +174,12 @@ pub fn write_chunk(output: &mut Vec<u8>, data: &[u8]) {
     output.extend_from_slice(b"\r\n");
 }
 
-/// What ends a chunked body without trailers.
-pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+/// Ends a chunked body, with those fields of a trailer section that may pass.
+pub fn write_end(output: &mut Vec<u8>, section: &[u8]) {
+    output.extend_from_slice(b"0\r\n");
+    trailers::write(output, section);
+    output.extend_from_slice(b"\r\n");
+}
 
 #[cfg(test)]
 mod tests {
@@ -199,6 +210,21 @@ mod tests {
                     String::from_utf8_lossy(body)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn trailers_are_kept_and_written_again() {
+        let body = b"1\r\na\r\n0\r\nX-Sum: 1\r\nContent-Length: 5\r\nb:\r\n\r\n";
+        for piece in [1, 7, body.len()] {
+            let mut reader = Chunked::default();
+            for part in body.chunks(piece) {
+                reader.read(part, |_| {}).unwrap();
+            }
+            assert_eq!(reader.trailers(), b"X-Sum: 1\nContent-Length: 5\nb:\n");
+            let mut end = Vec::new();
+            write_end(&mut end, reader.trailers());
+            assert_eq!(end, b"0\r\nX-Sum: 1\r\nb: \r\n\r\n");
         }
     }
 
@@ -253,7 +279,7 @@ mod tests {
             let data = vec![b'd'; size];
             let mut coded = Vec::new();
             write_chunk(&mut coded, &data);
-            coded.extend_from_slice(LAST_CHUNK);
+            write_end(&mut coded, b"");
             assert_eq!(read(&coded, 7), Ok((data, coded.len(), true)));
         }
     }

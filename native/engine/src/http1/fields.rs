@@ -20,6 +20,10 @@ pub enum Field {
     Forwarded,
     /// `X-Request-Id`: the identity of a request.
     RequestId,
+    /// `TE`: what the sender understands of transfer codings, trailers among it (RFC 9110 §10.1.4).
+    Te,
+    /// `Trailer`: names the fields to expect behind a chunked body (RFC 9110 §6.6.2).
+    Trailer,
     /// `Transfer-Encoding` (RFC 9112 §6.1).
     TransferEncoding,
     /// `Upgrade`: the protocols that the connection may be handed over to (RFC 9110 §7.8).
@@ -32,13 +36,13 @@ pub enum Field {
 pub fn classify(name: &[u8]) -> Field {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     match name.len() {
-        2 if is(b"te") => Field::HopByHop,
+        2 if is(b"te") => Field::Te,
         4 if is(b"host") => Field::Host,
         4 if is(b"date") => Field::Date,
         5 if is(b"proxy") => Field::HopByHop,
         6 if is(b"expect") => Field::Expect,
         7 if is(b"upgrade") => Field::Upgrade,
-        7 if is(b"trailer") => Field::HopByHop,
+        7 if is(b"trailer") => Field::Trailer,
         9 if is(b"forwarded") => Field::Forwarded,
         10 if is(b"connection") => Field::Connection,
         10 if is(b"keep-alive") => Field::HopByHop,
@@ -63,7 +67,7 @@ mod tests {
     fn names_are_known_in_any_case() {
         assert_eq!(classify(b"cOnTeNt-LeNgTh"), Field::ContentLength);
         assert_eq!(classify(b"TRANSFER-ENCODING"), Field::TransferEncoding);
-        assert_eq!(classify(b"te"), Field::HopByHop);
+        assert_eq!(classify(b"te"), Field::Te);
         assert_eq!(classify(b"X-Forwarded-For"), Field::Forwarded);
         assert_eq!(classify(b"X-Request-ID"), Field::RequestId);
     }

@@ -330,6 +330,14 @@ impl<'h, 'b> Request<'h, 'b> {
         self.fields.upgrade().filter(|_| asked && self.fields.is_nominated(b"upgrade"))
     }
 
+    /// Does the client say, as it must (RFC 9110 §10.1.4), that it wants trailers?
+    pub fn wants_trailers(&self) -> bool {
+        let said = |value| syntax::list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+        self.minor_version == 1
+            && self.fields.is_nominated(b"te")
+            && self.fields.iter().any(|(header, kind)| kind == Field::Te && said(header.value))
+    }
+
     /// Does the client wait for a 100 before it sends the body? Any other expectation is an error (RFC 9110 §10.1.1);
     /// of an HTTP/1.0 client it is ignored.
     pub fn expects_continue(&self) -> Result<bool, HeadFault> {

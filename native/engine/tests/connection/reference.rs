@@ -28,16 +28,8 @@ impl Message {
 }
 
 /// What an instance may not see of a message that the gateway forwards.
-const FORBIDDEN_TO_INSTANCES: [&str; 8] = [
-    "keep-alive",
-    "proxy",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "forwarded",
-];
+const FORBIDDEN_TO_INSTANCES: [&str; 6] =
+    ["keep-alive", "proxy", "proxy-authenticate", "proxy-authorization", "proxy-connection", "forwarded"];
 
 /// The requests on one connection to an instance; only the last may be incomplete.
 pub(crate) fn requests(mut bytes: &[u8]) -> Result<Vec<Message>, String> {
@@ -80,8 +72,8 @@ fn request(bytes: &[u8]) -> Result<(Message, &[u8]), String> {
     Ok((Message { line, fields, body, complete }, rest))
 }
 
-/// `Connection` says one thing to an instance: that the `Upgrade` beside it is meant. No body may follow, and the new
-/// protocol is not HTTP.
+/// `Connection` says one thing to an instance: that the `Upgrade` or the `TE` beside it is meant. No body may follow an
+/// upgrade, and the new protocol is not HTTP.
 fn upgrade(fields: &[(String, String)], bodiless: bool) -> Result<(), String> {
     let values = |wanted: &str| -> Vec<String> {
         fields
@@ -90,8 +82,10 @@ fn upgrade(fields: &[(String, String)], bodiless: bool) -> Result<(), String> {
             .map(|(_, value)| value.to_ascii_lowercase())
             .collect()
     };
+    let te = values("te");
     match (&values("connection")[..], &values("upgrade")[..]) {
-        ([], []) => Ok(()),
+        ([], []) if te.is_empty() => Ok(()),
+        ([connection], []) if connection == "te" && te == ["trailers"] => Ok(()),
         ([connection], [protocol])
             if connection == "upgrade"
                 && bodiless
@@ -202,7 +196,8 @@ fn exactly(bytes: &[u8], length: usize) -> Body<'_> {
     (body.to_vec(), body.len() == length, rest)
 }
 
-/// Chunks as a sender writes them that adds nothing: no extension, no trailer. The engine writes whole chunks.
+/// Chunks as a sender writes them that adds nothing: no extension, and no trailer that belongs into a head. The engine
+/// writes whole chunks.
 fn chunked(mut bytes: &[u8]) -> Result<Body<'_>, String> {
     let mut body = vec![];
     while !bytes.is_empty() {
@@ -210,16 +205,32 @@ fn chunked(mut bytes: &[u8]) -> Result<Body<'_>, String> {
         let digits = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let size = usize::from_str_radix(&digits, 16).map_err(|_| format!("chunk size {digits:?}"))?;
         bytes = &bytes[end + 2..];
+        if size == 0 && !digits.starts_with('+') {
+            return Ok((body, true, trailers(bytes)?));
+        }
         if bytes.len() < size + 2 || &bytes[size..size + 2] != b"\r\n" || digits.starts_with('+') {
             return Err(format!("a chunk of {digits}"));
         }
         body.extend_from_slice(&bytes[..size]);
         bytes = &bytes[size + 2..];
-        if size == 0 {
-            return Ok((body, true, bytes));
-        }
     }
     Ok((body, false, bytes))
+}
+
+/// Reads a trailer section with the empty line behind it; what follows.
+fn trailers(mut bytes: &[u8]) -> Result<&[u8], String> {
+    loop {
+        let end = bytes.windows(2).position(|two| two == b"\r\n").ok_or("half a trailer")?;
+        let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        bytes = &bytes[end + 2..];
+        if line.is_empty() {
+            return Ok(bytes);
+        }
+        let (name, _) = field(&line)?;
+        if ["content-length", "transfer-encoding", "host", "authorization", "te"].contains(&name.as_str()) {
+            return Err(format!("the trailer {name}"));
+        }
+    }
 }
 
 /// The reference itself refuses what it must: a judge that passes everything proves nothing.
@@ -242,6 +253,8 @@ fn the_reference_is_strict() {
         ("Host: a", "Host: a\r\nContent-Length: 1\r\nContent-Length: 1"),
         ("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\na\r\n0\r\n\r\n"),
         ("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\r\n0\r\n\r\n"),
+        ("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: b\r\n\r\n"),
+        ("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n"),
         ("\r\n\r\n", "\r\n"),
     ] {
         assert!(requests(good.replacen(from, to, 1).as_bytes()).is_err(), "{to:?}");

@@ -107,6 +107,22 @@ fn a_body_until_the_close_ends_with_a_clean_close() {
     assert_eq!(scene.lost(true).action, Action::FinishDropClose);
 }
 
+/// The trailers of an answer reach a client of HTTP/1.1 behind the last chunk, wherever they are cut; where the body goes
+/// on without chunks, they end here.
+#[test]
+fn trailers_follow_a_chunked_body() {
+    let response =
+        "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\nSet-Cookie: a\r\n\r\n";
+    for cut in [1, response.len() - 45, response.len() - 20, response.len() - 1, response.len()] {
+        let mut scene = Scene::forwarded(GET);
+        let texts = [&response[..cut], &response[cut..]].map(|part| scene.respond(part).text()).concat();
+        assert!(texts.contains("\r\nTrailer: X-Sum\r\n"), "{texts:?}");
+        assert!(texts.ends_with("2\r\nok\r\n0\r\nX-Sum: 2\r\n\r\n"), "{texts:?} cut at {cut}");
+    }
+    let told = Scene::forwarded(GET_1_0).respond(response);
+    assert_eq!((told.body(), told.text().contains("Trailer")), ("ok".into(), false));
+}
+
 /// A reset, or a close before the announced end, must not look like a complete answer.
 #[test]
 fn a_body_cut_short_aborts_the_client() {

@@ -1,0 +1,103 @@
+//! The trailer section behind a chunked body: which of its fields pass, and how they are written anew.
+
+use memchr::memchr;
+
+use super::fields::{classify, Field};
+use super::syntax::trim;
+
+/// What a recipient must know before the body, or would act on as if it had come with the head: no trailers
+/// (RFC 9110 §6.5.1). With them everything that [`classify`] knows is dropped: framing, routing, hop-by-hop.
+const HEAD_ONLY: [&[u8]; 25] = [
+    // how the content is to be read
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+    // what modifies a request
+    b"cache-control",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"max-forwards",
+    b"pragma",
+    b"range",
+    // who sends it, and by which way
+    b"authorization",
+    b"cookie",
+    b"set-cookie",
+    b"via",
+    b"www-authenticate",
+    b"x-real-ip",
+    // what controls the response
+    b"age",
+    b"expires",
+    b"location",
+    b"retry-after",
+    b"vary",
+    b"warning",
+    b"allow",
+];
+
+/// Writes what of a trailer section may pass. `section` is what [`super::chunked::Chunked::trailers`] gives.
+pub fn write(output: &mut Vec<u8>, section: &[u8]) {
+    for line in section.split(|&byte| byte == b'\n') {
+        let Some(colon) = memchr(b':', line) else { continue }; // behind the last line
+        let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
+        if passes(name) {
+            for part in [name, b": ", value, b"\r\n"] {
+                output.extend_from_slice(part);
+            }
+        }
+    }
+}
+
+fn passes(name: &[u8]) -> bool {
+    classify(name) == Field::Other && !HEAD_ONLY.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(section: &str) -> String {
+        let mut output = Vec::new();
+        write(&mut output, section.as_bytes());
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn fields_pass_in_their_order_with_their_case() {
+        assert_eq!(written(""), "");
+        assert_eq!(
+            written("X-Sum:3\nb:  two: 2\t\nGrpc-Status:0\nEmpty:\n"),
+            "X-Sum: 3\r\nb: two: 2\r\nGrpc-Status: 0\r\nEmpty: \r\n"
+        );
+    }
+
+    #[test]
+    fn what_belongs_into_a_head_does_not_pass() {
+        for name in [
+            "Content-Length",
+            "Transfer-Encoding",
+            "Trailer",
+            "TE",
+            "Host",
+            "Connection",
+            "Keep-Alive",
+            "Upgrade",
+            "Expect",
+            "Date",
+            "Proxy-Authorization",
+            "X-Forwarded-For",
+            "Forwarded",
+            "X-Request-Id",
+        ] {
+            assert_eq!(written(&format!("{name}: 1\n")), "", "{name}");
+        }
+        for name in HEAD_ONLY {
+            let name = String::from_utf8_lossy(name).to_uppercase();
+            assert_eq!(written(&format!("a: 1\n{name}: 1\n")), "a: 1\r\n", "{name}");
+        }
+    }
+}
