@@ -18,7 +18,11 @@ def put(version: str = "1.1", length: int = 4, expect: str = "100-continue") -> 
 
 async def test_the_client_waits_for_the_100_of_the_instance() -> None:
     """The gateway says nothing by itself: the 100 comes when the instance sends it, once, and the connection goes on."""
-    async with Sends100Continue() as origin, Gateway(configuration(origin)) as gateway, Client(gateway) as client:
+    async with (
+        Sends100Continue() as origin,
+        Gateway(configuration(origin)) as gateway,
+        Client(gateway) as client,
+    ):
         for _ in range(2):
             await client.send(put())
             assert await client.reader.readexactly(len(CONTINUE)) == CONTINUE
@@ -30,7 +34,11 @@ async def test_the_client_waits_for_the_100_of_the_instance() -> None:
 
 async def test_a_client_that_does_not_wait_gets_the_100_all_the_same() -> None:
     """The body comes with the head; the interim response precedes the final one."""
-    async with Sends100Continue() as origin, Gateway(configuration(origin)) as gateway, Client(gateway) as client:
+    async with (
+        Sends100Continue() as origin,
+        Gateway(configuration(origin)) as gateway,
+        Client(gateway) as client,
+    ):
         (answer,) = await client.exchange(put() + b"body", "PUT")
         assert ([head.start[1] for head in answer.interim], answer.body.data) == (["100"], b"body")
 
@@ -46,7 +54,11 @@ async def test_no_100_reaches_a_client_of_http_10() -> None:
             await connection.send(CONTINUE)
             await super().answer(request, connection)
 
-    async with SendsItUnasked() as origin, Gateway(configuration(origin)) as gateway, Client(gateway) as client:
+    async with (
+        SendsItUnasked() as origin,
+        Gateway(configuration(origin)) as gateway,
+        Client(gateway) as client,
+    ):
         (answer,) = await client.exchange(put("1.0") + b"body", "PUT")
         assert (answer.status, answer.interim, answer.body.data) == (200, [], b"body")
         assert origin.requests[0].fields.all("expect") == []
@@ -70,7 +82,9 @@ async def test_a_final_answer_while_the_body_comes_ends_the_exchange() -> None:
     """A client that goes on sending still reads the answer; what it sends is taken by nobody."""
     async with AnswersEarly(413, close=True) as origin, Gateway(configuration(origin)) as gateway:
         async with Client(gateway) as client:
-            sending = asyncio.ensure_future(client.send(put(length=1 << 26, expect="100-continue") + b"x" * (1 << 20)))
+            sending = asyncio.ensure_future(
+                client.send(put(length=1 << 26, expect="100-continue") + b"x" * (1 << 20))
+            )
             answer = await client.response("PUT")
             assert (answer.status, answer.body.data) == (413, b"early")
             sending.cancel()
