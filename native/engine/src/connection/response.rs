@@ -77,7 +77,7 @@ impl Connection {
             let (end, mut slots) = (at + length, slots());
             let response = Response::parse(&bytes[at..end], &mut slots, &RESPONSE_LIMITS).map_err(reason)?;
             if response.status >= 200 {
-                self.begin_response(worker, &response, now).map_err(reason)?;
+                self.begin_response(worker, &response, bytes.len() - end, now).map_err(reason)?;
                 return Ok(Heads::Final { end });
             }
             if response.status == 101 {
@@ -151,11 +151,13 @@ impl Connection {
         Verdict::with(Action::Relay, Payload::Output)
     }
 
-    /// The final head: how its body reaches the client, and whether the connections survive it.
+    /// The final head: how its body reaches the client, and whether the connections survive it. `following`: bytes that
+    /// came with it.
     fn begin_response<S>(
         &mut self,
         worker: &mut Worker<S>,
         response: &Response<'_, '_>,
+        following: usize,
         now: u64,
     ) -> Result<(), HeadFault> {
         let ends = self.is_outdated(worker, now) || self.sends_no_more();
@@ -172,7 +174,14 @@ impl Connection {
         exchange.status = response.status;
         exchange.instance_persists = response.persists && framing != Framing::UntilClose && !unfinished;
         exchange.response_body = framing.into();
-        let last = ends || exchange.onward == Framing::UntilClose;
+        // An answer that is whole before its request is: nothing can follow it.
+        let early = !self.request_body.is_complete()
+            && match framing {
+                Framing::Empty => true,
+                Framing::Length(length) => length <= following as u64,
+                Framing::Chunked | Framing::UntilClose => false,
+            };
+        let last = ends || early || exchange.onward == Framing::UntilClose;
         self.persists = self.persists && !last;
         let onward = Onward {
             framing: exchange.onward,

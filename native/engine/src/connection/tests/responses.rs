@@ -197,6 +197,7 @@ fn an_early_answer_ends_both_connections() {
         let mut scene = Scene::forwarded(request);
         let told = scene.respond(OK);
         assert_eq!((told.action, told.argument), (Action::FinishDropClose, 1), "{request:?}");
+        assert!(told.text().contains("\r\nConnection: close\r\n"), "{request:?}");
         assert_eq!(scene.receive([rest, GET].concat()).action, Action::Wait, "{request:?}");
         assert_eq!(scene.client_eof().action, Action::Close);
         scene.ends_as(200);
