@@ -40,10 +40,15 @@ class Mistake:
     line: str = ""
     """The offending line as it stands in the file."""
 
+    def headline(self, file: str = "") -> str:
+        """The report in one line: ``file:line:column: path: message``; the file may be left out."""
+        place = f"{self.place.line}:{self.place.column}" if self.place else ""
+        where = ":".join(part for part in (file, place) if part)
+        return ": ".join(part for part in (where, self.path, self.message) if part)
+
     def render(self, file: str) -> str:
-        """The report people read: ``file:line:column: path: message``, then the line and a caret under the place."""
-        where = f"{file}:{self.place.line}:{self.place.column}" if self.place else file
-        head = ": ".join(part for part in (where, self.path, self.message) if part)
+        """The report people read: its headline, then the offending line and a caret under the place."""
+        head = self.headline(file)
         if self.place is None:
             return head
         shown, offset = _window(self.line, self.place.column - 1)

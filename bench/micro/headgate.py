@@ -58,6 +58,6 @@ def _blob() -> bytes:
         for name, limit in LIMITS.items()
     )
     text = _CONFIGURATION.format(service=SERVICE, route=ROUTE, limits=limits)
-    rows = Rows(services=1, series=2, limits=len(LIMITS))
+    rows = Rows.fresh(services=1, series=2, limits=len(LIMITS))
     _, blob = compile_snapshot(parse(text, "bench", {}), 1, rows)
     return blob

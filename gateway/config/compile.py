@@ -1,5 +1,6 @@
 """Compiles a configuration into the snapshot that every worker gets: what Python needs, and a blob for the engine."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import orjson
@@ -15,8 +16,12 @@ class Rows(Protocol):
         """The row of a service."""
         ...
 
-    def request_row(self, listener: str, route: str | None) -> int:
-        """The row that counts what came in at a listener for a route; None is for what matched no route."""
+    def listener_number(self, listener: str) -> int:
+        """The number of a listener, which its connections know it by; numbers count from 0 without gaps."""
+        ...
+
+    def request_row(self, listener: str, route: str | None, service: str) -> int:
+        """The row that counts what came in at a listener for a route to a service; None is for no route."""
         ...
 
     def limit_row(self, route: str, limit: str) -> int:
@@ -24,8 +29,15 @@ class Rows(Protocol):
         ...
 
 
-def compile_snapshot(config: Config, epoch: int, rows: Rows) -> tuple[dict[str, Any], bytes]:
-    """The head of the snapshot message, and its attachment: the blob that ``Snapshot.compile`` of the engine reads."""
+def compile_snapshot(
+    config: Config, epoch: int, rows: Rows, retired: Iterable[Listen] = ()
+) -> tuple[dict[str, Any], bytes]:
+    """The head of the snapshot message, and its attachment: the blob that ``Snapshot.compile`` of the engine reads.
+
+    ``retired`` are the listeners of earlier configurations: their connections live on under the number they know. A
+    listener's place in the blob is its number, so no number that was given out may be missing.
+    """
+    listeners = sorted((*config.listen, *retired), key=lambda listen: rows.listener_number(listen.name))
     access_log = config.log.access != ACCESS_LOG_OFF
     slots = {name: rows.service_slot(name) for name in config.services}
     indexes = {name: index for index, name in enumerate(config.services)}
@@ -33,15 +45,18 @@ def compile_snapshot(config: Config, epoch: int, rows: Rows) -> tuple[dict[str, 
         "type": "snapshot",
         "epoch": epoch,
         "access_log": config.log.access if access_log else None,
-        "listeners": [{"name": listen.name} for listen in config.listen],
+        "log_level": config.log.level,
+        "listeners": [
+            {"name": listen.name, "number": rows.listener_number(listen.name)} for listen in config.listen
+        ],
         "services": [_pool(name, slots[name], service) for name, service in config.services.items()],
     }
     blob = {
         "epoch": epoch,
         "access_log": access_log,
-        "listeners": [_listener(listen, rows.request_row(listen.name, None)) for listen in config.listen],
+        "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
         "services": [_service(name, slots[name], service) for name, service in config.services.items()],
-        "routes": [_route(route, indexes[route.service], config.listen, rows) for route in config.routes],
+        "routes": [_route(route, indexes[route.service], listeners, rows) for route in config.routes],
     }
     return head, orjson.dumps(blob)
 
@@ -88,7 +103,7 @@ def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
     }
 
 
-def _route(route: Route, service: int, listeners: tuple[Listen, ...], rows: Rows) -> dict[str, Any]:
+def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) -> dict[str, Any]:
     return {
         "name": route.name,
         "host": route.host,
@@ -97,7 +112,7 @@ def _route(route: Route, service: int, listeners: tuple[Listen, ...], rows: Rows
         "service": service,
         "tries": route.retry.attempts,
         "limits": [_limit(limit, rows.limit_row(route.name, limit.name)) for limit in route.limit],
-        "rows": [rows.request_row(listen.name, route.name) for listen in listeners],
+        "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gateway.config.explain import Explainer
 from gateway.config.files import read_regular, reason
 from gateway.config.interpolate import interpolate, read_file
-from gateway.config.rules import broken_rules
+from gateway.config.rules import Finding, broken_rules
 from gateway.config.schema import Config
 from gateway.errors import ConfigErrors, Mistake, Place
 
@@ -21,10 +21,18 @@ MAX_DEPTH = 16  # tables and lists in each other; the model has 6
 _TOML_PLACE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
+Judge = Callable[[Config], Iterable[Finding]]
+"""Finds what is wrong with a configuration that is right in itself, such as what a running gateway cannot take."""
+
+
+def _no_objection(_: Config) -> Iterable[Finding]:
+    return ()
+
+
+def load(path: Path, environ: Mapping[str, str], judge: Judge = _no_objection) -> Config:
     """The configuration in a file. Raises ConfigErrors with every mistake; any other exception is a bug.
 
-    ``environ`` is what ``${env:NAME}`` looks into.
+    ``environ`` is what ``${env:NAME}`` looks into; ``judge`` is asked when all else is right.
     """
     try:
         content = read_regular(path, MAX_FILE_BYTES)
@@ -35,10 +43,10 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _unreadable(str(path), f"not UTF-8: the first wrong byte is in line {line}") from None
-    return parse(text, str(path), environ)
+    return parse(text, str(path), environ, judge)
 
 
-def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
+def parse(text: str, name: str, environ: Mapping[str, str], judge: Judge = _no_objection) -> Config:
     """The configuration in a text; ``name`` stands for it in reports. Raises ConfigErrors."""
     if len(text) > MAX_FILE_BYTES:
         raise _unreadable(name, f"larger than {MAX_FILE_BYTES} bytes")
@@ -54,7 +62,9 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
         invalid = error
     findings = list(broken_rules(resolved))
     if config is not None and not findings and not failures:
-        return config
+        findings = list(judge(config))
+        if not findings:
+            return config
     raise ConfigErrors(name, Explainer(text, resolved).mistakes(failures, findings, invalid))
 
 

@@ -1,4 +1,4 @@
-"""The supervisor's door to the shared memory: making it, and writing instances, members and lanes."""
+"""The supervisor's door to the shared memory: making it, writing instances, members and lanes, judging a snapshot."""
 
 from gateway._native import (
     HEALTH_DISABLED,
@@ -7,6 +7,7 @@ from gateway._native import (
     HEALTH_UNKNOWN,
     Control,
     Segment,
+    Snapshot,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "HEALTH_UNKNOWN",
     "Control",
     "Segment",
+    "Snapshot",
 ]

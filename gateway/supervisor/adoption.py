@@ -3,7 +3,7 @@
 Pure: slots and the present adoptions go in, the adoptions that should stand and the orders that lead there come out.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,9 +25,9 @@ class Order:
 
 
 def settle(
-    slots: int, ready: Collection[int], adoptions: Mapping[int, int]
+    slots: Sequence[int], ready: Collection[int], adoptions: Mapping[int, int]
 ) -> tuple[dict[int, int], tuple[Order, ...]]:
-    """The adoptions (orphan → adopter) for ``slots`` slots of which ``ready`` have a worker that serves.
+    """The adoptions (orphan → adopter) for the slots, in ascending order, of which ``ready`` have a worker that serves.
 
     An orphan keeps its adopter for as long as that one serves; otherwise the next slot that does takes it, so that the
     orphans of neighbours spread. Without one there is nobody to adopt, and clients wait in the backlog. A former
@@ -36,9 +36,9 @@ def settle(
     """
     wanted: dict[int, int] = {}
     orders: list[Order] = []
-    for slot in range(slots):
+    for slot in slots:
         before = adoptions.get(slot)
-        adopter = _adopter(slot, slots, ready, before)
+        adopter = _adopter(slot, ready, before)
         if before is not None and before != adopter:
             orders.append(Order(before, Verb.RELEASE, slot))
         if adopter is not None:
@@ -48,11 +48,12 @@ def settle(
     return wanted, tuple(orders)
 
 
-def _adopter(slot: int, slots: int, ready: Collection[int], before: int | None) -> int | None:
+def _adopter(slot: int, ready: Collection[int], before: int | None) -> int | None:
     if slot in ready:
         return None
-    return before if before in ready else _next_ready(slot, slots, ready)
+    return before if before in ready else _next_ready(slot, ready)
 
 
-def _next_ready(slot: int, slots: int, ready: Collection[int]) -> int | None:
-    return next((other % slots for other in range(slot + 1, slot + slots) if other % slots in ready), None)
+def _next_ready(slot: int, ready: Collection[int]) -> int | None:
+    """The next slot that serves after this one, round the end."""
+    return min(ready, key=lambda other: (other < slot, other), default=None)

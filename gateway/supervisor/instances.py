@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,26 +65,43 @@ class Instances:
         self,
         memory: Memory,
         readings: Readings,
-        rows: Mapping[str, int],
         capacity: int,
         clock: Callable[[], int],
     ) -> None:
-        """``rows``: the number of each service in shared memory."""
+        """``capacity``: the slots for instances in shared memory."""
         self._memory = memory
         self._readings = readings
-        self._rows = rows
+        self._rows: dict[str, int] = {}
         self._slots = Slots(capacity)
         self._clock = clock
-        self._present: dict[str, dict[InstanceAddress, Instance]] = {service: {} for service in rows}
+        self._present: dict[str, dict[InstanceAddress, Instance]] = {}
         self._membership = 0
         self._retries: dict[str, asyncio.TimerHandle] = {}
+
+    def add(self, service: str, row: int) -> None:
+        """Makes room for the instances of a service, whose members stand in this row. Idempotent."""
+        self._rows[service] = row
+        self._present.setdefault(service, {})
+
+    def remove(self, service: str) -> list[Instance]:
+        """Takes a service out; returns the instances it had. Their state is kept for its return."""
+        _, gone = self.apply(service, ())
+        del self._present[service]
+        return gone
+
+    def services(self) -> list[str]:
+        """The services, in the order in which they came."""
+        return list(self._present)
 
     def of(self, service: str) -> list[Instance]:
         """The instances of a service, in the order of its configuration."""
         return list(self._present[service].values())
 
     def apply(self, service: str, members: Sequence[Member]) -> tuple[list[Instance], list[Instance]]:
-        """Makes these the members of a service; returns (those that came, those that went)."""
+        """Makes these the members of a service; returns (those that came, those that went).
+
+        One that stays keeps its slot and its state; another weight or cap is written in place.
+        """
         before = self._present[service]
         self._slots.reclaim(
             now=self._clock(),
@@ -94,8 +111,12 @@ class Instances:
         after: dict[InstanceAddress, Instance] = {}
         for member in members:
             instance = before.get(member.address) or self._admit(service, member)
-            if instance is not None:
-                after[member.address] = instance
+            if instance is None:
+                continue
+            if instance.member != member:
+                instance.member = member
+                self._write(instance)
+            after[member.address] = instance
         self._present[service] = after
         membership = self._publish(service)
         gone = [instance for address, instance in before.items() if address not in after]
@@ -106,7 +127,7 @@ class Instances:
 
     def set_health(self, service: str, address: InstanceAddress, health: Health) -> None:
         """One store that every worker sees at once, then the banks without the instance, or with it again."""
-        instance = self._present[service].get(address)
+        instance = self._present.get(service, {}).get(address)
         if instance is None:
             return  # it left while its last probe was under way
         instance.health = health
@@ -127,21 +148,24 @@ class Instances:
             return None
         health = Health(self._memory.health(slot.number) & ~HEALTH_DISABLED_BIT) if kept else Health.UNKNOWN
         instance = Instance(service, member, slot, health)
+        self._write(instance)
+        return instance
+
+    def _write(self, instance: Instance) -> None:
         self._memory.write_instance(
-            slot.number,
-            slot.generation,
-            str(member.address),
-            weight=member.weight,
-            max_in_flight=member.max_in_flight,
+            instance.slot.number,
+            instance.slot.generation,
+            str(instance.address),
+            weight=instance.member.weight,
+            max_in_flight=instance.member.max_in_flight,
             health=instance.health,
         )
-        return instance
 
     def _publish(self, service: str) -> int:
         """Publishes the members and returns their epoch; where every bank is still held, the least it will have."""
         if (timer := self._retries.pop(service, None)) is not None:
             timer.cancel()
-        numbers = [instance.slot.number for instance in self._present[service].values()]
+        numbers = [instance.slot.number for instance in self._present.get(service, {}).values()]
         try:
             self._membership = self._memory.publish_members(self._rows[service], numbers)
         except MemoryError:

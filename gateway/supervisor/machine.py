@@ -1,5 +1,6 @@
 """What the gateway needs of the machine it starts on, checked or set once."""
 
+import os
 import resource
 
 from gateway.supervisor.failure import StartError
@@ -17,6 +18,11 @@ def require_uvloop(version: str) -> None:
         raise StartError(
             f"uvloop {version} is too old: it can mix up connections; {oldest} or newer is needed"
         )
+
+
+def cpus() -> int:
+    """The CPUs that the gateway may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def raise_descriptor_limit() -> None:

@@ -17,38 +17,35 @@ import orjson
 import uvloop
 
 from gateway.clock import monotonic_ns
-from gateway.config.compile import compile_snapshot
 from gateway.config.load import load
-from gateway.config.schema import Config, HealthCheck, Service
-from gateway.state.control import Control, Segment
+from gateway.config.schema import Config
+from gateway.state.control import Control, Segment, Snapshot
 from gateway.state.view import COUNTERS, DURATION_BOUNDS, View
 from gateway.supervisor import logs, machine
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
 from gateway.supervisor.admin.server import AdminServer
 from gateway.supervisor.discovery import dns
-from gateway.supervisor.discovery.merge import Member
-from gateway.supervisor.discovery.service import DiscoveryService
+from gateway.supervisor.edition import Bounds, first_edition
 from gateway.supervisor.failure import StartError
-from gateway.supervisor.health.policy import Thresholds
-from gateway.supervisor.health.prober import Check, Probe, probe
-from gateway.supervisor.health.service import HealthService, Report, Target
+from gateway.supervisor.health.prober import probe
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.lifecycle import Event, State, after
+from gateway.supervisor.listeners import Listeners
 from gateway.supervisor.memory import Capacities, capacities
 from gateway.supervisor.monitor import Monitor
 from gateway.supervisor.overview import Dictionary, Overview
 from gateway.supervisor.pidfile import pid_file
+from gateway.supervisor.reload import Reloader
+from gateway.supervisor.roster import Roster
 from gateway.supervisor.rows import Rows
-from gateway.supervisor.sockets import Listener, close_listeners, open_listener, open_listeners
-from gateway.supervisor.telemetry.metrics import Legend
+from gateway.supervisor.sockets import Listener, open_listener
 from gateway.supervisor.workers import Equipment, Workers
 
 logger = logging.getLogger("headgate.supervisor")
 
 ACCEPT_GRACE_S = 0.2
 """Workers accept for 0.1 s of a drain, so that what the kernel has completed by then is not reset."""
-FIRST_EPOCH = 1  # 0 is what a lane holds before it has seen any
 
 
 def run(file: Path, pid_path: Path | None) -> None:
@@ -58,55 +55,68 @@ def run(file: Path, pid_path: Path | None) -> None:
     logs.configure(config.log.level)
     machine.raise_descriptor_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, pid_path))
+        runner.run(_serve(file, config, pid_path))
 
 
-async def _serve(config: Config, pid_path: Path | None) -> None:
+async def _serve(file: Path, config: Config, pid_path: Path | None) -> None:
     """Opens what may be refused by the system first: nothing has been started when it is."""
-    slots = config.gateway.worker_count(len(os.sched_getaffinity(0)))
     require_writable(config.log.access)
     with contextlib.ExitStack() as stack:
-        listeners = open_listeners([listen.address for listen in config.listen], slots)
-        stack.callback(close_listeners, listeners)
+        listeners = Listeners()
+        stack.callback(listeners.close)
+        slots = config.gateway.worker_count(machine.cpus())
+        listeners.take(listeners.open([listen.address for listen in config.listen], slots))
         admin = open_listener(config.gateway.admin, 1)
         stack.callback(admin.close)
         stack.enter_context(pid_file(pid_path))
-        supervisor = Supervisor(config, slots, listeners, admin)
+        supervisor = Supervisor(file, config, listeners, admin)
         await supervisor.run()
 
 
 class Supervisor:
     """All parts of the control plane, and the arrows between them."""
 
-    def __init__(self, config: Config, slots: int, listeners: list[Listener], admin: Listener) -> None:
-        self._config = config
+    def __init__(self, file: Path, config: Config, listeners: Listeners, admin: Listener) -> None:
         self._listeners = listeners
         self._admin_url = admin.url
         self._state = State.STARTING
         self._signalled = asyncio.Event()
+        slots = config.gateway.worker_count(machine.cpus())
         sizes = capacities(config, slots)
         self._segment = _shared_memory(sizes)
         control, view = Control(self._segment), View(self._segment)
-        rows = Rows(services=sizes.services, series=sizes.series, limits=sizes.limits)
-        self._snapshot = compile_snapshot(config, FIRST_EPOCH, rows)
         draw = secrets.SystemRandom().random
-        self._instances = Instances(control, view, rows.services(), sizes.instances, monotonic_ns)
-        self._health = HealthService(self._flipped, probe=probe, draw=draw)
-        self._discovery = DiscoveryService(self._changed, partial(dns.watch, draw=draw))
-        sockets = {listener.name: listener.filenos() for listener in listeners}
-        equipment = Equipment(self._segment.fileno(), sockets, config.log.level)
+        self._roster = Roster(
+            Instances(control, view, sizes.instances, monotonic_ns),
+            probe=probe,
+            watch=partial(dns.watch, draw=draw),
+            draw=draw,
+        )
+        equipment = Equipment(self._segment.fileno(), listeners.filenos(), config.log.level)
         self._workers = Workers(slots, equipment, control, sizes.lanes, clock=monotonic_ns)
         self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
-        self._overview = Overview(
+        rows = Rows.fresh(services=sizes.services, series=sizes.series, limits=sizes.limits)
+        self._reloader = Reloader(
+            file,
+            os.environ,
+            first_edition(config, rows),
+            Bounds(sizes.workers, machine.cpus(), Snapshot.compile),
+            serving=lambda: self._state is State.READY,
+            listeners=listeners,
+            roster=self._roster,
+            workers=self._workers,
+        )
+        overview = Overview(
             state=lambda: self._state,
             clock=monotonic_ns,
             readings=view,
-            dictionary=Dictionary(_legend(config, rows), COUNTERS, DURATION_BOUNDS),
-            instances=self._instances,
-            health=self._health,
+            dictionary=Dictionary(lambda: self._reloader.edition.legend, COUNTERS, DURATION_BOUNDS),
+            instances=self._roster.instances,
+            health=self._roster.health,
             workers=self._workers,
+            listeners=listeners.urls,
         )
-        self._admin = AdminServer(application(self._overview), admin.sockets[0])
+        self._admin = AdminServer(application(overview, self._reloader), admin.sockets[0])
 
     async def run(self) -> None:
         """From start to stop; whatever happens on the way, no process and no task is left behind."""
@@ -116,7 +126,7 @@ class Supervisor:
             if await self._start_workers():
                 self._announce()
                 self._workers.reopen_logs()
-                await self._signalled.wait()
+                await self._reload_until_signalled()
             await self._drain()
         except BaseException:
             self._enter(Event.FAILED)
@@ -131,12 +141,13 @@ class Supervisor:
     def _start_services(self) -> None:
         self._admin.start()
         self._monitor.start()
-        for name, service in self._config.services.items():
-            self._discovery.add(name, _members(service))
+        edition = self._reloader.edition
+        self._roster.set(edition.config.services, edition.legend.services)
 
     async def _start_workers(self) -> bool:
         """Starts the workers; False when a signal came first."""
-        start = self._workers.start(*self._snapshot)
+        edition = self._reloader.edition
+        start = self._workers.start(edition.head, edition.blob)
         started = await self._unless_signalled(start)
         if started:
             self._enter(Event.SERVING)
@@ -144,30 +155,41 @@ class Supervisor:
 
     def _announce(self) -> None:
         """The ready line of the outside contract; nothing else is ever printed on standard output."""
+        urls = list(self._listeners.urls().values())
         ready = {
             "ready": True,
             "pid": os.getpid(),
             "workers": [worker.pid for worker in self._workers.processes()],
-            "listen": [listener.url for listener in self._listeners],
+            "listen": urls,
             "admin": self._admin_url,
         }
         with contextlib.suppress(OSError):  # whoever started us may not care, and have closed it
             sys.stdout.write(orjson.dumps(ready).decode() + "\n")
             sys.stdout.flush()
-        logger.info("ready: %s", ", ".join(listener.url for listener in self._listeners))
+        logger.info("ready: %s", ", ".join(urls))
+
+    async def _reload_until_signalled(self) -> None:
+        """Failing to take a new configuration is no reason to end; a bug in the attempt is."""
+        reloads = asyncio.ensure_future(self._reloader.obey())
+        signalled = asyncio.ensure_future(self._signalled.wait())
+        try:
+            await asyncio.wait({reloads, signalled}, return_when=asyncio.FIRST_COMPLETED)
+            if reloads.done():
+                reloads.result()
+        finally:
+            reloads.cancel()
+            signalled.cancel()
+            await asyncio.gather(reloads, signalled, return_exceptions=True)
 
     # Stop
 
     async def _drain(self) -> None:
         """Readiness fails from here on; a further signal ends the drain."""
         self._signalled.clear()
-        timeout, tunnel_timeout = (
-            self._config.gateway.drain_timeout,
-            self._config.gateway.tunnel_drain_timeout,
-        )
+        settings = self._reloader.edition.config.gateway
+        timeout, tunnel_timeout = settings.drain_timeout, settings.tunnel_drain_timeout
         if self._state is State.DRAINING:
-            for listener in self._listeners:
-                listener.quiesce()
+            self._listeners.quiesce_all_but(())
             refusal = asyncio.ensure_future(self._refuse_connections())
             await self._unless_signalled(self._workers.drain(timeout.seconds, tunnel_timeout.seconds))
             refusal.cancel()
@@ -176,13 +198,10 @@ class Supervisor:
     async def _refuse_connections(self) -> None:
         """Closing is not enough, for every worker holds copies: clients would wait in a backlog that nobody empties."""
         await asyncio.sleep(ACCEPT_GRACE_S)
-        for listener in self._listeners:
-            listener.refuse()
+        self._listeners.refuse()
 
     async def _stop_services(self) -> None:
-        await self._discovery.close()
-        await self._health.close()
-        self._instances.close()
+        await self._roster.close()
         await self._admin.stop()
         logger.info("stopped")
 
@@ -192,7 +211,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._terminate, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.hang_up)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
 
     def _terminate(self, number: signal.Signals) -> None:
@@ -204,10 +223,6 @@ class Supervisor:
         if self._state is not State.STARTING:  # workers open their logs after the ready line anyway
             self._workers.reopen_logs()
             logger.info("SIGUSR1: the access log is opened anew")
-
-    @staticmethod
-    def _hang_up() -> None:
-        logger.warning("SIGHUP ignored: a running gateway cannot take a new configuration")
 
     def _enter(self, event: Event) -> None:
         self._state = after(self._state, event)
@@ -226,56 +241,9 @@ class Supervisor:
             signalled.cancel()
             await asyncio.gather(task, signalled, return_exceptions=True)
 
-    # Arrows between the services
-
-    def _changed(self, service: str, members: tuple[Member, ...]) -> None:
-        """Discovery found other members."""
-        came, gone = self._instances.apply(service, members)
-        for instance in gone:
-            self._health.forget(service, instance.address)
-        check = self._config.services[service].health
-        if check is not None:
-            for instance in came:
-                self._health.watch(_target(service, instance.member, check))
-
-    def _flipped(self, target: Target, report: Report) -> None:
-        """A health check changed its mind."""
-        level = logging.INFO if report.healthy else logging.WARNING
-        logger.log(
-            level,
-            "service %s: %s is %s: %s",
-            target.service,
-            target.address,
-            report.health.name.lower(),
-            report.reason,
-        )
-        self._instances.set_health(target.service, target.address, report.health)
-
 
 def _shared_memory(sizes: Capacities) -> Segment:
     try:
         return Segment.create(**sizes.arguments(), hash_seed=secrets.randbits(64))
     except (OSError, ValueError) as error:
         raise StartError(f"cannot make the shared memory: {error}") from None
-
-
-def _legend(config: Config, rows: Rows) -> Legend:
-    services = {route.name: route.service for route in config.routes}
-    return Legend(rows.requests(services), rows.limits(), rows.services())
-
-
-def _members(service: Service) -> list[Member]:
-    return [
-        Member(instance.address, instance.weight, instance.max_in_flight or 0)
-        for instance in service.instances
-    ]
-
-
-def _target(service: str, member: Member, check: HealthCheck) -> Target:
-    return Target(
-        service,
-        member.address,
-        Check(Probe(check.type), check.path, check.timeout.seconds),
-        check.interval.seconds,
-        Thresholds(check.fall, check.rise),
-    )

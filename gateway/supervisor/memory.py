@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass
 
 from gateway.config.schema import Config
 
-LEAST_ROWS = 64  # small configurations grow most
+LEAST_ROWS = 256  # small configurations grow most
+LEAST_SERIES = 1024  # pairs of listener and route: either one may grow
+LEAST_WORKERS = 7  # a reload may ask for so many, however few the gateway was started with
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,11 @@ class Capacities:
     limits: int
     limit_keys: int
 
+    @property
+    def workers(self) -> int:
+        """The most workers that a reload may ask for: old and new ones overlap, and two lanes are in reserve."""
+        return (self.lanes - 2) // 2
+
     def arguments(self) -> dict[str, int]:
         """As keyword arguments."""
         return asdict(self)
@@ -27,10 +34,10 @@ def capacities(config: Config, workers: int) -> Capacities:
     """Capacities for a configuration. Rows are never given back, so each table holds at least twice what it needs."""
     listeners, routes = len(config.listen), len(config.routes)
     return Capacities(
-        lanes=2 * workers + 2,  # old and new workers overlap at a reload or upgrade
+        lanes=2 * max(workers, LEAST_WORKERS) + 2,
         instances=config.gateway.max_instances,
         services=_roomy(len(config.services)),
-        series=_roomy(listeners * (routes + 1)),
+        series=max(LEAST_SERIES, _roomy(listeners * (routes + 1))),
         limits=_roomy(sum(len(route.limit) for route in config.routes)),
         limit_keys=config.gateway.max_limit_keys,
     )

@@ -24,7 +24,8 @@ class Readings(metrics.Readings, Protocol):
 class Dictionary:
     """The names of what the shared memory counts by number."""
 
-    legend: metrics.Legend
+    legend: Callable[[], metrics.Legend]
+    """That of the running configuration."""
     counters: Sequence[str]
     bounds: Sequence[float]
 
@@ -42,7 +43,9 @@ class Overview:
         instances: Instances,
         health: HealthService,
         workers: Workers,
+        listeners: Callable[[], Mapping[str, str]],
     ) -> None:
+        """``listeners``: the URL of each by its name."""
         self._state = state
         self._clock = clock
         self._readings = readings
@@ -50,6 +53,7 @@ class Overview:
         self._instances = instances
         self._health = health
         self._workers = workers
+        self._listeners = listeners
 
     def not_ready_because(self) -> list[str]:
         """Why no traffic should come; empty when it may."""
@@ -61,17 +65,22 @@ class Overview:
             state=self._state(),
             epoch=self._workers.publisher.epoch,
             now=self._clock(),
+            listeners=self._listeners(),
             workers=self._worker_facts(),
             lanes={lane: LaneFacts(epoch, beat) for lane, _, epoch, beat in self._readings.lanes()},
-            services={name: self._instance_facts(name) for name in self._services()},
+            services={name: self._instance_facts(name) for name in self._instances.services()},
         )
 
     def metrics(self) -> str:
         """The metrics page."""
         return metrics.render(
             self._readings,
-            self._dictionary.legend,
-            (_gauge(instance) for name in self._services() for instance in self._instances.of(name)),
+            self._dictionary.legend(),
+            (
+                _gauge(instance)
+                for name in self._instances.services()
+                for instance in self._instances.of(name)
+            ),
             metrics.ProcessGauges(
                 epoch=self._workers.publisher.epoch,
                 workers_ready=len(self._workers.ready()),
@@ -81,12 +90,9 @@ class Overview:
             bounds=self._dictionary.bounds,
         )
 
-    def _services(self) -> Mapping[str, int]:
-        return self._dictionary.legend.services
-
     def _worker_facts(self) -> list[WorkerFacts]:
         now = self._clock()
-        return [_worker(slot, now) for slot in self._workers.slots]
+        return [_worker(slot, now) for slot in self._workers.occupied()]
 
     def _instance_facts(self, service: str) -> list[InstanceFacts]:
         return [self._facts(instance) for instance in self._instances.of(service)]

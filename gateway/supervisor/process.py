@@ -16,7 +16,9 @@ from typing import Protocol, cast
 import orjson
 
 import gateway
+from gateway import descriptors
 from gateway.channel import Decoder, FrameError, Message, encode
+from gateway.descriptors import Parcel
 
 logger = logging.getLogger("headgate.workers")
 
@@ -89,11 +91,12 @@ class Place:
         """Every descriptor that must survive the exec, apart from the channel."""
         return [self.memory, *(fd for fds in self.sockets.values() for fd in fds)]
 
-    def argument(self, channel: int) -> str:
+    def argument(self, channel: int, parcels: int) -> str:
         """The command-line argument of the worker: one JSON object."""
         return orjson.dumps(
             {
                 "channel": channel,
+                "parcels": parcels,
                 "memory": self.memory,
                 "lane": self.lane,
                 "slot": self.slot,
@@ -120,7 +123,12 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, place: Place, process: subprocess.Popen[bytes], channel: Channel, observer: Observer
+        self,
+        place: Place,
+        process: subprocess.Popen[bytes],
+        channel: Channel,
+        parcels: socket.socket,
+        observer: Observer,
     ) -> None:
         self.slot = place.slot
         self.lane = place.lane
@@ -129,6 +137,7 @@ class WorkerProcess:
         self.late = False
         self._process = process
         self._channel = channel
+        self._parcels = parcels
         self._observer = observer
         self._pidfd = os.pidfd_open(process.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._ended)
@@ -136,31 +145,44 @@ class WorkerProcess:
 
     @classmethod
     async def start(
-        cls, place: Place, observer: Observer, command: Sequence[str] | None = None
+        cls, place: Callable[[], Place], observer: Observer, command: Sequence[str] | None = None
     ) -> "WorkerProcess":
         """Forks and executes a worker. Raises OSError when the system has no process or descriptor to give.
 
-        Nothing is awaited once the process exists, so a cancelled start leaves none behind.
+        ``place`` is asked last. Nothing is awaited from there on, so the worker inherits what is in force when this
+        returns, and a cancelled start leaves no process behind.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             channel = await _open_channel(ours)
             try:
-                process = subprocess.Popen(  # noqa: ASYNC220 - vfork and exec: a millisecond, and atomic
-                    [*(command or worker_command()), place.argument(theirs.fileno())],
-                    pass_fds=[theirs.fileno(), *place.descriptors()],
-                    stdin=subprocess.DEVNULL,
-                )
+                return cls._launch(place(), channel, theirs, observer, command or worker_command())
             except BaseException:
                 channel.close()
                 raise
-        try:
-            return cls(place, process, channel, observer)
-        except OSError:
-            process.kill()
-            process.wait()
-            channel.close()
-            raise
+
+    @classmethod
+    def _launch(
+        cls,
+        place: Place,
+        channel: Channel,
+        far_end: socket.socket,
+        observer: Observer,
+        command: Sequence[str],
+    ) -> "WorkerProcess":
+        parcels, theirs = descriptors.socketpair()
+        with contextlib.ExitStack() as undo, theirs:
+            undo.enter_context(parcels)
+            process = subprocess.Popen(
+                [*command, place.argument(far_end.fileno(), theirs.fileno())],
+                pass_fds=[far_end.fileno(), theirs.fileno(), *place.descriptors()],
+                stdin=subprocess.DEVNULL,
+            )
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+            worker = cls(place, process, channel, parcels, observer)
+            undo.pop_all()
+        return worker
 
     @property
     def alive(self) -> bool:
@@ -190,6 +212,14 @@ class WorkerProcess:
         """Sends a message that was encoded before, as one snapshot is for all workers."""
         self._channel.send(frame)
 
+    def hand_over(self, parcel: Parcel) -> None:
+        """Gives the worker further sockets, for the snapshot that comes next. One that cannot take them is killed."""
+        try:
+            descriptors.send(self._parcels, parcel)
+        except OSError as error:
+            logger.error("%r takes no sockets (%s): it is replaced", self, error)  # noqa: TRY400 - no bug of ours
+            self.kill()
+
     def kill(self) -> None:
         """SIGKILL, by pidfd: it can never hit another process. Its death is reported as any other."""
         if self._pidfd >= 0:
@@ -217,6 +247,7 @@ class WorkerProcess:
         os.close(self._pidfd)
         self._pidfd = -1
         self._channel.close()
+        self._parcels.close()
 
     def __repr__(self) -> str:
         return f"<worker {self.slot} pid={self.pid} lane={self.lane} {'ready' if self.ready else 'starting'}>"

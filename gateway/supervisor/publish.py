@@ -22,12 +22,12 @@ class _Round:
     """One publication under way: who has not answered yet."""
 
     epoch: int
-    waiting: set[int]
+    waiting: dict[int, WorkerProcess]
     done: asyncio.Event = field(default_factory=asyncio.Event)
     refusals: list[Refusal] = field(default_factory=list)
 
     def answered(self, worker: WorkerProcess) -> None:
-        self.waiting.discard(worker.pid)
+        self.waiting.pop(worker.pid, None)
         if not self.waiting:
             self.done.set()
 
@@ -47,12 +47,16 @@ class Publisher:
         self._frame = encode(dict(message), blob)
         self.epoch = message["epoch"]
         recipients = list(workers)
-        self._round = _Round(self.epoch, {worker.pid for worker in recipients})
+        self._round = _Round(self.epoch, {worker.pid: worker for worker in recipients})
         for worker in recipients:
             worker.send_frame(self._frame)
         if recipients:
             await self._round.done.wait()
         return self._round.refusals
+
+    def silent(self) -> list[WorkerProcess]:
+        """The workers that have not answered the last publication yet."""
+        return list(self._round.waiting.values()) if self._round is not None else []
 
     def greet(self, worker: WorkerProcess) -> None:
         """Sends the current snapshot, if there is one yet, to a worker that has just started."""

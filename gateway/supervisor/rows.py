@@ -1,51 +1,89 @@
 """Gives out the rows of the shared memory's tables by identity, so that a reload finds each counter where it was."""
 
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gateway.supervisor.telemetry.metrics import LimitRow, RequestRow
 
-Identity = TypeVar("Identity", str, tuple[str, str], tuple[str, str | None])
+Identity = TypeVar("Identity", str, tuple[str, str], tuple[str, str | None, str])
+
+
+MAX_LISTENERS = 1024  # every one that there ever was stands in each snapshot, for its connections may live on
 
 
 class NoRowError(Exception):
     """The table is full: its capacity was fixed when the shared memory was made."""
 
+    def __init__(self, key: str, rows: str, capacity: int) -> None:
+        """``key``: the part of the configuration that asks for ``rows``, as words."""
+        super().__init__(
+            f"the shared memory has room for {capacity} {rows}, counting all since the start; a restart makes room"
+        )
+        self.key = key
+
 
 class Table(Generic[Identity]):
     """One table: an identity keeps its row for as long as the shared memory lives."""
 
-    def __init__(self, name: str, capacity: int) -> None:
+    def __init__(self, key: str, name: str, capacity: int, rows: dict[Identity, int] | None = None) -> None:
+        """``key``: the part of the configuration that its rows stand for; ``rows``: those given out already."""
+        self._key = key
         self._name = name
         self._capacity = capacity
-        self._rows: dict[Identity, int] = {}
+        self._rows: dict[Identity, int] = rows if rows is not None else {}
 
     def row(self, identity: Identity) -> int:
         """The row of an identity, a new one the first time. Raises NoRowError."""
         if identity not in self._rows and len(self._rows) == self._capacity:
-            raise NoRowError(f"the shared memory has room for {self._capacity} {self._name}")
+            raise NoRowError(self._key, self._name, self._capacity)
         return self._rows.setdefault(identity, len(self._rows))
+
+    def copy(self) -> "Table[Identity]":
+        """A table that starts with the same rows."""
+        return Table(self._key, self._name, self._capacity, dict(self._rows))
 
     def items(self) -> list[tuple[Identity, int]]:
         """Everything given out so far, in the order of the rows."""
         return list(self._rows.items())
 
 
+@dataclass(frozen=True, slots=True)
 class Rows:
     """All tables. Implements ``Rows`` of ``gateway.config.compile``: what is asked for is given a place."""
 
-    def __init__(self, *, services: int, series: int, limits: int) -> None:
-        """The capacities of the shared memory."""
-        self._services = Table[str]("services", services)
-        self._series = Table[tuple[str, str | None]]("pairs of listener and route", series)
-        self._limits = Table[tuple[str, str]]("limits", limits)
+    _listeners: Table[str]
+    _services: Table[str]
+    _series: Table[tuple[str, str | None, str]]
+    _limits: Table[tuple[str, str]]
+
+    @classmethod
+    def fresh(cls, *, services: int, series: int, limits: int) -> "Rows":
+        """Empty tables with the capacities of the shared memory."""
+        return cls(
+            Table("listen", "listeners", MAX_LISTENERS),
+            Table("services", "services", services),
+            Table("routes", "pairs of listener and route", series),
+            Table("routes", "limits", limits),
+        )
+
+    def copy(self) -> "Rows":
+        """Tables to try a configuration with: what they give out counts only if they are taken for these."""
+        return Rows(self._listeners.copy(), self._services.copy(), self._series.copy(), self._limits.copy())
+
+    def listener_number(self, listener: str) -> int:
+        """The number of a listener. Raises NoRowError, as the others do."""
+        return self._listeners.row(listener)
 
     def service_slot(self, service: str) -> int:
-        """The row of a service. Raises NoRowError, as the others do."""
+        """The row of a service."""
         return self._services.row(service)
 
-    def request_row(self, listener: str, route: str | None) -> int:
-        """The row of a listener and route; None is for what matched no route."""
-        return self._series.row((listener, route))
+    def request_row(self, listener: str, route: str | None, service: str) -> int:
+        """The row of a listener, a route and its service; None is for what matched no route.
+
+        The service belongs to the identity, or a route that is led to another one would take its counts along.
+        """
+        return self._series.row((listener, route, service))
 
     def limit_row(self, route: str, limit: str) -> int:
         """The row of a route's limit."""
@@ -55,11 +93,11 @@ class Rows:
         """The row of every service."""
         return dict(self._services.items())
 
-    def requests(self, services: dict[str, str]) -> list[RequestRow]:
-        """What every row of the request table counts; ``services`` names the service of each route."""
+    def requests(self) -> list[RequestRow]:
+        """What every row of the request table counts."""
         return [
-            RequestRow(row, listener, route or "", services.get(route or "", ""))
-            for (listener, route), row in self._series.items()
+            RequestRow(row, listener, route or "", service)
+            for (listener, route, service), row in self._series.items()
         ]
 
     def limits(self) -> list[LimitRow]:

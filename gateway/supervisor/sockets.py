@@ -9,7 +9,6 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +32,8 @@ class Listener:
     sockets: tuple[socket.socket, ...]
     unlink: tuple[Path, int] | None = field(default=None, repr=False)
     """Path and inode of a unix socket that we made."""
+    per_slot: bool = False
+    """TCP: every worker slot has a socket of its own."""
     inherited: bool = False
     """``fd:N``: whoever gave it to us may want to go on with it."""
 
@@ -63,6 +64,17 @@ class Listener:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
+    def further(self, slots: int) -> tuple[socket.socket, ...]:
+        """Sockets for worker slots beyond those it has, up to ``slots``; none for one that all workers share.
+
+        They are bound and do not listen yet: connections come to one only when its worker is there. Raises OSError.
+        """
+        first = self.sockets[0]
+        if not self.per_slot:
+            return ()
+        address = first.getsockname()[:2]
+        return _bind_tcp(first.family, address[0], address[1], slots - len(self.sockets))
+
     def close(self) -> None:
         """Closes the supervisor's copies, and removes the socket file unless somebody has replaced it."""
         for sock in self.sockets:
@@ -78,34 +90,21 @@ class Listener:
             self.unlink = None
 
 
-def open_listeners(addresses: Iterable[ListenAddress], slots: int) -> list[Listener]:
-    """Opens all listeners, or none. Raises StartError naming the address that could not be had."""
-    with contextlib.ExitStack() as undo:
-        opened = []
-        for address in addresses:
-            listener = open_listener(address, slots)
-            undo.callback(listener.close)
-            opened.append(listener)
-        undo.pop_all()
-    return opened
+def open_listener(
+    address: ListenAddress, slots: int, *, scheme: str = "http", listen: bool = True
+) -> Listener:
+    """Opens one listener for ``slots`` workers; without ``listen`` it is left to them to let connections in.
 
-
-def close_listeners(listeners: Iterable[Listener]) -> None:
-    """Closes every listener; for the end of the gateway, when no connection may arrive any more."""
-    for listener in listeners:
-        listener.close()
-
-
-def open_listener(address: ListenAddress, slots: int, *, scheme: str = "http") -> Listener:
-    """Opens one listener for ``slots`` workers. Raises StartError."""
+    Raises StartError.
+    """
     try:
         match address.kind:
             case AddressKind.UNIX:
-                return _open_unix(address)
+                return _open_unix(address, listen=listen)
             case AddressKind.FD:
                 return _adopt_descriptor(address, scheme)
             case _:
-                return _open_tcp(address, slots, scheme)
+                return _open_tcp(address, slots, scheme, listen=listen)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {_reason(error)}") from None
 
@@ -116,29 +115,35 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _open_tcp(address: ListenAddress, slots: int, scheme: str) -> Listener:
+def _open_tcp(address: ListenAddress, slots: int, scheme: str, *, listen: bool) -> Listener:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     port = address.port
     # Other SO_REUSEPORT sockets of the same user would share the port with us in silence: a socket without that
     # option finds out whether somebody listens there already.
     with _tcp_socket(family, share=False) as probe:
         probe.bind((address.host, port))
-    sockets: list[socket.socket] = []
-    try:
-        for _ in range(slots):
-            sock = _tcp_socket(family, share=True)
-            sockets.append(sock)
-            sock.bind((address.host, port))
-            sock.listen(BACKLOG)
-            port = sock.getsockname()[1]  # port 0: the others go where the first one went
-    except OSError:
+    sockets = _bind_tcp(family, address.host, port, slots)
+    if listen:
         for sock in sockets:
-            sock.close()
-        raise
-    return Listener(str(address), f"{scheme}://{join_host_port(address.host, port)}", tuple(sockets))
+            sock.listen(BACKLOG)
+    url = f"{scheme}://{join_host_port(address.host, sockets[0].getsockname()[1])}"
+    return Listener(str(address), url, sockets, per_slot=True)
 
 
-def _tcp_socket(family: socket.AddressFamily, *, share: bool) -> socket.socket:
+def _bind_tcp(family: int, host: str, port: int, count: int) -> tuple[socket.socket, ...]:
+    """Sockets that share a port, or none of them. Raises OSError."""
+    with contextlib.ExitStack() as undo:
+        sockets = []
+        for _ in range(count):
+            sock = undo.enter_context(_tcp_socket(family, share=True))
+            sock.bind((host, port))
+            port = sock.getsockname()[1]  # port 0: the others go where the first one went
+            sockets.append(sock)
+        undo.pop_all()
+    return tuple(sockets)
+
+
+def _tcp_socket(family: int, *, share: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -157,14 +162,15 @@ def _keep_alive(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
-def _open_unix(address: ListenAddress) -> Listener:
+def _open_unix(address: ListenAddress, *, listen: bool) -> Listener:
     _remove_stale(address.path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.bind(address.path)
         inode = Path(address.path).lstat().st_ino
-        sock.listen(BACKLOG)
+        if listen:
+            sock.listen(BACKLOG)
     except OSError:
         sock.close()
         raise

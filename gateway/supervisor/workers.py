@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from gateway.channel import Message
 from gateway.clock import NANOSECONDS
+from gateway.descriptors import Parcel
 from gateway.supervisor import adoption, restart_policy
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.process import Place, WorkerProcess
@@ -19,6 +20,7 @@ logger = logging.getLogger("headgate.workers")
 START_ATTEMPTS = 3
 """A worker that dies this often before its slot ever served will not do better the next time."""
 START_TIMEOUT_S = 60.0  # a healthy worker needs half a second; the rest is for machines in trouble
+ACKNOWLEDGE_TIMEOUT_S = 30.0  # the largest snapshot compiles in two seconds; beyond this a worker is broken
 DRAIN_GRACE_S = 1.0  # beyond the drain time-out: for the workers to keep their own deadline and exit
 
 
@@ -40,15 +42,18 @@ class Lanes(Protocol):
 
 @dataclass(slots=True)
 class Slot:
-    """One place for a worker, and what is remembered of those that stood there."""
+    """One place for a worker, and what is remembered of those that stood there. Its sockets stay when it is vacant."""
 
     number: int
+    vacant: bool = False
+    """A reload has taken its worker away."""
     worker: WorkerProcess | None = None
     served: bool = False
     restarts: int = 0
     last_exit: str | None = None
     history: restart_policy.History = field(default_factory=restart_policy.History)
     timer: asyncio.TimerHandle | None = None
+    spawning: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> str:
@@ -83,13 +88,16 @@ class Workers:
         command: Sequence[str] | None = None,
     ) -> None:
         self.slots = [Slot(number) for number in range(count)]
+        """Every slot that there ever was; sockets are numbered alike."""
         self.publisher = Publisher()
-        self._equipment = equipment
+        self.equipment = equipment
+        """What a worker that starts now inherits."""
         self._lanes = lanes
         self._free_lanes = list(range(lane_count))
         self._clock = clock
         self._command = command
         self._adoptions: dict[int, int] = {}
+        self._leaving: set[WorkerProcess] = set()
         self._spawning: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
         self._logging = False
@@ -114,15 +122,61 @@ class Workers:
         finally:
             _settle_unread(self._started)
 
+    async def publish(
+        self, snapshot: Mapping[str, Any], blob: bytes, equipment: Equipment, further: Mapping[str, list[int]]
+    ) -> None:
+        """Brings a snapshot to every worker; returns when each has acknowledged it, or was replaced by one that will.
+
+        ``further``: the sockets, by listener, that running workers have to be given with it. Workers that start from
+        now on inherit ``equipment``.
+        """
+        self.equipment = equipment
+        workers = [slot.worker for slot in self.slots if slot.worker is not None]
+        for listener, numbers in further.items():
+            for worker in workers:
+                worker.hand_over(Parcel(snapshot["epoch"], listener, numbers))
+        broken: list[WorkerProcess] = []
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
+                refusals = await self.publisher.publish(snapshot, blob, workers)
+            broken += (worker for worker in workers if worker.slot in {refusal.slot for refusal in refusals})
+        except TimeoutError:
+            broken += self.publisher.silent()
+        for worker in broken:  # it would go on with what is no longer the configuration
+            logger.error("%r has not taken snapshot %d: it is replaced", worker, snapshot["epoch"])
+            worker.kill()
+
+    def resize(self, count: int, timeout_s: float, tunnel_timeout_s: float) -> None:
+        """Fills further slots, or has the workers of the last ones leave: each as soon as no client needs it.
+
+        ``timeout_s`` is what a leaving worker's idle clients have for another request, and exchanges for their end;
+        ``tunnel_timeout_s`` is what its tunnels have after that.
+        """
+        if self._draining:
+            return
+        for slot in self.slots[:count]:
+            if slot.vacant:
+                slot.vacant = False
+                self._begin_respawn(slot)
+        for number in range(len(self.slots), count):
+            self.slots.append(Slot(number))
+            self._begin_respawn(self.slots[number])
+        leaving = [worker for slot in self.slots[count:] if (worker := self._vacate(slot)) is not None]
+        self.settle()  # first somebody else accepts, then they stop
+        for worker in leaving:
+            logger.info("%r leaves: fewer workers are configured", worker)
+            worker.send(_farewell("leave", timeout_s, tunnel_timeout_s))
+
+    def has_room_for(self, count: int) -> bool:
+        """Are there lanes for so many workers, beside those that are leaving still?"""
+        missing = sum(slot.vacant for slot in self.slots[:count]) + max(0, count - len(self.slots))
+        return missing == 0 or missing < len(self._free_lanes)  # one stays in reserve
+
     async def drain(self, timeout_s: float, tunnel_timeout_s: float) -> None:
         """Has every worker finish what it holds, exchanges and tunnels each in their time; returns when all have gone or
         their time is over.
         """
-        command = {
-            "type": "drain",
-            "timeout_ms": round(timeout_s * 1000),
-            "tunnel_timeout_ms": round(tunnel_timeout_s * 1000),
-        }
+        command = _farewell("drain", timeout_s, tunnel_timeout_s)
         self._draining = True
         for task in self._spawning:
             task.cancel()
@@ -156,13 +210,19 @@ class Workers:
             task.cancel()
         for slot in self.slots:
             self._cancel_timer(slot)
-            if slot.worker is not None:
-                slot.worker.destroy()
-                slot.worker = None
+        for worker in self.processes():
+            worker.destroy()
+        for slot in self.slots:
+            slot.worker = None
+        self._leaving.clear()
 
     def processes(self) -> list[WorkerProcess]:
-        """The workers that exist now, in the order of their slots."""
-        return [slot.worker for slot in self.slots if slot.worker is not None]
+        """The workers that exist now, in the order of their slots; at the end those that are leaving."""
+        return [*(slot.worker for slot in self.slots if slot.worker is not None), *self._leaving]
+
+    def occupied(self) -> list[Slot]:
+        """The slots that a worker is wanted for."""
+        return [slot for slot in self.slots if not slot.vacant]
 
     def ready(self) -> list[int]:
         """The slots whose worker serves."""
@@ -170,9 +230,11 @@ class Workers:
 
     def settle(self) -> None:
         """Has those who serve adopt the sockets of those who do not, and give back what is served again."""
-        if self._draining or not all(slot.served for slot in self.slots):
-            return  # nobody accepts any more; at the first start everybody is about to serve for himself
-        self._adoptions, orders = adoption.settle(len(self.slots), self.ready(), self._adoptions)
+        if self._draining:
+            return  # nobody accepts any more
+        # A slot that was never served has no queue that anybody would wait in: its own worker is about to open it.
+        served = [slot.number for slot in self.slots if slot.served]
+        self._adoptions, orders = adoption.settle(served, self.ready(), self._adoptions)
         for order in orders:
             adopter = self.slots[order.worker].worker
             if adopter is None:
@@ -202,12 +264,17 @@ class Workers:
     def died(self, worker: WorkerProcess) -> None:
         """Folds the lane of a dead worker and fills its slot again."""
         slot = self.slots[worker.slot]
-        slot.worker = None
-        slot.last_exit = worker.ending
         self._close_lane(worker.lane)
         self.publisher.gone(worker)
+        left = worker in self._leaving
+        self._leaving.discard(worker)
+        if not left:
+            slot.worker, slot.last_exit = None, worker.ending
         if self._draining:
             self._empty.set()
+            return
+        if left:
+            logger.info("%r has left: it %s", worker, worker.ending)
             return
         self.settle()
         self._replace(slot, f"worker {worker.slot} (pid {worker.pid}) {worker.ending}")
@@ -222,9 +289,11 @@ class Workers:
     async def _spawn(self, slot: Slot) -> None:
         lane = self._free_lanes.pop(0)
         self._lanes.open_lane(lane, os.getpid())
-        place = Place(
-            slot.number, lane, self._equipment.memory, self._equipment.sockets, self._equipment.log_level
-        )
+
+        def place() -> Place:
+            equipment = self.equipment
+            return Place(slot.number, lane, equipment.memory, equipment.sockets, equipment.log_level)
+
         try:
             slot.worker = await WorkerProcess.start(place, self, self._command)
         except BaseException:
@@ -244,7 +313,8 @@ class Workers:
 
     def _replace(self, slot: Slot, cause: str) -> None:
         slot.history, delay = restart_policy.after_death(slot.history, self._clock())
-        if not slot.served and len(slot.history.deaths) >= START_ATTEMPTS:
+        starting = self._started is not None and not self._started.done()
+        if starting and not slot.served and len(slot.history.deaths) >= START_ATTEMPTS:
             self._give_up(f"{cause}, {START_ATTEMPTS} times before it was ready; its own words stand above")
             return
         slot.restarts += 1
@@ -263,15 +333,32 @@ class Workers:
 
     def _begin_respawn(self, slot: Slot) -> None:
         slot.timer = None
-        task = asyncio.get_running_loop().create_task(self._respawn(slot))
+        task = slot.spawning = asyncio.get_running_loop().create_task(self._respawn(slot))
         self._spawning.add(task)
         task.add_done_callback(self._spawning.discard)
+
+    def _vacate(self, slot: Slot) -> WorkerProcess | None:
+        """Empties a slot; returns its worker if that serves clients, and ends it otherwise."""
+        slot.vacant = True
+        self._cancel_timer(slot)
+        if slot.spawning is not None:
+            slot.spawning.cancel()  # no effect when the process exists
+        worker, slot.worker = slot.worker, None
+        if worker is None:
+            return None
+        self._leaving.add(worker)
+        if worker.ready:
+            return worker
+        worker.kill()
+        return None
 
     def _give_up(self, reason: str) -> None:
         if self._started is not None and not self._started.done():
             self._started.set_exception(StartError(reason))
 
     def _serves(self, worker: WorkerProcess) -> None:
+        if worker in self._leaving:
+            return  # it was killed while it said so
         worker.ready = True
         self.slots[worker.slot].served = True
         logger.info("worker %d (pid %d) serves on lane %d", worker.slot, worker.pid, worker.lane)
@@ -289,6 +376,14 @@ class Workers:
         if slot.timer is not None:
             slot.timer.cancel()
             slot.timer = None
+
+
+def _farewell(kind: str, timeout_s: float, tunnel_timeout_s: float) -> Message:
+    return {
+        "type": kind,
+        "timeout_ms": round(timeout_s * 1000),
+        "tunnel_timeout_ms": round(tunnel_timeout_s * 1000),
+    }
 
 
 def _settle_unread(future: asyncio.Future[None]) -> None:

@@ -1,7 +1,7 @@
 """The listening sockets that this worker accepts from: its own, and those of a neighbour that is not there.
 
-The sockets belong to the supervisor and stay open for as long as it lives. What is opened and closed here is a
-duplicate, so that a queue of connections is never lost with a worker.
+The sockets belong to the supervisor and stay open for as long as it lives and their listener is configured. What is
+opened and closed here is a duplicate, so that a queue of connections is never lost with a worker.
 """
 
 import asyncio
@@ -23,22 +23,36 @@ class Listeners:
         sockets: dict[str, list[int]],
         connection: Callable[[int], asyncio.Protocol],
     ) -> None:
-        """``sockets``: for each listener the file descriptors by worker slot, or a single one that all share.
-        ``connection`` makes the protocol of an accepted connection from the number of its listener.
+        """``sockets``: for each listener the file descriptors by worker slot, or a single one that all share; they
+        belong to this object. ``connection`` makes the protocol of an accepted connection from the number of its
+        listener.
         """
         self._loop = loop
         self._sockets = sockets
         self._connection = connection
+        self._slots: set[int] = set()
         self._servers: dict[tuple[str, int], asyncio.AbstractServer] = {}
         self._numbers: dict[str, int] = {}
         self._closed = False
 
-    def name(self, names: list[str]) -> None:
-        """The listeners of the snapshot in force, in its order."""
-        self._numbers = {name: number for number, name in enumerate(names)}
+    def inherit(self, name: str, descriptors: list[int]) -> None:
+        """Takes the sockets of a new listener, or those of further worker slots."""
+        self._sockets.setdefault(name, []).extend(descriptors)
+
+    async def follow(self, numbers: dict[str, int]) -> None:
+        """Accepts at the listeners of the snapshot in force, by name and number, and at no other any more."""
+        self._numbers = numbers
+        for name in self._sockets.keys() - numbers.keys():
+            self._forget(name)
+        for slot in sorted(self._slots):
+            await self._open_all(slot)
 
     async def serve(self, slot: int) -> None:
         """Accepts from the sockets of a slot on every listener, unless all is closed for good."""
+        self._slots.add(slot)
+        await self._open_all(slot)
+
+    async def _open_all(self, slot: int) -> None:
         for name in self._numbers:
             if self._closed:
                 return
@@ -55,6 +69,7 @@ class Listeners:
 
     def release(self, slot: int) -> None:
         """Accepts no more from the sockets of a slot; its own worker does again. A shared socket stays open."""
+        self._slots.discard(slot)
         for name, descriptors in self._sockets.items():
             if len(descriptors) > 1 and (server := self._servers.pop((name, slot), None)):
                 server.close()
@@ -81,11 +96,18 @@ class Listeners:
                         listening.shutdown(socket.SHUT_RDWR)
         self._sockets = {}
 
+    def _forget(self, name: str) -> None:
+        for key in [key for key in self._servers if key[0] == name]:
+            self._servers.pop(key).close()
+        for descriptor in self._sockets.pop(name):
+            os.close(descriptor)
+
     async def _open(self, name: str, descriptor: int) -> asyncio.AbstractServer:
         listening = socket.socket(fileno=os.dup(descriptor))
+        number = self._numbers[name]  # a listener keeps it for ever, and a connection may come after its end
 
         def accepted() -> asyncio.Protocol:
-            return self._connection(self._numbers[name])
+            return self._connection(number)
 
         if listening.family == socket.AF_UNIX:
             return await self._loop.create_unix_server(accepted, sock=listening, backlog=BACKLOG)

@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 import uvloop
 
+from gateway import descriptors
 from gateway.channel import Message
+from gateway.descriptors import Parcel
 from gateway.state.lane import Snapshot, keep_panic_places, open_lane
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.listeners import Listeners
@@ -35,6 +37,7 @@ class Start:
     """What the supervisor starts a worker with; descriptors are inherited."""
 
     channel: int
+    parcels: int
     memory: int
     lane: int
     slot: int
@@ -57,6 +60,9 @@ class Worker:
         self._plane = DataPlane(lane, loop)
         self._listeners = Listeners(loop, start.sockets, self._accepted)
         self._supervision = Supervision(self._commanded, self._orphaned)
+        self._parcels = socket.socket(fileno=start.parcels)
+        self._arrived: list[Parcel] = []
+        self._leaving: asyncio.Task[None] | None = None
         self._commands: asyncio.Queue[tuple[Message, bytes]] = asyncio.Queue()
         self._serving = False
 
@@ -99,6 +105,9 @@ class Worker:
                     self._listeners.release(message["slot"])
                 case "reopen_logs":
                     self._plane.access_log.reopen()
+                case "leave":
+                    leave = self._leave(message["timeout_ms"] / 1000, message["tunnel_timeout_ms"] / 1000)
+                    self._leaving = self._loop.create_task(leave)
                 case "drain":
                     await self._drain(message["timeout_ms"] / 1000, message["tunnel_timeout_ms"] / 1000)
                     return
@@ -114,8 +123,10 @@ class Worker:
             self._supervision.tell({"type": "refused", "epoch": epoch, "reason": str(error)})
             return
         self._plane.access_log.aim(message.get("access_log"))
+        logging.getLogger().setLevel(message["log_level"].upper())
+        self._inherit(epoch)
         self._plane.adopt(snapshot, message["services"])
-        self._listeners.name([listener["name"] for listener in message["listeners"]])
+        await self._listeners.follow({one["name"]: one["number"] for one in message["listeners"]})
         self._supervision.tell({"type": "ack", "epoch": epoch})
         if not self._serving:
             await self._listeners.serve(self._start.slot)
@@ -123,6 +134,30 @@ class Worker:
             gc.collect()
             gc.freeze()  # what start-up made lives as long as the process; never look at it again
             self._supervision.tell({"type": "ready"})
+
+    def _inherit(self, epoch: int) -> None:
+        """Takes the sockets that came for this snapshot or an earlier one; those of a later one wait for it."""
+        self._arrived += descriptors.receive(self._parcels)
+        later = []
+        for parcel in self._arrived:
+            if parcel.epoch <= epoch:
+                self._listeners.inherit(parcel.listener, parcel.descriptors)
+            else:
+                later.append(parcel)
+        self._arrived = later
+
+    async def _leave(self, exchanges: float, tunnels: float) -> None:
+        """Gets rid of its clients without haste, and then drains.
+
+        Others serve in this worker's place, so an idle client may have the answer to its next request as the last on
+        its connection: a request that is on its way while its connection is closed could not be saved.
+        """
+        self._plane.lane.drain()
+        await asyncio.sleep(ACCEPT_GRACE_SECONDS)
+        self._listeners.close()
+        await self._plane.deserted(exchanges)
+        drain = {"type": "drain", "timeout_ms": exchanges * 1000, "tunnel_timeout_ms": tunnels * 1000}
+        self._commanded(drain, b"")
 
     async def _drain(self, exchanges: float, tunnels: float) -> None:
         """Stops accepting, and gives exchanges and tunnels so many seconds."""

@@ -56,7 +56,8 @@ class DataPlane:
     def adopt(self, snapshot: Snapshot, services: list[Mapping[str, Any]]) -> None:
         """Every request from now on is decided by this snapshot; ``services`` is its part for the connection pool."""
         self.lane.adopt(snapshot)
-        self._policies = {
+        # Added to what is there: an exchange may still want a connection to a service that is configured no more.
+        self._policies |= {
             service["slot"]: ServicePolicy(
                 keepalive_ms=service["keepalive_timeout_ms"], max_idle=service["max_idle"]
             )
@@ -183,6 +184,13 @@ class DataPlane:
         for connection in left:
             connection.break_off()
         return len(left)
+
+    async def deserted(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
+        """Waits until no client is connected, for ``timeout`` seconds at the most."""
+        for _ in range(round(timeout / TICK_SECONDS)):
+            if self._open == 0:
+                return
+            await asyncio.sleep(TICK_SECONDS)
 
     def _close_idle(self) -> None:
         for connection in self._left():

@@ -8,7 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.errors import Mistake
+from gateway.supervisor.admin.guard import objection
+from gateway.supervisor.reload import Outcome
 from gateway.supervisor.telemetry.metrics import CONTENT_TYPE
+
+MAX_BODY_BYTES = 64 * 1024  # of a command to the gateway
 
 
 class Gateway(Protocol):
@@ -24,7 +29,14 @@ class Gateway(Protocol):
         """The status document."""
 
 
-def application(gateway: Gateway) -> Starlette:
+class Reloads(Protocol):
+    """What takes a new configuration."""
+
+    async def reload(self) -> Outcome:
+        """Reads the file again and applies it."""
+
+
+def application(gateway: Gateway, reloads: Reloads) -> Starlette:
     """The admin application; its answers are never cached."""
 
     async def live(_: Request) -> Response:
@@ -42,14 +54,53 @@ def application(gateway: Gateway) -> Starlette:
     async def status(_: Request) -> Response:
         return _json(gateway.status())
 
+    async def reload(request: Request) -> Response:
+        if (refusal := await _refusal(request)) is not None:
+            return refusal
+        outcome = await reloads.reload()
+        if outcome.applied:
+            return _json({"applied": True, "epoch": outcome.epoch, "changes": outcome.changes})
+        mistakes = [_mistake(mistake) for mistake in outcome.mistakes]
+        document = {"applied": False, "epoch": outcome.epoch, "reason": outcome.reason, "mistakes": mistakes}
+        return _json(document, 422 if mistakes else 409)
+
     return Starlette(
         routes=[
             Route("/live", live, methods=["GET"]),
             Route("/ready", ready, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
             Route("/v1/status", status, methods=["GET"]),
+            Route("/v1/reload", reload, methods=["POST"]),
         ]
     )
+
+
+async def _refusal(request: Request) -> Response | None:
+    """The answer to a writing request that may not be let in; its body is an empty object at most."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            return _json({"reason": f"the body is larger than {MAX_BODY_BYTES} bytes"}, 413)
+    fields = request.headers
+    against = objection(fields.get("host", ""), fields.get("origin"), fields.get("content-type"), body)
+    if against is not None:
+        return _json({"reason": against.reason}, against.status)
+    try:
+        known = not body or orjson.loads(body) == {}
+    except orjson.JSONDecodeError:
+        known = False
+    return None if known else _json({"reason": "the body must be empty, or an empty JSON object"}, 400)
+
+
+def _mistake(mistake: Mistake) -> dict[str, Any]:
+    """A mistake as tools read it. The offending line is left out: it may hold a secret."""
+    return {
+        "path": mistake.path,
+        "message": mistake.message,
+        "line": mistake.place.line if mistake.place else None,
+        "column": mistake.place.column if mistake.place else None,
+    }
 
 
 def _json(document: dict[str, Any], code: int = 200) -> Response:

@@ -74,14 +74,16 @@ def status_document(
     state: State,
     epoch: int,
     now: int,
+    listeners: Mapping[str, str],
     workers: Sequence[WorkerFacts],
     lanes: Mapping[int, LaneFacts],
     services: Mapping[str, Sequence[InstanceFacts]],
 ) -> dict[str, Any]:
-    """The status document. ``now`` is monotonic nanoseconds, as the heartbeats are."""
+    """The status document. ``now`` is monotonic nanoseconds, as the heartbeats are; ``listeners`` are URLs by name."""
     return {
         "state": state,
         "epoch": epoch,
+        "listeners": [{"name": name, "url": url} for name, url in listeners.items()],
         "workers": [
             _worker(worker, lanes.get(-1 if worker.lane is None else worker.lane), now) for worker in workers
         ],

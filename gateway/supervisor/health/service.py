@@ -59,18 +59,29 @@ class HealthService:
         self._sleep = sleep
         self._permits = asyncio.Semaphore(MAX_CONCURRENT_PROBES)
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._targets: dict[Key, Target] = {}
+        self._standings: dict[Key, Standing] = {}
         self._reports: dict[Key, Report] = {}
 
     def watch(self, target: Target) -> None:
-        """Begins to check a target; one that is watched already is left alone."""
+        """Begins to check a target; one that is watched already is left alone, or checked as it now says.
+
+        What earlier checks found goes on to count.
+        """
         key = (target.service, target.address)
-        if key not in self._tasks:
-            self._tasks[key] = asyncio.get_running_loop().create_task(self._watch(key, target))
+        if self._targets.get(key) == target:
+            return
+        if (task := self._tasks.get(key)) is not None:
+            task.cancel()
+        self._targets[key] = target
+        self._tasks[key] = asyncio.get_running_loop().create_task(self._watch(key, target))
 
     def forget(self, service: str, address: InstanceAddress) -> None:
         """Ends the checks of a target that is gone. Idempotent."""
         if (task := self._tasks.pop((service, address), None)) is not None:
             task.cancel()
+        self._targets.pop((service, address), None)
+        self._standings.pop((service, address), None)
         self._reports.pop((service, address), None)
 
     def report(self, service: str, address: InstanceAddress) -> Report | None:
@@ -86,22 +97,21 @@ class HealthService:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, key: Key, target: Target) -> None:
-        standing = Standing()
         while True:
             try:
                 async with self._permits:
                     finding = await self._probe(target.address, target.check)
-                standing = self._take(key, target, standing, finding)
+                self._take(key, target, finding)
             except Exception:
                 logger.exception(
                     "the check of %s %s failed by a fault of our own", target.service, target.address
                 )
             await self._sleep(jittered(target.interval_s, self._draw()))
 
-    def _take(self, key: Key, target: Target, before: Standing, finding: Finding) -> Standing:
-        standing = judge(before, finding.outcome, target.thresholds)
+    def _take(self, key: Key, target: Target, finding: Finding) -> None:
+        before = self._standings.get(key, Standing())
+        standing = self._standings[key] = judge(before, finding.outcome, target.thresholds)
         report = Report(standing.health, finding.reason)
         self._reports[key] = report
         if standing.health is not before.health:
             self._flipped(target, report)
-        return standing

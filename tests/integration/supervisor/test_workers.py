@@ -23,6 +23,7 @@ from tests.helpers.processes import alive, children
 
 SCRIPT = Path(__file__).parent / "obedient_worker.py"
 SNAPSHOT = {"type": "snapshot", "epoch": 1, "listeners": [], "services": []}
+NEXT = {**SNAPSHOT, "epoch": 2}
 
 
 class Lanes:
@@ -210,7 +211,7 @@ async def test_a_worker_that_does_not_drain_is_killed_in_the_end() -> None:
 
 
 async def test_workers_inherit_nothing_else() -> None:
-    """Only the standard streams, the channel, the memory and the listening sockets survive the exec."""
+    """Only the standard streams, both channels, the memory and the listening sockets survive the exec."""
     with socket.socket() as secret:
         os.set_inheritable(secret.fileno(), True)
         async with _world(1) as world:
@@ -218,5 +219,5 @@ async def test_workers_inherit_nothing_else() -> None:
             pid = world.workers.processes()[0].pid
             links = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
         sockets = {link for link in links if link.startswith("socket:")}
-        assert len(sockets) == 2
+        assert len(sockets) == 3
         assert f"socket:[{os.fstat(secret.fileno()).st_ino}]" not in sockets

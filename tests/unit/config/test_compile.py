@@ -42,13 +42,19 @@ class NumberedRows:
 
     def __init__(self) -> None:
         self.given: dict[tuple[str, ...], int] = {}
+        self.listeners: dict[str, int] = {}
 
     def service_slot(self, service: str) -> int:
         """A row for a service."""
         return self._row("service", service)
 
-    def request_row(self, listener: str, route: str | None) -> int:
-        """A row for a listener and a route, or for none."""
+    def listener_number(self, listener: str) -> int:
+        """The next number."""
+        return self.listeners.setdefault(listener, len(self.listeners))
+
+    def request_row(self, listener: str, route: str | None, service: str) -> int:
+        """A row for a listener and a route to a service, or for none."""
+        assert (route is None) == (service == "")
         return self._row("request", listener, "" if route is None else f"route {route}")
 
     def limit_row(self, route: str, limit: str) -> int:
@@ -77,7 +83,8 @@ def test_the_head_tells_a_worker_what_python_needs() -> None:
         "type": "snapshot",
         "epoch": 7,
         "access_log": None,
-        "listeners": [{"name": "127.0.0.1:8080"}, {"name": "unix:/run/h.sock"}],
+        "log_level": "info",
+        "listeners": [{"name": "127.0.0.1:8080", "number": 0}, {"name": "unix:/run/h.sock", "number": 1}],
         "services": [
             {
                 "name": "web",
@@ -217,3 +224,22 @@ retry = {{ attempts = {attempts} }}
 """
     blob = compile_snapshot(parse(text, "g", {}), 1, NumberedRows())[1]
     assert native.Snapshot.compile(blob).epoch == 1
+
+
+def test_a_listener_stands_at_its_number() -> None:
+    """Those of earlier configurations keep theirs, with a row for every route; the head names only the present ones."""
+    rows = NumberedRows()
+    before = parse(USUAL, "g", {})
+    compile_snapshot(before, 1, rows)
+    text = USUAL.replace("127.0.0.1:8080", "127.0.0.1:9090")
+    head, blob = compile_snapshot(parse(text, "g", {}), 2, rows, before.listen[:1])
+    assert head["listeners"] == [
+        {"name": "127.0.0.1:9090", "number": 2},
+        {"name": "unix:/run/h.sock", "number": 1},
+    ]
+    document = orjson.loads(blob)
+    names = ["127.0.0.1:8080", "unix:/run/h.sock", "127.0.0.1:9090"]
+    assert [listener["name"] for listener in document["listeners"]] == names
+    assert document["listeners"][0]["row"] == rows.given["request", names[0], ""]
+    web = next(route for route in document["routes"] if route["name"] == "*")
+    assert web["rows"] == [rows.given["request", name, "route *"] for name in names]

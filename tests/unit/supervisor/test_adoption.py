@@ -32,7 +32,7 @@ def test_a_row_of_the_policy(
     slots: int, ready: set[int], before: dict[int, int], after: dict[int, int], orders: tuple[Order, ...]
 ) -> None:
     """Each situation leads to the adoptions and to the orders that stand in its row."""
-    assert settle(slots, ready, before) == (after, orders)
+    assert settle(range(slots), ready, before) == (after, orders)
 
 
 @given(st.lists(st.tuples(st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4))), max_size=20))
@@ -45,7 +45,7 @@ def test_whoever_lives_every_socket_is_served_exactly_once(history: list[tuple[s
     for ready, dead in history:
         for worker in dead - ready:
             served[worker].clear()
-        adoptions, orders = settle(5, ready, adoptions)
+        adoptions, orders = settle(range(5), ready, adoptions)
         for order in orders:
             assert order.verb is RELEASE or order.worker in ready
             change = served[order.worker].add if order.verb is ADOPT else served[order.worker].discard

@@ -1,6 +1,7 @@
 """What the supervisor writes into shared memory about instances, with a memory that only takes notes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.model import Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
@@ -24,7 +25,6 @@ class Memory:
         self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
     ) -> None:
         """Notes slot, generation, address and weight."""
-        assert max_in_flight == 0
         self.words[slot] = health
         self.written.append((slot, generation, address, weight))
 
@@ -60,7 +60,8 @@ class World:
     def __init__(self, capacity: int = 4) -> None:
         self.now = 0
         self.memory = Memory()
-        self.instances = Instances(self.memory, self.memory, {"api": 5}, capacity, lambda: self.now)
+        self.instances = Instances(self.memory, self.memory, capacity, lambda: self.now)
+        self.instances.add("api", 5)
 
     def apply(self, *members: Member) -> tuple[list[str], list[str]]:
         """The addresses that came and went."""
@@ -132,3 +133,32 @@ async def test_a_publication_that_finds_every_bank_in_use_is_made_later() -> Non
     world.instances.close()
     world.apply(A, C)
     assert world.memory.published[1:] == [(5, [0, 2])]
+
+
+def test_another_weight_is_written_in_place() -> None:
+    """Slot, generation and health stay; the members are published with the new weight."""
+    world = World()
+    world.apply(A, B)
+    world.instances.set_health("api", A.address, Health.UNHEALTHY)
+    assert world.apply(replace(A, weight=7), B) == ([], [])
+    assert world.memory.written[2:] == [(0, 1, "10.0.0.1:80", 7)]
+    assert world.memory.words[0] == Health.UNHEALTHY
+    assert world.memory.published[-1] == (5, [0, 1])
+    assert world.instances.of("api")[0].member.weight == 7
+
+
+def test_a_service_that_comes_back_finds_its_instances_as_they_were() -> None:
+    """While it is gone it has no members, and no flip of its instances counts."""
+    world = World()
+    world.apply(A)
+    world.instances.set_health("api", A.address, Health.UNHEALTHY)
+    gone = world.instances.remove("api")
+    assert [one.address for one in gone] == [A.address]
+    assert world.instances.services() == []
+    assert world.memory.published[-1] == (5, [])
+    world.instances.set_health("api", A.address, Health.HEALTHY)
+    assert world.memory.words[0] == Health.UNHEALTHY
+    world.instances.add("api", 5)
+    world.apply(A)
+    assert world.memory.written[-1] == (0, 1, "10.0.0.1:80", 1)
+    assert world.instances.of("api")[0].health is Health.UNHEALTHY

@@ -51,7 +51,7 @@ class Slots(contextlib.ExitStack):
             {"l": [os.dup(file) for file in files] if copies else files},
             lambda listener: Greeter(name, listener),
         )
-        listeners.name(["l"])
+        listeners._numbers = {"l": 0}
         return listeners
 
     def connect(self, count: int) -> list[socket.socket]:
@@ -201,7 +201,7 @@ def test_a_shared_unix_socket(tmp_path: Path) -> None:
             a = Listeners(
                 asyncio.get_running_loop(), {"u": [listening.fileno()]}, lambda number: Greeter("a", number)
             )
-            a.name(["other", "u"][1:])
+            await a.follow({"u": 0})
             for slot in (0, 1):
                 await a.serve(slot)
             a.release(1)
@@ -215,17 +215,45 @@ def test_a_shared_unix_socket(tmp_path: Path) -> None:
 
 
 @on_uvloop
-async def test_a_listener_keeps_its_name_when_the_order_changes() -> None:
-    """The number that a connection gets is the one its listener has in the snapshot in force."""
-    with Slots(1) as slots, Slots(1) as others:
+async def test_listeners_come_and_go_with_the_snapshot() -> None:
+    """A new one is served for every slot that is, a removed one by nobody, and its descriptors are closed."""
+    with Slots(2) as slots, Slots(2) as others:
         a = slots.worker("a")
-        a._sockets["m"] = [others.sockets[0].fileno()]
-        a.name(["l", "m"])
+        await a.follow({"l": 0})
         await a.serve(0)
-        a.name(["m", "l"])
-        assert await greetings(slots.connect(2)) == {b"a1"}
-        assert await greetings(others.connect(2)) == {b"a0"}
+        await a.serve(1)
+        descriptors = [os.dup(listening.fileno()) for listening in others.sockets]
+        a.inherit("m", descriptors)
+        await a.follow({"l": 0, "m": 7})
+        assert await greetings(slots.connect(20)) == {b"a0"}
+        assert await greetings(others.connect(20)) == {b"a7"}
+        await a.follow({"l": 0})
+        assert await greetings(slots.connect(20)) == {b"a0"}
+        assert {name for name, _ in a._servers} == {"l"}
+        for descriptor in descriptors:
+            with pytest.raises(OSError, match="Bad file"):
+                os.fstat(descriptor)
         a.close()
+
+
+@on_uvloop
+async def test_sockets_of_further_slots() -> None:
+    """What is inherited later belongs to the slots that follow, and is served when that is asked for."""
+    with Slots(2) as slots:
+        a = Listeners(
+            asyncio.get_running_loop(),
+            {"l": [os.dup(slots.sockets[0].fileno())]},
+            lambda listener: Greeter("a", listener),
+        )
+        await a.follow({"l": 3})
+        await a.serve(0)
+        clients = slots.connect(20)
+        a.inherit("l", [os.dup(slots.sockets[1].fileno())])
+        await a.follow({"l": 3})
+        await a.serve(1)
+        assert await greetings(clients) == {b"a3"}
+        a.close()
+        await a.follow({})
 
 
 @on_uvloop

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from gateway import descriptors
 from gateway.channel import Decoder, Message, encode
+from gateway.descriptors import Parcel
 from gateway.worker import main
 from gateway.worker.main import Start, Worker
 from gateway.worker.plane import LaneLostError
@@ -30,10 +32,10 @@ class Supervisor:
         self.slots = slots
         self.end, channel = socket.socketpair()
         self.end.setblocking(False)
-        sockets = {
-            "l": [os.dup(listening.fileno()) for listening in slots.sockets]
-        }  # inherited are copies, too
-        self.start = Start(channel.detach(), self.stage.segment.fileno(), 1, 0, sockets, "info")
+        self.parcels, theirs = descriptors.socketpair()
+        sockets = {"l": [os.dup(listening.fileno()) for listening in slots.sockets]}  # inherited are copies
+        memory = self.stage.segment.fileno()
+        self.start = Start(channel.detach(), theirs.detach(), memory, 1, 0, sockets, "info")
         self._decoder = Decoder()
         self._heard: list[Message] = []
 
@@ -50,15 +52,23 @@ class Supervisor:
             self._heard += [message for message, _ in self._decoder.feed(data)]
         return self._heard.pop(0)
 
-    def publish(self, blob: bytes | None = None) -> None:
+    def publish(
+        self, blob: bytes | None = None, epoch: int = 1, listeners: tuple[str, ...] = ("l",)
+    ) -> None:
         """Sends the snapshot."""
         policy: dict[str, Any] = {"slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4}
-        message = {"type": "snapshot", "epoch": 1, "listeners": [{"name": "l"}], "services": [policy]}
+        message = {
+            "type": "snapshot",
+            "epoch": epoch,
+            "log_level": "warning",
+            "listeners": [{"name": name, "number": 0} for name in listeners],
+            "services": [policy],
+        }
         self.tell(message, self.stage._snapshot() if blob is None else blob)
 
-    async def ask(self) -> bytes:
+    async def ask(self, slots: Slots | None = None) -> bytes:
         """A request from a client that asks for nothing that exists."""
-        (client,) = self.slots.connect(1)
+        (client,) = (slots or self.slots).connect(1)
         client.setblocking(False)
         client.send(UNROUTED)
         return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 9999), 5)
@@ -81,6 +91,8 @@ async def working() -> AsyncIterator[tuple[Supervisor, "asyncio.Task[None]"]]:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             worker._listeners.abandon()
+            worker._parcels.close()
+            supervisor.parcels.close()
             supervisor.end.close()
 
 
@@ -125,6 +137,45 @@ async def test_connections_accepted_at_the_last_moment_are_served() -> None:
         await asyncio.wait_for(task, 5)
 
 
+@on_uvloop
+async def test_a_new_listener_comes_with_its_sockets() -> None:
+    """The parcel that went ahead is used by the snapshot of its epoch; one for a later snapshot waits for it."""
+    with Slots(2) as new, Slots(2) as later:
+        async with working() as (supervisor, _):
+            for epoch, name, slots in ((2, "new", new), (3, "later", later)):
+                numbers = [listening.fileno() for listening in slots.sockets]
+                descriptors.send(supervisor.parcels, Parcel(epoch, name, numbers))
+            supervisor.tell({"type": "adopt", "slot": 1})
+            supervisor.publish(epoch=2, listeners=("l", "new"))
+            assert await supervisor.hear() == {"type": "ack", "epoch": 2}
+            for slots in (new, supervisor.slots):
+                assert (await supervisor.ask(slots)).startswith(b"HTTP/1.1 404 ")
+            supervisor.publish(epoch=3, listeners=("later",))
+            assert await supervisor.hear() == {"type": "ack", "epoch": 3}
+            assert (await supervisor.ask(later)).startswith(b"HTTP/1.1 404 ")
+            assert supervisor.start.sockets.keys() == {"later"}
+
+
+@on_uvloop
+async def test_a_worker_that_leaves_waits_for_its_clients() -> None:
+    """An idle client is not cut off: its next answer is its last, and with the last client the worker ends."""
+    async with working() as (supervisor, task):
+        supervisor.tell({"type": "adopt", "slot": 1})
+        loop = asyncio.get_running_loop()
+        (client,) = supervisor.slots.connect(1)
+        client.setblocking(False)
+        client.send(UNROUTED)
+        assert b"connection: close" not in (await loop.sock_recv(client, 9999)).lower()
+        supervisor.tell({"type": "leave", "timeout_ms": 20_000})
+        supervisor.publish(epoch=2)
+        assert await supervisor.hear() == {"type": "ack", "epoch": 2}
+        client.send(UNROUTED)
+        assert b"connection: close" in (await loop.sock_recv(client, 9999)).lower()
+        client.close()
+        assert await supervisor.hear() == {"type": "drained"}
+        await asyncio.wait_for(task, 5)
+
+
 @pytest.mark.parametrize("ending", ["death", "nonsense"])
 def test_a_worker_without_supervisor_drains(ending: str) -> None:
     """When the channel ends, or carries what is no message, the worker has the port refuse, and ends."""
@@ -162,8 +213,8 @@ async def test_faults_are_counted_on_the_lane() -> None:
 
 def test_the_start_is_what_the_supervisor_writes() -> None:
     """The JSON of the command line has exactly these names."""
-    text = '{"channel":3,"memory":4,"lane":0,"slot":1,"sockets":{"a":[5,6]},"log_level":"info"}'
-    assert Start.parse(text) == Start(3, 4, 0, 1, {"a": [5, 6]}, "info")
+    text = '{"channel":3,"parcels":7,"memory":4,"lane":0,"slot":1,"sockets":{"a":[5,6]},"log_level":"info"}'
+    assert Start.parse(text) == Start(3, 7, 4, 0, 1, {"a": [5, 6]}, "info")
     with pytest.raises(TypeError):
         Start.parse('{"channel":3}')
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -113,4 +114,20 @@ async def test_the_number_of_probes_under_way_is_bounded() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
     assert world.probes == MAX_CONCURRENT_PROBES
+    await world.service.close()
+
+
+async def test_another_check_goes_on_from_what_is_known() -> None:
+    """It probes at once by the new rules; the standing stays, so a confirmed health is no flip."""
+    world = World([FAILED, FAILED, PASSED])
+    world.service.watch(_target())
+    await eventually(lambda: world.naps)
+    changed = replace(_target(), interval_s=10.0)
+    world.service.watch(changed)
+    await eventually(lambda: len(world.naps) == 2)
+    assert world.naps[1] == pytest.approx(12.0)
+    assert [report.health for _, report in world.flips] == [Health.UNHEALTHY]
+    world.service.watch(changed)
+    await asyncio.sleep(0)
+    assert world.probes == 2, "the same check is left alone"
     await world.service.close()

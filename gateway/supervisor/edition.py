@@ -1,0 +1,105 @@
+"""Makes editions: a configuration with everything that is derived from it before anything is touched.
+
+An edition that exists can be applied: whatever may refuse it on paper has been asked. Making one takes no lock and
+shares nothing, so a large file is read and compiled on a thread while the gateway goes on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.config.compile import compile_snapshot
+from gateway.config.diff import Changes, diff, fixed_settings
+from gateway.config.load import load
+from gateway.config.rules import Finding
+from gateway.config.schema import Config, Listen
+from gateway.errors import ConfigErrors, Mistake
+from gateway.model import AddressKind
+from gateway.supervisor.rows import NoRowError, Rows
+from gateway.supervisor.telemetry.metrics import Legend
+
+NO_CHANGES = Changes()
+FIRST_EPOCH = 1  # 0 is what a lane holds before it has seen any
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One configuration in force, or about to be."""
+
+    epoch: int
+    config: Config
+    rows: Rows
+    retired: Mapping[str, Listen]
+    """Listeners of earlier editions, by name and as they were last: connections may still be theirs."""
+    head: Mapping[str, Any]
+    blob: bytes
+    """The snapshot, as the workers get it."""
+    legend: Legend
+    changes: Changes = NO_CHANGES
+    """From the edition before."""
+
+
+def first_edition(config: Config, rows: Rows) -> Edition:
+    """What a gateway starts with. Raises NoRowError when the rows were made for another configuration."""
+    return _edition(config, FIRST_EPOCH, rows, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a running gateway cannot exceed, beside the rows of its tables."""
+
+    workers: int
+    cpus: int
+    compiles: Callable[[bytes], object]
+    """The engine's judgement of a snapshot; raises ValueError."""
+
+
+def next_edition(file: Path, environ: Mapping[str, str], running: Edition, bounds: Bounds) -> Edition:
+    """The edition that a file makes of the running one. Raises ConfigErrors with every reason against it."""
+    rows = running.rows.copy()
+    made: list[Edition] = []
+
+    def judge(config: Config) -> Iterator[Finding]:
+        yield from fixed_settings(running.config, config)
+        yield from _new_descriptors(running, config)
+        yield from _too_many_workers(config, bounds)
+        known = {listen.name: listen for listen in running.config.listen}
+        retired = {**running.retired, **known}
+        for listen in config.listen:
+            retired.pop(listen.name, None)
+        try:
+            made.append(_edition(config, running.epoch + 1, rows, retired, diff(running.config, config)))
+        except NoRowError as error:
+            yield Finding((error.key,), f"too many for the running gateway: {error}")
+
+    load(file, environ, judge)
+    try:
+        bounds.compiles(made[0].blob)
+    except ValueError as error:
+        raise ConfigErrors(str(file), [Mistake(f"the engine refuses it: {error}")]) from None
+    return made[0]
+
+
+def _edition(
+    config: Config, epoch: int, rows: Rows, retired: Mapping[str, Listen], changes: Changes = NO_CHANGES
+) -> Edition:
+    head, blob = compile_snapshot(config, epoch, rows, retired.values())
+    legend = Legend(rows.requests(), rows.limits(), rows.services())
+    return Edition(epoch, config, rows, retired, head, blob, legend, changes)
+
+
+def _new_descriptors(running: Edition, config: Config) -> Iterator[Finding]:
+    """A descriptor that was not named at the start may be anything by now, a client's connection for instance."""
+    known = {listen.address for listen in (*running.config.listen, *running.retired.values())}
+    for index, listen in enumerate(config.listen):
+        if listen.address.kind is AddressKind.FD and listen.address not in known:
+            yield Finding(
+                ("listen", index, "address"), "an inherited descriptor can be added by a restart only"
+            )
+
+
+def _too_many_workers(config: Config, bounds: Bounds) -> Iterator[Finding]:
+    if config.gateway.worker_count(bounds.cpus) > bounds.workers:
+        message = f"too many for the running gateway: it has lanes for {bounds.workers}; a restart makes room"
+        yield Finding(("gateway", "workers"), message)

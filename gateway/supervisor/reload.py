@@ -1,0 +1,134 @@
+"""Applies a new configuration to a running gateway: the whole of it, or nothing with the reason.
+
+SIGHUP and the admin API come here, one after the other. Until the sockets are open anything may refuse and nothing has
+changed; from there on nothing may fail, so the steps follow one rule: what is new is there before a request can be led
+to it, and what is gone ends when no worker leads requests to it any more.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from gateway.errors import ConfigErrors, Mistake
+from gateway.supervisor import logs
+from gateway.supervisor.edition import Bounds, Edition, next_edition
+from gateway.supervisor.failure import StartError
+from gateway.supervisor.listeners import Listeners, Opening
+from gateway.supervisor.roster import Roster
+from gateway.supervisor.workers import Equipment, Workers
+
+logger = logging.getLogger("headgate.reload")
+
+MAX_LOGGED = 20  # lines of one reload; whoever changes more at once reads the answer of the API, or the file
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a reload."""
+
+    applied: bool
+    epoch: int
+    """That of the configuration now in force."""
+    changes: tuple[str, ...] = ()
+    reason: str = ""
+    """Why nothing has changed."""
+    mistakes: tuple[Mistake, ...] = ()
+    """What is wrong with the file, where that is the reason."""
+
+
+class Reloader:
+    """Holds the edition in force and is the only one to replace it."""
+
+    def __init__(
+        self,
+        file: Path,
+        environ: Mapping[str, str],
+        edition: Edition,
+        bounds: Bounds,
+        *,
+        serving: Callable[[], bool],
+        listeners: Listeners,
+        roster: Roster,
+        workers: Workers,
+    ) -> None:
+        """``serving``: only a gateway that does takes a new configuration."""
+        self.edition = edition
+        self._revise = partial(next_edition, file, environ)
+        self._bounds = bounds
+        self._serving = serving
+        self._listeners = listeners
+        self._roster = roster
+        self._workers = workers
+        self._one_at_a_time = asyncio.Lock()
+        self._hung_up = asyncio.Event()
+
+    def hang_up(self) -> None:
+        """SIGHUP: reload soon; many before that happens are one."""
+        self._hung_up.set()
+
+    async def obey(self) -> None:
+        """Reloads whenever it was asked to by ``hang_up``, until cancelled."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            await self.reload()
+
+    async def reload(self) -> Outcome:
+        """Brings the file's configuration into force; returns when every worker decides by it, or why nothing changed."""
+        async with self._one_at_a_time:
+            outcome = await self._reload()
+        _log(outcome)
+        return outcome
+
+    async def _reload(self) -> Outcome:
+        if not self._serving():
+            return self._refused("the gateway is starting or stopping")
+        try:
+            loop = asyncio.get_running_loop()
+            edition = await loop.run_in_executor(None, self._revise, self.edition, self._bounds)
+        except ConfigErrors as errors:
+            return self._refused("the configuration is wrong", errors.mistakes)
+        count = edition.config.gateway.worker_count(self._bounds.cpus)
+        if not self._workers.has_room_for(count):
+            return self._refused("workers of an earlier reload are still leaving: try again later")
+        try:
+            opening = self._listeners.open([listen.address for listen in edition.config.listen], count)
+        except StartError as error:
+            return self._refused(str(error))
+        if not self._serving():  # a signal came while the file was read
+            opening.abandon()
+            return self._refused("the gateway is stopping")
+        await self._apply(edition, opening, count)
+        return Outcome(applied=True, epoch=edition.epoch, changes=tuple(edition.changes))
+
+    async def _apply(self, edition: Edition, opening: Opening, count: int) -> None:
+        config = edition.config
+        self.edition = edition
+        further = opening.descriptors()
+        self._listeners.take(opening)
+        self._roster.set(config.services, edition.legend.services)
+        logs.configure(config.log.level)
+        equipment = Equipment(self._workers.equipment.memory, self._listeners.filenos(), config.log.level)
+        await self._workers.publish(edition.head, edition.blob, equipment, further)
+        self._workers.resize(count, config.gateway.drain_timeout.seconds)
+        self._listeners.end_all_but([listen.address for listen in config.listen])
+        self._roster.remove_all_but(config.services)
+
+    def _refused(self, reason: str, mistakes: tuple[Mistake, ...] = ()) -> Outcome:
+        return Outcome(applied=False, epoch=self.edition.epoch, reason=reason, mistakes=mistakes)
+
+
+def _log(outcome: Outcome) -> None:
+    if outcome.applied:
+        logger.info("reloaded: epoch %d is in force", outcome.epoch)
+        lines, level = list(outcome.changes), logging.INFO
+    else:
+        logger.error("reload refused, epoch %d stays in force: %s", outcome.epoch, outcome.reason)
+        lines, level = [mistake.headline() for mistake in outcome.mistakes], logging.ERROR
+    for line in lines[:MAX_LOGGED]:
+        logger.log(level, "%s", line)
+    if len(lines) > MAX_LOGGED:
+        logger.log(level, "and %d more", len(lines) - MAX_LOGGED)

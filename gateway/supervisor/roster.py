@@ -1,0 +1,111 @@
+"""Keeps instances, health checks and discovery in step with the services that are configured."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from gateway.config.schema import HealthCheck, Service
+from gateway.model import Health
+from gateway.supervisor.discovery.merge import Member
+from gateway.supervisor.discovery.service import DiscoveryService, Watch
+from gateway.supervisor.health.policy import Thresholds
+from gateway.supervisor.health.prober import Check, Finding, Probe
+from gateway.supervisor.health.service import HealthService, Report, Target
+from gateway.supervisor.instances import Instance, Instances
+
+logger = logging.getLogger("headgate.supervisor")
+
+
+class Roster:
+    """The configured services, and the arrows between what finds, judges and writes their instances."""
+
+    def __init__(
+        self,
+        instances: Instances,
+        *,
+        probe: Callable[..., Awaitable[Finding]],
+        watch: Watch,
+        draw: Callable[[], float],
+    ) -> None:
+        """``probe`` asks an instance, ``watch`` follows a name, ``draw`` is a random number from 0 to 1."""
+        self.instances = instances
+        self.health = HealthService(self._flipped, probe=probe, draw=draw)
+        self._discovery = DiscoveryService(self._changed, watch)
+        self._checks: dict[str, HealthCheck | None] = {}
+
+    def set(self, services: Mapping[str, Service], rows: Mapping[str, int]) -> None:
+        """Takes these services, new ones and ones that are known; ``rows`` are their places in shared memory.
+
+        What does not change goes on undisturbed, and what is known of an instance outlives every change.
+        """
+        for name, service in services.items():
+            self.instances.add(name, rows[name])
+            before = self._checks.get(name)
+            self._checks[name] = service.health
+            self._discovery.set(name, _members(service))
+            if before != service.health:
+                self._check_anew(name)
+
+    def remove_all_but(self, services: Mapping[str, Service]) -> None:
+        """Ends every other service, once no request can be led to it any more."""
+        for name in self._checks.keys() - services.keys():
+            self._discovery.remove(name)
+            for instance in self.instances.remove(name):
+                self.health.forget(name, instance.address)
+            del self._checks[name]
+
+    async def close(self) -> None:
+        """Ends all sources and checks."""
+        await self._discovery.close()
+        await self.health.close()
+        self.instances.close()
+
+    def _check_anew(self, service: str) -> None:
+        for instance in self.instances.of(service):
+            if not self._watch(instance):
+                self.health.forget(service, instance.address)
+                self.instances.set_health(service, instance.address, Health.UNKNOWN)  # nobody looks any more
+
+    def _watch(self, instance: Instance) -> bool:
+        """Checks an instance as its service says; False: not at all."""
+        check = self._checks[instance.service]
+        if check is not None:
+            self.health.watch(_target(instance.service, instance.member, check))
+        return check is not None
+
+    def _changed(self, service: str, members: Sequence[Member]) -> None:
+        """Discovery found other members."""
+        came, gone = self.instances.apply(service, members)
+        for instance in gone:
+            self.health.forget(service, instance.address)
+        for instance in came:
+            self._watch(instance)
+
+    def _flipped(self, target: Target, report: Report) -> None:
+        """A health check changed its mind."""
+        level = logging.INFO if report.healthy else logging.WARNING
+        logger.log(
+            level,
+            "service %s: %s is %s: %s",
+            target.service,
+            target.address,
+            report.health.name.lower(),
+            report.reason,
+        )
+        self.instances.set_health(target.service, target.address, report.health)
+
+
+def _members(service: Service) -> list[Member]:
+    return [
+        Member(instance.address, instance.weight, instance.max_in_flight or 0)
+        for instance in service.instances
+    ]
+
+
+def _target(service: str, member: Member, check: HealthCheck) -> Target:
+    return Target(
+        service,
+        member.address,
+        Check(Probe(check.type), check.path, check.timeout.seconds),
+        check.interval.seconds,
+        Thresholds(check.fall, check.rise),
+    )
