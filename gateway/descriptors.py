@@ -14,6 +14,7 @@ import orjson
 
 MAX_DESCRIPTORS = 253  # SCM_MAX_FD: more do not fit into one packet (unix(7))
 _MAX_LABEL_BYTES = 4096  # an epoch and the address of a listener
+_SPACE = socket.CMSG_LEN(MAX_DESCRIPTORS * array.array("i").itemsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,16 @@ def receive(end: socket.socket) -> list[Parcel]:
     parcels: list[Parcel] = []
     while True:
         try:
-            label, descriptors, flags, _ = socket.recv_fds(
-                end, _MAX_LABEL_BYTES, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-            )
+            label, ancillary, flags, _ = end.recvmsg(_MAX_LABEL_BYTES, _SPACE, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return parcels
         if not label:
             return parcels  # the sender is gone
+        numbers = array.array("i")
+        for _, _, data in ancillary:
+            numbers.frombytes(data[: len(data) - len(data) % numbers.itemsize])
         if flags & socket.MSG_CTRUNC:  # this process has no descriptor left: half a parcel is of no use
-            for number in descriptors:
+            for number in numbers:
                 os.close(number)
             raise OSError("no descriptor left for the listening sockets of a new configuration")
-        parcels.append(Parcel(**orjson.loads(label), descriptors=descriptors))
+        parcels.append(Parcel(**orjson.loads(label), descriptors=numbers.tolist()))

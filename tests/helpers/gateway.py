@@ -97,6 +97,20 @@ class Gateway:
         document: dict[str, Any] = orjson.loads(body)
         return document
 
+    async def reload(self, configuration: str | None = None) -> tuple[int, dict[str, Any]]:
+        """``POST /v1/reload``, after writing another configuration: status and answer."""
+        if configuration is not None:
+            self.file.write_text(configuration)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(self.admin + "/v1/reload", json={}) as response,
+        ):
+            return response.status, await response.json()
+
+    async def listeners(self) -> dict[str, str]:
+        """The URL of each listener by its name."""
+        return {listener["name"]: listener["url"] for listener in named(await self.status(), "listeners")}
+
     async def in_flight(self) -> int:
         """Exchanges that the gateway holds on all instances."""
         return int((await self.metrics()).sum("headgate_instance_in_flight"))

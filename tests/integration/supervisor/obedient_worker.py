@@ -1,7 +1,7 @@
 """A worker that only knows the channel: it answers every connection with its slot, and dies as its name is.
 
 Its first argument is its manner: ``serves``, ``refuses`` (the snapshot), ``dies`` (before it is ready), ``hangs``
-(never says a word), ``dawdles`` (ignores the drain).
+(never says a word), ``dawdles`` (ignores the drain), ``balks`` (refuses every snapshot but the first).
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from gateway import descriptors
 from gateway.channel import Decoder, Message, encode
 
 
@@ -23,9 +24,12 @@ class Worker:
         self.manner = manner
         self.slot: int = start["slot"]
         self.channel = socket.socket(fileno=start["channel"])
-        self.sockets = [
-            [socket.socket(fileno=number) for number in numbers] for numbers in start["sockets"].values()
-        ]
+        self.parcels = socket.socket(fileno=start["parcels"])
+        self.served: set[int] = set()
+        self.sockets = {
+            name: [socket.socket(fileno=number) for number in numbers]
+            for name, numbers in start["sockets"].items()
+        }
         os.fstat(start["memory"])  # inherited
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.channel, selectors.EVENT_READ)
@@ -61,23 +65,47 @@ class Worker:
                 pass
             case "snapshot" if self.manner == "refuses":
                 self.tell({"type": "refused", "epoch": message["epoch"], "reason": "a route leads nowhere"})
+            case "snapshot" if self.manner == "balks" and self.served:
+                self.tell({"type": "refused", "epoch": message["epoch"], "reason": "it is new"})
             case "snapshot":
+                for parcel in descriptors.receive(self.parcels):
+                    self.inherit(parcel)
                 self.tell({"type": "ack", "epoch": message["epoch"]})
-                self.serve(self.slot)
-                self.tell({"type": "ready"})
+                if not self.served:
+                    self.serve(self.slot)
+                    self.tell({"type": "ready"})
             case "adopt":
                 self.serve(message["slot"])
             case "release":
-                for group in self.sockets:
+                self.served.discard(message["slot"])
+                for group in self.sockets.values():
                     self.selector.unregister(group[message["slot"]])
+            case "leave":
+                self.tell({"type": "drained"})
+                sys.exit(0)
             case "drain" if self.manner != "dawdles":
                 self.tell({"type": "drained"})
                 sys.exit(0)
 
     def serve(self, slot: int) -> None:
         """Accepts from the sockets of a slot."""
-        for group in self.sockets:
-            self.selector.register(group[slot], selectors.EVENT_READ)
+        self.served.add(slot)
+        for group in self.sockets.values():
+            self.open(group[slot])
+
+    def inherit(self, parcel: descriptors.Parcel) -> None:
+        """Sockets of a new listener, or of further slots."""
+        group = self.sockets.setdefault(parcel.listener, [])
+        first = len(group)
+        group += (socket.socket(fileno=number) for number in parcel.descriptors)
+        for slot in self.served:
+            if slot >= first:
+                self.open(group[slot])
+
+    def open(self, listening: socket.socket) -> None:
+        """Accepts from one socket."""
+        listening.listen(64)
+        self.selector.register(listening, selectors.EVENT_READ)
 
     def tell(self, message: Message) -> None:
         """One message to the supervisor."""

@@ -9,9 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.errors import Mistake, Place
 from gateway.model import ListenAddress
 from gateway.supervisor.admin.app import application
 from gateway.supervisor.admin.server import AdminServer
+from gateway.supervisor.reload import Outcome
 from gateway.supervisor.sockets import open_listener
 
 
@@ -20,6 +22,8 @@ class Says:
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
+        self.outcome = Outcome(applied=True, epoch=4, changes=("route a added",))
+        self.reloads = 0
 
     def not_ready_because(self) -> list[str]:
         """What the test has put there."""
@@ -33,11 +37,16 @@ class Says:
         """A small document."""
         return {"epoch": 3}
 
+    async def reload(self) -> Outcome:
+        """What the test wants."""
+        self.reloads += 1
+        return self.outcome
+
 
 @contextlib.asynccontextmanager
 async def _admin(says: Says) -> AsyncIterator[str]:
     listener = open_listener(ListenAddress.parse("127.0.0.1:0"), 1)
-    server = AdminServer(application(says), listener.sockets[0])
+    server = AdminServer(application(says, says), listener.sockets[0])
     server.start()
     try:
         yield listener.url
@@ -66,10 +75,12 @@ async def test_an_endpoint(path: str, reasons: list[str], code: int, kind: str, 
         assert response.headers["cache-control"] == "no-store"
 
 
-async def test_only_reading_is_offered() -> None:
-    """Nothing can be posted, and an unknown path is a 404."""
+async def test_reading_is_not_writing() -> None:
+    """Nothing can be posted to what is read, nor read what is posted to, and an unknown path is a 404."""
     async with _admin(Says()) as url, aiohttp.ClientSession() as session:
         async with session.post(url + "/v1/status") as response:
+            assert response.status == 405
+        async with session.get(url + "/v1/reload") as response:
             assert response.status == 405
         async with session.get(url + "/") as response:
             assert response.status == 404
@@ -92,3 +103,72 @@ async def test_a_client_that_stays_does_not_hold_up_the_stop() -> None:
         await half.drain()
     idle.close()
     half.close()
+
+
+WRONG = Outcome(
+    applied=False,
+    epoch=3,
+    reason="the configuration is wrong",
+    mistakes=(
+        Mistake("unknown key", "gateway.worker", Place(2, 1), "worker = 1"),
+        Mistake("the file is empty"),
+    ),
+)
+REFUSED = Outcome(applied=False, epoch=3, reason="cannot listen on 127.0.0.1:80: permission denied")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "document"),
+    [
+        (
+            Outcome(applied=True, epoch=4, changes=("route a added",)),
+            200,
+            {"applied": True, "epoch": 4, "changes": ["route a added"]},
+        ),
+        (
+            WRONG,
+            422,
+            {
+                "applied": False,
+                "epoch": 3,
+                "reason": "the configuration is wrong",
+                "mistakes": [
+                    {"path": "gateway.worker", "message": "unknown key", "line": 2, "column": 1},
+                    {"path": "", "message": "the file is empty", "line": None, "column": None},
+                ],
+            },
+        ),
+        (REFUSED, 409, {"applied": False, "epoch": 3, "reason": REFUSED.reason, "mistakes": []}),
+    ],
+)
+async def test_a_reload(outcome: Outcome, code: int, document: dict[str, Any]) -> None:
+    """The answer tells what changed, or every reason why nothing did, and never a line of the file."""
+    says = Says()
+    says.outcome = outcome
+    async with _admin(says) as url, aiohttp.ClientSession() as session:
+        for arguments in ({}, {"json": {}}):
+            async with session.post(url + "/v1/reload", **arguments) as response:
+                assert (response.status, await response.json()) == (code, document)
+    assert says.reloads == 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "code"),
+    [
+        ({"Host": "rebound.example"}, b"", 421),
+        ({"Origin": "https://evil.example"}, b"", 403),
+        ({"Content-Type": "text/plain"}, b"{}", 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b"a=b", 415),
+        ({"Content-Type": "application/json"}, b"{", 400),
+        ({"Content-Type": "application/json"}, b'{"force": true}', 400),
+        ({"Content-Type": "application/json"}, b" " * 100_000, 413),
+    ],
+)
+async def test_what_may_not_write(headers: dict[str, str], body: bytes, code: int) -> None:
+    """A request that a web page could have sent, or that says what nobody understands, reloads nothing."""
+    says = Says()
+    async with _admin(says) as url, aiohttp.ClientSession() as session:
+        async with session.post(url + "/v1/reload", headers=headers, data=body) as response:
+            assert response.status == code
+            assert (await response.json())["reason"]
+    assert says.reloads == 0

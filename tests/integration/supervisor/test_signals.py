@@ -22,11 +22,11 @@ async def test_a_second_signal_ends_the_drain_at_once() -> None:
                 assert await gateway.wait() == 0
 
 
-async def test_a_hang_up_changes_nothing() -> None:
-    """SIGHUP is logged, and the same workers go on."""
+async def test_a_hang_up_reloads() -> None:
+    """SIGHUP is logged with the new epoch, and the same workers go on."""
     async with vices.RefusesConnect() as origin, Gateway(configuration(origin, workers=2)) as gateway:
         gateway.signal(signal.SIGHUP)
-        await eventually(lambda: "SIGHUP ignored" in gateway.stderr())
+        await eventually(lambda: "reloaded: epoch 2 is in force" in gateway.stderr())
         assert (await gateway.get("/ready"))[0] == 200
         assert sorted(gateway.workers) == gateway.worker_pids()
 

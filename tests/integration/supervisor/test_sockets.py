@@ -8,7 +8,8 @@ import pytest
 
 from gateway.model import ListenAddress
 from gateway.supervisor.failure import StartError
-from gateway.supervisor.sockets import BACKLOG, open_listener, open_listeners
+from gateway.supervisor.listeners import Listeners
+from gateway.supervisor.sockets import BACKLOG, open_listener
 
 ANY_PORT = ListenAddress.parse("127.0.0.1:0")
 
@@ -60,7 +61,7 @@ def test_of_several_listeners_all_are_opened_or_none() -> None:
         free = _port(probe)
     first = ListenAddress.parse(f"127.0.0.1:{free}")
     with pytest.raises(StartError, match="unix:/nowhere/s: no such file or directory"):
-        open_listeners([first, ListenAddress.parse("unix:/nowhere/s")], 2)
+        Listeners().open([first, ListenAddress.parse("unix:/nowhere/s")], 2)
     open_listener(first, 1).close()
 
 

@@ -9,21 +9,23 @@ import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.clock import monotonic_ns
 from gateway.model import ListenAddress
+from gateway.supervisor import workers
 from gateway.supervisor.failure import StartError
+from gateway.supervisor.listeners import Listeners
 from gateway.supervisor.restart_policy import is_crash_loop
-from gateway.supervisor.sockets import open_listener
 from gateway.supervisor.workers import Equipment, Workers
 from tests.helpers.patience import eventually
 from tests.helpers.processes import alive, children
 
 SCRIPT = Path(__file__).parent / "obedient_worker.py"
 SNAPSHOT = {"type": "snapshot", "epoch": 1, "listeners": [], "services": []}
-NEXT = {**SNAPSHOT, "epoch": 2}
+ANY_PORT = ListenAddress.parse("127.0.0.1:0")
 
 
 class Lanes:
@@ -54,17 +56,32 @@ class World:
     """Workers on one listener, and what they were given."""
 
     def __init__(self, count: int, manner: str) -> None:
-        self.listener = open_listener(ListenAddress.parse("127.0.0.1:0"), count)
+        self.listeners = Listeners()
+        self.listeners.take(self.listeners.open([ANY_PORT], count))
         self.lanes = Lanes()
         self.memory = os.memfd_create("test")
+        self.epoch = 1
         self.workers = Workers(
             count,
-            Equipment(self.memory, {self.listener.name: self.listener.filenos()}, "info"),
+            self.equipment(),
             self.lanes,
             2 * count + 2,
             clock=monotonic_ns,
             command=[sys.executable, str(SCRIPT), manner],
         )
+
+    def equipment(self) -> Equipment:
+        """What workers inherit now."""
+        return Equipment(self.memory, self.listeners.filenos(), "info")
+
+    async def reload(self, count: int, *addresses: ListenAddress) -> None:
+        """Another number of workers, and other listeners beside the first."""
+        opening = self.listeners.open([ANY_PORT, *addresses], count)
+        further = opening.descriptors()
+        self.listeners.take(opening)
+        self.epoch += 1
+        await self.workers.publish({**SNAPSHOT, "epoch": self.epoch}, b"blob", self.equipment(), further)
+        self.workers.resize(count, 5.0)
 
     async def start(self) -> None:
         """Starts all workers."""
@@ -76,9 +93,10 @@ class World:
         assert worker is not None
         os.kill(worker.pid, signal.SIGKILL)
 
-    async def served_by(self) -> int:
-        """The slot of whoever answers a new connection."""
-        reader, writer = await asyncio.open_connection(*self.listener.sockets[0].getsockname())
+    async def served_by(self, listener: int = 0) -> int:
+        """The slot of whoever answers a new connection to a listener."""
+        url = urlsplit(list(self.listeners.urls().values())[listener])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
         async with asyncio.timeout(5):
             line = await reader.readline()
         writer.close()
@@ -88,9 +106,10 @@ class World:
         """Is the slot's worker the successor of this many dead ones, and ready?"""
         return slot in self.workers.ready() and self.workers.slots[slot].restarts == restarts
 
-    async def everybody_serves(self) -> bool:
+    async def everybody_serves(self, listener: int = 0) -> bool:
         """Do new connections reach every slot's own worker?"""
-        return {await self.served_by() for _ in range(50)} == set(range(len(self.workers.slots)))
+        occupied = {slot.number for slot in self.workers.occupied()}
+        return {await self.served_by(listener) for _ in range(60)} == occupied
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +121,7 @@ async def _world(count: int = 2, manner: str = "serves") -> AsyncIterator[World]
         yield world
     finally:
         world.workers.destroy()
-        world.listener.close()
+        world.listeners.close()
         os.close(world.memory)
     assert set(children(os.getpid())) <= before
 
@@ -221,3 +240,98 @@ async def test_workers_inherit_nothing_else() -> None:
         sockets = {link for link in links if link.startswith("socket:")}
         assert len(sockets) == 3
         assert f"socket:[{os.fstat(secret.fileno()).st_ino}]" not in sockets
+
+
+async def test_further_workers_join_on_sockets_of_their_own() -> None:
+    """Those that run go on, the new ones serve beside them, and a worker that dies is replaced by its like."""
+    async with _world(1) as world:
+        await world.start()
+        pids = [worker.pid for worker in world.workers.processes()]
+        await world.reload(3)
+        await eventually(lambda: world.workers.ready() == [0, 1, 2])
+        await eventually(world.everybody_serves)
+        assert world.workers.processes()[0].pid == pids[0]
+        world.kill(2)
+        await eventually(partial(world.serves_again, 2, 1))
+        await eventually(world.everybody_serves)
+
+
+async def test_fewer_workers_serve_the_sockets_of_all() -> None:
+    """No connection is refused or waits; the lanes are free again, and the slots are filled again when wanted."""
+    async with _world(3) as world:
+        await world.start()
+        await world.reload(1)
+        assert {await world.served_by() for _ in range(60)} <= {0, 1, 2}
+        await eventually(lambda: len(world.workers.processes()) == 1)
+        assert {await world.served_by() for _ in range(60)} == {0}
+        assert len(world.lanes.live) == 1
+        assert [slot.restarts for slot in world.workers.slots] == [0, 0, 0]
+        await world.reload(2)
+        await eventually(lambda: world.workers.ready() == [0, 1])
+        await eventually(world.everybody_serves)
+        world.kill(0)
+        world.kill(1)
+        await eventually(lambda: world.workers.ready() == [0, 1])
+        await eventually(world.everybody_serves)
+
+
+async def test_a_slot_that_is_emptied_while_its_worker_starts() -> None:
+    """The start is called off or its worker ended, whichever comes first; nobody is left over."""
+    async with _world(1) as world:
+        await world.start()
+        await world.reload(3)
+        await world.reload(1)
+        await eventually(lambda: len(world.workers.processes()) == 1)
+        await eventually(lambda: len(world.lanes.live) == 1)
+        assert world.workers.ready() == [0]
+
+
+async def test_a_new_listener_reaches_running_workers_and_later_ones() -> None:
+    """All serve it, and so does the successor of a killed one, which inherits it."""
+    other = ListenAddress.parse("[::1]:0")
+    async with _world(2) as world:
+        await world.start()
+        await world.reload(2, other)
+        await eventually(partial(world.everybody_serves, 1))
+        world.kill(1)
+        await eventually(partial(world.serves_again, 1, 1))
+        await eventually(partial(world.everybody_serves, 1))
+
+
+async def test_a_worker_that_balks_at_a_snapshot_is_replaced() -> None:
+    """The others may not decide by one configuration and it by another; its successor begins with the new one."""
+    async with _world(2, "balks") as world:
+        await world.start()
+        before = {worker.pid for worker in world.workers.processes()}
+        await world.reload(2)
+        await eventually(lambda: world.workers.ready() == [0, 1])
+        assert before.isdisjoint(worker.pid for worker in world.workers.processes())
+        await eventually(world.everybody_serves)
+
+
+async def test_a_silent_worker_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is stopped acknowledges nothing; the reload ends all the same, with a worker that does."""
+    monkeypatch.setattr(workers, "ACKNOWLEDGE_TIMEOUT_S", 0.2)
+    async with _world(2) as world:
+        await world.start()
+        stopped = world.workers.processes()[1]
+        os.kill(stopped.pid, signal.SIGSTOP)
+        await world.reload(2)
+        await eventually(partial(world.serves_again, 1, 1))
+        await eventually(world.everybody_serves)
+
+
+async def test_there_are_lanes_for_so_many_workers_and_no_more() -> None:
+    """Those that are leaving still hold theirs; who stays needs no further one."""
+    async with _world(3) as world:
+        await world.start()
+        assert [world.workers.has_room_for(count) for count in (1, 3, 7, 8)] == [True, True, True, False]
+
+
+async def test_a_gateway_that_ends_changes_nothing_any_more() -> None:
+    """No worker is started for a reload that a signal has overtaken."""
+    async with _world(1) as world:
+        await world.start()
+        await world.workers.drain(5.0)
+        world.workers.resize(3, 5.0)
+        assert len(world.workers.slots) == 1

@@ -52,9 +52,7 @@ class Supervisor:
             self._heard += [message for message, _ in self._decoder.feed(data)]
         return self._heard.pop(0)
 
-    def publish(
-        self, blob: bytes | None = None, epoch: int = 1, listeners: tuple[str, ...] = ("l",)
-    ) -> None:
+    def publish(self, blob: bytes | None = None, epoch: int = 1, listeners: tuple[str, ...] = ("l",)) -> None:
         """Sends the snapshot."""
         policy: dict[str, Any] = {"slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4}
         message = {

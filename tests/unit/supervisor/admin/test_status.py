@@ -38,11 +38,13 @@ def test_the_status_document() -> None:
         state=State.READY,
         epoch=2,
         now=5_000_000_000,
+        listeners={"127.0.0.1:0": "http://127.0.0.1:8080"},
         workers=[READY, DEAD],
         lanes={3: LaneFacts(epoch=2, heartbeat=4_950_000_000)},
         services={"api": [InstanceFacts("10.0.0.1:80", "healthy", "status 200", 1, 2)]},
     )
     assert (document["state"], document["epoch"]) == ("ready", 2)
+    assert document["listeners"] == [{"name": "127.0.0.1:0", "url": "http://127.0.0.1:8080"}]
     assert document["workers"] == [
         {
             "slot": 0, "pid": 11, "lane": 3, "state": "ready", "restarts": 0, "last_exit": None,

@@ -1,0 +1,113 @@
+"""Editions made of files, and every reason against one."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from gateway.config.load import parse
+from gateway.errors import ConfigErrors
+from gateway.supervisor.edition import Bounds, Edition, first_edition, next_edition
+from gateway.supervisor.rows import Rows
+from gateway.supervisor.telemetry.metrics import RequestRow
+
+TEXT = """\
+[gateway]
+workers = 2
+[[listen]]
+address = "127.0.0.1:8080"
+[services.api]
+instances = ["10.0.0.1:80"]
+[[routes]]
+service = "api"
+"""
+
+
+class World:
+    """A running edition, and a file that may become the next."""
+
+    def __init__(self, folder: Path, *, services: int = 8, series: int = 8, limits: int = 8) -> None:
+        self.file = folder / "gateway.toml"
+        rows = Rows.fresh(services=services, series=series, limits=limits)
+        self.running = first_edition(parse(TEXT, "first", {}), rows)
+        self.compiled: list[bytes] = []
+
+    def next(self, text: str) -> Edition:
+        """The edition that a text makes; it becomes the running one."""
+        self.file.write_text(text)
+        self.running = next_edition(self.file, {}, self.running, Bounds(7, 2, self.compiled.append))
+        return self.running
+
+    def mistakes(self, text: str) -> list[str]:
+        """What speaks against a text, in one line each; nothing is given out for it."""
+        before = self.running.rows.copy()
+        with pytest.raises(ConfigErrors) as caught:
+            self.next(text)
+        assert self.running.rows.requests() == before.requests()
+        assert self.running.rows.services() == before.services()
+        return [mistake.headline() for mistake in caught.value.mistakes]
+
+
+def test_the_next_edition_keeps_what_stays(tmp_path: Path) -> None:
+    """Numbers and rows go by name; the engine is asked about the very blob that is published."""
+    world = World(tmp_path)
+    first = world.running
+    second = world.next(TEXT.replace("8080", "9090"))
+    assert (first.epoch, second.epoch) == (1, 2)
+    assert world.compiled == [second.blob]
+    assert second.head["listeners"] == [{"name": "127.0.0.1:9090", "number": 1}]
+    assert list(second.retired) == ["127.0.0.1:8080"]
+    assert orjson.loads(second.blob)["listeners"][0] == orjson.loads(first.blob)["listeners"][0]
+    assert RequestRow(1, "127.0.0.1:8080", "*", "api") in second.legend.requests
+    assert list(second.changes) == ["listener 127.0.0.1:9090 added", "listener 127.0.0.1:8080 removed"]
+    third = world.next(TEXT)
+    assert third.head["listeners"] == first.head["listeners"]
+    assert list(third.retired) == ["127.0.0.1:9090"]
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake"),
+    [
+        (("workers = 2", "workers = 2\nadmin = '127.0.0.1:1'"), "3:9: gateway.admin: a running gateway cannot"),
+        (("workers = 2", "workers = 8"), "2:11: gateway.workers: too many for the running gateway: it has lanes for 7"),
+        (('address = "127.0.0.1:8080"', 'address = "fd:7"'), "4:11: listen[0].address: an inherited descriptor"),
+        (("[[routes]]", "[[route]]"), "unknown key"),
+    ],
+)  # fmt: skip
+def test_what_a_running_gateway_cannot_take(tmp_path: Path, change: tuple[str, str], mistake: str) -> None:
+    """Each reason names the key and its place in the file."""
+    mistakes = World(tmp_path).mistakes(TEXT.replace(*change))
+    assert any(mistake in line for line in mistakes), mistakes
+
+
+def test_tables_that_are_full(tmp_path: Path) -> None:
+    """The key whose parts are too many is named, with how many there may be."""
+    more = '[services.web]\ninstances = ["10.0.0.2:80"]\n[[routes]]\nhost = "a"\nservice = "web"\n'
+    (mistake,) = World(tmp_path, services=1).mistakes(TEXT + more)
+    assert "services: too many for the running gateway: the shared memory has room for 1 services" in mistake
+    (mistake,) = World(tmp_path, series=2).mistakes(TEXT + more)
+    assert "routes: too many for the running gateway: the shared memory has room for 2 pairs" in mistake
+    (mistake,) = World(tmp_path, limits=0).mistakes(TEXT + 'limit = { rate = "1/s" }\n')
+    assert "routes: too many for the running gateway: the shared memory has room for 0 limits" in mistake
+
+
+def test_a_descriptor_that_was_named_at_the_start_may_come_back(tmp_path: Path) -> None:
+    """Its number still means what it meant."""
+    world = World(tmp_path)
+    inherited = TEXT.replace('"127.0.0.1:8080"', '"fd:7"')
+    rows = Rows.fresh(services=8, series=8, limits=8)
+    world.running = first_edition(parse(inherited, "first", {}), rows)
+    world.next(TEXT)
+    assert world.next(inherited).epoch == 3
+
+
+def test_what_the_engine_refuses(tmp_path: Path) -> None:
+    """Its reason is a mistake of the whole file, and no worker has to be asked."""
+
+    def refuses(_: bytes) -> None:
+        raise ValueError("routes[0]: it leads nowhere")
+
+    world = World(tmp_path)
+    world.file.write_text(TEXT)
+    with pytest.raises(ConfigErrors, match=r"the engine refuses it: routes\[0\]: it leads nowhere"):
+        next_edition(world.file, {}, world.running, Bounds(7, 2, refuses))
