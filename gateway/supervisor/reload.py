@@ -107,14 +107,16 @@ class Reloader:
     async def _apply(self, edition: Edition, opening: Opening, count: int) -> None:
         config = edition.config
         self.edition = edition
+        addresses = [listen.address for listen in config.listen]
         further = opening.descriptors()
         self._listeners.take(opening)
         self._roster.set(config.services, edition.legend.services)
         logs.configure(config.log.level)
         equipment = Equipment(self._workers.equipment.memory, self._listeners.filenos(), config.log.level)
+        self._listeners.quiesce_all_but(addresses)
         await self._workers.publish(edition.head, edition.blob, equipment, further)
         self._workers.resize(count, config.gateway.drain_timeout.seconds)
-        self._listeners.end_all_but([listen.address for listen in config.listen])
+        self._listeners.end_all_but(addresses)
         self._roster.remove_all_but(config.services)
 
     def _refused(self, reason: str, mistakes: tuple[Mistake, ...] = ()) -> Outcome:

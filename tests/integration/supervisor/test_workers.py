@@ -304,7 +304,8 @@ async def test_a_worker_that_balks_at_a_snapshot_is_replaced() -> None:
         await world.start()
         before = {worker.pid for worker in world.workers.processes()}
         await world.reload(2)
-        await eventually(lambda: world.workers.ready() == [0, 1])
+        await eventually(partial(world.serves_again, 0, 1))
+        await eventually(partial(world.serves_again, 1, 1))
         assert before.isdisjoint(worker.pid for worker in world.workers.processes())
         await eventually(world.everybody_serves)
 
