@@ -1,4 +1,4 @@
-"""Tells at the start whether the access log can be written, before anything else is done."""
+"""Tells whether the access log can be written, before a configuration is brought into force."""
 
 import os
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.errors import ConfigErrors, Mistake
 from gateway.supervisor import logs
+from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.edition import Bounds, Edition, next_edition
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.listeners import Listeners, Opening
@@ -95,6 +96,7 @@ class Reloader:
         if not self._workers.has_room_for(count):
             return self._refused("workers of an earlier reload are still leaving: try again later")
         try:
+            require_writable(edition.config.log.access)
             opening = self._listeners.open([listen.address for listen in edition.config.listen], count)
         except StartError as error:
             return self._refused(str(error))

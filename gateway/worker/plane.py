@@ -56,7 +56,7 @@ class DataPlane:
     def adopt(self, snapshot: Snapshot, services: list[Mapping[str, Any]]) -> None:
         """Every request from now on is decided by this snapshot; ``services`` is its part for the connection pool."""
         self.lane.adopt(snapshot)
-        self.lane.tick(monotonic_ns(), wall_seconds())  # the lane shows the epoch before it is acknowledged
+        self.lane.tick(monotonic_ns(), wall_ns())  # the lane shows the epoch before it is acknowledged
         # Added to what is there: an exchange may still want a connection to a service that is configured no more.
         self._policies |= {
             service["slot"]: ServicePolicy(

@@ -75,6 +75,18 @@ async def test_what_only_a_restart_can_change() -> None:
         assert list(await gateway.listeners()) == ["127.0.0.1:0"]
 
 
+async def test_an_access_log_comes_with_a_reload() -> None:
+    """It is written from then on; one that cannot be written is a reason to change nothing."""
+    async with Origin() as origin, Gateway(configuration(origin)) as gateway:
+        path = gateway.folder / "access.log"
+        text = configuration(origin) + f'[log]\naccess = "{path}"\n'
+        code, answer = await gateway.reload(text.replace("access.log", "nowhere/access.log"))
+        assert (code, "cannot write the access log" in answer["reason"]) == (409, True)
+        assert (await gateway.reload(text))[0] == 200
+        await ask(gateway.url)
+        await eventually(lambda: '"status":200' in path.read_text())
+
+
 async def test_listeners_come_and_go() -> None:
     """A new one serves at once; a removed one refuses, and its connection lives on with its own rows."""
     async with Origin(b"one") as origin, Gateway(configuration(origin, workers=2)) as gateway:
