@@ -117,7 +117,8 @@ class Reloader:
         equipment = Equipment(self._workers.equipment.memory, self._listeners.filenos(), config.log.level)
         self._listeners.quiesce_all_but(addresses)
         await self._workers.publish(edition.head, edition.blob, equipment, further)
-        self._workers.resize(count, config.gateway.drain_timeout.seconds)
+        settings = config.gateway
+        self._workers.resize(count, settings.drain_timeout.seconds, settings.tunnel_drain_timeout.seconds)
         self._listeners.end_all_but(addresses)
         self._roster.remove_all_but(config.services)
 

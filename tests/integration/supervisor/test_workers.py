@@ -81,7 +81,7 @@ class World:
         self.listeners.take(opening)
         self.epoch += 1
         await self.workers.publish({**SNAPSHOT, "epoch": self.epoch}, b"blob", self.equipment(), further)
-        self.workers.resize(count, 5.0)
+        self.workers.resize(count, 5.0, 5.0)
 
     async def start(self) -> None:
         """Starts all workers."""
@@ -333,6 +333,6 @@ async def test_a_gateway_that_ends_changes_nothing_any_more() -> None:
     """No worker is started for a reload that a signal has overtaken."""
     async with _world(1) as world:
         await world.start()
-        await world.workers.drain(5.0)
-        world.workers.resize(3, 5.0)
+        await world.workers.drain(5.0, 5.0)
+        world.workers.resize(3, 5.0, 5.0)
         assert len(world.workers.slots) == 1

@@ -164,7 +164,7 @@ async def test_a_worker_that_leaves_waits_for_its_clients() -> None:
         client.setblocking(False)
         client.send(UNROUTED)
         assert b"connection: close" not in (await loop.sock_recv(client, 9999)).lower()
-        supervisor.tell({"type": "leave", "timeout_ms": 20_000})
+        supervisor.tell({"type": "leave", "timeout_ms": 20_000, "tunnel_timeout_ms": 20_000})
         supervisor.publish(epoch=2)
         assert await supervisor.hear() == {"type": "ack", "epoch": 2}
         client.send(UNROUTED)
