@@ -11,7 +11,7 @@ OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.re
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-peers wheel clean
+.PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-instructions bench-peers wheel clean
 
 help:  ## Lists the commands.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -70,6 +70,9 @@ format:  ## Formats everything the way `make check` wants it.
 
 bench: setup  ## Micro-benchmarks: selection, token bucket and health beside plain Python.
 	@$(BIN)/python -m pytest bench/micro --benchmark-enable
+
+bench-instructions: setup  ## Instructions per request, counted by callgrind: the same in every run.
+	@$(BIN)/python -m bench.instructions worker
 
 bench-peers: setup  ## CPU per request side by side with nginx and HAProxy.
 	@$(BIN)/python -m bench.peers

@@ -11,22 +11,11 @@ import httptools
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench.messages import REQUEST_12_FIELDS, RESPONSE
 from bench.micro.headgate import HeadgateSide
 from gateway.state.lane import FINISH, FORWARD, Connection
 
 NOW = 1_000_000_000
-REQUEST = (
-    b"GET /some/path?with=query HTTP/1.1\r\nHost: www.example.com\r\n"
-    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36\r\n"
-    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.9\r\n"
-    b"Accept-Encoding: gzip, deflate, br\r\nCookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n"
-    b"Cache-Control: no-cache\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: none\r\n"
-    b"Referer: https://www.example.com/some/page\r\nConnection: keep-alive\r\n\r\n"
-)
-RESPONSE = (
-    b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain\r\n"
-    b"Content-Length: 64\r\nConnection: keep-alive\r\n\r\n" + b"x" * 64
-)
 
 
 class Message:
@@ -55,10 +44,10 @@ def headgate() -> Callable[[], None]:
     connection = Connection(HeadgateSide(instances=2, keys=1).decisions, 0, "192.0.2.1", NOW)
 
     def exchange() -> None:
-        connection.receive(REQUEST, NOW)
+        connection.receive(REQUEST_12_FIELDS, NOW)
         connection.respond(RESPONSE, NOW)
 
-    action, _, forwarded = connection.receive(REQUEST, NOW)
+    action, _, forwarded = connection.receive(REQUEST_12_FIELDS, NOW)
     assert action == FORWARD
     assert b"X-Forwarded-For: 192.0.2.1\r\n" in forwarded
     assert connection.respond(RESPONSE, NOW)[0] == FINISH
@@ -70,14 +59,14 @@ def parsing_alone() -> Callable[[], None]:
 
     def read() -> tuple[Message, Message]:
         request, response = Message(), Message()
-        httptools.HttpRequestParser(request).feed_data(REQUEST)
+        httptools.HttpRequestParser(request).feed_data(REQUEST_12_FIELDS)
         httptools.HttpResponseParser(response).feed_data(RESPONSE)
         return request, response
 
     request, response = read()
     assert request.complete
     assert response.complete
-    assert len(request.headers) == REQUEST.count(b"\r\n") - 2
+    assert len(request.headers) == REQUEST_12_FIELDS.count(b"\r\n") - 2
 
     def exchange() -> None:
         read()

@@ -1,0 +1,142 @@
+"""Counts a request in a real worker process, Python and all: started by the command, loaded over loopback.
+
+One client sends one request at a time, so that every request takes the same path through the event loop.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.instructions import callgrind
+from bench.instructions.callgrind import CallgrindError, Profile
+from bench.instructions.origin import Origin
+from bench.messages import REQUEST_2_FIELDS, REQUEST_12_FIELDS, RESPONSE
+
+REQUESTS = 2_000
+"""Requests of one count."""
+_WARM_UP = 1_000
+"""Requests before a count: by then the interpreter has specialised the code of the request path."""
+_ANSWER_SECONDS = 10.0
+_READ_BYTES = 64 * 1024
+_BODY = RESPONSE[-64:]
+_STOP_SECONDS = 30.0
+
+_CONFIGURATION = """\
+[gateway]
+workers = 1
+admin = "127.0.0.1:0"
+
+[log]
+level = "error"
+access = "{access_log}"
+
+[[listen]]
+address = "127.0.0.1:0"
+
+[services.api]
+instances = ["{instance}"]
+balance = "p2c"
+
+[[routes]]
+host = "www.example.com"
+path = "/some/*"
+service = "api"
+limit = {{ rate = "1000000/s", burst = 1000000, key = "client_ip" }}
+retry = {{ attempts = 2 }}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One kind of request."""
+
+    name: str
+    request: bytes
+    access_log: bool = False
+
+
+CASES = (
+    Case("keep-alive, 12 fields", REQUEST_12_FIELDS),
+    Case("keep-alive, 2 fields", REQUEST_2_FIELDS),
+    Case("keep-alive, 12 fields, access log", REQUEST_12_FIELDS, access_log=True),
+)
+
+
+def count(requests: int = REQUESTS, cases: Sequence[Case] = CASES) -> Iterator[tuple[Case, Profile]]:
+    """What one request of each case takes. Raises CallgrindError."""
+    for access_log in (False, True):
+        alike = [case for case in cases if case.access_log == access_log]
+        if alike:
+            with _worker(access_log=access_log) as worker:
+                for case in alike:
+                    yield case, worker.count(case.request, requests)
+
+
+class _Worker:
+    """A worker under callgrind with one connection to it."""
+
+    def __init__(self, pid: int, client: socket.socket, profile: Path) -> None:
+        self._pid = pid
+        self._client = client
+        self._profile = profile
+        self._phases = 0
+
+    def count(self, request: bytes, requests: int) -> Profile:
+        """What one of so many requests takes."""
+        self._load(request, _WARM_UP)
+        return self._load(request, requests).per(requests)
+
+    def _load(self, request: bytes, requests: int) -> Profile:
+        for _ in range(requests):
+            self._client.sendall(request)
+            answer = self._client.recv(_READ_BYTES)
+            if not (answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(_BODY)):
+                raise CallgrindError(f"the gateway answered {answer!r}")
+        self._phases += 1
+        return callgrind.end_phase(self._pid, self._profile, self._phases)
+
+
+@contextmanager
+def _worker(*, access_log: bool) -> Iterator[_Worker]:
+    with TemporaryDirectory(prefix="headgate-instructions-") as name, Origin(RESPONSE) as origin:
+        folder = Path(name)
+        configuration, profile = folder / "gateway.toml", folder / "profile"
+        target = folder / "access.log" if access_log else "off"
+        configuration.write_text(_CONFIGURATION.format(instance=origin.address, access_log=target))
+        with _gateway(configuration, profile) as ready:
+            address = urlsplit(ready["listen"][0])
+            with socket.create_connection((address.hostname, address.port), _ANSWER_SECONDS) as client:
+                yield _Worker(ready["workers"][0], client, profile)
+
+
+@contextmanager
+def _gateway(configuration: Path, profile: Path) -> Iterator[dict[str, Any]]:
+    """The command, until the end of the block; what its ready line says."""
+    module = "bench.instructions.command"
+    gateway = subprocess.Popen(
+        [sys.executable, "-m", module, str(profile), "run", str(configuration)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONHASHSEED": "0"},  # a dict's collisions would be others in every run
+    )
+    assert gateway.stdout is not None, "asked for above"
+    with gateway:
+        try:
+            line = gateway.stdout.readline()
+            if not line:
+                raise CallgrindError("the gateway did not start")
+            yield json.loads(line)
+        finally:
+            gateway.terminate()
+            try:
+                gateway.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                gateway.kill()
