@@ -49,6 +49,23 @@ class Balance(StrEnum):
     """In turn, smoothly weighted."""
 
 
+class PathSpelling(StrEnum):
+    """A way to write a path that readers resolve differently."""
+
+    ENCODED_SLASH = "encoded_slash"
+    """``%2F``"""
+    ENCODED_BACKSLASH = "encoded_backslash"
+    """``%5C``, and a backslash itself."""
+    ENCODED_NUL = "encoded_nul"
+    """``%00``"""
+    BAD_PERCENT = "bad_percent"
+    """``%`` without two hexadecimal digits."""
+    DOT_PARAMETERS = "dot_parameters"
+    """``..;`` or ``.;`` at the start of a segment."""
+    DUPLICATE_SLASHES = "duplicate_slashes"
+    """``//``"""
+
+
 class AddressKind(StrEnum):
     """What an address names."""
 

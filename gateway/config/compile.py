@@ -88,6 +88,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
         "max_body_bytes": listen.max.body.bytes if listen.max.body is not None else None,
         "max_requests": listen.max.requests,
         "max_age_ms": listen.max.age.milliseconds if listen.max.age is not None else None,
+        "keep_in_paths": [spelling.value for spelling in listen.paths.keep],
     }
 
 

@@ -21,6 +21,8 @@ _PATH_FORM = 'a path: "/v1" (exactly), or "/v1/*" (it and everything below)'
 # RFC 3986 §3.3, without "*", which only ends a prefix.
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|%[0-9A-Fa-f]{2})+", re.ASCII)
 _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*", re.ASCII)
+_TRIPLE = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]", re.ASCII)
 _DOT_SEGMENTS = frozenset({".", ".."})
 
 
@@ -54,10 +56,25 @@ def read_path(text: str) -> str:
     if "//" in fixed:
         raise InvalidValueError("a path without empty segments")
     # Clients remove dot segments before they send (RFC 3986 §5.2.4), so such a route would match none of them.
-    segments = fixed.lower().replace("%2e", ".").split("/")
-    if not _DOT_SEGMENTS.isdisjoint(segments):
+    canonical = canonical_encoding(text)
+    if not _DOT_SEGMENTS.isdisjoint(canonical.removesuffix("*").split("/")):
         raise InvalidValueError("a path without dot segments")
+    # Requests are matched by their canonical path, so another spelling would match none of them.
+    if canonical != text:
+        raise InvalidValueError("a path in its canonical form", f'write "{canonical}"')
     return text
+
+
+def canonical_encoding(path: str) -> str:
+    """The path with its percent-encoding as the engine writes it (RFC 3986 §6.2.2): none of unreserved characters, the
+    rest in upper case.
+    """
+
+    def canonical(triple: re.Match[str]) -> str:
+        character = chr(int(triple[1], 16))
+        return character if _UNRESERVED.fullmatch(character) else triple[0].upper()
+
+    return _TRIPLE.sub(canonical, path)
 
 
 def read_method(text: str) -> str:

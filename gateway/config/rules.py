@@ -13,6 +13,7 @@ from gateway.config.schema import (
     Limit,
     Listen,
     ListenMax,
+    ListenPaths,
     Route,
     Service,
     instance_table,
@@ -173,6 +174,16 @@ def _methods_differ(draft: Draft) -> Iterator[Finding]:
                 yield Finding((*route.path, "methods", index), "no effect: the list has this method already")
 
 
+def _spellings_differ(draft: Draft) -> Iterator[Finding]:
+    """A spelling stands once in a listener's list."""
+    for listen in draft.listen:
+        paths = listen.table("paths", ListenPaths)
+        kept = paths["keep"] if paths.has("keep") else ()
+        for index, spelling in enumerate(kept):
+            if spelling in kept[:index]:
+                yield Finding((*paths.path, "keep", index), "no effect: the list has this spelling already")
+
+
 def _route_names_differ(draft: Draft) -> Iterator[Finding]:
     """A name, given or made from the match, belongs to one route."""
     seen: dict[str, Part] = {}
@@ -223,6 +234,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _services_are_used,
     _routes_can_match,
     _methods_differ,
+    _spellings_differ,
     _route_names_differ,
     _limit_names_differ,
     _bursts_come_back,

@@ -26,7 +26,7 @@ from gateway.config.fields import (
 )
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Size
-from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress
+from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
@@ -103,6 +103,16 @@ class ListenMax(Table):
     """Time after which a connection is closed with its next response. Without it a connection may get any age."""
 
 
+class ListenPaths(Table):
+    """What a listener makes of the paths of requests."""
+
+    keep: Annotated[
+        tuple[Annotated[PathSpelling, choice(*PathSpelling)], ...], Counted("spelling", len(PathSpelling))
+    ] = ()
+    """Spellings that pass although readers differ about them. Without it all of them are refused, and duplicate
+    slashes are merged."""
+
+
 class Listen(Table):
     """An address at which clients connect."""
 
@@ -112,6 +122,8 @@ class Listen(Table):
     """How long to wait for clients."""
     max: ListenMax = ListenMax()
     """How much to take from a client."""
+    paths: ListenPaths = ListenPaths()
+    """Which paths to take from a client."""
 
     @property
     def name(self) -> str:

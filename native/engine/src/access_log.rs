@@ -10,8 +10,6 @@
 mod escape;
 mod time;
 
-use std::borrow::Cow;
-
 use crate::http1::head::Request;
 use crate::request_id;
 use crate::state::{Counter, Instance, State};
@@ -110,8 +108,7 @@ impl Record {
         put_value(&mut line, "client", Some(client), CLIENT_ROOM);
         put_value(&mut line, "method", request.map(|it| it.method), METHOD_ROOM);
         put_value(&mut line, "host", request.map(|it| it.host), HOST_ROOM);
-        let path = request.map(path);
-        put_value(&mut line, "path", path.as_deref(), PATH_ROOM);
+        put_value(&mut line, "path", request.map(|it| &*it.target), PATH_ROOM);
         let mut record = Self { line, started, first_byte: None, sent: 0, instance: None, tries: 0 };
         if request.is_none() {
             record.routed(None);
@@ -172,15 +169,6 @@ fn put_key(out: &mut Vec<u8>, key: &str) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(b"\":");
-}
-
-/// Path and query as they are forwarded.
-fn path<'a>(request: &Request<'_, 'a>) -> Cow<'a, [u8]> {
-    if request.rootless {
-        Cow::Owned([b"/", request.target].concat())
-    } else {
-        Cow::Borrowed(request.target)
-    }
 }
 
 fn put_value(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>, room: usize) {

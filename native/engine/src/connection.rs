@@ -238,6 +238,8 @@ pub struct Connection {
     inbound: Vec<u8>,
     /// How much of a head's beginning was searched for its end.
     searched: usize,
+    /// Empty lines that came before the request line.
+    empty_lines: usize,
     request_body: Body,
     body_bytes: u64,
     /// The beginning of a response head.
@@ -264,6 +266,7 @@ impl Connection {
             half_closed: false,
             inbound: Vec::new(),
             searched: 0,
+            empty_lines: 0,
             request_body: Body::default(),
             body_bytes: 0,
             response_head: Vec::new(),

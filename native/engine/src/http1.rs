@@ -5,6 +5,8 @@ pub mod chunked;
 pub mod fields;
 pub mod framing;
 pub mod head;
+pub mod path;
 pub mod syntax;
+mod target;
 pub mod trailers;
 pub mod upgrade;

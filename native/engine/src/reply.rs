@@ -8,6 +8,8 @@ use crate::http1::head::HeadFault;
 pub enum Reason {
     /// The request is not HTTP/1 as RFC 9112 defines it.
     MalformedRequest,
+    /// The request's path has a spelling that readers resolve differently.
+    AmbiguousPath,
     /// The request's host is missing, repeated or impossible.
     BadHost,
     /// The request's body has a length that two readers could understand in two ways.
@@ -20,6 +22,12 @@ pub enum Reason {
     NoRoute,
     /// CONNECT is not offered.
     ConnectNotOffered,
+    /// TRACE is not offered by this route.
+    TraceNotOffered,
+    /// The request may take no further hop, so the gateway is its recipient.
+    LastHop,
+    /// The request comes by again and again.
+    Loop,
     /// The request's head or body did not come in time.
     RequestTimeout,
     /// The request's body is beyond the limit.
@@ -60,7 +68,7 @@ pub enum Reason {
 struct Answer {
     status: u16,
     phrase: &'static str,
-    /// Error type of RFC 9209 §2.3.
+    /// Error type of RFC 9209 §2.3; empty for what is no error.
     error: &'static str,
     details: &'static str,
 }
@@ -74,12 +82,16 @@ impl Reason {
         const REQUEST: &str = "http_request_error";
         match self {
             Self::MalformedRequest => answer(400, "Bad Request", REQUEST, "malformed request"),
+            Self::AmbiguousPath => answer(400, "Bad Request", REQUEST, "ambiguous path"),
             Self::BadHost => answer(400, "Bad Request", REQUEST, "missing, repeated or impossible host"),
             Self::AmbiguousLength => answer(400, "Bad Request", REQUEST, "ambiguous body length"),
             Self::MalformedBody => answer(400, "Bad Request", REQUEST, "malformed chunked body"),
             Self::UpgradeWithBody => answer(400, "Bad Request", REQUEST, "upgrade with a body"),
             Self::NoRoute => answer(404, "Not Found", "destination_not_found", "no route"),
             Self::ConnectNotOffered => answer(405, "Method Not Allowed", REQUEST, "CONNECT is not offered"),
+            Self::TraceNotOffered => answer(405, "Method Not Allowed", REQUEST, "TRACE is not offered"),
+            Self::LastHop => answer(200, "OK", "", "no hop left"),
+            Self::Loop => answer(502, "Bad Gateway", "proxy_loop_detected", "the request is in a loop"),
             Self::RequestTimeout => answer(408, "Request Timeout", REQUEST, "request not complete in time"),
             Self::BodyTooLarge => answer(413, "Content Too Large", REQUEST, "body too large"),
             Self::TargetTooLong => answer(414, "URI Too Long", REQUEST, "target too long"),
@@ -115,9 +127,14 @@ impl Reason {
         self.answer().status
     }
 
-    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status` and in the access log.
-    pub fn error(self) -> &'static str {
-        self.answer().error
+    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status` and in the access log; `None` for no error.
+    pub fn error(self) -> Option<&'static str> {
+        Some(self.answer().error).filter(|error| !error.is_empty())
+    }
+
+    /// Must the answer say which methods there are (RFC 9110 §15.5.6, §9.3.7)?
+    fn lists_methods(self) -> bool {
+        matches!(self, Self::ConnectNotOffered | Self::TraceNotOffered | Self::LastHop)
     }
 }
 
@@ -129,6 +146,7 @@ impl From<HeadFault> for Reason {
             HeadFault::TooLarge => Self::HeadTooLarge,
             HeadFault::TargetTooLong => Self::TargetTooLong,
             HeadFault::Connect => Self::ConnectNotOffered,
+            HeadFault::AmbiguousPath => Self::AmbiguousPath,
             HeadFault::Host => Self::BadHost,
             HeadFault::Framing(FramingFault::Ambiguous) => Self::AmbiguousLength,
             HeadFault::Framing(FramingFault::UnknownCoding) => Self::UnknownCoding,
@@ -164,14 +182,12 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
         b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ",
     ]);
     put(&[number.format(phrase.len() + 5).as_bytes()]);
-    put(&[
-        b"\r\nProxy-Status: headgate; error=",
-        error.as_bytes(),
-        b"; details=\"",
-        details.as_bytes(),
-        b"\"\r\n",
-    ]);
-    if reason == Reason::ConnectNotOffered {
+    put(&[b"\r\nProxy-Status: headgate; "]);
+    if !error.is_empty() {
+        put(&[b"error=", error.as_bytes(), b"; "]);
+    }
+    put(&[b"details=\"", details.as_bytes(), b"\"\r\n"]);
+    if reason.lists_methods() {
         put(&[b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"]);
     }
     if let Some(seconds) = circumstances.retry_after {

@@ -38,19 +38,12 @@ pub struct Onward<'a> {
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
 pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'_>, expects_continue: bool) {
-    put(
-        output,
-        &[
-            request.method,
-            if request.rootless { b" /" } else { b" " },
-            request.target,
-            b" HTTP/1.1\r\nHost: ",
-        ],
-    );
-    put(output, &[request.host, b"\r\n"]);
+    put(output, &[request.method, b" ", &request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]);
+    let hops_left = request.hops_left();
     for (header, kind) in request.fields.iter() {
-        let end_to_end = matches!(kind, Field::Other | Field::Date)
-            || (kind == Field::Trailer && request.framing == Framing::Chunked);
+        let end_to_end = matches!(kind, Field::Other | Field::Date | Field::Via)
+            || (kind == Field::Trailer && request.framing == Framing::Chunked)
+            || (kind == Field::MaxForwards && hops_left.is_none());
         if end_to_end && passes(&request.fields, header) {
             put_field(output, header);
         }
@@ -63,6 +56,10 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
         if request.minor_version == 0 { b"\r\nVia: 1.0 headgate\r\n" } else { b"\r\nVia: 1.1 headgate\r\n" };
     output.extend_from_slice(via);
     put(output, &[b"X-Request-Id: ", client.request_id.as_bytes(), b"\r\n"]);
+    if let Some(left) = hops_left {
+        let left = left.saturating_sub(1);
+        put(output, &[b"Max-Forwards: ", itoa::Buffer::new().format(left).as_bytes(), b"\r\n"]);
+    }
     if expects_continue {
         output.extend_from_slice(b"Expect: 100-continue\r\n");
     }
@@ -82,7 +79,14 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
     for (header, kind) in response.fields.iter() {
         let end_to_end = matches!(
             kind,
-            Field::Other | Field::Date | Field::Expect | Field::Host | Field::Forwarded | Field::RequestId
+            Field::Other
+                | Field::Date
+                | Field::Expect
+                | Field::Host
+                | Field::Forwarded
+                | Field::MaxForwards
+                | Field::RequestId
+                | Field::Via
         ) || (kind == Field::Trailer && onward.framing == Framing::Chunked);
         if end_to_end && passes(&response.fields, header) {
             put_field(output, header);
@@ -117,7 +121,9 @@ pub fn switching(output: &mut Vec<u8>, response: &Response<'_, '_>, protocol: &[
 fn put_interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
     put_status_line(output, response);
     for (header, kind) in response.fields.iter() {
-        if matches!(kind, Field::Other | Field::Date | Field::RequestId) && passes(&response.fields, header) {
+        if matches!(kind, Field::Other | Field::Date | Field::RequestId | Field::Via)
+            && passes(&response.fields, header)
+        {
             put_field(output, header);
         }
     }
@@ -163,13 +169,14 @@ fn put_framing(output: &mut Vec<u8>, framing: Framing, stated: Option<u64>) {
 mod tests {
     use super::*;
     use crate::http1::head::{slots, HeadLimits};
+    use crate::http1::path::Kept;
     use crate::selection::Random;
 
     const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 
     fn forwarded(head: &str) -> String {
         let (mut slots, mut output) = (slots(), Vec::new());
-        let parsed = Request::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
+        let parsed = Request::parse(head.as_bytes(), &mut slots, &LIMITS, Kept::NONE).unwrap();
         let request_id = RequestId::of(parsed.fields.request_id(), &mut Random::new(1_234_567));
         let client = Client { address: b"192.0.2.1", scheme: b"http", request_id };
         request(&mut output, &parsed, client, parsed.expects_continue().unwrap());
@@ -209,6 +216,31 @@ mod tests {
             ),
             format!("GET / HTTP/1.1\r\nHost: h\r\n{OURS}X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n{ID}\r\n")
         );
+    }
+
+    #[test]
+    fn imitations_and_names_of_other_paths_are_left_out() {
+        assert_eq!(
+            forwarded(
+                "GET / HTTP/1.1\r\nHost: h\r\nX_Forwarded_For: 1.2.3.4\r\ncontent_length: 5\r\nTransfer_Encoding: chunked\r\n\
+                 X-Real-IP: 1.2.3.4\r\nTrue-Client-IP: 1.2.3.4\r\nX-Forwarded-Prefix: /x\r\nX-Original-URL: /admin\r\n\
+                 X-Rewrite-URL: /admin\r\nX-REQUEST_ID: 1\r\nmy_own: kept\r\n\r\n"
+            ),
+            format!("GET / HTTP/1.1\r\nHost: h\r\nmy_own: kept\r\n{OURS}X-Forwarded-Host: h\r\nVia: 1.1 headgate\r\n{ID}\r\n")
+        );
+        let head = "HTTP/1.1 200 OK\r\nTransfer_Encoding: chunked\r\nDate: d\r\nVia: 1.1 x\r\n\r\n";
+        assert_eq!(
+            answered(head, Framing::Empty, false, false),
+            "HTTP/1.1 200 OK\r\nDate: d\r\nVia: 1.1 x\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn hops_left_are_counted_down_where_they_count() {
+        let head = "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 10\r\nConnection: Max-Forwards\r\n\r\n";
+        assert!(forwarded(head).contains("\r\nMax-Forwards: 9\r\n"));
+        let other = "GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 10\r\n\r\n";
+        assert!(forwarded(other).contains("\r\nMax-Forwards: 10\r\n"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub use limit::Limit;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::http1::path::Kept;
 use crate::routing::{RouteMatch, Table};
 use crate::selection::{Balance, Tried};
 use document::Document;
@@ -43,6 +44,8 @@ pub struct Listener {
     pub max_fields: usize,
     /// Bytes of a request target.
     pub max_target_bytes: usize,
+    /// The ambiguous spellings of a path that its requests may have.
+    pub kept: Kept,
     /// Bytes of a request body; `None` for no bound.
     pub max_body_bytes: Option<u64>,
     /// Requests on one connection; `None` for no bound.
@@ -81,6 +84,8 @@ pub struct Route {
     pub tries: u8,
     /// The limits, in the order in which they are charged.
     pub limits: Vec<Limit>,
+    /// The route names TRACE among its methods; no other gets one (it would show what the gateway adds).
+    pub traces: bool,
     /// For each listener the row of the request table that counts this route's requests.
     pub rows: Vec<u32>,
 }

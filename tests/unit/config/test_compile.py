@@ -125,6 +125,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "max_body_bytes": 0,
         "max_requests": 9,
         "max_age_ms": None,
+        "keep_in_paths": [],
     }
     assert document["listeners"][1]["max_body_bytes"] is None
     assert document["services"][1] == {

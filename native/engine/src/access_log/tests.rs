@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::http1::head::{slots, HeadLimits};
+use crate::http1::path::Kept;
 use crate::state::fake::FakeState;
 
 const LIMITS: HeadLimits = HeadLimits { head: 1 << 20, line: 1 << 20, fields: 100, target: 1 << 20 };
@@ -16,8 +17,9 @@ fn shown(bytes: &[u8]) -> String {
 /// The line of one request, whose strings are changed after parsing: no parser protects the log.
 fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<(&str, &str)>) -> Vec<u8> {
     let mut slots = slots();
-    let mut request = Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut slots, &LIMITS).unwrap();
-    (request.method, request.host, request.target) = (method, host, target);
+    let mut request =
+        Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut slots, &LIMITS, Kept::NONE).unwrap();
+    (request.method, request.host, request.target) = (method, host, target.into());
     let (mut log, state) = (AccessLog::default(), FakeState::new());
     let mut record = Record::new(5, 1, b"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", id, Some(&request));
     record.routed(names);

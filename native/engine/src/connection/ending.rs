@@ -58,7 +58,7 @@ impl Connection {
     pub(super) fn fail<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
-            return self.abort(worker, reason.error(), now);
+            return self.abort(worker, reason.error().unwrap_or_default(), now);
         }
         exchange.status = reason.status();
         let to_head = exchange.to_head;
@@ -91,7 +91,7 @@ impl Connection {
             worker.state.count_request(row, refusal.reason.status());
         }
         self.record_answer(worker.output.len(), now);
-        self.log(worker, refusal.reason.status(), Some(refusal.reason.error()), now);
+        self.log(worker, refusal.reason.status(), refusal.reason.error(), now);
         if close {
             self.linger(worker, now);
             Verdict { action: Action::ReplyClose, argument: u64::from(!received), payload: Payload::Output }

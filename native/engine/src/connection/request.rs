@@ -8,7 +8,8 @@ use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
-use crate::http1::head::{find_end, leading_empty_lines, slots, HeadLimits, Request};
+use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, HeadLimits, Request};
+use crate::http1::path::Kept;
 use crate::limit::{Charge, Claim};
 use crate::reply::Reason;
 use crate::request_id::RequestId;
@@ -18,6 +19,11 @@ use crate::selection::{select, Selection, Tried};
 use crate::snapshot::{Listener, Route, Service, Snapshot};
 use crate::state::{Instance, LimitDecision, State};
 use crate::worker::Worker;
+
+/// Empty lines before a request line that are passed over: RFC 9112 §2.2 asks for one, and a flood of them is an attack.
+const MAX_EMPTY_LINES: usize = 4;
+/// How often a request may have passed a gateway of our kind. A chain of a few is legal, an edge before a sidecar, say.
+const MAX_HOPS: usize = 8;
 
 /// The same request may go to an instance again without changing what it does (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
@@ -65,17 +71,24 @@ impl Connection {
 
     /// The beginning of a request, and how many of the bytes are done with.
     fn receive_head<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> (Verdict, usize) {
-        let empty = leading_empty_lines(bytes);
+        let lines = leading_empty_lines(bytes);
+        let empty = 2 * lines;
         let bytes = &bytes[empty..];
+        self.empty_lines += lines;
+        if self.empty_lines > MAX_EMPTY_LINES {
+            return (self.refuse_unread(worker, Reason::MalformedRequest, now), empty + bytes.len());
+        }
         if bytes.is_empty() {
             self.searched = 0; // of an empty line that came in two pieces
             return (Verdict::WAIT, empty);
         }
-        let limits = self.listener(worker).map_or(NO_LISTENER, head_limits);
+        let (limits, kept) = self.listener(worker).map_or((NO_LISTENER, Kept::NONE), head_rules);
         match find_end(bytes, self.searched, &limits) {
             Ok(Some(end)) => {
-                self.searched = 0;
-                let (verdict, used) = self.begin(worker, bytes, end, &limits, now);
+                (self.searched, self.empty_lines) = (0, 0);
+                let mut slots = slots();
+                let parsed = Request::parse(&bytes[..end], &mut slots, &limits, kept);
+                let (verdict, used) = self.begin(worker, bytes, end, parsed, now);
                 (verdict, empty + used)
             }
             Ok(None) => {
@@ -100,11 +113,9 @@ impl Connection {
         worker: &mut Worker<S>,
         bytes: &[u8],
         end: usize,
-        limits: &HeadLimits,
+        parsed: Result<Request<'_, '_>, HeadFault>,
         now: u64,
     ) -> (Verdict, usize) {
-        let mut slots = slots();
-        let parsed = Request::parse(&bytes[..end], &mut slots, limits);
         let checked = parsed.and_then(|request| Ok((request.expects_continue()?, request)));
         let (expects_continue, request) = match checked {
             Ok(checked) => checked,
@@ -156,6 +167,15 @@ impl Connection {
         };
         let row = route.rows.get(listener).copied();
         let refuse = |reason| Refusal { reason, row, retry_after: None };
+        if request.method == b"TRACE" && !route.traces {
+            return Err(refuse(Reason::TraceNotOffered));
+        }
+        if request.hops_left() == Some(0) {
+            return Err(refuse(Reason::LastHop));
+        }
+        if request.fields.hops() >= MAX_HOPS {
+            return Err(refuse(Reason::Loop));
+        }
         if request.framing != Framing::Empty && request.upgrade().is_some() {
             return Err(refuse(Reason::UpgradeWithBody));
         }
@@ -309,13 +329,14 @@ fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
 /// What holds for a connection whose listener is gone; its requests find no route anyway.
 const NO_LISTENER: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100, target: 8 * 1024 };
 
-fn head_limits(listener: &Listener) -> HeadLimits {
-    HeadLimits {
+fn head_rules(listener: &Listener) -> (HeadLimits, Kept) {
+    let limits = HeadLimits {
         head: listener.max_head_bytes,
         line: listener.max_line_bytes,
         fields: listener.max_fields,
         target: listener.max_target_bytes,
-    }
+    };
+    (limits, listener.kept)
 }
 
 impl Exchange {

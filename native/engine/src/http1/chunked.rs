@@ -3,13 +3,15 @@
 //! Extensions are checked and dropped, trailers are kept for the end. A size line or trailer section that never ends is
 //! a fault.
 
-use super::syntax::hex_digit;
+use super::syntax::{hex_digit, is_token};
 use super::trailers;
 
 /// Bytes of chunk extensions in one message: they carry nothing, so only a sender who wants to hurt needs more.
 const MAX_EXTENSION_BYTES: u32 = 4 * 1024;
 /// Bytes of the trailer section, as a head's single line.
 const MAX_TRAILER_BYTES: usize = 8 * 1024;
+/// Fields of the trailer section; each costs every reader more than its bytes.
+const MAX_TRAILERS: u8 = 32;
 /// Hexadecimal digits of a size that fit 64 bits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
@@ -20,10 +22,24 @@ enum Place {
     SizeStart,
     /// Within a size, after its first digit.
     Size,
-    /// White space after a size: only an extension may follow.
-    SizeSpace,
-    /// Within an extension.
-    Extension,
+    /// White space after a size or an extension: only a further extension may follow.
+    Space,
+    /// After the semicolon of an extension and white space behind it.
+    NameStart,
+    /// Within the name of an extension.
+    Name,
+    /// White space after the name.
+    NameSpace,
+    /// After the equals sign and white space behind it.
+    ValueStart,
+    /// Within a value that is a token.
+    Value,
+    /// Within a value that is a quoted string.
+    Quoted,
+    /// After a backslash in a quoted string.
+    Escaped,
+    /// After the closing quote.
+    ValueEnd,
     /// After the CR of a size line.
     SizeLf,
     /// Within the data of a chunk.
@@ -58,12 +74,20 @@ pub struct Chunked {
     left: u64,
     digits: u8,
     extension_bytes: u32,
+    trailer_count: u8,
     trailers: Vec<u8>,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { place: Place::SizeStart, left: 0, digits: 0, extension_bytes: 0, trailers: Vec::new() }
+        Self {
+            place: Place::SizeStart,
+            left: 0,
+            digits: 0,
+            extension_bytes: 0,
+            trailer_count: 0,
+            trailers: Vec::new(),
+        }
     }
 }
 
@@ -102,26 +126,49 @@ impl Chunked {
     fn step(&mut self, byte: u8) -> Result<Place, ChunkFault> {
         match (self.place, byte) {
             (Place::SizeStart | Place::Size, _) if byte.is_ascii_hexdigit() => self.size_digit(byte),
-            (Place::Size | Place::Extension, b'\r') => Ok(Place::SizeLf),
-            (Place::Size | Place::SizeSpace, b' ' | b'\t') => self.extension().map(|_| Place::SizeSpace),
-            (Place::Size | Place::SizeSpace, b';') | (Place::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.extension()
-            }
+            (Place::Size | Place::Name | Place::Value | Place::ValueEnd, b'\r') => Ok(Place::SizeLf),
             (Place::SizeLf, b'\n') => Ok(self.size_complete()),
             (Place::DataCr, b'\r') => Ok(Place::DataLf),
             (Place::DataLf, b'\n') => Ok(Place::SizeStart),
             (Place::TrailerStart, b'\r') => Ok(Place::FinalLf),
-            (Place::TrailerStart | Place::TrailerName, _) if super::syntax::is_token(&[byte]) => {
+            (Place::TrailerStart | Place::TrailerName, _) if is_token(&[byte]) => {
                 self.trailer(byte, Place::TrailerName)
             }
             (Place::TrailerValue, b'\r') => Ok(Place::TrailerLf),
             (Place::TrailerName, b':') | (Place::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.trailer(byte, Place::TrailerValue)
             }
-            (Place::TrailerLf, b'\n') => self.trailer(byte, Place::TrailerStart),
+            (Place::TrailerLf, b'\n') => self.trailer_end(byte),
             (Place::FinalLf, b'\n') => Ok(Place::Done),
-            _ => Err(ChunkFault),
+            _ => self.extension(byte),
         }
+    }
+
+    /// One byte of the extensions (RFC 9112 §7.1.1), which carry nothing: they are checked, counted and dropped.
+    fn extension(&mut self, byte: u8) -> Result<Place, ChunkFault> {
+        let next = match (self.place, byte) {
+            (Place::Size | Place::Value | Place::ValueEnd | Place::Space, b' ' | b'\t') => Place::Space,
+            (Place::Name | Place::NameSpace, b' ' | b'\t') => Place::NameSpace,
+            (Place::NameStart | Place::ValueStart, b' ' | b'\t') => self.place,
+            (
+                Place::Size | Place::Space | Place::Name | Place::NameSpace | Place::Value | Place::ValueEnd,
+                b';',
+            ) => Place::NameStart,
+            (Place::Name | Place::NameSpace, b'=') => Place::ValueStart,
+            (Place::Quoted, b'"') => Place::ValueEnd,
+            (Place::Quoted, b'\\') => Place::Escaped,
+            (Place::ValueStart, b'"') | (Place::Quoted | Place::Escaped, b'\t' | b' '..=b'~' | 0x80..) => {
+                Place::Quoted
+            }
+            (Place::NameStart | Place::Name, _) if is_token(&[byte]) => Place::Name,
+            (Place::ValueStart | Place::Value, _) if is_token(&[byte]) => Place::Value,
+            _ => return Err(ChunkFault),
+        };
+        self.extension_bytes += 1;
+        if self.extension_bytes > MAX_EXTENSION_BYTES {
+            return Err(ChunkFault);
+        }
+        Ok(next)
     }
 
     fn size_digit(&mut self, byte: u8) -> Result<Place, ChunkFault> {
@@ -145,20 +192,20 @@ impl Chunked {
         }
     }
 
-    fn extension(&mut self) -> Result<Place, ChunkFault> {
-        self.extension_bytes += 1;
-        if self.extension_bytes > MAX_EXTENSION_BYTES {
-            return Err(ChunkFault);
-        }
-        Ok(Place::Extension)
-    }
-
     fn trailer(&mut self, byte: u8, place: Place) -> Result<Place, ChunkFault> {
         if self.trailers.len() == MAX_TRAILER_BYTES {
             return Err(ChunkFault);
         }
         self.trailers.push(byte);
         Ok(place)
+    }
+
+    fn trailer_end(&mut self, byte: u8) -> Result<Place, ChunkFault> {
+        self.trailer_count += 1;
+        if self.trailer_count > MAX_TRAILERS {
+            return Err(ChunkFault);
+        }
+        self.trailer(byte, Place::TrailerStart)
     }
 }
 
@@ -201,6 +248,7 @@ mod tests {
             (b"5;a=b;c=\"d\"\r\nhello\r\n1\r\n!\r\n000\r\n\r\n", b"hello!"),
             (b"A\r\n0123456789\r\n0\r\nX-T: v\r\nY:\r\n\r\n", b"0123456789"),
             (b"5 ;a\r\nhello\r\n0\r\n\r\n", b"hello"),
+            (b"5\t; a = b ;c;d=\"\\\";\x80\" ;e\r\nhello\r\n0;f\r\n\r\n", b"hello"),
         ] {
             for piece in [1, 2, 3, body.len()] {
                 assert_eq!(
@@ -250,6 +298,19 @@ mod tests {
             b"11111111111111111\r\n",
             b"1;\x00\r\n",
             b"1;\n",
+            b"1;\r\n",
+            b"1; \r\n",
+            b"1;a=\r\n",
+            b"1;a \r\n",
+            b"1;=b\r\n",
+            b"1;a=\"b\r\n",
+            b"1;a=\"b\\\r\n",
+            b"1;a=\"b\"c\r\n",
+            b"1;a=b\"\r\n",
+            b"1;a=b c\r\n",
+            b"1;a,b\r\n",
+            b"1;a\rb\r\n",
+            b"1;\x80\r\n",
             b"1 2\r\n",
             b"1 \r\n",
             b"0\r\nno colon\r\n\r\n",
@@ -265,12 +326,29 @@ mod tests {
         }
     }
 
+    /// At the bound it passes, one beyond is a fault, wherever the body is cut.
+    fn bounded(at: &[u8], beyond: &[u8]) {
+        for piece in [1, 100, 1 << 20] {
+            assert!(read(at, piece).is_ok_and(|(_, _, done)| done), "{piece}");
+            assert_eq!(read(beyond, piece), Err(ChunkFault), "{piece}");
+        }
+    }
+
     #[test]
-    fn endless_extensions_and_trailers_are_faults() {
-        let extension = [b"1;".to_vec(), vec![b'x'; 5000]].concat();
-        assert_eq!(read(&extension, 100), Err(ChunkFault));
-        let trailer = [b"0\r\nA:".to_vec(), vec![b'x'; 9000]].concat();
-        assert_eq!(read(&trailer, 100), Err(ChunkFault));
+    fn extensions_are_bounded_over_the_whole_body() {
+        let one =
+            |length: usize| [b"1;".to_vec(), vec![b'x'; length], b"\r\na\r\n0\r\n\r\n".to_vec()].concat();
+        bounded(&one(4095), &one(4096));
+        let many = |chunks: usize| [b"1;abcdefg\r\na\r\n".repeat(chunks), b"0\r\n\r\n".to_vec()].concat();
+        bounded(&many(512), &many(513));
+    }
+
+    #[test]
+    fn trailers_are_bounded_in_bytes_and_in_number() {
+        let long = |length: usize| [b"0\r\nA:".to_vec(), vec![b'x'; length], b"\r\n\r\n".to_vec()].concat();
+        bounded(&long(8 * 1024 - 3), &long(8 * 1024 - 2));
+        let many = |fields: usize| [b"0\r\n".to_vec(), b"a:b\r\n".repeat(fields), b"\r\n".to_vec()].concat();
+        bounded(&many(32), &many(33));
     }
 
     #[test]

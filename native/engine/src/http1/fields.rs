@@ -1,5 +1,7 @@
 //! The field names that a gateway must know, and which of them end at this hop.
 
+use memchr::memchr;
+
 /// A field name that means something to the gateway; every other one is [`Field::Other`] and passed on as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -14,10 +16,16 @@ pub enum Field {
     /// `Host` (RFC 9110 §7.2).
     Host,
     /// A field that ends at this hop whether `Connection` names it or not (RFC 9110 §7.6.1), or that clients must
-    /// not be able to hand to an instance (`Proxy`: the "httpoxy" attack).
+    /// not be able to hand to an instance (`Proxy`: the "httpoxy" attack; `X-Original-URL` and `X-Rewrite-URL`: some
+    /// frameworks serve that path instead of the one that was routed).
     HopByHop,
     /// A field by which a proxy tells an instance about the client; inbound ones are never believed.
     Forwarded,
+    /// A name that the gateway knows, with an underscore where that has a dash. Instances that hand fields on as
+    /// variables (CGI, WSGI, PHP) cannot tell the two apart, so it never passes.
+    Imitation,
+    /// `Max-Forwards`: how many more hops an OPTIONS or TRACE may take (RFC 9110 §7.6.2).
+    MaxForwards,
     /// `X-Request-Id`: the identity of a request.
     RequestId,
     /// `TE`: what the sender understands of transfer codings, trailers among it (RFC 9110 §10.1.4).
@@ -28,36 +36,63 @@ pub enum Field {
     TransferEncoding,
     /// `Upgrade`: the protocols that the connection may be handed over to (RFC 9110 §7.8).
     Upgrade,
+    /// `Via`: the proxies on the way (RFC 9110 §7.6.3).
+    Via,
     /// Any other name.
     Other,
 }
 
-/// Classifies a field name, in any case of letters.
+/// What every name begins with by which proxies tell of the client, whichever they invent.
+const FORWARDED: &[u8] = b"x-forwarded-";
+
+/// Classifies a field name, in any case of letters and with an underscore for any dash.
 pub fn classify(name: &[u8]) -> Field {
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    match name.len() {
+    let is = |known: &[u8]| is_spelled(name, known);
+    let field = match name.len() {
         2 if is(b"te") => Field::Te,
+        3 if is(b"via") => Field::Via,
         4 if is(b"host") => Field::Host,
         4 if is(b"date") => Field::Date,
         5 if is(b"proxy") => Field::HopByHop,
         6 if is(b"expect") => Field::Expect,
         7 if is(b"upgrade") => Field::Upgrade,
         7 if is(b"trailer") => Field::Trailer,
-        9 if is(b"forwarded") => Field::Forwarded,
+        9 if is(b"forwarded") || is(b"x-real-ip") => Field::Forwarded,
         10 if is(b"connection") => Field::Connection,
         10 if is(b"keep-alive") => Field::HopByHop,
         12 if is(b"x-request-id") => Field::RequestId,
+        12 if is(b"max-forwards") => Field::MaxForwards,
+        13 if is(b"x-rewrite-url") => Field::HopByHop,
         14 if is(b"content-length") => Field::ContentLength,
-        15 if is(b"x-forwarded-for") => Field::Forwarded,
+        14 if is(b"true-client-ip") => Field::Forwarded,
+        14 if is(b"x-original-url") => Field::HopByHop,
         16 if is(b"proxy-connection") => Field::HopByHop,
-        16 if is(b"x-forwarded-host") || is(b"x-forwarded-port") => Field::Forwarded,
         17 if is(b"transfer-encoding") => Field::TransferEncoding,
-        17 if is(b"x-forwarded-proto") => Field::Forwarded,
         18 if is(b"proxy-authenticate") => Field::HopByHop,
         19 if is(b"proxy-authorization") => Field::HopByHop,
-        _ => Field::Other,
+        13.. if is_spelled(&name[..FORWARDED.len()], FORWARDED) => Field::Forwarded,
+        _ => return Field::Other,
+    };
+    if memchr(b'_', name).is_some() {
+        return Field::Imitation;
     }
+    field
 }
+
+/// Is `name` as long as `known`, which is in lower case, and the same but for case and underscores?
+fn is_spelled(name: &[u8], known: &[u8]) -> bool {
+    name.iter().zip(known).all(|(&byte, &known)| LOWER_WITH_DASHES[usize::from(byte)] == known)
+}
+
+const LOWER_WITH_DASHES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = if byte as u8 == b'_' { b'-' } else { (byte as u8).to_ascii_lowercase() };
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -73,11 +108,52 @@ mod tests {
     }
 
     #[test]
+    fn every_name_about_forwarding_is_known() {
+        for name in [
+            "X-Forwarded-For",
+            "X-Forwarded-Prefix",
+            "x-forwarded-x",
+            "X-Real-IP",
+            "True-Client-IP",
+            "Forwarded",
+        ] {
+            assert_eq!(classify(name.as_bytes()), Field::Forwarded, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_underscore_for_a_dash_is_an_imitation() {
+        for name in [
+            "content_length",
+            "Transfer_Encoding",
+            "X_Forwarded-For",
+            "x_forwarded_anything",
+            "X_Real_IP",
+            "Keep_Alive",
+            "X-Request_Id",
+            "Proxy_Authorization",
+            "MAX_FORWARDS",
+            "X_ORIGINAL_URL",
+            "true_client_ip",
+        ] {
+            assert_eq!(classify(name.as_bytes()), Field::Imitation, "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_that_only_resembles_a_known_one_is_another() {
-        for name in
-            [&b"content_length"[..], b"content-lengt", b"hostt", b"connectiom", b"x-forwarded-fot", b""]
-        {
-            assert_eq!(classify(name), Field::Other);
+        for name in [
+            &b"content_lengt"[..],
+            b"content-lengt",
+            b"hostt",
+            b"connectiom",
+            b"x-forwarde-for",
+            b"x-forwarded-",
+            b"x-forwardes-for",
+            b"my_field",
+            b"",
+        ] {
+            assert_eq!(classify(name), Field::Other, "{:?}", String::from_utf8_lossy(name));
         }
     }
 }

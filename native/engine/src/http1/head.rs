@@ -1,22 +1,28 @@
 //! Request and response heads: found, bounded and parsed (crate `httparse`), then read field by field once.
 //!
 //! `httparse` accepts a bare LF as a line end; RFC 9112 §2.2 allows that, request smuggling lives on it, so every line
-//! end is checked again here. Nothing is copied: a head borrows from the bytes it was read from.
+//! end is checked again here. Nothing is copied but a path that is not canonical: a head borrows from the bytes it was
+//! read from.
 
 use core::mem::MaybeUninit;
+use std::borrow::Cow;
 
 use httparse::Header;
 use memchr::{memchr, memmem};
 
 use super::fields::{classify, Field};
 use super::framing::{Framing, FramingFault, FramingFields};
+use super::path::{AmbiguousPath, Kept};
 use super::syntax;
+use super::target::Target;
 use super::upgrade::is_tunnelled;
 
 /// Fields that a head can have at the most, whatever the configuration says; each costs 32 bytes of stack.
 pub const MAX_FIELDS: usize = 256;
 /// Field names that `Connection` may nominate; more come from nobody honest.
 const MAX_NOMINATED: usize = 16;
+/// What the gateway calls itself in `Via`.
+pub const PSEUDONYM: &str = "headgate";
 /// Room on the stack for the fields of one head.
 pub type Slots<'a> = [MaybeUninit<Header<'a>>; MAX_FIELDS];
 
@@ -51,7 +57,9 @@ pub enum HeadFault {
     TargetTooLong,
     /// The target is in the form for CONNECT, or the method is CONNECT: this is no forward proxy.
     Connect,
-    /// No Host in HTTP/1.1, more than one, or one with bytes that no host has.
+    /// The path has a spelling that readers resolve differently.
+    AmbiguousPath,
+    /// No Host in HTTP/1.1, more than one, or one that is none.
     Host,
     /// The length of the body cannot be told.
     Framing(FramingFault),
@@ -62,6 +70,12 @@ pub enum HeadFault {
 impl From<FramingFault> for HeadFault {
     fn from(fault: FramingFault) -> Self {
         Self::Framing(fault)
+    }
+}
+
+impl From<AmbiguousPath> for HeadFault {
+    fn from(AmbiguousPath: AmbiguousPath) -> Self {
+        Self::AmbiguousPath
     }
 }
 
@@ -97,14 +111,9 @@ fn too_large(bytes: &[u8], limits: &HeadLimits) -> HeadFault {
     }
 }
 
-/// Bytes of empty lines before a request line, which robust servers ignore (RFC 9112 §2.2). Their number is not
-/// bounded: they are not kept, and no deadline starts anew for them.
+/// How many empty lines stand before a request line. Robust servers ignore some (RFC 9112 §2.2).
 pub fn leading_empty_lines(bytes: &[u8]) -> usize {
-    let mut length = 0;
-    while bytes[length..].starts_with(b"\r\n") {
-        length += 2;
-    }
-    length
+    bytes.chunks_exact(2).take_while(|line| line == b"\r\n").count()
 }
 
 /// The fields of one head with what each is, and what they say about the connection.
@@ -120,6 +129,7 @@ pub struct Fields<'h, 'b> {
     has_date: bool,
     request_id: RequestIdField<'b>,
     upgrade: Option<&'b [u8]>,
+    hops: usize,
 }
 
 /// The `X-Request-Id` fields of a head.
@@ -153,6 +163,7 @@ impl<'h, 'b> Fields<'h, 'b> {
             has_date: false,
             request_id: RequestIdField::None,
             upgrade: None,
+            hops: 0,
         };
         check_lines(bytes, headers, limits)?;
         for (kind, header) in fields.kinds.iter_mut().zip(headers) {
@@ -164,6 +175,7 @@ impl<'h, 'b> Fields<'h, 'b> {
                 Field::RequestId => fields.request_id.note(header.value),
                 // Two such fields would be one list; nobody sends that, so it counts as naming nothing.
                 Field::Upgrade => fields.upgrade = Some(fields.upgrade.map_or(header.value, |_| b"")),
+                Field::Via => fields.hops += syntax::list(header.value).filter(|hop| is_ours(hop)).count(),
                 _ => {}
             }
         }
@@ -226,6 +238,11 @@ impl<'h, 'b> Fields<'h, 'b> {
         self.framing.length()
     }
 
+    /// How often the message has passed a gateway of our kind.
+    pub fn hops(&self) -> usize {
+        self.hops
+    }
+
     /// The protocols of `Upgrade`, if a tunnel may carry them.
     fn upgrade(&self) -> Option<&'b [u8]> {
         self.upgrade.filter(|protocols| is_tunnelled(protocols))
@@ -235,6 +252,14 @@ impl<'h, 'b> Fields<'h, 'b> {
     fn persists(&self, minor_version: u8) -> bool {
         !self.close && (minor_version == 1 || self.keep_alive)
     }
+}
+
+/// Is this entry of `Via` one of a gateway of our kind: a protocol, white space, our name?
+fn is_ours(hop: &[u8]) -> bool {
+    hop.split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .nth(1)
+        .is_some_and(|name| name.eq_ignore_ascii_case(PSEUDONYM.as_bytes()))
 }
 
 /// Every line ends with CRLF and is no longer than allowed. Names start where lines start, so their places tell.
@@ -265,10 +290,9 @@ fn check_lines(bytes: &[u8], headers: &[Header<'_>], limits: &HeadLimits) -> Res
 pub struct Request<'h, 'b> {
     /// The method, a token.
     pub method: &'b [u8],
-    /// Path and query as they are forwarded; `/` is to be put before it when `rootless`.
-    pub target: &'b [u8],
-    /// The target was in absolute form without a path.
-    pub rootless: bool,
+    /// The path in its one canonical form, or `*`, and the query as it came: what is logged and forwarded.
+    pub target: Cow<'b, [u8]>,
+    path_length: usize,
     /// The authority that the request is for: of the target in absolute form, else of Host; empty when neither says.
     pub host: &'b [u8],
     /// 0 or 1.
@@ -282,8 +306,13 @@ pub struct Request<'h, 'b> {
 }
 
 impl<'h, 'b> Request<'h, 'b> {
-    /// Parses a complete head, as [`find_end`] found it.
-    pub fn parse(bytes: &'b [u8], slots: &'h mut Slots<'b>, limits: &HeadLimits) -> Result<Self, HeadFault> {
+    /// Parses a complete head, as [`find_end`] found it. `kept`: the ambiguous spellings that a path may have.
+    pub fn parse(
+        bytes: &'b [u8],
+        slots: &'h mut Slots<'b>,
+        limits: &HeadLimits,
+        kept: Kept,
+    ) -> Result<Self, HeadFault> {
         let mut parsed = httparse::Request::new(&mut []);
         let outcome = parsed.parse_with_uninit_headers(bytes, slots);
         check_outcome(outcome, bytes)?;
@@ -298,15 +327,15 @@ impl<'h, 'b> Request<'h, 'b> {
             return Err(HeadFault::Malformed);
         }
         let fields = Fields::read(bytes, parsed.headers, limits)?;
-        let Target { authority, rest, rootless } = Target::parse(method, target)?;
+        let Target { authority, path_and_query: target, path_length } = Target::parse(method, target, kept)?;
         let field_host = fields.only(Field::Host)?;
         if !syntax::is_host(field_host.unwrap_or_default()) || (field_host.is_none() && minor_version == 1) {
             return Err(HeadFault::Host);
         }
         Ok(Self {
             method,
-            target: rest,
-            rootless,
+            target,
+            path_length,
             host: authority.or(field_host).unwrap_or_default(),
             minor_version,
             framing: fields.framing.request(minor_version)?,
@@ -316,11 +345,16 @@ impl<'h, 'b> Request<'h, 'b> {
     }
 
     /// The path, without the query; what routes are matched by.
-    pub fn path(&self) -> &'b [u8] {
-        if self.rootless {
-            return b"/";
+    pub fn path(&self) -> &[u8] {
+        self.target.get(..self.path_length).unwrap_or_default()
+    }
+
+    /// How many more hops an OPTIONS or TRACE may take; other methods do not count them (RFC 9110 §7.6.2).
+    pub fn hops_left(&self) -> Option<u64> {
+        if !matches!(self.method, b"OPTIONS" | b"TRACE") {
+            return None;
         }
-        memchr(b'?', self.target).map_or(self.target, |end| &self.target[..end])
+        syntax::decimal(self.fields.only(Field::MaxForwards).ok()??)
     }
 
     /// The protocols that the client would switch to, if it asks for that as it must (RFC 9110 §7.8): in HTTP/1.1, and
@@ -349,48 +383,6 @@ impl<'h, 'b> Request<'h, 'b> {
             expects = self.minor_version == 1;
         }
         Ok(expects)
-    }
-}
-
-/// A request target taken apart.
-struct Target<'b> {
-    authority: Option<&'b [u8]>,
-    rest: &'b [u8],
-    rootless: bool,
-}
-
-impl<'b> Target<'b> {
-    /// Origin form, absolute form or asterisk form (RFC 9112 §3.2); the authority form is CONNECT's alone.
-    fn parse(method: &[u8], target: &'b [u8]) -> Result<Self, HeadFault> {
-        if method == b"CONNECT" {
-            return Err(HeadFault::Connect);
-        }
-        if !syntax::is_target(target) {
-            return Err(HeadFault::Malformed);
-        }
-        if target[0] == b'/' || (target == b"*" && method == b"OPTIONS") {
-            return Ok(Self { authority: None, rest: target, rootless: false });
-        }
-        Self::absolute(method, target)
-    }
-
-    fn absolute(method: &[u8], target: &'b [u8]) -> Result<Self, HeadFault> {
-        let scheme = memmem::find(target, b"://").ok_or(HeadFault::Malformed)?;
-        if !target[..scheme].eq_ignore_ascii_case(b"http") && !target[..scheme].eq_ignore_ascii_case(b"https")
-        {
-            return Err(HeadFault::Malformed);
-        }
-        let after = &target[scheme + 3..];
-        let end = after.iter().position(|&byte| matches!(byte, b'/' | b'?')).unwrap_or(after.len());
-        let (authority, rest) = after.split_at(end);
-        if authority.is_empty() || !syntax::is_host(authority) {
-            return Err(HeadFault::Host);
-        }
-        if rest.is_empty() && method == b"OPTIONS" {
-            return Ok(Self { authority: Some(authority), rest: b"*", rootless: false });
-            // RFC 9112 §3.2.4
-        }
-        Ok(Self { authority: Some(authority), rest, rootless: !rest.starts_with(b"/") })
     }
 }
 

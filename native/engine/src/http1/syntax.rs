@@ -1,5 +1,8 @@
 //! Byte classes of RFC 9110 and RFC 3986 as tables, and the few conversions that HTTP/1.1 needs.
 
+use core::net::Ipv6Addr;
+use core::str;
+
 use memchr::memchr;
 
 /// Which bytes belong to a class.
@@ -32,10 +35,9 @@ const fn visible_except(excluded: u8) -> Class {
 
 /// `tchar` of RFC 9110 §5.6.2.
 const TOKEN: Class = class(b"!#$%&'*+-.^_`|~", true);
-/// What a name or an IPv4 address may hold (reg-name of RFC 3986 §3.2.2); never userinfo.
-const HOST: Class = class(b"-._~%!$&'()*+,;=", true);
-/// What may stand between the brackets of an IP-literal (RFC 3986 §3.2.2).
-const LITERAL: Class = class(b"-._~!$&'()*+,;=:", true);
+/// What a name or an IPv4 address may hold (reg-name of RFC 3986 §3.2.2); never userinfo, and nothing percent-encoded,
+/// because a name has one spelling.
+const HOST: Class = class(b"-._~!$&'()*+,;=", true);
 /// What a request target may hold: visible ASCII. A fragment is never sent (RFC 9110 §4.1), so no `#`.
 const TARGET: Class = visible_except(b'#');
 
@@ -44,18 +46,29 @@ pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 
-/// May this be the value of a Host field: a host and, after a colon, digits? The empty value is legal (RFC 9112 §3.2).
+/// May this be the value of a Host field: a host and, after a colon, a port? The empty value is legal (RFC 9112 §3.2).
 pub fn is_host(bytes: &[u8]) -> bool {
-    let (name, port, class) = if let Some(literal) = bytes.strip_prefix(b"[") {
-        let Some(end) = memchr(b']', literal) else { return false };
-        (&literal[..end], &literal[end + 1..], &LITERAL)
+    let (name, port) = if let Some(literal) = bytes.strip_prefix(b"[") {
+        let Some(end) = memchr(b']', literal).filter(|&end| is_ipv6(&literal[..end])) else { return false };
+        (&literal[..end], &literal[end + 1..])
     } else {
         let (name, port) = bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len()));
-        (name, port, &HOST)
+        if !name.iter().all(|&byte| HOST[usize::from(byte)]) {
+            return false;
+        }
+        (name, port)
     };
-    let port = if port.is_empty() { Some(port) } else { port.strip_prefix(b":") };
-    name.iter().all(|&byte| class[usize::from(byte)])
-        && port.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+    port.is_empty() || (!name.is_empty() && port.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// Is this an IPv6 address without a zone, which means nothing to anybody but its host?
+fn is_ipv6(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+/// A port of TCP, or none behind the colon.
+fn is_port(digits: &[u8]) -> bool {
+    digits.is_empty() || decimal(digits).is_some_and(|port| u16::try_from(port).is_ok())
 }
 
 /// Are these bytes that a request target may hold?
@@ -101,11 +114,20 @@ mod tests {
 
     #[test]
     fn a_host_has_at_most_one_port_of_digits() {
-        for host in ["", "a", "a:", "a:80", ":80", "[::1]", "[::1]:80", "10.0.0.1:8080"] {
+        for host in ["", "a", "a:", "a:65535", "[::1]", "[::1]:80", "[2001:db8::1]:", "10.0.0.1:8080"] {
             assert!(is_host(host.as_bytes()), "{host}");
         }
         for host in [
             "a:x",
+            ":80",
+            "a:65536",
+            "a:99999999999999999999999",
+            "a%2eb",
+            "[]",
+            "[a]",
+            "[v1.a]",
+            "[fe80::1%25eth0]",
+            "[1.2.3.4]",
             "a:1:2",
             "::1",
             "[::1]:x",
@@ -129,10 +151,14 @@ mod tests {
             let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             assert_eq!(is_token(&[byte]), token, "token {byte:#x}");
             assert_eq!(is_target(&[byte]), (0x21..=0x7e).contains(&byte) && byte != b'#', "target {byte:#x}");
-            let host = byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+            let host = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
             assert_eq!(is_host(&[b'a', byte, b'b']), host, "host {byte:#x}");
-            let literal = host && byte != b'%' || byte == b':';
-            assert_eq!(is_host(&[b'[', byte, b'1', b']']), literal, "literal {byte:#x}");
+            let literal = byte.is_ascii_hexdigit() || byte == b':';
+            assert_eq!(
+                is_host(&[b'[', b':', b':', byte, b'1', b']']),
+                literal && byte != b':',
+                "literal {byte:#x}"
+            );
             assert_eq!(decimal(&[byte]).is_some(), byte.is_ascii_digit(), "decimal {byte:#x}");
             assert_eq!(hex_digit(byte).is_some(), byte.is_ascii_hexdigit(), "hex {byte:#x}");
         }

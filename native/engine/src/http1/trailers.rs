@@ -7,7 +7,7 @@ use super::syntax::trim;
 
 /// What a recipient must know before the body, or would act on as if it had come with the head: no trailers
 /// (RFC 9110 §6.5.1). With them everything that [`classify`] knows is dropped: framing, routing, hop-by-hop.
-const HEAD_ONLY: [&[u8]; 25] = [
+const HEAD_ONLY: [&[u8]; 22] = [
     // how the content is to be read
     b"content-encoding",
     b"content-range",
@@ -19,16 +19,13 @@ const HEAD_ONLY: [&[u8]; 25] = [
     b"if-none-match",
     b"if-range",
     b"if-unmodified-since",
-    b"max-forwards",
     b"pragma",
     b"range",
     // who sends it, and by which way
     b"authorization",
     b"cookie",
     b"set-cookie",
-    b"via",
     b"www-authenticate",
-    b"x-real-ip",
     // what controls the response
     b"age",
     b"expires",
@@ -91,6 +88,10 @@ mod tests {
             "Proxy-Authorization",
             "X-Forwarded-For",
             "Forwarded",
+            "X-Real-IP",
+            "Via",
+            "Max-Forwards",
+            "content_length",
             "X-Request-Id",
         ] {
             assert_eq!(written(&format!("{name}: 1\n")), "", "{name}");

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Limit, Snapshot, SnapshotError};
+use crate::http1::path::Spelling;
 use crate::limit::Gcra;
 use crate::routing::RouteMatch;
 use crate::selection::Balance;
@@ -62,6 +63,8 @@ pub(super) struct Listener {
     max_body_bytes: Option<u64>,
     max_requests: Option<u64>,
     max_age_ms: Option<u64>,
+    #[serde(default)]
+    keep_in_paths: Vec<Spelling>,
 }
 
 impl Listener {
@@ -79,6 +82,7 @@ impl Listener {
             max_body_bytes: self.max_body_bytes,
             max_requests: self.max_requests.map(|most| positive("max_requests", most)).transpose()?,
             max_age: self.max_age_ms.map(|most| nanos("max_age_ms", most)).transpose()?,
+            kept: self.keep_in_paths.into_iter().collect(),
             name: self.name,
             scheme: self.scheme,
             row: self.row,
@@ -150,6 +154,7 @@ impl Route {
             name: self.name,
             service: self.service,
             tries: self.tries,
+            traces: self.methods.iter().any(|method| method == "TRACE"),
             rows: self.rows,
         })
     }

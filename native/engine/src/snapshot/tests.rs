@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{json, Value};
 
 use super::{Limit, LimitKey, Scheme, Snapshot, SnapshotError};
+use crate::http1::path::Spelling;
 use crate::limit::Gcra;
 use crate::selection::Balance;
 
@@ -14,7 +15,8 @@ fn document() -> Value {
         "listeners": [{"name": "127.0.0.1:8080", "scheme": "http", "row": 0,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 60_000, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
-            "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2}],
+            "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2,
+            "keep_in_paths": ["encoded_slash", "duplicate_slashes"]}],
         "services": [
             {"name": "api", "slot": 4, "balance": "p2c", "connect_timeout_ms": 2_000,
              "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000},
@@ -47,6 +49,7 @@ fn listeners_and_services_arrive() {
     assert_eq!((listener.max_fields, listener.max_target_bytes), (100, 8_191));
     assert_eq!((listener.max_body_bytes, listener.max_requests), (None, Some(1_000)));
     assert_eq!(listener.max_age, Some(2_000_000));
+    assert_eq!(listener.kept, [Spelling::EncodedSlash, Spelling::DuplicateSlashes].into_iter().collect());
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
     assert_eq!((api.name.as_str(), api.slot, api.balance), ("api", 4, Balance::P2c));
     assert_eq!((web.name.as_str(), web.slot, web.balance), ("web", 2, Balance::RoundRobin));

@@ -45,7 +45,6 @@ fn only_what_may_be_sent_again_is() {
         ("PUT", true, true, true),
         ("DELETE", true, true, true),
         ("OPTIONS", true, true, true),
-        ("TRACE", true, true, true),
         ("POST", true, true, false),
         ("PATCH", true, true, false),
         ("get", true, true, false),

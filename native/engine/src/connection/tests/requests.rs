@@ -210,3 +210,55 @@ fn a_worker_without_configuration_answers_404() {
     assert_eq!(scene.receive(GET).answer(), (Action::Reply, 404));
     assert_eq!((scene.counted(), scene.counted_unrouted()), (vec![], vec![]));
 }
+
+/// The path that routes, limits and the log see is the one that the instance gets: the canonical one.
+#[test]
+fn one_path_is_routed_and_forwarded() {
+    for target in
+        ["/limited", "//limited", "/x/../limited", "/%6cimited", "/./limited", "http://a/x/%2e%2E//limited"]
+    {
+        let mut scene = Scene::new();
+        let told = scene.receive(GET.replace("/ ", &format!("{target}?a=/../b "))); // the query stays
+        assert!(told.text().starts_with("GET /limited?a=/../b HTTP/1.1\r\n"), "{target}: {}", told.text());
+        assert_eq!(scene.worker.state.limit_decisions(LIMITED)[0], 1, "{target} passed by the limit");
+    }
+    for target in ["/x%2f..%2flimited", "/x/..%5climited", "/x/..;/limited", "/limited%00", "/limited%"] {
+        let told = Scene::new().receive(GET.replace("/ ", &format!("{target} ")));
+        assert_eq!(told.answer(), (Action::ReplyClose, 400), "{target}");
+        assert!(told.text().contains("details=\"ambiguous path\""));
+    }
+    let keeps = |document: &mut serde_json::Value| {
+        document["listeners"][0]["keep_in_paths"] = serde_json::json!(["encoded_slash"]);
+    };
+    let mut scene = Scene::with(keeps);
+    assert!(scene.receive(GET.replace("/ ", "/x/a%2fb ")).text().starts_with("GET /x/a%2Fb HTTP/1.1\r\n"));
+}
+
+/// TRACE goes to routes that name it and to no other.
+#[test]
+fn a_trace_needs_a_route_that_names_it() {
+    let trace = GET.replace("GET", "TRACE");
+    let told = Scene::new().receive(&trace);
+    assert_eq!(told.answer(), (Action::Reply, 405));
+    assert!(told.text().contains("\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+    let mut scene = Scene::with(|document| document["routes"][1]["methods"] = serde_json::json!(["TRACE"]));
+    assert_eq!(scene.receive(&trace).action, Action::Forward);
+}
+
+/// Who may take no further hop is answered here; a request that has come by eight times is in a loop.
+#[test]
+fn hops_are_bounded() {
+    let options = |fields: &str| format!("OPTIONS / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    let told = Scene::new().receive(options("Max-Forwards: 0\r\n"));
+    assert_eq!(told.answer(), (Action::Reply, 200));
+    assert!(told.text().contains("\r\nAllow: GET, ") && !told.text().contains("error="));
+    let told = Scene::new().receive(options("Max-Forwards: 1\r\n"));
+    assert!(told.text().contains("\r\nMax-Forwards: 0\r\n"));
+    assert_eq!(Scene::new().receive(options(&"Via: 1.1 headgate\r\n".repeat(7))).action, Action::Forward);
+    let told = Scene::new().receive(
+        options("Via: 1.1 headgate, 1.1 headgate\r\n")
+            .replace("\r\n\r\n", &format!("\r\nVia: x{}\r\n\r\n", ", 1.1 headgate".repeat(6))),
+    );
+    assert_eq!(told.answer(), (Action::Reply, 502));
+    assert!(told.text().contains("error=proxy_loop_detected"));
+}

@@ -6,7 +6,7 @@ const LIMITS: HeadLimits = HeadLimits { head: 1024, line: 256, fields: 8, target
 
 fn request<T>(bytes: &[u8], look: impl FnOnce(Result<Request<'_, '_>, HeadFault>) -> T) -> T {
     let mut slots = slots();
-    look(Request::parse(bytes, &mut slots, &LIMITS))
+    look(Request::parse(bytes, &mut slots, &LIMITS, Kept::NONE))
 }
 
 fn fault(bytes: &[u8]) -> Option<HeadFault> {
@@ -59,8 +59,13 @@ fn every_byte_of_names_values_methods_and_targets_is_judged() {
         assert_eq!(fault(&value).is_none(), legal, "value with {byte:#x}");
         let method = [b"G", &[byte][..], b"T / HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
         assert_eq!(fault(&method).is_none(), syntax::is_token(&[byte]), "method with {byte:#x}");
-        let target = [b"GET /a", &[byte][..], b"b HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
-        assert_eq!(fault(&target).is_none(), syntax::is_target(&[byte]), "target with {byte:#x}");
+        let target = [b"GET /a?", &[byte][..], b"b HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        assert_eq!(fault(&target).is_none(), syntax::is_target(&[byte]), "query with {byte:#x}");
+        let path = [b"GET /a", &[byte][..], b"x HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+        let ambiguous = matches!(byte, b'\\' | b'%');
+        let judged = fault(&path);
+        assert_eq!(judged.is_none(), syntax::is_target(&[byte]) && !ambiguous, "path with {byte:#x}");
+        assert_eq!(judged == Some(HeadFault::AmbiguousPath), ambiguous, "path with {byte:#x}");
         let host = [b"GET / HTTP/1.1\r\nHost: a", &[byte][..], b"b\r\n\r\n"].concat();
         assert_eq!(fault(&host).is_none(), syntax::is_host(&[b'a', byte, b'b']), "host with {byte:#x}");
     }
@@ -107,18 +112,59 @@ fn the_three_forms_of_a_target_give_host_and_path() {
         request(head.as_bytes(), |outcome| {
             let request = outcome.unwrap();
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            (text(request.host), text(request.path()), text(request.target), request.rootless)
+            (text(request.host), text(request.path()), text(&request.target))
         })
     };
-    let expect =
-        |host: &str, path: &str, target: &str, rootless| (host.into(), path.into(), target.into(), rootless);
-    assert_eq!(row("GET /p?q HTTP/1.1\r\nHost: h:1\r\n\r\n"), expect("h:1", "/p", "/p?q", false));
-    assert_eq!(row("GET http://b/p HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "/p", "/p", false));
-    assert_eq!(row("GET HTTP://b HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "/", "", true));
-    assert_eq!(row("GET http://b?q HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "/", "?q", true));
-    assert_eq!(row("OPTIONS http://b HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "*", "*", false));
-    assert_eq!(row("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"), expect("h", "*", "*", false));
-    assert_eq!(row("GET / HTTP/1.0\r\n\r\n"), expect("", "/", "/", false));
+    let expect = |host: &str, path: &str, target: &str| (host.into(), path.into(), target.into());
+    assert_eq!(row("GET /p?q HTTP/1.1\r\nHost: h:1\r\n\r\n"), expect("h:1", "/p", "/p?q"));
+    assert_eq!(row("GET http://b/p HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "/p", "/p"));
+    assert_eq!(row("GET HTTP://b HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "/", "/"));
+    assert_eq!(row("GET http://b?q HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "/", "/?q"));
+    assert_eq!(row("OPTIONS http://b HTTP/1.1\r\nHost: h\r\n\r\n"), expect("b", "*", "*"));
+    assert_eq!(row("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"), expect("h", "*", "*"));
+    assert_eq!(row("GET / HTTP/1.0\r\n\r\n"), expect("", "/", "/"));
+}
+
+#[test]
+fn a_path_is_canonical_and_a_query_is_left_alone() {
+    for target in ["/a/./%7eb//c/../?x=/../%2f%5C\\%zz", "http://h/a/%2E/~b/?x=/../%2f%5C\\%zz"] {
+        request(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes(), |outcome| {
+            let request = outcome.unwrap();
+            assert_eq!(
+                (request.path(), &*request.target),
+                (&b"/a/~b/"[..], &b"/a/~b/?x=/../%2f%5C\\%zz"[..])
+            );
+        });
+    }
+    for target in ["/a%2Fb", "/%zz", "/a\\b", "http://h/a%00", "/..;/x"] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(fault(head.as_bytes()), Some(HeadFault::AmbiguousPath), "{target}");
+    }
+}
+
+#[test]
+fn hops_of_our_kind_are_counted() {
+    let row = |fields: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        request(head.as_bytes(), |outcome| outcome.unwrap().fields.hops())
+    };
+    assert_eq!(row(""), 0);
+    assert_eq!(row("Via: 1.1 other, 1.0 headgates, headgate\r\n"), 0);
+    assert_eq!(row("Via: 1.1 headgate,HTTP/1.0  Headgate (x)\r\nVia: 1.1 headgate\r\n"), 3);
+}
+
+#[test]
+fn only_options_and_trace_count_the_hops_left() {
+    let row = |method: &str, fields: &str| {
+        let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        request(head.as_bytes(), |outcome| outcome.unwrap().hops_left())
+    };
+    assert_eq!(row("OPTIONS", "Max-Forwards: 07\r\n"), Some(7));
+    assert_eq!(row("TRACE", "max-forwards: 0\r\n"), Some(0));
+    assert_eq!(row("GET", "Max-Forwards: 0\r\n"), None);
+    for fields in ["", "Max-Forwards: x\r\n", "Max-Forwards: 1\r\nMax-Forwards: 1\r\n"] {
+        assert_eq!(row("OPTIONS", fields), None);
+    }
 }
 
 #[test]
