@@ -119,8 +119,8 @@ async def test_clients_that_leave_and_instances_that_fail() -> None:
 
 
 FORGERIES = [
-    b'GET /","status":999,"x":" HTTP/1.1\r\nHost: a\r\n\r\n',
-    b"GET /\\u000a\\n%0a%1b[31m HTTP/1.1\r\nHost: a\r\n\r\n",
+    b'GET /?","status":999,"x":" HTTP/1.1\r\nHost: a\r\n\r\n',
+    b"GET /?\\u000a\\n%0a%1b[31m HTTP/1.1\r\nHost: a\r\n\r\n",
     b'GET /\n{"time":0} HTTP/1.1\r\nHost: a\r\n\r\n',
     b"GET /\x1b[31m HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /\xc3\xa9\xff HTTP/1.1\r\nHost: a\r\n\r\n",
