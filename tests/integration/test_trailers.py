@@ -47,6 +47,19 @@ async def test_trailers_of_answers_reach_clients_of_http_11() -> None:
         assert len(origin.connections) == 1
 
 
+async def test_trailers_that_connection_nominates_end_here() -> None:
+    """In both directions, whatever their case; the others pass."""
+    mixed = [("X-Hop", "1"), ("X-Sum", "3"), ("x-hop", "2")]
+    nominating = b"Connection: x-HOP\r\nTransfer-Encoding: chunked\r\n\r\n"
+    script = b"HTTP/1.1 200 OK\r\n" + nominating + chunked(b"two", trailers=mixed)
+    request = b"POST / HTTP/1.1\r\nHost: a\r\n" + nominating + chunked(b"one", trailers=mixed)
+    async with Scripted(script) as origin, Gateway(configuration(origin)) as gateway:
+        async with Client(gateway) as client:
+            (answer,) = await client.exchange(request, "POST")
+        assert (answer.body.data, answer.body.trailers) == (b"two", [("X-Sum", "3")])
+        assert origin.requests[0].body.trailers == [("X-Sum", "3")]
+
+
 class SendsTrailersIfWanted(ChunkedBody):
     """As servers that go by RFC 9110 §10.1.4: trailers only for those that say ``TE: trailers``."""
 

@@ -123,7 +123,7 @@ impl Connection {
         };
         self.requests += 1;
         self.minor_version = request.minor_version;
-        self.request_body = request.framing.into();
+        self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);

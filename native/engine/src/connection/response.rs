@@ -6,6 +6,7 @@ use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
+use crate::http1::trailers::Trailers;
 use crate::reply::Reason;
 use crate::rewrite::{self, Onward};
 use crate::state::{Counter, State};
@@ -173,7 +174,7 @@ impl Connection {
         };
         exchange.status = response.status;
         exchange.instance_persists = response.persists && framing != Framing::UntilClose && !unfinished;
-        exchange.response_body = framing.into();
+        exchange.response_body = Body::nominating(framing, response.fields.nominated());
         // An answer that is whole before its request is: nothing can follow it.
         let early = !self.request_body.is_complete()
             && match framing {
@@ -282,7 +283,7 @@ impl Connection {
     fn finish_at_close<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.onward == Framing::Chunked {
-            write_end(&mut worker.output, b"");
+            write_end(&mut worker.output, Trailers::default());
         }
         self.record_sent(worker.output.len());
         self.finish(worker, Payload::Output, false, now)

@@ -2,6 +2,7 @@
 
 use super::chunked::{ChunkFault, Chunked};
 use super::framing::Framing;
+use super::trailers::Trailers;
 
 /// The rest of one body.
 #[derive(Clone, Debug)]
@@ -32,6 +33,14 @@ impl From<Framing> for Body {
 }
 
 impl Body {
+    /// The body of a message whose `Connection` names these fields.
+    pub fn nominating(framing: Framing, nominated: &[&[u8]]) -> Self {
+        match framing {
+            Framing::Chunked => Self::Chunked(Chunked::nominating(nominated)),
+            Framing::Empty | Framing::Length(_) | Framing::UntilClose => framing.into(),
+        }
+    }
+
     /// Has the body ended by its own framing?
     pub fn is_complete(&self) -> bool {
         match self {
@@ -41,11 +50,11 @@ impl Body {
         }
     }
 
-    /// The trailer section that came behind a chunked body, as [`Chunked::trailers`] gives it.
-    pub fn trailers(&self) -> &[u8] {
+    /// What came behind a chunked body.
+    pub fn trailers(&self) -> Trailers<'_> {
         match self {
             Self::Chunked(chunked) => chunked.trailers(),
-            Self::Length(_) | Self::UntilClose => b"",
+            Self::Length(_) | Self::UntilClose => Trailers::default(),
         }
     }
 

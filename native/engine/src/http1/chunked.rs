@@ -4,7 +4,7 @@
 //! a fault.
 
 use super::syntax::{hex_digit, is_token};
-use super::trailers;
+use super::trailers::{self, Trailers};
 
 /// Bytes of chunk extensions in one message: they carry nothing, so only a sender who wants to hurt needs more.
 const MAX_EXTENSION_BYTES: u32 = 4 * 1024;
@@ -76,6 +76,7 @@ pub struct Chunked {
     extension_bytes: u32,
     trailer_count: u8,
     trailers: Vec<u8>,
+    nominated: Box<[u8]>,
 }
 
 impl Default for Chunked {
@@ -87,19 +88,26 @@ impl Default for Chunked {
             extension_bytes: 0,
             trailer_count: 0,
             trailers: Vec::new(),
+            nominated: Box::default(),
         }
     }
 }
 
 impl Chunked {
+    /// The body of a message whose `Connection` names these fields: they do not pass behind it either.
+    pub fn nominating(nominated: &[&[u8]]) -> Self {
+        let nominated = nominated.iter().flat_map(|name| name.iter().copied().chain([b'\n'])).collect();
+        Self { nominated, ..Self::default() }
+    }
+
     /// Has the final empty line been read?
     pub fn is_done(&self) -> bool {
         self.place == Place::Done
     }
 
-    /// The trailer section: a line for every field, its name and value as they came, an LF behind each.
-    pub fn trailers(&self) -> &[u8] {
-        &self.trailers
+    /// What came behind the data.
+    pub fn trailers(&self) -> Trailers<'_> {
+        Trailers { section: &self.trailers, nominated: &self.nominated }
     }
 
     /// Reads on, hands every piece of data to `data`, and returns how many bytes of `input` belong to the message.
@@ -222,9 +230,9 @@ pub fn write_chunk(output: &mut Vec<u8>, data: &[u8]) {
 }
 
 /// Ends a chunked body, with those fields of a trailer section that may pass.
-pub fn write_end(output: &mut Vec<u8>, section: &[u8]) {
+pub fn write_end(output: &mut Vec<u8>, trailers: Trailers<'_>) {
     output.extend_from_slice(b"0\r\n");
-    trailers::write(output, section);
+    trailers::write(output, trailers);
     output.extend_from_slice(b"\r\n");
 }
 
@@ -269,7 +277,7 @@ mod tests {
             for part in body.chunks(piece) {
                 reader.read(part, |_| {}).unwrap();
             }
-            assert_eq!(reader.trailers(), b"X-Sum: 1\nContent-Length: 5\nb:\n");
+            assert_eq!(reader.trailers().section, b"X-Sum: 1\nContent-Length: 5\nb:\n");
             let mut end = Vec::new();
             write_end(&mut end, reader.trailers());
             assert_eq!(end, b"0\r\nX-Sum: 1\r\nb: \r\n\r\n");
@@ -357,7 +365,7 @@ mod tests {
             let data = vec![b'd'; size];
             let mut coded = Vec::new();
             write_chunk(&mut coded, &data);
-            write_end(&mut coded, b"");
+            write_end(&mut coded, Trailers::default());
             assert_eq!(read(&coded, 7), Ok((data, coded.len(), true)));
         }
     }

@@ -215,9 +215,14 @@ impl<'h, 'b> Fields<'h, 'b> {
         }
     }
 
+    /// The names of fields that `Connection` says end here.
+    pub fn nominated(&self) -> &[&'b [u8]] {
+        &self.nominated[..self.nominations]
+    }
+
     /// Does `Connection` name this field as one that ends here?
     pub fn is_nominated(&self, name: &[u8]) -> bool {
-        self.nominated[..self.nominations].iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
+        self.nominated().iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
     }
 
     /// Is there a `Date`?

@@ -36,12 +36,27 @@ const HEAD_ONLY: [&[u8]; 22] = [
     b"allow",
 ];
 
-/// Writes what of a trailer section may pass. `section` is what [`super::chunked::Chunked::trailers`] gives.
-pub fn write(output: &mut Vec<u8>, section: &[u8]) {
-    for line in section.split(|&byte| byte == b'\n') {
+/// A trailer section as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trailers<'a> {
+    /// A line for every field, its name and value as they came, an LF behind each.
+    pub section: &'a [u8],
+    /// The names of fields that end at this hop because the head's `Connection` says so, an LF behind each.
+    pub nominated: &'a [u8],
+}
+
+impl Trailers<'_> {
+    fn is_nominated(&self, name: &[u8]) -> bool {
+        self.nominated.split(|&byte| byte == b'\n').any(|nominated| nominated.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Writes what of a trailer section may pass.
+pub fn write(output: &mut Vec<u8>, trailers: Trailers<'_>) {
+    for line in trailers.section.split(|&byte| byte == b'\n') {
         let Some(colon) = memchr(b':', line) else { continue }; // behind the last line
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        if passes(name) {
+        if passes(name) && !trailers.is_nominated(name) {
             for part in [name, b": ", value, b"\r\n"] {
                 output.extend_from_slice(part);
             }
@@ -58,8 +73,12 @@ mod tests {
     use super::*;
 
     fn written(section: &str) -> String {
+        written_beside("", section)
+    }
+
+    fn written_beside(nominated: &str, section: &str) -> String {
         let mut output = Vec::new();
-        write(&mut output, section.as_bytes());
+        write(&mut output, Trailers { section: section.as_bytes(), nominated: nominated.as_bytes() });
         String::from_utf8(output).unwrap()
     }
 
@@ -69,6 +88,14 @@ mod tests {
         assert_eq!(
             written("X-Sum:3\nb:  two: 2\t\nGrpc-Status:0\nEmpty:\n"),
             "X-Sum: 3\r\nb: two: 2\r\nGrpc-Status: 0\r\nEmpty: \r\n"
+        );
+    }
+
+    #[test]
+    fn what_the_connection_nominates_does_not_pass() {
+        assert_eq!(
+            written_beside("x-mine\nTE\n", "a: 1\nX-Mine: 2\nX-Mine-Too: 3\n"),
+            "a: 1\r\nX-Mine-Too: 3\r\n"
         );
     }
 
