@@ -7,6 +7,7 @@ import orjson
 
 from gateway.config.schema import Config, Limit, Listen, Route, Service
 from gateway.model import ACCESS_LOG_OFF
+from gateway.tcp import user_timeout_ms
 
 
 class Rows(Protocol):
@@ -39,6 +40,7 @@ def compile_snapshot(
     """
     listeners = sorted((*config.listen, *retired), key=lambda listen: rows.listener_number(listen.name))
     access_log = config.log.access != ACCESS_LOG_OFF
+    user_timeout = user_timeout_ms(max(config.write_timeouts_ms().values()))
     slots = {name: rows.service_slot(name) for name in config.services}
     indexes = {name: index for index, name in enumerate(config.services)}
     head = {
@@ -49,7 +51,9 @@ def compile_snapshot(
         "listeners": [
             {"name": listen.name, "number": rows.listener_number(listen.name)} for listen in config.listen
         ],
-        "services": [_pool(name, slots[name], service) for name, service in config.services.items()],
+        "services": [
+            _pool(name, slots[name], service, user_timeout) for name, service in config.services.items()
+        ],
     }
     blob = {
         "epoch": epoch,
@@ -61,14 +65,15 @@ def compile_snapshot(
     return head, orjson.dumps(blob)
 
 
-def _pool(name: str, slot: int, service: Service) -> dict[str, Any]:
-    """What a worker's connection pool needs to know of a service."""
+def _pool(name: str, slot: int, service: Service, user_timeout: int) -> dict[str, Any]:
+    """What a worker needs to know of a service for its connections to instances."""
     return {
         "name": name,
         "slot": slot,
         "connect_timeout_ms": service.timeouts.connect.milliseconds,
         "keepalive_timeout_ms": service.timeouts.keepalive.milliseconds,
         "max_idle": service.max_idle,
+        "user_timeout_ms": user_timeout,
     }
 
 

@@ -269,3 +269,7 @@ class Config(Table):
     """Services by name."""
     routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
     """Matches; of several that fit, the most specific is taken, whatever their order."""
+
+    def write_timeouts_ms(self) -> dict[str, int]:
+        """How long a write may take, by the name of the listener that its client came by."""
+        return {listen.name: listen.timeouts.write.milliseconds for listen in self.listen}

@@ -7,12 +7,13 @@ that wait in its queue would be reset.
 import contextlib
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.model import ListenAddress
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.sockets import Listener, open_listener
+from gateway.tcp import user_timeout_ms
 
 logger = logging.getLogger("headgate.listeners")
 
@@ -72,6 +73,11 @@ class Listeners:
             self._listeners[listener.name] = listener
         for name, sockets in opening.further.items():
             self._listeners[name].sockets += sockets
+
+    def adjust(self, write_timeouts: Mapping[str, int]) -> None:
+        """Has the kernel be no less patient with clients than we are: milliseconds for a write, by listener."""
+        for name, milliseconds in write_timeouts.items():
+            self._listeners[name].give_up_after(user_timeout_ms(milliseconds))
 
     def quiesce_all_but(self, addresses: Iterable[ListenAddress]) -> None:
         """Lets no further connection into the queues of every other listener; workers still accept what is there."""

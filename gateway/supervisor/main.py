@@ -66,6 +66,7 @@ async def _serve(file: Path, config: Config, pid_path: Path | None) -> None:
         stack.callback(listeners.close)
         slots = config.gateway.worker_count(machine.cpus())
         listeners.take(listeners.open([listen.address for listen in config.listen], slots))
+        listeners.adjust(config.write_timeouts_ms())
         admin = open_listener(config.gateway.admin, 1)
         stack.callback(admin.close)
         stack.enter_context(pid_file(pid_path))

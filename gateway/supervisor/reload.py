@@ -112,6 +112,7 @@ class Reloader:
         addresses = [listen.address for listen in config.listen]
         further = opening.descriptors()
         self._listeners.take(opening)
+        self._listeners.adjust(config.write_timeouts_ms())
         self._roster.set(config.services, edition.legend.services)
         logs.configure(config.log.level)
         equipment = Equipment(self._workers.equipment.memory, self._listeners.filenos(), config.log.level)

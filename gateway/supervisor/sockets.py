@@ -12,15 +12,13 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway import tcp
 from gateway.model import AddressKind, ListenAddress, join_host_port
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.syn_filter import drop_handshakes
 
 BACKLOG = 4096
 """The kernel caps it at net.core.somaxconn; uvloop's own default is 100, which drops SYNs in a burst."""
-KEEPALIVE_IDLE_S = 60  # accepted sockets inherit these three: a vanished client is noticed within two minutes
-KEEPALIVE_INTERVAL_S = 15
-KEEPALIVE_PROBES = 4
 
 
 @dataclass(slots=True)
@@ -63,6 +61,15 @@ class Listener:
             for sock in self.sockets:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
+
+    def give_up_after(self, user_timeout_ms: int) -> None:
+        """Connections that are accepted from now on are given up when what was sent stays unacknowledged for so long.
+
+        An inherited socket keeps the options that it came with.
+        """
+        if self.per_slot:
+            for sock in self.sockets:
+                tcp.watch(sock, user_timeout_ms)
 
     def further(self, slots: int) -> tuple[socket.socket, ...]:
         """Sockets for worker slots beyond those it has, up to ``slots``; none for one that all workers share.
@@ -151,15 +158,8 @@ def _tcp_socket(family: int, *, share: bool) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # [::] and 0.0.0.0 are two listeners
-    _keep_alive(sock)
+    tcp.watch(sock, tcp.GONE_MS)
     return sock
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
 def _open_unix(address: ListenAddress, *, listen: bool) -> Listener:

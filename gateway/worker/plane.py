@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from gateway import tcp
 from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
 from gateway.state.lane import Lane, Snapshot
 from gateway.worker.access_log import AccessLog
@@ -60,7 +61,9 @@ class DataPlane:
         # Added to what is there: an exchange may still want a connection to a service that is configured no more.
         self._policies |= {
             service["slot"]: ServicePolicy(
-                keepalive_ms=service["keepalive_timeout_ms"], max_idle=service["max_idle"]
+                keepalive_ms=service["keepalive_timeout_ms"],
+                max_idle=service["max_idle"],
+                user_timeout_ms=service["user_timeout_ms"],
             )
             for service in services
         }
@@ -103,7 +106,8 @@ class DataPlane:
             if isinstance(address, str):
                 await self.loop.create_unix_connection(lambda: connection, address)
             else:
-                await self.loop.create_connection(lambda: connection, *address)
+                transport, _ = await self.loop.create_connection(lambda: connection, *address)
+                tcp.watch(transport.get_extra_info("socket"), policy.user_timeout_ms)
         except OSError:
             return None
         except BaseException:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class ServicePolicy:
     """What connections to one service's instances go by."""
 
-    __slots__ = ("keepalive_ns", "max_idle")
+    __slots__ = ("keepalive_ns", "max_idle", "user_timeout_ms")
 
-    def __init__(self, *, keepalive_ms: int, max_idle: int) -> None:
+    def __init__(self, *, keepalive_ms: int, max_idle: int, user_timeout_ms: int) -> None:
         self.keepalive_ns = keepalive_ms * NANOSECONDS // 1000
         self.max_idle = max_idle
+        self.user_timeout_ms = user_timeout_ms
 
 
 class UpstreamConnection(asyncio.Protocol):

@@ -49,6 +49,21 @@ def test_later_sockets_leave_that_to_the_workers(tmp_path: Path) -> None:
     listeners.close()
 
 
+def test_the_kernel_leaves_slow_clients_to_the_time_out_for_writes(tmp_path: Path) -> None:
+    """It gives up what is unacknowledged a minute later than we do, and after two minutes at the earliest."""
+    listeners = Listeners()
+    unix = ListenAddress.parse(f"unix:{tmp_path / 's'}")
+    listeners.take(listeners.open([ANY_PORT, unix], 2))
+    descriptors = listeners.filenos()[str(ANY_PORT)]
+    for write_ms, expected in ((60_000, 120_000), (600_000, 660_000), (1, 120_000)):
+        listeners.adjust({str(ANY_PORT): write_ms, str(unix): write_ms})
+        for descriptor in descriptors:
+            sock = socket.socket(fileno=descriptor)
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == expected
+            sock.detach()
+    listeners.close()
+
+
 def test_fewer_workers_keep_every_socket() -> None:
     """A queue is never closed while its listener lives; a new listener has as many sockets as the others."""
     listeners = Listeners()

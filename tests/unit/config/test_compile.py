@@ -92,6 +92,7 @@ def test_the_head_tells_a_worker_what_python_needs() -> None:
                 "connect_timeout_ms": 2000,
                 "keepalive_timeout_ms": 55000,
                 "max_idle": 64,
+                "user_timeout_ms": 120_000,
             },
             {
                 "name": "api",
@@ -99,9 +100,17 @@ def test_the_head_tells_a_worker_what_python_needs() -> None:
                 "connect_timeout_ms": 1000,
                 "keepalive_timeout_ms": 4000,
                 "max_idle": 3,
+                "user_timeout_ms": 120_000,
             },
         ],
     }
+
+
+def test_the_kernel_is_more_patient_with_instances_than_any_write_time_out() -> None:
+    """An instance serves the clients of every listener, and the longest of their time-outs comes first."""
+    text = USUAL.replace("[[listen]]", '[[listen]]\ntimeouts = { write = "10m" }', 1)
+    head, _ = compile_snapshot(parse(text, "g", {}), 7, NumberedRows())
+    assert [service["user_timeout_ms"] for service in head["services"]] == [660_000, 660_000]
 
 
 def test_the_blob_tells_the_engine_what_it_decides_by() -> None:

@@ -5,6 +5,8 @@ A transport behaves as uvloop's: it takes writes at once until its peer stops re
 """
 
 import asyncio
+import errno
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -89,9 +91,11 @@ class Transport:
         """As of uvloop's sockets: -1 after the end."""
         return -1 if self.gone else 3
 
-    def setsockopt(self, *_: object) -> None:
-        """Only SO_LINGER is ever set."""
-        self.reset = True
+    def setsockopt(self, level: int, option: int, value: object) -> None:
+        """SO_LINGER makes the end a reset; of the others the kernel takes care."""
+        if self.gone:
+            raise OSError(errno.EBADF, "the handler is closed")
+        self.reset |= (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER)
 
     def is_closing(self) -> bool:
         """Is the end under way?"""
@@ -292,7 +296,12 @@ class Stage:
         self.plane.adopt(Snapshot.compile(self._snapshot()), [self._policy()])
 
     def _policy(self) -> dict[str, Any]:
-        return {"slot": SERVICE, "keepalive_timeout_ms": 55_000, "max_idle": self.max_idle}
+        return {
+            "slot": SERVICE,
+            "keepalive_timeout_ms": 55_000,
+            "max_idle": self.max_idle,
+            "user_timeout_ms": 120_000,
+        }
 
     def _snapshot(self) -> bytes:
         listener = {

@@ -54,7 +54,9 @@ class Supervisor:
 
     def publish(self, blob: bytes | None = None, epoch: int = 1, listeners: tuple[str, ...] = ("l",)) -> None:
         """Sends the snapshot."""
-        policy: dict[str, Any] = {"slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4}
+        policy: dict[str, Any] = {
+            "slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4, "user_timeout_ms": 120_000,
+        }  # fmt: skip
         message = {
             "type": "snapshot",
             "epoch": epoch,
