@@ -262,7 +262,8 @@ class Connection:
         """The client, or else the instance, does not take what is ready for it."""
     def flowing(self, now: int) -> None:
         """It takes it again. In a tunnel ``now`` is when bytes moved last."""
-    def expire(self, now: int) -> _Verdict:
-        """The deadline has passed."""
+    def expire(self, taken: int, now: int) -> _Verdict:
+        """The deadline has passed. ``taken``: bytes that the side that does not take enough has taken since it was said
+        to be stalled."""
     def close(self, now: int) -> None:
         """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""

@@ -86,6 +86,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
         "body_idle_timeout_ms": listen.timeouts.body_idle.milliseconds,
         "keepalive_timeout_ms": listen.timeouts.keepalive.milliseconds,
         "write_timeout_ms": listen.timeouts.write.milliseconds,
+        "min_bytes_per_second": listen.min_rate.bytes_per_second,
         "max_head_bytes": listen.max.head.bytes,
         "max_line_bytes": listen.max.line.bytes,
         "max_fields": listen.max.fields,

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 from gateway.config.interpolate import Interpolated
 from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
 from gateway.config.suggest import did_you_mean
-from gateway.config.units import Duration, Rate, Size
+from gateway.config.units import Duration, Rate, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
     ACCESS_LOG_OFF,
@@ -23,6 +23,7 @@ from gateway.model import (
 
 MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
+MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
 _ANY_TEXT: JsonSchemaValue = {"type": "string"}
@@ -162,6 +163,13 @@ def _admin_address(value: str) -> ListenAddress:
     return address
 
 
+def _throughput(value: str) -> Throughput:
+    throughput = Throughput.parse(value)
+    if throughput > MAX_THROUGHPUT:
+        raise InvalidValueError(f'"off", or at most "{MAX_THROUGHPUT}"')
+    return throughput
+
+
 def _name(value: str) -> str:
     """A name that stands bare in paths, metrics and command lines."""
     first, allowed = value[:1], value.replace("-", "").replace("_", "").replace(".", "")
@@ -193,6 +201,14 @@ def _access_log(value: str) -> str:
     return value
 
 
+MinRate = Annotated[
+    Throughput,
+    text(
+        _throughput,
+        '"off", or a size per second, such as "500B/s"',
+        {"pattern": r"^(off|[0-9]+(\.[0-9]+)?([KMG]i?)?B/s)$"},
+    ),
+]
 Workers = Annotated[
     int | Literal["auto"],
     Reads(

@@ -13,6 +13,7 @@ from gateway.config.fields import (
     LimitRate,
     Listening,
     Method,
+    MinRate,
     Name,
     Path,
     ProbeTarget,
@@ -25,7 +26,7 @@ from gateway.config.fields import (
     whole,
 )
 from gateway.config.matching import match_name
-from gateway.config.units import Duration, Rate, Size
+from gateway.config.units import Duration, Rate, Size, Throughput
 from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling
 
 CONNECT_TIMEOUT = between("1ms", "1m")
@@ -79,7 +80,7 @@ class ListenTimeouts(Table):
     body_idle: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("30s")
     """For the next bytes of a request body; then 408."""
     write: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("60s")
-    """For a client to take bytes of the response; then the connection is closed."""
+    """For a client to take more of a response, or an instance more of a request; then the connection is closed, or 504."""
     keepalive: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("75s")
     """For the next request on an idle connection; then the connection is closed."""
 
@@ -120,6 +121,8 @@ class Listen(Table):
     """``IPV4:PORT``, ``[IPV6]:PORT``, ``unix:/PATH`` or ``fd:N`` (inherited); port 0 lets the system choose."""
     timeouts: ListenTimeouts = ListenTimeouts()
     """How long to wait for clients."""
+    min_rate: MinRate = Throughput.parse("500B/s")
+    """Least rate at which a client sends a body, after 10 s, or takes what waits for it, in each ``timeouts.write``."""
     max: ListenMax = ListenMax()
     """How much to take from a client."""
     paths: ListenPaths = ListenPaths()

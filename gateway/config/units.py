@@ -1,4 +1,4 @@
-"""Durations, sizes and rates: numbers that mean nothing without their unit."""
+"""Durations, sizes, rates and throughputs: numbers that mean nothing without their unit."""
 
 import re
 from collections.abc import Iterable
@@ -13,9 +13,10 @@ MAX_RATE_PER_SECOND = 1_000_000_000  # the token bucket computes in whole nanose
 
 _DURATION_FORM = 'a duration with its unit (ms, s, m, h), such as "250ms" or "5s"'
 _SIZE_FORM = 'a size with its unit (B, KB, KiB, MB, MiB, GB, GiB), such as "32KiB"'
+_THROUGHPUT_FORM = '"off", or a size per second, such as "500B/s"'
 _RATE_FORM = 'a rate with its unit (/s, /m, /h), such as "100/s"'
 
-_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]*)", re.ASCII)
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z/]*)", re.ASCII)
 _RATE = re.compile(r"([0-9]{1,15})/([a-z]+)", re.ASCII)
 
 
@@ -67,6 +68,30 @@ class Size:
     def __str__(self) -> str:
         """The size in the largest unit in which it is a whole number."""
         return _written(self.bytes, self.UNITS, zero="0B")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Throughput:
+    """Bytes per second that are asked for; 0 is none."""
+
+    bytes_per_second: int
+
+    OFF: ClassVar[str] = "off"
+    UNITS: ClassVar[dict[str, int]] = {f"{unit}/s": factor for unit, factor in Size.UNITS.items()}
+    """Bytes per second per unit, the largest first."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ``500B/s``, ``1.5KiB/s``, ``off``. Raises InvalidValueError."""
+        if text == cls.OFF:
+            return cls(0)
+        if not text.endswith("/s"):
+            raise InvalidValueError(_THROUGHPUT_FORM, 'add "/s"')
+        return cls(_amount(text, cls.UNITS, _THROUGHPUT_FORM, "a whole number of bytes per second"))
+
+    def __str__(self) -> str:
+        """The throughput in the largest unit in which it is a whole number."""
+        return _written(self.bytes_per_second, self.UNITS, zero=self.OFF)
 
 
 @dataclass(frozen=True, slots=True)

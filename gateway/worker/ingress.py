@@ -27,7 +27,7 @@ from gateway.state.lane import (
     WAIT,
     Connection,
 )
-from gateway.worker.transport import client_address, reset, take_up
+from gateway.worker.transport import client_address, reset, take_up, untaken
 from gateway.worker.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ class ClientConnection(asyncio.Protocol):
         "_replay_bytes",
         "_stalled",
         "_transport",
-        "_unsent",
+        "_untaken",
         "_upstream",
+        "_waits_for_client",
         "_written",
     )
 
@@ -84,7 +85,8 @@ class ClientConnection(asyncio.Protocol):
         self._listener = listener
         self._paused = 0
         self._stalled = False
-        self._unsent = 0
+        self._waits_for_client = False
+        self._untaken = 0
         # exchange
         self._upstream: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -145,12 +147,11 @@ class ClientConnection(asyncio.Protocol):
             self._pause(UNREAD)
         else:
             self._upstream.transport.pause_reading()
-            self._await_client()
+            self._await(client=True)
 
     def resume_writing(self) -> None:
         """It takes more."""
         self._stalled = False
-        self._unsent = 0
         if self._upstream is not None:
             self._upstream.transport.resume_reading()
             self._flow()
@@ -163,7 +164,7 @@ class ClientConnection(asyncio.Protocol):
     def instance_full(self) -> None:
         """The instance does not take the request as fast as the client sends it."""
         self._pause(INSTANCE_FULL)
-        self._machine.stalled(client=False, now=monotonic_ns())
+        self._await(client=False)
 
     def instance_drained(self) -> None:
         """It takes more."""
@@ -178,10 +179,9 @@ class ClientConnection(asyncio.Protocol):
 
     def deadline_passed(self) -> None:
         """What was waited for did not come in time."""
-        if self._unsent and self._transport.get_write_buffer_size() < self._unsent:
-            self._await_client()  # it takes what we sent, slowly
-        else:
-            self._perform(*self._machine.expire(monotonic_ns()))
+        before, self._untaken = self._untaken, self._measure()
+        taken = max(0, before - self._untaken)
+        self._perform(*self._machine.expire(taken, monotonic_ns()))
 
     def break_off(self) -> None:
         """Resets the connection without asking the engine: after a fault, or when there is no time left."""
@@ -275,7 +275,7 @@ class ClientConnection(asyncio.Protocol):
         self._drop()
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            self._await_client()  # uvloop waits for it without end
+            self._await(client=True)  # uvloop waits for it without end
 
     def _switch(self, _: int, payload: bytes) -> None:
         """The instance has agreed to another protocol: a tunnel takes everything over."""
@@ -401,20 +401,26 @@ class ClientConnection(asyncio.Protocol):
             self._upstream.close()
             self._upstream = None
 
-    def _await_client(self) -> None:
-        """Gives the client its time to take some of what waits for it."""
-        self._unsent = self._transport.get_write_buffer_size()
-        self._machine.stalled(client=True, now=monotonic_ns())
+    def _await(self, *, client: bool) -> None:
+        """Gives the client, or else the instance, its time to take some of what waits for it."""
+        self._waits_for_client = client
+        self._untaken = self._measure()
+        self._machine.stalled(client=client, now=monotonic_ns())
+
+    def _measure(self) -> int:
+        """What the side that was waited for last has not taken."""
+        if self._waits_for_client:
+            return untaken(self._transport)
+        return 0 if self._upstream is None else untaken(self._upstream.transport)
 
     def _flow(self) -> None:
         """One side takes more; the other may still be slow."""
-        now = monotonic_ns()
         if self._stalled:
-            self._machine.stalled(client=True, now=now)
+            self._await(client=True)
         elif self._paused & INSTANCE_FULL:
-            self._machine.stalled(client=False, now=now)
+            self._await(client=False)
         else:
-            self._machine.flowing(now)
+            self._machine.flowing(monotonic_ns())
 
     def _pause(self, reason: int) -> None:
         if not self._paused:

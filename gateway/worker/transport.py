@@ -1,8 +1,10 @@
 """What a worker needs of uvloop's transports beyond reading and writing."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import termios
 from typing import cast
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -29,6 +31,23 @@ def client_address(transport: asyncio.Transport) -> str:
     # A client of a Unix socket is a process of this machine. Without a name the client is gone already, and must not
     # pass for one of ours.
     return "0.0.0.0" if peer is None else "127.0.0.1"
+
+
+def untaken(transport: asyncio.Transport) -> int:
+    """Bytes that were written and that the peer has not acknowledged: in our buffer and in the kernel's.
+
+    The kernel takes more only when a third of its buffer is free, which at a slow reader's can take minutes. Who takes
+    nothing and who takes a little look alike until then, unless the kernel is asked.
+    """
+    return transport.get_write_buffer_size() + _in_kernel(transport)
+
+
+def _in_kernel(transport: asyncio.Transport) -> int:
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.fileno() < 0:  # it may be closed already
+        return 0
+    (count,) = struct.unpack("i", fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)))
+    return int(count)
 
 
 def reset(transport: asyncio.Transport) -> None:

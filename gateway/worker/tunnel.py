@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.clock import monotonic_ns
 from gateway.state.lane import Connection
-from gateway.worker.transport import reset
+from gateway.worker.transport import reset, untaken
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
@@ -121,9 +121,7 @@ class Tunnel:
             self._machine.flowing(now)
 
     def _waiting_bytes(self) -> int:
-        return (
-            self._client.transport.get_write_buffer_size() + self._instance.transport.get_write_buffer_size()
-        )
+        return untaken(self._client.transport) + untaken(self._instance.transport)
 
     def __repr__(self) -> str:
         """One line for logs and tests."""

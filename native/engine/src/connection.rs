@@ -21,6 +21,7 @@ use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
 use crate::http1::head::Request;
+use crate::pace::Stopwatch;
 use crate::request_id::RequestId;
 use crate::selection::{Balance, Tried};
 use crate::snapshot::Listener;
@@ -242,6 +243,8 @@ pub struct Connection {
     empty_lines: usize,
     request_body: Body,
     body_bytes: u64,
+    /// The time that the client has had for its body; `None` until it may send it.
+    body_clock: Option<Stopwatch>,
     /// The beginning of a response head.
     response_head: Vec<u8>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
@@ -269,6 +272,7 @@ impl Connection {
             empty_lines: 0,
             request_body: Body::default(),
             body_bytes: 0,
+            body_clock: None,
             response_head: Vec::new(),
             record: None,
         };
@@ -308,7 +312,7 @@ impl Connection {
         let Phase::Exchange(exchange) = &mut self.phase else { return };
         exchange.link = Link::Fresh;
         let timeout = exchange.connect_timeout;
-        self.arm(worker, Waiting::Connect, now, timeout);
+        self.arm_for_others(worker, Waiting::Connect, now, timeout);
     }
 
     /// The connection to the instance is there, and what was held back goes out.
@@ -322,7 +326,7 @@ impl Connection {
     pub fn stalled<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) {
         let waiting = if client { Waiting::ClientTakes } else { Waiting::InstanceTakes };
         let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
-        self.arm(worker, waiting, now, timeout);
+        self.arm_for_others(worker, waiting, now, timeout);
     }
 
     /// Bytes move again, in a tunnel since `now`: what is waited for is told by how far the exchange has come.
@@ -335,8 +339,8 @@ impl Connection {
             _ => return self.answer_taken(worker, now),
         };
         let (waiting, timeout) = if !self.request_body.is_complete() {
-            let timeout = self.listener(worker).map_or(NEVER, |listener| listener.body_idle_timeout);
-            (Waiting::RequestBody, timeout)
+            let answer = exchange.answer;
+            (Waiting::RequestBody, self.body_timeout(worker, answer, now))
         } else if exchange.answer == Answer::Begun {
             (Waiting::ResponseBody, exchange.idle_timeout)
         } else if self.half_closed {
@@ -345,6 +349,24 @@ impl Connection {
             (Waiting::FirstByte, exchange.first_byte_timeout)
         };
         self.arm(worker, waiting, now, timeout);
+    }
+
+    /// How long the client may go on sending nothing of its body: it shall neither pause too long nor be too slow on the
+    /// whole. How fast it is counts while it is waited for, which a client that asked whether to continue is not before
+    /// it knows; and not beside an answer, since the two may be a conversation.
+    fn body_timeout<S>(&mut self, worker: &Worker<S>, answer: Answer, now: u64) -> u64 {
+        let Some(listener) = self.listener(worker) else { return NEVER };
+        let idle = listener.body_idle_timeout;
+        if self.body_clock.is_none() && (self.body_bytes > 0 || answer != Answer::Awaited) {
+            self.body_clock = Some(Stopwatch::start(now));
+        }
+        match (listener.min_rate, &mut self.body_clock) {
+            (Some(rate), Some(clock)) if answer != Answer::Begun => {
+                clock.go_on(now);
+                idle.min(clock.left(rate.patience(self.body_bytes), now))
+            }
+            _ => idle,
+        }
     }
 
     /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
@@ -437,6 +459,14 @@ impl Connection {
     fn arm<S>(&mut self, worker: &mut Worker<S>, waiting: Waiting, now: u64, timeout: u64) {
         self.waiting = waiting;
         worker.deadlines.set(self.index, now.saturating_add(timeout));
+    }
+
+    /// Waits for what is no matter of a body's sender: it is hardly read meanwhile, so its time stands still.
+    fn arm_for_others<S>(&mut self, worker: &mut Worker<S>, waiting: Waiting, now: u64, timeout: u64) {
+        if let Some(clock) = &mut self.body_clock {
+            clock.stop(now);
+        }
+        self.arm(worker, waiting, now, timeout);
     }
 
     /// Back to the start of the state machine: the next request may come.

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod deadline;
 pub mod http1;
 pub mod limit;
+pub mod pace;
 pub mod reply;
 pub mod request_id;
 pub mod rewrite;

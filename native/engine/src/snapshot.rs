@@ -15,6 +15,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::http1::path::Kept;
+use crate::pace::MinRate;
 use crate::routing::{RouteMatch, Table};
 use crate::selection::{Balance, Tried};
 use document::Document;
@@ -36,6 +37,8 @@ pub struct Listener {
     pub keepalive_timeout: u64,
     /// Nanoseconds a client may take nothing of what is ready for it.
     pub write_timeout: u64,
+    /// How fast a client must send a body and take an answer; `None` for no bound.
+    pub min_rate: Option<MinRate>,
     /// Bytes of a request head in all.
     pub max_head_bytes: usize,
     /// Bytes of one line of a request head.

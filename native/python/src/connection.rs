@@ -141,8 +141,8 @@ impl Connection {
         self.connection.flowing(&mut self.lane.borrow_mut(py).worker, now);
     }
 
-    fn expire<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.expire(worker, now))
+    fn expire<'py>(&mut self, py: Python<'py>, taken: u64, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.expire(worker, taken, now))
     }
 
     fn close(&mut self, py: Python<'_>, now: u64) {

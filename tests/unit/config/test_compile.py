@@ -127,6 +127,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "body_idle_timeout_ms": 30000,
         "keepalive_timeout_ms": 75000,
         "write_timeout_ms": 60000,
+        "min_bytes_per_second": 500,
         "max_head_bytes": 32768,
         "max_line_bytes": 8192,
         "max_fields": 100,

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.config.fields import AccessLog, Name, Reads, RouteName, between, choice, size_between, whole
+from gateway.config.fields import (
+    AccessLog,
+    MinRate,
+    Name,
+    Reads,
+    RouteName,
+    between,
+    choice,
+    size_between,
+    whole,
+)
 from gateway.config.interpolate import Interpolated, interpolate
 from gateway.errors import InvalidValueError
 from gateway.model import Balance
@@ -54,6 +64,14 @@ def test_an_access_log_is_off_on_stdout_or_in_a_file() -> None:
         assert accepts(AccessLog, good), good
     for bad in ("", "on", "stderr", "Off", "a", "./a", "~/a", "/", "/a/", "/a\n", "/a\x1b", 1, True, None):
         assert not accepts(AccessLog, bad), bad
+
+
+def test_a_least_rate_is_no_more_than_the_engine_can_tell() -> None:
+    """A byte takes at least one nanosecond."""
+    for good in ("off", "0B/s", "1B/s", "500B/s", "1GB/s"):
+        assert accepts(MinRate, good), good
+    for bad in ("1000000001B/s", "2GB/s", "500B", "", 500, None):
+        assert not accepts(MinRate, bad), bad
 
 
 def test_names_have_a_length() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.units import Duration, Rate, Size
+from gateway.config.units import Duration, Rate, Size, Throughput
 from gateway.errors import InvalidValueError
 
 DIGITS = set(string.digits)
@@ -25,6 +25,13 @@ def test_a_size_reads_what_it_writes(octets: int) -> None:
     """Text and value of a size say the same."""
     size = Size(octets)
     assert Size.parse(str(size)) == size
+
+
+@given(st.integers(0, 10**14))
+def test_a_throughput_reads_what_it_writes(octets: int) -> None:
+    """Text and value of a throughput say the same, "off" and 0 too."""
+    throughput = Throughput(octets)
+    assert Throughput.parse(str(throughput)) == throughput
 
 
 @given(st.integers(1, 10**9), st.sampled_from("smh"))
@@ -65,6 +72,15 @@ def test_sizes(text: str, octets: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "octets"),
+    [("off", 0), ("0B/s", 0), ("500B/s", 500), ("1.5KiB/s", 1_536), ("1GB/s", 1_000_000_000)],
+)
+def test_throughputs(text: str, octets: int) -> None:
+    """Sizes per second; none at all is asked for in two ways."""
+    assert Throughput.parse(text).bytes_per_second == octets
+
+
+@pytest.mark.parametrize(
     ("text", "per_second"), [("100/s", 100), ("10/m", 1), ("60/m", 1), ("61/m", 2), ("5/h", 1), ("7200/h", 2)]
 )
 def test_tokens_of_one_second_are_rounded_up(text: str, per_second: int) -> None:
@@ -90,6 +106,31 @@ def test_what_is_no_size(text: str) -> None:
     """A size is a plain decimal number and a unit, nothing else."""
     with pytest.raises(InvalidValueError):
         Size.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "500",
+        "500B",
+        "500/s",
+        "500B/m",
+        "500b/s",
+        "B/s",
+        "-1B/s",
+        "0.5B/s",
+        "500 B/s",
+        "500B//s",
+        "Off",
+        "off/s",
+    ],
+)
+def test_what_is_no_throughput(text: str) -> None:
+    """A throughput is a size with "/s" or the word "off", nothing else."""
+    with pytest.raises(InvalidValueError):
+        Throughput.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +165,8 @@ def test_what_is_no_rate(text: str) -> None:
         (Duration.parse, "2min", 'did you mean "2m"?'),
         (Duration.parse, "5", "the unit is missing"),
         (Size.parse, "32kib", 'did you mean "32KiB"?'),
+        (Throughput.parse, "500B", 'add "/s"'),
+        (Throughput.parse, "500b/s", 'did you mean "500B/s"?'),
         (Rate.parse, "100/sec", 'did you mean "100/s"?'),
         (Rate.parse, "100", 'add "/s", "/m" or "/h"'),
     ],
@@ -141,6 +184,8 @@ def test_a_unit_that_is_nearly_right_gets_a_hint(read: Callable[[str], object], 
         (Duration.parse, "1{}5s", DIGITS | {"."}),
         (Duration.parse, "15{}", {"s", "m", "h"}),
         (Size.parse, "15{}B", DIGITS | {"K", "M", "G"}),
+        (Throughput.parse, "15{}B/s", DIGITS | {"K", "M", "G"}),
+        (Throughput.parse, "15B{}s", {"/"}),
         (Rate.parse, "1{}/s", DIGITS),
         (Rate.parse, "1{}s", {"/"}),
     ],

@@ -1,13 +1,19 @@
 """Fixtures of the worker's tests."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from tests.unit.worker.stage import Stage
+from tests.unit.worker.stage import Stage, Transport
 
 SetUp = Callable[..., Awaitable[Stage]]
+
+
+def in_kernel(transport: asyncio.Transport) -> int:
+    """What the kernel holds for a transport of the stage."""
+    return cast("Transport", transport).in_kernel
 
 
 @pytest.fixture
@@ -18,6 +24,7 @@ def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
         stage = Stage(**settings)
         for module in ("ingress", "plane", "short_clock", "tunnel"):
             monkeypatch.setattr(f"gateway.worker.{module}.monotonic_ns", lambda: stage.now)
+        monkeypatch.setattr("gateway.worker.transport._in_kernel", in_kernel)
         return stage
 
     return set_up

@@ -57,6 +57,8 @@ class Transport:
         self.writes = 0
         """System calls that it took."""
         self.unsent = 0
+        self.in_kernel = 0
+        """Bytes that were sent and that the peer has not acknowledged."""
         self.stuck = False
         """The peer does not read."""
         self.reading = False
@@ -307,7 +309,7 @@ class Stage:
         listener = {
             "name": "l", "scheme": "http", "row": NO_ROUTE_ROW,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
-            "write_timeout_ms": 60_000, "max_head_bytes": 32768, "max_line_bytes": 8192, "max_fields": 100,
+            "write_timeout_ms": 60_000, "min_bytes_per_second": 0, "max_head_bytes": 32768, "max_line_bytes": 8192, "max_fields": 100,
             "max_target_bytes": 8192, "max_body_bytes": None, "max_requests": None,
             "max_age_ms": None,
         } | self.listener  # fmt: skip

@@ -210,6 +210,78 @@ async def test_a_slow_client_has_time_as_long_as_it_takes_something(stage: Stage
     assert instance.gone
 
 
+async def test_what_the_kernel_sends_on_counts_as_taken(stage: Stage) -> None:
+    """A slow reader empties the kernel's buffer long before the kernel takes more of ours."""
+    client = stage.client()
+    client.says(REQUEST)
+    instance = await stage.instance()
+    client.stuck, client.in_kernel = True, 1_000_000
+    instance.says(answer(200_000) + MUCH)
+    for _ in range(5):
+        client.in_kernel -= 1
+        await stage.pass_time(61)
+        assert not client.closing
+    await stage.pass_time(61)
+    assert client.reset
+
+
+@pytest.mark.parametrize(("bytes_taken", "kept"), [(30_000, True), (29_999, False)])
+async def test_a_reader_has_a_rate_to_keep(stage_with: SetUp, bytes_taken: int, *, kept: bool) -> None:
+    """A client that takes an answer more slowly than is asked of it does not hold an instance for ever."""
+    stage = await stage_with(listener={"min_bytes_per_second": 500})
+    client = stage.client()
+    client.says(REQUEST)
+    instance = await stage.instance()
+    client.stuck = True
+    instance.says(answer(200_000) + MUCH)
+    client.takes(bytes_taken)
+    await stage.pass_time(60)
+    assert client.reset is not kept
+    assert instance.gone is not kept
+
+
+async def test_a_slow_instance_has_time_as_long_as_it_takes_something(stage: Stage) -> None:
+    """The write time-out is for one that takes nothing at all, of our buffer or of the kernel's."""
+    client = stage.client()
+    client.says(post(300_000))
+    instance = await stage.instance()
+    instance.stuck, instance.in_kernel = True, 10
+    client.says(MUCH)
+    assert not client.reading
+    instance.takes(1)
+    await stage.pass_time(61)
+    instance.in_kernel = 9
+    await stage.pass_time(61)
+    assert not client.sent
+    await stage.pass_time(61)
+    assert client.got().startswith(b"HTTP/1.1 504 ")
+    assert instance.gone
+
+
+async def test_time_in_which_the_client_is_not_read_is_not_its_own(stage_with: SetUp) -> None:
+    """The rate of a body is measured while it is waited for."""
+    stage = await stage_with(listener={"min_bytes_per_second": 500})
+    client = stage.client()
+    client.says(post(300_000))
+    await stage.pass_time(1.9)
+    instance = await stage.instance()
+    instance.stuck = True
+    client.says(bytes(70_000))
+    for _ in range(5):
+        instance.takes(1)
+        await stage.pass_time(59)
+    instance.reads_on()
+    assert client.reading
+    await stage.pass_time(29)
+    client.says(b"x")
+    assert not client.sent, "70,000 bytes are worth 140 seconds"
+    for _ in range(3):
+        await stage.pass_time(29)
+        client.says(b"x")
+    await stage.pass_time(25)
+    assert client.got().startswith(b"HTTP/1.1 408 ")
+
+
 async def test_both_sides_slow_at_once(stage: Stage) -> None:
     """When one of two slow sides takes more, the time-out of the other runs on."""
     client = stage.client()

@@ -9,9 +9,11 @@ from typing import Any, Self
 import pytest
 import uvloop
 
+from gateway.model import ListenAddress
 from gateway.state.control import HEALTH_HEALTHY
+from gateway.supervisor.sockets import open_listener
 from gateway.worker.ingress import ClientConnection
-from gateway.worker.transport import RESET_ON_CLOSE, client_address, reset, take_up
+from gateway.worker.transport import RESET_ON_CLOSE, client_address, reset, take_up, untaken
 from gateway.worker.upstream import UpstreamConnection
 from tests.helpers.patience import eventually
 from tests.unit.worker.stage import REQUEST, SERVICE, Stage, answer
@@ -41,6 +43,17 @@ async def serving(factory: Callable[[], asyncio.Protocol]) -> AsyncIterator[tupl
         yield server.sockets[0].getsockname()
     finally:
         server.close()
+
+
+WATCHED = (1, 60, 15, 4, 120_000)
+"""Probed after a minute of silence, every 15 seconds, four times; given up after two minutes."""
+
+
+def watched(connected: Any) -> tuple[int, ...]:
+    """How the kernel watches over a TCP connection."""
+    options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+    keepalive = connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    return (keepalive, *(connected.getsockopt(socket.IPPROTO_TCP, option) for option in options))
 
 
 class Recording(asyncio.Protocol):
@@ -290,6 +303,58 @@ async def test_connects_that_are_cancelled_at_any_time_leave_no_socket() -> None
                 result.close()
         await eventually(lambda: len(connections) > 1 and all(one.is_closing() for one in connections))
     assert outcomes == {asyncio.CancelledError, UpstreamConnection}
+
+
+@on_uvloop
+async def test_what_a_peer_has_not_acknowledged_is_known() -> None:
+    """What waits in the kernel counts as well as what waits with us, and nothing after the end."""
+    async with Pair(Recording()) as pair:
+        transport = pair.protocol.transport
+        transport.write(bytes(10_000_000))
+        waiting = untaken(transport)
+        assert waiting > transport.get_write_buffer_size()
+        pair.peer.recv(1_000_000)
+        await eventually(lambda: untaken(transport) < waiting)
+        transport.abort()
+        await eventually(lambda: "connection_lost" in pair.protocol.calls)
+        assert untaken(transport) == 0
+
+
+@on_uvloop
+async def test_connections_to_instances_are_watched() -> None:
+    """The kernel notices when an instance is gone, and no small write waits for another (TCP_NODELAY)."""
+    stage = Stage(instances=1)
+    stage.plane.loop = asyncio.get_running_loop()
+    async with serving(asyncio.Protocol) as (host, port):
+        stage.control.write_instance(0, 1, f"{host}:{port}", weight=1, max_in_flight=0, health=HEALTH_HEALTHY)
+        instance = stage.lane.select("s")
+        assert instance is not None
+        upstream = await stage.plane.connect(instance, SERVICE)
+        assert upstream is not None
+        connected = upstream.transport.get_extra_info("socket")
+        assert watched(connected) == WATCHED
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        upstream.close()
+
+
+@on_uvloop
+async def test_accepted_connections_are_watched() -> None:
+    """They inherit the options of the listening socket, so that they cost no call; uvloop adds TCP_NODELAY."""
+    opened = open_listener(ListenAddress.parse("127.0.0.1:0"), 1)
+    protocol = Recording()
+    (listening,) = opened.sockets
+    server = await asyncio.get_running_loop().create_server(lambda: protocol, sock=listening.dup())
+    for user_timeout in (120_000, 660_000):
+        opened.give_up_after(user_timeout)
+        protocol.calls.clear()
+        with socket.create_connection(listening.getsockname()):
+            await eventually(lambda: protocol.calls)
+            accepted = protocol.transport.get_extra_info("socket")
+            assert watched(accepted) == (*WATCHED[:4], user_timeout)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        protocol.transport.abort()
+    server.close()
+    opened.close()
 
 
 @on_uvloop

@@ -109,8 +109,9 @@ impl Connection {
         Verdict::bare(Action::Abort)
     }
 
-    /// The deadline has passed.
-    pub fn expire<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+    /// The deadline has passed. `taken`: bytes that the side that does not take enough has taken since it was said to be
+    /// stalled.
+    pub fn expire<S: State>(&mut self, worker: &mut Worker<S>, taken: u64, now: u64) -> Verdict {
         worker.fresh_output();
         match self.waiting {
             Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed | Waiting::Tunnel => {
@@ -124,10 +125,24 @@ impl Connection {
             }
             Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
+            Waiting::InstanceTakes if taken > 0 => self.wait_on(worker, false, now),
             Waiting::InstanceTakes => self.fail(worker, Reason::WriteTimeout, now),
             Waiting::ResponseBody => self.abort(worker, RESPONSE_TIMEOUT, now),
+            Waiting::ClientTakes if self.takes_enough(worker, taken) => self.wait_on(worker, true, now),
             Waiting::ClientTakes => self.abort(worker, CLIENT_WRITE_TIMEOUT, now),
         }
+    }
+
+    /// Does a client that has taken so many bytes in the time for a write keep the rate that is asked of it?
+    fn takes_enough<S>(&self, worker: &Worker<S>, taken: u64) -> bool {
+        let Some(listener) = self.listener(worker) else { return false };
+        listener.min_rate.map_or(taken > 0, |rate| rate.is_kept(taken, listener.write_timeout))
+    }
+
+    /// Who is slow has the same time again.
+    fn wait_on<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) -> Verdict {
+        self.stalled(worker, client, now);
+        Verdict::WAIT
     }
 
     /// The client will send no more. A whole request may still be answered, if the answer begins soon.

@@ -11,6 +11,7 @@ use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, HeadLimits, Request};
 use crate::http1::path::Kept;
 use crate::limit::{Charge, Claim};
+use crate::pace::Stopwatch;
 use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
@@ -247,6 +248,9 @@ impl Connection {
             Ok(used) => used,
             Err(reason) => return (self.refuse_body(worker, reason, now), end + rest.len()),
         };
+        if !self.request_body.is_complete() {
+            self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
+        }
         self.flowing(worker, now);
         (Verdict { action: Action::Forward, argument: instance, payload: Payload::Output }, end + used)
     }
@@ -268,6 +272,7 @@ impl Connection {
     }
 
     fn skip_body(&mut self, data: &[u8]) -> Result<usize, Reason> {
+        self.body_bytes += data.len() as u64;
         self.request_body.read(data, |_| {}).map_err(|ChunkFault| Reason::MalformedBody)
     }
 

@@ -52,7 +52,7 @@ impl Connection {
         }
         let wait = back_off(exchange.backed_off, &mut worker.random);
         exchange.backed_off += 1;
-        self.arm(worker, Waiting::BackOff, now, wait);
+        self.arm_for_others(worker, Waiting::BackOff, now, wait);
         Verdict { action: Action::BackOff, argument: wait, payload: Payload::Nothing }
     }
 

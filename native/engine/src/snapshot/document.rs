@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{Limit, Snapshot, SnapshotError};
 use crate::http1::path::Spelling;
 use crate::limit::Gcra;
+use crate::pace::MinRate;
 use crate::routing::RouteMatch;
 use crate::selection::Balance;
 
@@ -56,6 +57,7 @@ pub(super) struct Listener {
     body_idle_timeout_ms: u64,
     keepalive_timeout_ms: u64,
     write_timeout_ms: u64,
+    min_bytes_per_second: u64,
     max_head_bytes: usize,
     max_line_bytes: usize,
     max_fields: usize,
@@ -74,6 +76,7 @@ impl Listener {
             body_idle_timeout: nanos("body_idle_timeout_ms", self.body_idle_timeout_ms)?,
             keepalive_timeout: nanos("keepalive_timeout_ms", self.keepalive_timeout_ms)?,
             write_timeout: nanos("write_timeout_ms", self.write_timeout_ms)?,
+            min_rate: MinRate::per_second(self.min_bytes_per_second),
             max_head_bytes: positive("max_head_bytes", self.max_head_bytes)?,
             max_line_bytes: positive("max_line_bytes", self.max_line_bytes)?,
             max_fields: positive("max_fields", self.max_fields)?,

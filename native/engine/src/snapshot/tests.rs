@@ -14,7 +14,7 @@ fn document() -> Value {
         "epoch": 7,
         "listeners": [{"name": "127.0.0.1:8080", "scheme": "http", "row": 0,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
-            "write_timeout_ms": 60_000, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
+            "write_timeout_ms": 60_000, "min_bytes_per_second": 500, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
             "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2,
             "keep_in_paths": ["encoded_slash", "duplicate_slashes"]}],
         "services": [

@@ -62,7 +62,8 @@ enum Event {
     Lost(bool),
     Stalled(bool),
     Flowing,
-    Expired,
+    /// The deadline comes; who was stalled has taken so many bytes.
+    Expired(u64),
     TryAgain,
     Passed(u64),
     ClientEof,
@@ -102,7 +103,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => any::<bool>().prop_map(Event::Lost),
         2 => any::<bool>().prop_map(Event::Stalled),
         2 => Just(Event::Flowing),
-        1 => Just(Event::Expired),
+        1 => (0..2_u64).prop_map(|taken| Event::Expired(taken * 5)),
         6 => Just(Event::TryAgain),
         2 => (0..5_000_000_u64).prop_map(Event::Passed),
         1 => Just(Event::ClientEof),
@@ -140,7 +141,7 @@ fn happen(shell: &mut Shell, peers: &mut Peers, event: Event) {
         Event::Lost(clean) => shell.lost(clean),
         Event::Stalled(client) => shell.stalled(client),
         Event::Flowing => shell.flowing(),
-        Event::Expired => shell.expire(),
+        Event::Expired(taken) => shell.expire(taken),
         Event::Passed(nanos) => shell.now += nanos,
         Event::ClientEof => shell.client_eof(),
         Event::Health(slot, healthy) => {

@@ -90,6 +90,7 @@ fn snapshot() -> Arc<Snapshot> {
         "access_log": true,
         "listeners": [{"name": "127.0.0.1:80", "scheme": "http", "row": ROWS[0],
             "header_timeout_ms": 10, "body_idle_timeout_ms": 10, "keepalive_timeout_ms": 10, "write_timeout_ms": 10,
+            "min_bytes_per_second": 500,
             "max_head_bytes": 1_024, "max_line_bytes": 512, "max_fields": 20, "max_target_bytes": 256,
             "max_body_bytes": 400, "max_requests": 20, "max_age_ms": 40}],
         "services": [{"name": "api", "slot": SERVICE, "balance": "round_robin", "connect_timeout_ms": 10,
@@ -197,13 +198,13 @@ impl Shell {
         self.connection.flowing(&mut self.worker, self.now);
     }
 
-    /// Turns the clock to the deadline, whenever that is.
-    pub(crate) fn expire(&mut self) {
+    /// Turns the clock to the deadline, whenever that is; whoever was stalled has taken so many bytes.
+    pub(crate) fn expire(&mut self, taken: u64) {
         if self.worker.deadlines.expired(u64::MAX - 1).is_empty() {
             return;
         }
         self.now += 10_000_000;
-        let verdict = self.connection.expire(&mut self.worker, self.now);
+        let verdict = self.connection.expire(&mut self.worker, taken, self.now);
         self.perform(verdict, b"");
     }
 

@@ -28,7 +28,7 @@ pub(super) fn document() -> Value {
         "epoch": 1,
         "listeners": [{"name": "127.0.0.1:80", "scheme": "http", "row": UNROUTED,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
-            "write_timeout_ms": 61_000, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
+            "write_timeout_ms": 61_000, "min_bytes_per_second": 0, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
             "max_target_bytes": 8_192, "max_body_bytes": 1_000, "max_requests": null, "max_age_ms": null}],
         "services": [{"name": "api", "slot": SERVICE, "balance": "p2c", "connect_timeout_ms": 2_000,
             "first_byte_timeout_ms": 31_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000}],
@@ -164,11 +164,16 @@ impl Scene {
 
     /// Turns the clock to the connection's deadline, which must be exactly `nanos` away, and tells it.
     pub(super) fn expire_after(&mut self, nanos: u64) -> Told {
+        self.expire_after_taking(0, nanos)
+    }
+
+    /// As `expire_after`; whoever was stalled has taken so many bytes.
+    pub(super) fn expire_after_taking(&mut self, taken: u64, nanos: u64) -> Told {
         let index = self.connection.index();
         assert!(self.worker.deadlines.expired(self.now + nanos - 1).is_empty(), "the deadline is too early");
         self.now += nanos;
         assert_eq!(self.worker.deadlines.expired(self.now), [index], "the deadline is too late");
-        let verdict = self.connection.expire(&mut self.worker, self.now);
+        let verdict = self.connection.expire(&mut self.worker, taken, self.now);
         self.told(verdict, b"")
     }
 
