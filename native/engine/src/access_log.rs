@@ -10,6 +10,7 @@
 mod escape;
 mod time;
 
+use crate::address::Address;
 use crate::http1::head::Request;
 use crate::request_id;
 use crate::state::{Counter, Instance, State};
@@ -38,7 +39,7 @@ const REQUEST_ID_ROOM: usize = request_id::MAX_BYTES + 16;
 const OTHERS_ROOM: usize = 400;
 const _: () = {
     let message = METHOD_ROOM + HOST_ROOM + PATH_ROOM + REQUEST_ID_ROOM;
-    let parties = CLIENT_ROOM + 2 * NAME_ROOM + ADDRESS_ROOM;
+    let parties = 2 * CLIENT_ROOM + 2 * NAME_ROOM + ADDRESS_ROOM;
     assert!(message + parties + OTHERS_ROOM <= MAX_LINE_BYTES);
 };
 
@@ -92,12 +93,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// A request that came at `started`, which was `wall` in nanoseconds of Unix time; `None` for one that could not be
-    /// understood.
+    /// A request of `client` that came from `peer` at `started`, which was `wall` in nanoseconds of Unix time; `None` for
+    /// one that could not be understood.
     pub(crate) fn new(
         started: u64,
         wall: u64,
-        client: &[u8],
+        client: &Address,
+        peer: &Address,
         id: &[u8],
         request: Option<&Request<'_, '_>>,
     ) -> Self {
@@ -105,7 +107,8 @@ impl Record {
         line.extend_from_slice(b"{\"time\":");
         put_time(&mut line, wall);
         put_value(&mut line, "request_id", Some(id), REQUEST_ID_ROOM);
-        put_value(&mut line, "client", Some(client), CLIENT_ROOM);
+        put_value(&mut line, "client", Some(client.text()), CLIENT_ROOM);
+        put_value(&mut line, "peer", (peer != client).then_some(peer.text()), CLIENT_ROOM);
         put_value(&mut line, "method", request.map(|it| it.method), METHOD_ROOM);
         put_value(&mut line, "host", request.map(|it| it.host), HOST_ROOM);
         put_value(&mut line, "path", request.map(|it| &*it.target), PATH_ROOM);

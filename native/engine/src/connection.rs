@@ -17,6 +17,7 @@ mod tests;
 use std::net::IpAddr;
 
 use crate::access_log::Record;
+use crate::address::Address;
 use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
@@ -223,8 +224,10 @@ pub struct Connection {
     /// Number of the connection in its worker.
     index: u32,
     listener: u32,
-    address: IpAddr,
-    address_text: Box<[u8]>,
+    /// The other end of the socket.
+    socket: Address,
+    /// Who sends on it.
+    peer: Address,
     phase: Phase,
     waiting: Waiting,
     /// When it was accepted.
@@ -254,12 +257,12 @@ pub struct Connection {
 impl Connection {
     /// A connection that was just accepted.
     pub fn open<S: State>(worker: &mut Worker<S>, listener: u32, address: IpAddr, now: u64) -> Self {
-        let address = address.to_canonical();
+        let address = address.into();
         let mut connection = Self {
             index: worker.deadlines.open(),
             listener,
-            address,
-            address_text: address.to_string().into_bytes().into_boxed_slice(),
+            socket: address,
+            peer: address,
             phase: Phase::Request,
             waiting: Waiting::KeepAlive,
             opened: now,
@@ -394,12 +397,13 @@ impl Connection {
         &mut self,
         worker: &Worker<S>,
         request_id: &RequestId<'_>,
+        client: &Address,
         request: Option<&Request<'_, '_>>,
         now: u64,
     ) {
         if worker.snapshot.access_log {
             let id = request_id.as_bytes();
-            let record = Record::new(now, worker.wall(now), &self.address_text, id, request);
+            let record = Record::new(now, worker.wall(now), client, &self.socket, id, request);
             self.record = Some(Box::new(record));
         }
     }

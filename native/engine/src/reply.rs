@@ -1,5 +1,6 @@
 //! The gateway's own answers: one table from reason to status code, RFC 9209 error type and text.
 
+use crate::client_address::ForwardingFault;
 use crate::http1::framing::FramingFault;
 use crate::http1::head::HeadFault;
 
@@ -18,6 +19,8 @@ pub enum Reason {
     MalformedBody,
     /// A request to switch protocols has a body, which the new protocol could not be told from.
     UpgradeWithBody,
+    /// What trusted proxies say of the client contradicts itself, or cannot be read.
+    BadForwarding,
     /// No route matches.
     NoRoute,
     /// CONNECT is not offered.
@@ -87,6 +90,7 @@ impl Reason {
             Self::AmbiguousLength => answer(400, "Bad Request", REQUEST, "ambiguous body length"),
             Self::MalformedBody => answer(400, "Bad Request", REQUEST, "malformed chunked body"),
             Self::UpgradeWithBody => answer(400, "Bad Request", REQUEST, "upgrade with a body"),
+            Self::BadForwarding => answer(400, "Bad Request", REQUEST, "contradictory forwarding fields"),
             Self::NoRoute => answer(404, "Not Found", "destination_not_found", "no route"),
             Self::ConnectNotOffered => answer(405, "Method Not Allowed", REQUEST, "CONNECT is not offered"),
             Self::TraceNotOffered => answer(405, "Method Not Allowed", REQUEST, "TRACE is not offered"),
@@ -135,6 +139,14 @@ impl Reason {
     /// Must the answer say which methods there are (RFC 9110 §15.5.6, §9.3.7)?
     fn lists_methods(self) -> bool {
         matches!(self, Self::ConnectNotOffered | Self::TraceNotOffered | Self::LastHop)
+    }
+}
+
+impl From<ForwardingFault> for Reason {
+    fn from(fault: ForwardingFault) -> Self {
+        match fault {
+            ForwardingFault::Malformed | ForwardingFault::Conflicting => Self::BadForwarding,
+        }
     }
 }
 

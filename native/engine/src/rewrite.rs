@@ -1,10 +1,11 @@
 //! The forwarded head: a message is written anew from what was understood of it, never copied through.
 //!
 //! Fields that end at this hop are left out, in both directions (RFC 9110 §7.6.1); the length of the body is stated
-//! once, by the gateway; to instances the client is named in `X-Forwarded-*`, whatever the client claimed there.
+//! once, by the gateway; to instances the client is named as [`forwarding`] says.
 
 use httparse::Header;
 
+use crate::forwarding::{self, Sender};
 use crate::http1::fields::Field;
 use crate::http1::framing::Framing;
 use crate::http1::head::{Fields, Request, Response};
@@ -13,8 +14,8 @@ use crate::request_id::RequestId;
 /// What the gateway tells an instance about the client.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
-    /// The client's address in text.
-    pub address: &'a [u8],
+    /// Who the request comes from.
+    pub sender: &'a Sender,
     /// `http` or `https`.
     pub scheme: &'a [u8],
     /// The identity of its request.
@@ -48,13 +49,12 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
             put_field(output, header);
         }
     }
-    put(output, &[b"X-Forwarded-For: ", client.address, b"\r\nX-Forwarded-Proto: ", client.scheme]);
-    if !request.host.is_empty() {
-        put(output, &[b"\r\nX-Forwarded-Host: ", request.host]);
-    }
-    let via =
-        if request.minor_version == 0 { b"\r\nVia: 1.0 headgate\r\n" } else { b"\r\nVia: 1.1 headgate\r\n" };
-    output.extend_from_slice(via);
+    forwarding::put(output, request, client.sender, client.scheme);
+    output.extend_from_slice(if request.minor_version == 0 {
+        b"Via: 1.0 headgate\r\n"
+    } else {
+        b"Via: 1.1 headgate\r\n"
+    });
     put(output, &[b"X-Request-Id: ", client.request_id.as_bytes(), b"\r\n"]);
     if let Some(left) = hops_left {
         let left = left.saturating_sub(1);
@@ -167,7 +167,10 @@ fn put_framing(output: &mut Vec<u8>, framing: Framing, stated: Option<u64>) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::address::Address;
     use crate::http1::head::{slots, HeadLimits};
     use crate::http1::path::Kept;
     use crate::selection::Random;
@@ -178,7 +181,9 @@ mod tests {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Request::parse(head.as_bytes(), &mut slots, &LIMITS, Kept::NONE).unwrap();
         let request_id = RequestId::of(parsed.fields.request_id(), &mut Random::new(1_234_567));
-        let client = Client { address: b"192.0.2.1", scheme: b"http", request_id };
+        let peer = Address::from(IpAddr::from([192, 0, 2, 1]));
+        let sender = Sender { peer, client: peer, is_trusted: false };
+        let client = Client { sender: &sender, scheme: b"http", request_id };
         request(&mut output, &parsed, client, parsed.expects_continue().unwrap());
         String::from_utf8(output).unwrap()
     }

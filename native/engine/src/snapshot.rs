@@ -14,6 +14,7 @@ pub use limit::Limit;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use crate::address::Networks;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::routing::{RouteMatch, Table};
@@ -104,6 +105,8 @@ pub struct Snapshot {
     pub services: Vec<Service>,
     /// The routes, in the order of the file.
     pub routes: Vec<Route>,
+    /// Who is believed about the client that it speaks for.
+    pub trusted_proxies: Networks,
     /// Is a line of the access log to be written for every request?
     pub access_log: bool,
     /// Finds the index of a request's route.
@@ -124,9 +127,11 @@ impl Snapshot {
         let document: Document =
             serde_json::from_slice(blob).map_err(|error| SnapshotError::malformed(&error))?;
         let table = routing_table(&document)?;
+        let trusted_proxies = trusted_proxies(&document)?;
         let (services, listeners) = (document.services.len(), document.listeners.len());
         let mut snapshot = Self {
             epoch: document.epoch,
+            trusted_proxies,
             access_log: document.access_log,
             listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
             services: compile_all("services", document.services, document::Service::compile)?,
@@ -178,6 +183,11 @@ impl Snapshot {
 fn routing_table(document: &Document) -> Result<Table, SnapshotError> {
     let matches: Vec<RouteMatch> = document.routes.iter().map(document::Route::to_match).collect();
     Ok(Table::build(&matches)?)
+}
+
+fn trusted_proxies(document: &Document) -> Result<Networks, SnapshotError> {
+    Networks::parse(&document.trusted_proxies)
+        .map_err(|index| SnapshotError::invalid(format!("trusted_proxies[{index}]"), "no network"))
 }
 
 /// Compiles every entry of a list; an error is placed at the entry it came from.

@@ -1,5 +1,7 @@
 //! Single lines: every byte in every place, and the longest line there can be.
 
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -9,6 +11,12 @@ use crate::http1::path::Kept;
 use crate::state::fake::FakeState;
 
 const LIMITS: HeadLimits = HeadLimits { head: 1 << 20, line: 1 << 20, fields: 100, target: 1 << 20 };
+
+/// An address whose text is as long as any.
+fn long_address(last: u16) -> Address {
+    IpAddr::from([0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xfff0 + last]).into()
+}
+
 /// Latin-1: the bytes of a message, as a string of the log shows them.
 fn shown(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
@@ -21,7 +29,7 @@ fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<(&st
         Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut slots, &LIMITS, Kept::NONE).unwrap();
     (request.method, request.host, request.target) = (method, host, target.into());
     let (mut log, state) = (AccessLog::default(), FakeState::new());
-    let mut record = Record::new(5, 1, b"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", id, Some(&request));
+    let mut record = Record::new(5, 1, &long_address(1), &long_address(2), id, Some(&request));
     record.routed(names);
     record.tried(state.instance(0));
     record.finish(&mut log, &state, 200, None, u64::MAX);
@@ -56,6 +64,9 @@ fn the_longest_line_fits_into_one_write_on_a_pipe() {
     let value = parsed(&written);
     assert!((3_000..=MAX_LINE_BYTES).contains(&written.len()), "{}", written.len());
     assert_eq!(value["request_id"], shown(&id));
+    for (key, last) in [("client", 1), ("peer", 2)] {
+        assert_eq!(value[key], shown(long_address(last).text()));
+    }
     for key in ["method", "host", "path", "route", "service"] {
         assert!(value[key].as_str().unwrap().ends_with('…'), "{key}");
     }
@@ -66,7 +77,8 @@ fn a_full_buffer_drops_whole_lines_and_counts_them() {
     let (mut log, state) = (AccessLog::default(), FakeState::new());
     let mut written = 0;
     while state.counter(Counter::AccessLogLinesDropped) < 3 {
-        Record::new(0, 0, b"192.0.2.1", b"id", None).finish(&mut log, &state, 200, None, 0);
+        Record::new(0, 0, &long_address(1), &long_address(1), b"id", None)
+            .finish(&mut log, &state, 200, None, 0);
         written += 1;
     }
     assert!(log.lines().len() <= CAPACITY && log.lines().len() > CAPACITY - 2 * MAX_LINE_BYTES);
@@ -85,7 +97,8 @@ fn a_buffer_falls_due_once_until_it_is_drained() {
     for _ in 0..2 {
         let mut told = 0;
         for _ in 0..1_000 {
-            Record::new(0, 0, b"192.0.2.1", b"id", None).finish(&mut log, &state, 200, None, 0);
+            Record::new(0, 0, &long_address(1), &long_address(1), b"id", None)
+                .finish(&mut log, &state, 200, None, 0);
             let before = log.lines().len();
             if log.falls_due() {
                 assert!(before >= DUE);

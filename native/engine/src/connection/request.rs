@@ -1,10 +1,15 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
+use std::net::IpAddr;
+
 use super::ending::Refusal;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
+use crate::address::Address;
+use crate::client_address::client_address;
 use crate::deadline::NEVER;
+use crate::forwarding::{self, Sender};
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
@@ -129,11 +134,23 @@ impl Connection {
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
-        self.record(worker, &request_id, Some(&request), now);
-        match self.decide(worker, &request, now) {
-            Ok(exchange) => {
+        let sender = self.sender(worker, &request);
+        let client = sender.map_or(self.peer, |sender| sender.client);
+        self.record(worker, &request_id, &client, Some(&request), now);
+        match sender.and_then(|sender| Ok((sender, self.decide(worker, &request, &client, now)?))) {
+            Ok((sender, exchange)) => {
                 let rest = &bytes[end..];
-                self.forward(worker, &request, request_id, exchange, rest, expects_continue, now, end)
+                self.forward(
+                    worker,
+                    &request,
+                    &sender,
+                    request_id,
+                    exchange,
+                    rest,
+                    expects_continue,
+                    now,
+                    end,
+                )
             }
             Err(refusal) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
@@ -146,11 +163,28 @@ impl Connection {
         }
     }
 
+    /// Who the request comes from, as far as those through whom it came are trusted.
+    fn sender<S>(&self, worker: &Worker<S>, request: &Request<'_, '_>) -> Result<Sender, Refusal> {
+        let Snapshot { trusted_proxies, listeners, .. } = &*worker.snapshot;
+        let peer = self.peer;
+        if !trusted_proxies.contains(peer.ip()) {
+            return Ok(Sender { peer, client: peer, is_trusted: false });
+        }
+        match client_address(peer.ip(), trusted_proxies, forwarding::fields(&request.fields)) {
+            Ok(client) => Ok(Sender { peer, client: client.into(), is_trusted: true }),
+            Err(fault) => {
+                let row = listeners.get(self.listener as usize).map(|listener| listener.row);
+                Err(Refusal { reason: fault.into(), row, retry_after: None })
+            }
+        }
+    }
+
     /// Route, limits, instance: what becomes of the request.
     fn decide<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         request: &Request<'_, '_>,
+        client: &Address,
         now: u64,
     ) -> Result<Exchange, Refusal> {
         let Worker { snapshot, state, random, .. } = worker;
@@ -191,7 +225,7 @@ impl Connection {
             }
         }
         if !route.limits.is_empty() {
-            self.charge(state, route, now).map_err(|wait| Refusal {
+            charge(state, route, client.ip(), now).map_err(|wait| Refusal {
                 retry_after: Some(wait.div_ceil(1_000_000_000).max(1)),
                 ..refuse(Reason::RateLimited)
             })?;
@@ -204,32 +238,13 @@ impl Connection {
         }
     }
 
-    /// Takes a token of each of the route's limits, or tells in how many nanoseconds there will be one.
-    fn charge<S: State>(&self, state: &S, route: &Route, now: u64) -> Result<(), u64> {
-        let seed = state.hash_seed();
-        let limits = &route.limits[..route.limits.len().min(Snapshot::MAX_LIMITS)];
-        let mut claims = [Claim { key: 1, rate: limits[0].rate, cost: 1 }; Snapshot::MAX_LIMITS];
-        for (claim, limit) in claims.iter_mut().zip(limits) {
-            *claim = Claim { key: limit.bucket_key(seed, &self.address), rate: limit.rate, cost: 1 };
-        }
-        let charge = state.charge(&claims[..limits.len()], now);
-        for (index, limit) in limits.iter().enumerate() {
-            if let Some(decision) = decision(charge, index) {
-                state.count_limit(limit.row, decision);
-            }
-        }
-        match charge {
-            Charge::Refused { retry_after, .. } => Err(retry_after),
-            Charge::Allowed | Charge::Overflow { .. } => Ok(()),
-        }
-    }
-
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
     #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
     fn forward<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         request: &Request<'_, '_>,
+        sender: &Sender,
         request_id: RequestId<'_>,
         exchange: Exchange,
         rest: &[u8],
@@ -239,7 +254,7 @@ impl Connection {
     ) -> (Verdict, usize) {
         let scheme =
             worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
-        let client = Client { address: &self.address_text, scheme: scheme.as_bytes(), request_id };
+        let client = Client { sender, scheme: scheme.as_bytes(), request_id };
         rewrite::request(worker.fresh_output(), request, client, expects_continue);
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);
@@ -314,9 +329,30 @@ impl Connection {
     ) -> Verdict {
         self.request_body = Body::UntilClose;
         let request_id = RequestId::of(None, &mut worker.random);
-        self.record(worker, &request_id, None, now);
+        let peer = self.peer;
+        self.record(worker, &request_id, &peer, None, now);
         let row = self.listener(worker).map(|listener| listener.row);
         self.refuse(worker, Refusal { reason, row, retry_after: None }, false, now)
+    }
+}
+
+/// Takes a token of each of the route's limits, or tells in how many nanoseconds there will be one.
+fn charge<S: State>(state: &S, route: &Route, client: IpAddr, now: u64) -> Result<(), u64> {
+    let seed = state.hash_seed();
+    let limits = &route.limits[..route.limits.len().min(Snapshot::MAX_LIMITS)];
+    let mut claims = [Claim { key: 1, rate: limits[0].rate, cost: 1 }; Snapshot::MAX_LIMITS];
+    for (claim, limit) in claims.iter_mut().zip(limits) {
+        *claim = Claim { key: limit.bucket_key(seed, &client), rate: limit.rate, cost: 1 };
+    }
+    let charge = state.charge(&claims[..limits.len()], now);
+    for (index, limit) in limits.iter().enumerate() {
+        if let Some(decision) = decision(charge, index) {
+            state.count_limit(limit.row, decision);
+        }
+    }
+    match charge {
+        Charge::Refused { retry_after, .. } => Err(retry_after),
+        Charge::Allowed | Charge::Overflow { .. } => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod access_log;
 mod deadlines;
 mod endings;
+mod forwarding;
 mod pipelining;
 mod requests;
 mod responses;

@@ -42,6 +42,8 @@ pub(super) struct Document {
     pub(super) epoch: u64,
     #[serde(default)]
     pub(super) access_log: bool,
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<String>,
     pub(super) listeners: Vec<Listener>,
     pub(super) services: Vec<Service>,
     pub(super) routes: Vec<Route>,

@@ -12,6 +12,7 @@ use crate::selection::Balance;
 fn document() -> Value {
     json!({
         "epoch": 7,
+        "trusted_proxies": ["10.0.0.0/8", "fd00::1"],
         "listeners": [{"name": "127.0.0.1:8080", "scheme": "http", "row": 0,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 60_000, "min_bytes_per_second": 500, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
@@ -57,6 +58,18 @@ fn listeners_and_services_arrive() {
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
 
+/// The proxies that are trusted arrive; without a list none is.
+#[test]
+fn trusted_proxies_arrive() {
+    let trusts = |document: &Value, address: &str| {
+        compile(document).unwrap().trusted_proxies.contains(address.parse().unwrap())
+    };
+    let mut document = document();
+    assert!(trusts(&document, "10.1.2.3") && trusts(&document, "fd00::1") && !trusts(&document, "fd00::2"));
+    document.as_object_mut().unwrap().remove("trusted_proxies");
+    assert!(!trusts(&document, "10.1.2.3"));
+}
+
 /// Every value of a route and its limits arrives, and the table finds the routes by their index.
 #[test]
 fn routes_and_limits_arrive() {
@@ -86,6 +99,7 @@ fn names_are_found() {
 #[test]
 fn senseless_values_are_refused_with_their_place() {
     let rows = [
+        ("/trusted_proxies/1", json!("fd00::/129"), "trusted_proxies[1]: no network"),
         ("/routes/1/service", json!(2), "routes[1].service: there are 2 services"),
         ("/routes/0/tries", json!(16), "routes[0].tries: more than 15"),
         (

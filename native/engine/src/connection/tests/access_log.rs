@@ -54,7 +54,7 @@ fn a_line_says_everything_about_an_exchange() {
     let line = line(scene);
     let instance = line["instance"].as_str().unwrap().to_string();
     assert!(["10.0.0.0:80", "10.0.0.1:80"].contains(&instance.as_str()), "{instance}");
-    let expected = json!({"time": "2026-01-02T03:04:07.178Z", "request_id": "client-1", "client": "192.0.2.1", "method": "GET",
+    let expected = json!({"time": "2026-01-02T03:04:07.178Z", "request_id": "client-1", "client": "192.0.2.1", "peer": null, "method": "GET",
         "host": "a", "path": "/a/b?c=%22", "route": "all", "service": "api", "instance": instance, "tries": 1,
         "status": 200, "bytes": first + rest, "duration_ms": 5.0, "first_byte_ms": 2.0, "reason": null});
     assert_eq!(line, expected);
