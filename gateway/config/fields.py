@@ -9,6 +9,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from gateway.config.interpolate import Interpolated
 from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
+from gateway.config.networks import FORMS as NETWORK_FORMS
+from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
 from gateway.config.units import Duration, Rate, Size, Throughput
 from gateway.errors import InvalidValueError
@@ -226,6 +228,7 @@ AccessLog = Annotated[
 AdminAddress = Annotated[ListenAddress, text(_admin_address, 'an address, such as "127.0.0.1:9901"')]
 Listening = Annotated[ListenAddress, text(ListenAddress.parse, 'an address, such as "0.0.0.0:8080"')]
 Upstream = Annotated[InstanceAddress, text(InstanceAddress.parse, 'an address, such as "10.0.0.1:9000"')]
+Proxy = Annotated[Network, text(read_network, NETWORK_FORMS)]
 Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]

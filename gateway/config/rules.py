@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.config.draft import Part
+from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
     Config,
@@ -51,6 +52,15 @@ def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
     draft = Draft(data)
     for rule in RULES:
         yield from rule(draft)
+
+
+def _proxies_are_trusted_once(draft: Draft) -> Iterator[Finding]:
+    """A network of trusted proxies that lies within another has no effect."""
+    if not draft.gateway.has("trusted_proxies"):
+        return
+    path = ("gateway", "trusted_proxies")
+    for inner, outer in contained(draft.gateway["trusted_proxies"]):
+        yield Finding((*path, inner), f"no effect: {dotted((*path, outer))} contains it")
 
 
 def _listeners_differ(draft: Draft) -> Iterator[Finding]:
@@ -223,6 +233,7 @@ def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
+    _proxies_are_trusted_once,
     _listeners_differ,
     _parts_of_a_head_fit_in_it,
     _instances_differ,

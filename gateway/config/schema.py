@@ -17,6 +17,7 @@ from gateway.config.fields import (
     Name,
     Path,
     ProbeTarget,
+    Proxy,
     RouteName,
     Upstream,
     Workers,
@@ -32,6 +33,7 @@ from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling
 CONNECT_TIMEOUT = between("1ms", "1m")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
+MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
 MAX_LIMITS = 8  # of one route: the engine charges them all for every request, from a fixed array
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -53,6 +55,8 @@ class Gateway(Table):
     """Time that exchanges get to finish when the gateway stops."""
     tunnel_drain_timeout: Annotated[Duration, between("0s", "24h")] = Duration.parse("30s")
     """Time that tunnels, such as WebSockets, get to end by themselves when the gateway stops."""
+    trusted_proxies: Annotated[tuple[Proxy, ...], Counted("network", MAX_PROXIES)] = ()
+    """Networks and addresses of the proxies that are believed about the client they speak for. Without it none is."""
     max_instances: Annotated[int, whole(1, 1_048_576)] = 16_384
     """Instances of all services together that the shared memory has room for."""
     max_limit_keys: Annotated[int, whole(1, 100_000_000)] = 1_000_000

@@ -47,10 +47,18 @@ class Response:
 
 
 class Client:
-    """One TCP connection to 127.0.0.1. A context manager; leaving it closes the connection."""
+    """One TCP connection to 127.0.0.1, perhaps from another address. A context manager; leaving it closes the connection."""
 
-    def __init__(self, server: HasPort, *, receive_buffer: int | None = None, limit: int = 1 << 18) -> None:
+    def __init__(
+        self,
+        server: HasPort,
+        *,
+        source: str = "127.0.0.1",
+        receive_buffer: int | None = None,
+        limit: int = 1 << 18,
+    ) -> None:
         self._port = server.port
+        self._source = source
         self._receive_buffer = receive_buffer
         self._limit = limit
         self.reader: asyncio.StreamReader
@@ -62,6 +70,7 @@ class Client:
         if self._receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
         try:
+            raw.bind((self._source, 0))
             await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self._port))
         except BaseException:
             raw.close()

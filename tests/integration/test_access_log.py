@@ -17,7 +17,7 @@ from tests.helpers.gateway import run_to_end
 from tests.helpers.load import Load
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-KEYS = ["time", "request_id", "client", "method", "host", "path", "route", "service", "instance", "tries", "status",
+KEYS = ["time", "request_id", "client", "peer", "method", "host", "path", "route", "service", "instance", "tries", "status",
         "bytes", "duration_ms", "first_byte_ms", "reason"]  # fmt: skip
 
 
