@@ -82,6 +82,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
     return {
         "name": listen.name,
         "scheme": "http",
+        "proxy_protocol": listen.proxy_protocol,
         "row": row,
         "header_timeout_ms": listen.timeouts.header.milliseconds,
         "body_idle_timeout_ms": listen.timeouts.body_idle.milliseconds,

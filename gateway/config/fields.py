@@ -152,6 +152,14 @@ def _number(value: object, lowest: int, highest: int, expected: str) -> int:
     return number
 
 
+def _flag(value: object) -> bool:
+    """A boolean of the file, or one that an interpolated string spells."""
+    spelled = {"true": True, "false": False}.get(value) if isinstance(value, Interpolated) else value
+    if not isinstance(spelled, bool):
+        raise InvalidValueError("true or false")
+    return spelled
+
+
 def _workers(value: object) -> int | str:
     if value == "auto":
         return "auto"
@@ -217,6 +225,7 @@ Workers = Annotated[
         _workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}
     ),
 ]
+Flag = Annotated[bool, Reads(_flag, {"type": "boolean"})]
 AccessLog = Annotated[
     str,
     text(

@@ -63,6 +63,16 @@ def _proxies_are_trusted_once(draft: Draft) -> Iterator[Finding]:
         yield Finding((*path, inner), f"no effect: {dotted((*path, outer))} contains it")
 
 
+def _somebody_may_send_proxy_headers(draft: Draft) -> Iterator[Finding]:
+    """A listener that takes connections of trusted proxies only needs some."""
+    if draft.gateway.is_given("trusted_proxies"):
+        return
+    for listen in draft.listen:
+        if listen.has("proxy_protocol") and listen["proxy_protocol"]:
+            message = "nobody could connect: expected gateway.trusted_proxies to say who may"
+            yield Finding((*listen.path, "proxy_protocol"), message)
+
+
 def _listeners_differ(draft: Draft) -> Iterator[Finding]:
     """No two listeners have one address, and none has that of the admin API."""
     seen: dict[ListenAddress, KeyPath] = {}
@@ -234,6 +244,7 @@ def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _proxies_are_trusted_once,
+    _somebody_may_send_proxy_headers,
     _listeners_differ,
     _parts_of_a_head_fit_in_it,
     _instances_differ,

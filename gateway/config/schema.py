@@ -9,6 +9,7 @@ from gateway.config.fields import (
     AccessLog,
     AdminAddress,
     Counted,
+    Flag,
     Host,
     LimitRate,
     Listening,
@@ -123,6 +124,8 @@ class Listen(Table):
 
     address: Listening
     """``IPV4:PORT``, ``[IPV6]:PORT``, ``unix:/PATH`` or ``fd:N`` (inherited); port 0 lets the system choose."""
+    proxy_protocol: Flag = False
+    """Every connection begins with a PROXY header, version 1 or 2, of a trusted proxy; any other connection is closed."""
     timeouts: ListenTimeouts = ListenTimeouts()
     """How long to wait for clients."""
     min_rate: MinRate = Throughput.parse("500B/s")

@@ -1,5 +1,5 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
-//! out. [`request`] reads what the client sends, [`response`] what the instance sends, [`retrying`] decides what follows
+//! out. [`preamble`] reads who it is, [`request`] reads what the client sends, [`response`] what the instance sends, [`retrying`] decides what follows
 //! a try that failed, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
@@ -7,6 +7,7 @@
 //! a byte of an answer has reached the client.
 
 mod ending;
+mod preamble;
 mod request;
 mod response;
 mod retrying;
@@ -116,6 +117,8 @@ impl Verdict {
 /// What the deadline of the connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
+    /// The PROXY header.
+    Preamble,
     /// The next request.
     KeepAlive,
     /// The rest of a request's head.
@@ -206,6 +209,8 @@ struct Tunnel {
 /// Where the connection stands.
 #[derive(Debug)]
 enum Phase {
+    /// Nothing but a PROXY header may come.
+    Preamble,
     /// Between two requests, or within the head of one.
     Request,
     /// A request is being answered by an instance.
@@ -226,7 +231,7 @@ pub struct Connection {
     listener: u32,
     /// The other end of the socket.
     socket: Address,
-    /// Who sends on it.
+    /// Who sends on it: the other end, or whom its PROXY header names.
     peer: Address,
     phase: Phase,
     waiting: Waiting,
@@ -280,7 +285,10 @@ impl Connection {
             record: None,
         };
         worker.state.count(Counter::ConnectionsAccepted, 1);
-        connection.await_request(worker, now);
+        match connection.listener(worker).filter(|listener| listener.proxy_protocol) {
+            Some(&Listener { header_timeout, .. }) => connection.await_preamble(worker, header_timeout, now),
+            None => connection.await_request(worker, now),
+        }
         connection
     }
 
@@ -294,9 +302,9 @@ impl Connection {
         self.exchange().map(|exchange| exchange.service)
     }
 
-    /// Is the connection between two requests, with nothing received of the next?
+    /// Is the connection before its first request or between two, with nothing received of the next?
     pub fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Request) && self.inbound.is_empty()
+        matches!(self.phase, Phase::Preamble | Phase::Request) && self.inbound.is_empty()
     }
 
     /// Is more pipelined than may be kept? Then the client is not to be read until less is. (A head's beginning is
@@ -387,7 +395,7 @@ impl Connection {
             Phase::Request if self.searched > 0 => (Waiting::Head, listener.map(|it| it.header_timeout)),
             Phase::Request => (Waiting::KeepAlive, listener.map(|it| it.keepalive_timeout)),
             Phase::Lingering => (Waiting::Linger, Some(LINGER)),
-            Phase::Exchange(_) | Phase::Tunnel(_) | Phase::Closed => return,
+            Phase::Preamble | Phase::Exchange(_) | Phase::Tunnel(_) | Phase::Closed => return,
         };
         self.arm(worker, waiting, now, timeout.unwrap_or(NEVER));
     }

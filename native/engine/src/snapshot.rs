@@ -28,6 +28,8 @@ pub struct Listener {
     pub name: String,
     /// What its clients speak.
     pub scheme: Scheme,
+    /// Its connections begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// The row of the request table for requests that matched no route.
     pub row: u32,
     /// Nanoseconds a client has for a request head.

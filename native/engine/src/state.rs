@@ -82,11 +82,13 @@ pub enum Counter {
     Nonsense = 6,
     /// Lines of the access log that nobody took in time.
     AccessLogLinesDropped = 7,
+    /// Connections closed because their PROXY header was malformed, late, missing, or not theirs to send.
+    ProxyHeadersRefused = 8,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -95,6 +97,7 @@ impl Counter {
         "faults",
         "nonsense",
         "access_log_lines_dropped",
+        "proxy_headers_refused",
     ];
 }
 

@@ -75,6 +75,18 @@ def test_the_access_log_is_asked_of_both_halves(access: str, target: str | None)
     assert (head["access_log"], orjson.loads(blob)["access_log"]) == (target, target is not None)
 
 
+def test_the_engine_learns_who_is_trusted_and_where_to_expect_proxy_headers() -> None:
+    """Networks in prefix notation; without any nobody is trusted."""
+    blob = orjson.loads(compile_snapshot(parse(USUAL, "g", {}), 7, NumberedRows())[1])
+    assert blob["trusted_proxies"] == []
+    text = '[gateway]\ntrusted_proxies = ["10.0.0.0/8", "::1"]\n' + USUAL.replace(
+        "max =", "proxy_protocol = true\nmax ="
+    )
+    blob = orjson.loads(compile_snapshot(parse(text, "g", {}), 7, NumberedRows())[1])
+    assert blob["trusted_proxies"] == ["10.0.0.0/8", "::1/128"]
+    assert [listener["proxy_protocol"] for listener in blob["listeners"]] == [True, False]
+
+
 def test_the_head_tells_a_worker_what_python_needs() -> None:
     """Listeners by name, services with what their pools are made from."""
     rows = NumberedRows()
@@ -122,6 +134,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
     assert document["listeners"][0] == {
         "name": "127.0.0.1:8080",
         "scheme": "http",
+        "proxy_protocol": False,
         "row": given["request", "127.0.0.1:8080", ""],
         "header_timeout_ms": 10000,
         "body_idle_timeout_ms": 30000,

@@ -1,5 +1,6 @@
 """docs/configuration.md says what the model says."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def test_defaults_are_those_of_the_model(key: str) -> None:
     if seen in DESCRIBED_IN_WORDS:
         assert default == "required" if seen == "required" else not default or "Undefined" in repr(default)
     else:
-        assert seen == (f"`{default}`" if isinstance(default, int) else f'`"{default}"`')
+        bare = json.dumps(default) if isinstance(default, int) else f'"{default}"'
+        assert seen == f"`{bare}`"
 
 
 @pytest.mark.parametrize("example", re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))

@@ -117,6 +117,7 @@ impl Connection {
             Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed | Waiting::Tunnel => {
                 self.leave(worker, now)
             }
+            Waiting::Preamble => self.refuse_preamble(worker, now),
             Waiting::Head => self.refuse_unread(worker, Reason::RequestTimeout, now),
             Waiting::RequestBody => self.fail(worker, Reason::RequestTimeout, now),
             Waiting::Connect => {

@@ -38,6 +38,7 @@ impl Connection {
     /// Bytes from the client; no bytes take up what was pipelined.
     pub fn receive<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
         match &self.phase {
+            Phase::Preamble => self.receive_preamble(worker, data, now),
             Phase::Request => self.receive_request(worker, data, now),
             Phase::Exchange(_) if self.request_body.is_complete() => self.keep(data),
             Phase::Exchange(_) => self.receive_body(worker, data, now),

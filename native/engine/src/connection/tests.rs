@@ -5,6 +5,7 @@ mod deadlines;
 mod endings;
 mod forwarding;
 mod pipelining;
+mod preamble;
 mod requests;
 mod responses;
 mod retrying;

@@ -54,6 +54,8 @@ pub(super) struct Document {
 pub(super) struct Listener {
     name: String,
     scheme: Scheme,
+    #[serde(default)]
+    proxy_protocol: bool,
     row: u32,
     header_timeout_ms: u64,
     body_idle_timeout_ms: u64,
@@ -90,6 +92,7 @@ impl Listener {
             kept: self.keep_in_paths.into_iter().collect(),
             name: self.name,
             scheme: self.scheme,
+            proxy_protocol: self.proxy_protocol,
             row: self.row,
         })
     }
