@@ -1,99 +1,150 @@
-"""The command ``python -m bench.peers``: what to measure comes from its options, the table goes to stdout."""
+"""The command ``python -m bench.peers``: what to measure comes from its options, tables go to stdout."""
 
 import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from bench.build import DebugBuildError, require_release
 from bench.peers import report
-from bench.peers.gateway import Gateway
-from bench.peers.haproxy import HAProxy
-from bench.peers.headgate import Headgate
-from bench.peers.job import KEEP_ALIVE
-from bench.peers.measure import MeasurementError, Plan, measure
-from bench.peers.nginx import Nginx
+from bench.peers.gateways import Gateway
+from bench.peers.gateways.haproxy import HAProxy
+from bench.peers.gateways.headgate import Headgate
+from bench.peers.gateways.nginx import Nginx
+from bench.peers.gateways.relay import Relay
+from bench.peers.job import Workload
+from bench.peers.measure import MEASURES, Plan, measure
 from bench.peers.packages import PackageError, first_line, require
 from bench.peers.process import ServerError
-from bench.peers.relay import Relay
-from bench.peers.rounds import summarize
+from bench.peers.workloads import WORKLOADS
+from bench.render import tables
+
+T = TypeVar("T")
 
 GATEWAYS: dict[str, Gateway] = {
     gateway.name: gateway for gateway in (Headgate(), Nginx(), HAProxy(), Relay())
 }
-REFERENCES = ("nginx", "haproxy")
-"""Whose cost the ratios are taken to."""
-_RUN_NEEDS = ("nginx", "wrk")
-"""Programs of every run: the origin and the load."""
+_RIVALS = ("headgate", "nginx", "haproxy")
+"""Who is measured unless the command says otherwise; the relay, which is no rival, has to be asked for."""
+_ITSELF = ("headgate",)
+"""Who is measured in workloads that compare setups, unless the command says otherwise."""
+_ORIGIN = "nginx"
+_OVERHEAD_SECONDS = 3.0
+"""Of one measurement: start, verification, warm-up, end."""
 
-_EXPECTED_FAILURES = (DebugBuildError, MeasurementError, PackageError, ServerError)
+_EXPECTED_FAILURES = (DebugBuildError, PackageError, ServerError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; 0 done, 1 failed, 2 wrong usage."""
+    """Runs the command; 0 done, 1 when anything failed, 2 wrong usage."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that every server ends with its block
     try:
-        _run(options)
+        return _run(options)
     except _EXPECTED_FAILURES as failure:
         print(f"bench.peers: {failure}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        return 1
-    return 0
+        pass
+    return 1
 
 
-def _run(options: argparse.Namespace) -> None:
-    gateways: list[Gateway] = options.peers
+def _run(options: argparse.Namespace) -> int:
+    workloads: list[Workload] = options.workloads
+    chosen = {workload.name: _gateways(workload, options.peers) for workload in workloads}
+    gateways = list({gateway.name: gateway for some in chosen.values() for gateway in some}.values())
+    programs, versions = _prepare(workloads, gateways)
+    plan = Plan(options.rounds, options.seconds, *options.cores)
+    _progress(f"about {_minutes(plan, workloads, chosen):.0f} minutes")
+    document = report.heading(plan, gateways, versions)
+    for workload in workloads:
+        unfit = {
+            gateway.name: reason for gateway in chosen[workload.name] if (reason := gateway.unfit(workload))
+        }
+        fit = [gateway for gateway in chosen[workload.name] if gateway.name not in unfit]
+        own_plan = replace(plan, rounds=min(plan.rounds, workload.most_rounds))
+        outcome = measure(workload, fit, own_plan, programs, _progress)
+        document["workloads"].append(report.section(workload, outcome, unfit))
+        _print(document["workloads"][-1])
+        if options.json is not None:
+            report.write(
+                options.json, document
+            )  # after each workload: a run that is cut short keeps what it has
+    for name, version in versions.items():
+        print(f"* {name}: {version}{f'; {remark}' if (remark := document['remarks'].get(name)) else ''}")
+    return 1 if any(section["failures"] for section in document["workloads"]) else 0
+
+
+def _gateways(workload: Workload, asked_for: Sequence[Gateway] | None) -> Sequence[Gateway]:
+    if asked_for is not None:
+        return asked_for
+    return [GATEWAYS[name] for name in (_ITSELF if workload.against_itself else _RIVALS)]
+
+
+def _prepare(
+    workloads: Sequence[Workload], gateways: Sequence[Gateway]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Paths of all programs that are needed, and the versions of everything that is measured."""
     if any(isinstance(gateway, Headgate) for gateway in gateways):
         require_release()
-    programs = require(
-        dict.fromkeys([*_RUN_NEEDS, *(name for gateway in gateways for name in gateway.programs)])
-    )
+    needed = [_ORIGIN, *(program for gateway in gateways for program in gateway.programs)]
+    needed += [program for workload in workloads for program in MEASURES[workload.measure].programs]
+    programs = require(dict.fromkeys(needed))
     versions = {gateway.name: gateway.version(programs) for gateway in gateways}
-    versions["load"] = first_line([programs["wrk"], "-v"]).partition(" [")[0]
-    gateway_core, load_core = options.cores
-    plan = Plan(options.rounds, options.seconds, gateway_core, load_core)
-    samples = measure(gateways, KEEP_ALIVE, plan, programs, _progress)
-    summaries = summarize(samples, [gateway.name for gateway in gateways], REFERENCES)
-    # Decided by what was seen: a group of one process spends everything in its leader.
-    single = frozenset(summary.gateway for summary in summaries if summary.leader > summary.cost.median / 2)
-    print(
-        f"{KEEP_ALIVE.name}, {KEEP_ALIVE.connections} connections; {plan.rounds} rounds of {plan.seconds} s\n"
-    )
-    print(report.table(summaries, single_process=single), "\n")
-    for gateway in gateways:
-        print(f"* {gateway.name}: {versions[gateway.name]}{f'; {gateway.remark}' if gateway.remark else ''}")
-    for warning in report.warnings(summaries):
-        print(f"* WARNING {warning}")
-    if options.json is not None:
-        content = report.document(
-            plan=plan,
-            workload=KEEP_ALIVE,
-            gateways=gateways,
-            versions=versions,
-            samples=samples,
-            summaries=summaries,
-        )
-        report.write(options.json, content)
+    if "wrk" in programs:
+        versions["load"] = first_line([programs["wrk"], "-v"]).partition(" [")[0]
+    return programs, versions
+
+
+def _print(section: tables.Section) -> None:
+    print(f"\n{section['title']}, {section['connections']} connections\n")
+    for table in (tables.figures_table, tables.ratios_table, tables.changes_table):
+        if text := table(section):
+            print(text, "\n")
+    for remark in tables.remarks(section):
+        print(f"* {remark}")
+    sys.stdout.flush()
+
+
+def _minutes(plan: Plan, workloads: Sequence[Workload], chosen: Mapping[str, Sequence[Gateway]]) -> float:
+    """What the run will take, roughly."""
+    seconds = 0.0
+    for workload in workloads:
+        rounds = min(plan.rounds, workload.most_rounds)
+        one = plan.seconds * (2 if workload.measure == "latency" else 1) + _OVERHEAD_SECONDS
+        filling = sum(setup.client_addresses / 15_000 for setup in workload.setups)
+        seconds += rounds * len(chosen[workload.name]) * (one * len(workload.setups) + filling)
+    return seconds / 60
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.peers", description="CPU time per proxied request."
+        prog="python -m bench.peers",
+        description="CPU time per proxied request, latency and memory beside other gateways.",
     )
     parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="rounds (default 5)")
     parser.add_argument(
-        "--seconds", type=_positive, default=5, metavar="S", help="of each measurement (default 5)"
+        "--seconds", type=_positive, default=3, metavar="S", help="of each measurement (default 3)"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write all samples and summaries there"
     )
-    names = ",".join(GATEWAYS)
     parser.add_argument(
-        "--peers", type=_peers, default=names, metavar="NAMES", help=f"which (default {names})"
+        "--workloads",
+        type=lambda text: _choice(text, WORKLOADS),
+        default=",".join(WORKLOADS),
+        metavar="NAMES",
+        help=f"which: {', '.join(WORKLOADS)} (default all)",
+    )
+    parser.add_argument(
+        "--peers",
+        type=lambda text: _choice(text, GATEWAYS),
+        metavar="NAMES",
+        help=f"which of {', '.join(GATEWAYS)} (default {','.join(_RIVALS)}, "
+        f"and {','.join(_ITSELF)} where setups are compared)",
     )
     parser.add_argument(
         "--cores",
@@ -111,12 +162,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _peers(text: str) -> list[Gateway]:
+def _choice(text: str, there_are: Mapping[str, T]) -> list[T]:
     names = list(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in GATEWAYS]
+    unknown = [name for name in names if name not in there_are]
     if unknown:
-        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(GATEWAYS)}")
-    return [GATEWAYS[name] for name in names]
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(there_are)}")
+    return [there_are[name] for name in names]
 
 
 def _cores(text: str) -> tuple[int, int]:

@@ -1,27 +1,33 @@
 """The job that every gateway of a run is configured for, and the requests it is loaded with: plain values."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-CHECK_PATH = "/api/check"
+CHECK_PATH = "/api/check/echo"
 """Where the origin answers what it received, so that forwarding can be verified through a gateway."""
 
 HEALTH_PATH = "/healthz"
 """What active health checks ask the origin for."""
 
-_BROWSER_FIELDS = (
-    ("Host", "api.example.com"),
-    ("Connection", "keep-alive"),
-    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
-    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
-    ("Accept-Language", "en-GB,en;q=0.7,de;q=0.3"),
-    ("Accept-Encoding", "gzip, deflate, br, zstd"),
-    ("Referer", "https://www.example.com/catalogue/watches?page=3"),
-    ("Cookie", "session=0b4f6d0e8a3c4c7f9e21d5b6a7c8d9e0; theme=dark; consent=1"),
-    ("Sec-Fetch-Dest", "document"),
-    ("Sec-Fetch-Mode", "navigate"),
-    ("Sec-Fetch-Site", "same-site"),
-    ("Cache-Control", "max-age=0"),
-)
+MeasureName = Literal["cost", "latency", "idle memory"]
+"""What is measured of a workload; ``bench.peers.measures`` says how."""
+
+LoadName = Literal["wrk", "addresses"]
+"""Who sends the requests of a cost: wrk, or clients at many addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How much a gateway is configured for, where a workload compares several amounts."""
+
+    name: str = ""
+    """Stands beside the gateway's name; empty in a workload with one setup."""
+    routes: int = 1
+    instances: int = 2
+    client_addresses: int = 1
+    """Addresses that requests come from, each with a key of its own in the limit per client address."""
+    workers: int = 1
+    access_log: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,28 @@ class Workload:
     """Requests of one kind, sent over and over on a fixed number of connections."""
 
     name: str
-    path: str
+    """What the command line calls it."""
+    title: str
+    """What tables call it."""
     fields: tuple[tuple[str, str], ...]
-    response_bytes: int
+    request_bytes: int = 0
+    """Length of the request body; with one the request is a POST."""
+    response_bytes: int = 64
     """Length of the response body."""
-    connections: int
+    connections: int = 32
     """Client connections that are open at the same time, each with one request in flight."""
+    paths: int = 1
+    """Paths that the requests ask for in turn."""
+    measure: MeasureName = "cost"
+    load: LoadName = "wrk"
+    setups: tuple[Setup, ...] = (Setup(),)
+    """The first is what the others are compared to."""
+    against_itself: bool = False
+    """Its setups are compared with each other: by default only the gateway of this project is measured."""
+    most_rounds: int = 1000
+    """Bounds the rounds of a workload whose measurements take long."""
+    note: str = ""
+    """What a reader of the figures must know."""
 
     @property
     def host(self) -> str:
@@ -42,30 +64,71 @@ class Workload:
         return dict(self.fields)["Host"]
 
     @property
+    def method(self) -> str:
+        """A request with a body is a POST."""
+        return "POST" if self.request_bytes else "GET"
+
+    def path(self, number: int = 0) -> str:
+        """The path of one of ``paths`` requests; they differ in what routes can tell them apart by."""
+        return f"{route_prefix(number)}/items/42"
+
+    @property
     def head(self) -> bytes:
-        """The request head as it goes over the wire."""
-        lines = [f"GET {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in self.fields)]
+        """The first request's head as it goes over the wire."""
+        lines = [
+            f"{self.method} {self.path()} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in self.fields),
+        ]
+        if self.request_bytes:
+            lines.append(f"Content-Length: {self.request_bytes}")
         return "\r\n".join([*lines, "", ""]).encode()
 
 
-KEEP_ALIVE = Workload(
-    name="keep-alive GET, 12 header fields, 64-byte body",
-    path="/api/v1/items/42",
-    fields=_BROWSER_FIELDS,
-    response_bytes=64,
-    connections=32,
-)
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit per client address that is accounted for every request and never reached."""
+
+    per_minute: int
+    burst: int
+
+
+FAST_LIMIT = Limit(per_minute=60_000_000, burst=1_000_000)
+"""A million per second."""
+SLOW_LIMIT = Limit(per_minute=1, burst=500_000)
+"""A request is forgotten after a minute: its client's bucket is kept for as long, so that a million are there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a gateway has to do with the workload: route, balance, check health, limit, rewrite, forward."""
+    """What a gateway has to do with a workload: route, balance, check health, limit, rewrite, forward."""
 
     workload: Workload
+    setup: Setup
     instances: tuple[tuple[str, int], ...]
     """(host, port) of the instances to balance between."""
-    route_prefix: str = "/api"
-    """Requests below this path, with the workload's Host, go to the instances; anything else is not found."""
-    limit_per_second: int = 1_000_000
-    """Rate of the limit per client address: accounted for every request, never reached."""
     health_interval_seconds: int = 5
+
+    @property
+    def limit(self) -> Limit:
+        """The limit per client address, the same in all setups of a workload."""
+        return SLOW_LIMIT if self.workload.load == "addresses" else FAST_LIMIT
+
+    @property
+    def idle_connections(self) -> int:
+        """Connections to one instance that are worth keeping: enough for all clients to ask it at the same time."""
+        return max(64, self.workload.connections)
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """A route each: requests below it, with the workload's Host, go to the instances; others are not found."""
+        if self.setup.routes == 1:
+            return ("/api",)
+        return (
+            CHECK_PATH.rpartition("/")[0],
+            *(route_prefix(number) for number in range(self.setup.routes - 1)),
+        )
+
+
+def route_prefix(number: int) -> str:
+    """The prefix of one of many routes."""
+    return f"/api/{number:05}"

@@ -1,25 +1,26 @@
-"""The run: every gateway in every round started, verified, warmed up, loaded and stopped, one at a time."""
+"""The run of a workload: every contender in every round started, verified, warmed up, measured and stopped, one at a time."""
 
+import resource
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.peers import load
-from bench.peers.cpu import core_busy_seconds, group_time
-from bench.peers.gateway import Gateway
-from bench.peers.job import Job, Workload
+from bench.peers.gateways import Gateway
+from bench.peers.job import Job, MeasureName, Setup, Workload
+from bench.peers.load import LoadError
+from bench.peers.measures import Measure, Subject
+from bench.peers.measures.cost import Cost
+from bench.peers.measures.idle_memory import IdleMemory
+from bench.peers.measures.latency import Latency
 from bench.peers.origin import start_origin
-from bench.peers.process import Server, pinned_to
-from bench.peers.rounds import Sample, order
-from bench.peers.verify import VerifyError, verify
+from bench.peers.process import ServerError, pinned_to
+from bench.peers.rounds import Contender, Sample, order
+from bench.peers.verify import VerifyError, verify, wait_until_forwarding
 
-_WARM_UP_SECONDS = 2
-
-
-class MeasurementError(Exception):
-    """A gateway does not do its job, answers with errors, or loses a process; the message names the gateway."""
+MEASURES: dict[MeasureName, Measure] = {"cost": Cost(), "latency": Latency(), "idle memory": IdleMemory()}
+_WARM_UP_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,80 +36,111 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What all measurements of a run have in common."""
+class Failure:
+    """A measurement that counts for nothing: the gateway does not do its job, answers with errors, or ends."""
 
+    contender: Contender
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the run of a workload gave."""
+
+    contenders: tuple[Contender, ...]
+    samples: tuple[Sample, ...]
+    """In the order in which they were taken."""
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    workload: Workload
     plan: Plan
-    job: Job
     programs: Mapping[str, str]
-    """Paths of the programs by their names."""
+    jobs: Mapping[str, Job]
+    """By the name of their setup."""
+
+    def cores(self, setup: Setup) -> tuple[int, ...]:
+        """Where the gateway runs: alone on its core, or with more workers on the load's core as well."""
+        plan = self.plan
+        return (plan.gateway_core,) if setup.workers == 1 else (plan.gateway_core, plan.load_core)
 
 
 def measure(
-    gateways: Sequence[Gateway],
     workload: Workload,
+    gateways: Sequence[Gateway],
     plan: Plan,
     programs: Mapping[str, str],
     progress: Callable[[str], None],
-) -> list[Sample]:
-    """All samples of the run, in the order in which they were taken.
+) -> Outcome:
+    """All rounds of a workload; a measurement that fails is told and left out, and the others go on.
 
     A gateway lives for one measurement only: nothing else stands on its core meanwhile, and what differs from one
     start to the next (where memory happens to lie) is part of the spread.
     """
     by_name = {gateway.name: gateway for gateway in gateways}
+    contenders = [Contender(name, setup.name) for name in by_name for setup in workload.setups]
     samples: list[Sample] = []
-    with pinned_to(plan.load_core), _job(workload, plan, programs) as job:
-        run = Run(plan, job, programs)
+    failures: list[Failure] = []
+    with pinned_to((plan.load_core,)), _descriptors(), _jobs(workload, plan, programs) as jobs:
+        run = _Run(workload, plan, programs, jobs)
         for number in range(plan.rounds):
-            for name in order(list(by_name), number):
-                sample = _measure_one(by_name[name], run, number)
-                cost = f"{sample.microseconds_per_request:6.2f} µs/request"
-                progress(f"round {number + 1}/{plan.rounds}  {name:<10} {cost}  {sample.busy:4.0%} busy")
-                samples.append(sample)
-    return samples
+            for contender in order(contenders, number):
+                place = f"{workload.name} {number + 1}/{plan.rounds}  {contender!s:<28}"
+                try:
+                    figures = _measure_one(by_name[contender.gateway], jobs[contender.setup], run)
+                except (VerifyError, LoadError, ServerError) as error:
+                    failures.append(Failure(contender, number, str(error)))
+                    progress(f"{place} FAILED: {error}")
+                else:
+                    samples.append(Sample(contender, number, figures))
+                    progress(f"{place} {_shown(workload, figures)}")
+    return Outcome(tuple(contenders), tuple(samples), tuple(failures))
 
 
 @contextmanager
-def _job(workload: Workload, plan: Plan, programs: Mapping[str, str]) -> Iterator[Job]:
-    """The job of the run, with its origin running."""
-    with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder:
-        origin = start_origin(programs["nginx"], workload, folder=Path(folder), core=plan.load_core)
-        with origin.server:
-            yield Job(workload, origin.instances)
+def _jobs(workload: Workload, plan: Plan, programs: Mapping[str, str]) -> Iterator[dict[str, Job]]:
+    """The job of every setup by the setup's name, with the origin of each running."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-peers-")))
+        instances = {}
+        for number in {setup.instances for setup in workload.setups}:
+            origin = start_origin(programs["nginx"], workload, number, folder=folder, cores=(plan.load_core,))
+            stack.enter_context(origin.server)
+            instances[number] = origin.instances
+        yield {setup.name: Job(workload, setup, instances[setup.instances]) for setup in workload.setups}
 
 
-def _measure_one(gateway: Gateway, run: Run, number: int) -> Sample:
+def _measure_one(gateway: Gateway, job: Job, run: _Run) -> dict[str, float]:
+    measure = MEASURES[job.workload.measure]
+    cores = run.cores(job.setup)
     with (
-        tempfile.TemporaryDirectory(prefix="bench-peers-") as folder,
-        gateway.start(run.job, run.programs, folder=Path(folder), core=run.plan.gateway_core) as server,
+        tempfile.TemporaryDirectory(prefix="bench-peers-") as temporary,
+        gateway.start(job, run.programs, folder=Path(temporary), cores=cores) as server,
     ):
-        try:
-            verify(server.port, run.job, speaks_http=gateway.speaks_http)
-            load.run(run.programs["wrk"], run.job.workload, server.port, _WARM_UP_SECONDS)
-            sample = _sample(gateway.name, server, run, number)
-        except (VerifyError, load.LoadError) as error:
-            raise MeasurementError(f"{gateway.name}: {error}") from error
+        core = run.plan.gateway_core if len(cores) == 1 else None
+        subject = Subject(server, job, core, run.programs, Path(temporary))
+        wait_until_forwarding(server.port, job.workload)
+        measure.warm_up(subject, _WARM_UP_SECONDS)
+        verify(server.port, job, speaks_http=gateway.speaks_http)
+        figures = measure.take(subject, run.plan.seconds)
         server.require_alive()
-        return sample
+        return figures
 
 
-def _sample(name: str, server: Server, run: Run, number: int) -> Sample:
-    core = run.plan.gateway_core
-    before, core_before = group_time(server.group), core_busy_seconds(core)
-    report = load.run(run.programs["wrk"], run.job.workload, server.port, run.plan.seconds)
-    after, core_after = group_time(server.group), core_busy_seconds(core)
-    if before.pids != after.pids:
-        raise MeasurementError(f"{name} had processes {sorted(before.pids)}, and then {sorted(after.pids)}")
-    used = after.total - before.total
-    return Sample(
-        gateway=name,
-        round=number,
-        requests=report.requests,
-        wall_seconds=report.seconds,
-        user_seconds=used.user,
-        system_seconds=used.system,
-        leader_seconds=(after.leader - before.leader).total,
-        # The kernel counts a core by ticks and a process by its run time: the difference may come out just below 0.
-        foreign_seconds=max(0.0, core_after - core_before - used.total),
-    )
+@contextmanager
+def _descriptors() -> Iterator[None]:
+    """As many file descriptors as may be had, for the harness and for every process that it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _shown(workload: Workload, figures: Mapping[str, float]) -> str:
+    compared = [figure for figure in MEASURES[workload.measure].figures if figure.compared]
+    return "  ".join(f"{figures[figure.key]:8.{figure.decimals}f} {figure.title}" for figure in compared)

@@ -1,22 +1,21 @@
 """How a run starts nginx, as gateway and as origin: in the foreground, from one file, with all its paths in one folder."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.peers.process import Server, start_listening
 
 _MAIN = """\
 daemon off;
-{user}worker_processes 1;
-worker_rlimit_nofile 8192;
+{user}worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log crit;
 events {{
-    worker_connections 4096;
+    worker_connections 16384;
     multi_accept on;
 }}
 http {{
-    access_log off;
     log_not_found off;
     server_tokens off;
     keepalive_timeout 75s;
@@ -31,16 +30,18 @@ http {{
 """
 
 
-def start_nginx(nginx: str, http: str, *, port: int, folder: Path, core: int) -> Server:
-    """Starts nginx with one worker and the given text inside its ``http`` block; waits until it listens."""
+def start_nginx(
+    nginx: str, http: str, *, port: int, folder: Path, cores: Iterable[int], workers: int = 1
+) -> Server:
+    """Starts nginx with the given text inside its ``http`` block; waits until it listens."""
     folder.mkdir(mode=0o755)
     # Started by root, nginx changes to an account that may not enter our folder, unless it is told not to.
     user = "user root;\n" if os.geteuid() == 0 else ""
     configuration = folder / "nginx.conf"
-    configuration.write_text(_MAIN.format(user=user, folder=folder, http=http))
+    configuration.write_text(_MAIN.format(user=user, workers=workers, folder=folder, http=http))
     return start_listening(
         [nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(configuration)],
-        core=core,
+        cores=cores,
         port=port,
         log=folder / f"{folder.name}.log",
     )

@@ -1,11 +1,11 @@
-"""Server processes of a run: started in a group of their own on one core, ended with their group and nothing else."""
+"""Server processes of a run: started in a group of their own on chosen cores, ended with their group and nothing else."""
 
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,10 +31,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def pinned_to(core: int) -> Iterator[None]:
-    """Runs the block on one core; a process started inside inherits the core and keeps it."""
+def pinned_to(cores: Iterable[int]) -> Iterator[None]:
+    """Runs the block on these cores; a process started inside inherits them and keeps them."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -42,32 +42,32 @@ def pinned_to(core: int) -> Iterator[None]:
 
 
 class Server:
-    """One started server: a process group on one core, which ends with the ``with`` block."""
+    """One started server: a process group on its cores, which ends with the ``with`` block."""
 
     def __init__(
         self,
         command: Sequence[str],
         *,
-        core: int,
+        cores: Iterable[int],
         port: int,
         log: Path,
-        stop_signal: signal.Signals = signal.SIGTERM,
+        environment: Mapping[str, str] | None = None,
         stdout: int | None = None,
     ) -> None:
         """Starts the command; ``port`` is where it will listen, 0 when the command itself will tell.
 
-        ``stdout`` is what ``subprocess`` takes; by default it goes to the log.
+        ``environment`` is added to the harness's own. ``stdout`` is what ``subprocess`` takes; by default it goes to the log.
         """
         self.port = port
         self._log = log
-        self._stop_signal = stop_signal
         self._stopped = False
-        with log.open("wb") as output, pinned_to(core):
+        with log.open("wb") as output, pinned_to(cores):
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output if stdout is None else stdout,
                 stderr=output,
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,  # a group of its own: its number is the leader's pid
             )
 
@@ -107,7 +107,7 @@ class Server:
             return
         self._stopped = True
         if self._process.poll() is None:
-            self._process.send_signal(self._stop_signal)
+            self._process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_SECONDS)
         # Workers may outlive a leader that crashed, and a leader may not listen to the polite signal.
@@ -131,10 +131,15 @@ class Server:
 
 
 def start_listening(
-    command: Sequence[str], *, core: int, port: int, log: Path, stop_signal: signal.Signals = signal.SIGTERM
+    command: Sequence[str],
+    *,
+    cores: Iterable[int],
+    port: int,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> Server:
     """Starts a server and returns it once it listens; one that never does is stopped, and ServerError raised."""
-    server = Server(command, core=core, port=port, log=log, stop_signal=stop_signal)
+    server = Server(command, cores=cores, port=port, log=log, environment=environment)
     try:
         server.wait_until_listening()
     except BaseException:

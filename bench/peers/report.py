@@ -1,21 +1,24 @@
-"""What a run leaves behind: a table in Markdown for people and a JSON document for programs."""
+"""What a run leaves behind: one JSON document, from which every table and chart is drawn."""
 
 import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.peers.gateway import Gateway
+from bench.peers.gateways import Gateway
 from bench.peers.job import Workload
-from bench.peers.measure import Plan
-from bench.peers.rounds import Sample, Spread, Summary
+from bench.peers.measure import MEASURES, Outcome, Plan
+from bench.peers.rounds import Contender, Sample, Summary, summarize
 
-_DISTURBED = 0.05
+REFERENCES = ("nginx", "haproxy", "envoy")
+"""Gateways that ratios are taken to, where they were measured."""
+_DISTURBED_PERCENT = 5.0
 """Share of the gateway's core in other hands from which on a reader is warned."""
-_SATURATED = 0.80
+_SATURATED_PERCENT = 80.0
 """Share of the core that a gateway must use: with less to do it finds fewer events per wake-up to share its cost."""
 
 
@@ -34,81 +37,79 @@ def machine() -> dict[str, str]:
     }
 
 
-def table(summaries: Sequence[Summary], *, single_process: frozenset[str]) -> str:
-    """The Markdown table. ``single_process``: gateways without a supervisor or master to show separately."""
-    references = list(summaries[0].ratios) if summaries else []
-    header = ["gateway", "CPU µs/request", "quartiles", "user", "system", "worker", "supervisor"]
-    header += ["core busy", "requests/s", *(f"ratio to {name}" for name in references)]
-    rows = [_row(summary, references, summary.gateway in single_process) for summary in summaries]
-    return "\n".join(_line(cells) for cells in [header, ["---", *["---:"] * (len(header) - 1)], *rows])
-
-
-def warnings(summaries: Sequence[Summary]) -> list[str]:
-    """A sentence for everything that makes a gateway's figures worse than they should be taken for."""
-    found = [
-        f"{summary.gateway}: other processes used up to {summary.foreign:.0%} of its core; measure again undisturbed"
-        for summary in summaries
-        if summary.foreign > _DISTURBED
-    ]
-    found += [
-        f"{summary.gateway}: the load kept its core only {summary.busy:.0%} busy, and a request costs more then"
-        for summary in summaries
-        if summary.busy < _SATURATED
-    ]
-    return found
-
-
-def document(
-    *,
-    plan: Plan,
-    workload: Workload,
-    gateways: Sequence[Gateway],
-    versions: Mapping[str, str],
-    samples: Sequence[Sample],
-    summaries: Sequence[Summary],
-) -> dict[str, Any]:
-    """Everything that is needed to draw the table again or to doubt it."""
+def heading(plan: Plan, gateways: Sequence[Gateway], versions: Mapping[str, str]) -> dict[str, Any]:
+    """What all workloads of a run have in common; ``workloads`` is empty yet."""
     return {
+        "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "plan": asdict(plan),
-        "workload": {
-            "name": workload.name,
-            "head_bytes": len(workload.head),
-            "response_bytes": workload.response_bytes,
-            "connections": workload.connections,
-        },
         "versions": dict(versions),
         "remarks": {gateway.name: gateway.remark for gateway in gateways if gateway.remark},
-        "summaries": [asdict(summary) for summary in summaries],
-        "samples": [asdict(sample) for sample in samples],
+        "workloads": [],
     }
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
+def section(workload: Workload, outcome: Outcome, unfit: Mapping[str, str]) -> dict[str, Any]:
+    """One workload: everything that is needed to draw its table again or to doubt it."""
+    figures = MEASURES[workload.measure].figures
+    summaries = summarize(
+        outcome.samples,
+        outcome.contenders,
+        compared=[figure.key for figure in figures if figure.compared],
+        references=REFERENCES,
+    )
+    return {
+        "name": workload.name,
+        "title": workload.title,
+        "note": workload.note,
+        "connections": workload.connections,
+        "figures": [asdict(figure) for figure in figures],
+        "unfit": dict(unfit),
+        "summaries": [_summary(summary) for summary in summaries],
+        "warnings": warnings(outcome.samples),
+        "failures": [
+            {**asdict(failure.contender), "round": failure.round, "reason": failure.reason}
+            for failure in outcome.failures
+        ],
+        "samples": [
+            {**asdict(sample.contender), "round": sample.round, "figures": dict(sample.figures)}
+            for sample in outcome.samples
+        ],
+    }
+
+
+def warnings(samples: Sequence[Sample]) -> list[str]:
+    """A sentence for everything that makes a contender's figures worse than they should be taken for."""
+    found = []
+    for contender in dict.fromkeys(sample.contender for sample in samples):
+        foreign = _seen(samples, contender, "foreign")
+        if foreign and foreign[-1] > _DISTURBED_PERCENT:
+            found.append(
+                f"{contender}: other processes used up to {foreign[-1]:.0f} % of its core; measure again undisturbed"
+            )
+        busy = _seen(samples, contender, "busy")
+        if busy and busy[len(busy) // 2] < _SATURATED_PERCENT:
+            found.append(
+                f"{contender}: the load kept its core only {busy[len(busy) // 2]:.0f} % busy, "
+                "and a request costs more then"
+            )
+    return found
+
+
+def write(path: Path, document: Mapping[str, Any]) -> None:
     """Writes the JSON document, making its folder where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
-def _row(summary: Summary, references: Sequence[str], single_process: bool) -> list[str]:
-    worker = summary.cost.median - summary.leader
-    shares = ["", ""] if single_process else [f"{worker:.2f}", f"{summary.leader:.2f}"]
-    return [
-        summary.gateway,
-        f"{summary.cost.median:.2f}",
-        f"{summary.cost.lower:.2f} to {summary.cost.upper:.2f}",
-        f"{summary.user:.2f}",
-        f"{summary.system:.2f}",
-        *shares,
-        f"{summary.busy:.0%}",
-        f"{summary.requests_per_second:,.0f}",
-        *(_ratio(summary.ratios[name]) for name in references),
-    ]
+def _summary(summary: Summary) -> dict[str, Any]:
+    found = asdict(summary)
+    return {**found.pop("contender"), **found}
 
 
-def _ratio(spread: Spread) -> str:
-    return f"{spread.median:.3f} ({spread.lower:.3f} to {spread.upper:.3f})"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _seen(samples: Sequence[Sample], contender: Contender, figure: str) -> list[float]:
+    return sorted(
+        sample.figures[figure]
+        for sample in samples
+        if sample.contender == contender and figure in sample.figures
+    )

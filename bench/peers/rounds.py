@@ -1,59 +1,31 @@
-"""Rounds and statistics: the order of measurements, their spread, and ratios taken within a round. Pure."""
+"""Rounds and statistics: the order of measurements, their spread, and comparisons made within a round. Pure."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import sub, truediv
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A gateway in one of the workload's setups."""
+
+    gateway: str
+    setup: str = ""
+    """Name of the setup; empty in a workload with one."""
+
+    def __str__(self) -> str:
+        return f"{self.gateway}, {self.setup}" if self.setup else self.gateway
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement of one gateway in one round. Times are seconds of CPU time for all its requests together."""
+    """One measurement of one contender in one round."""
 
-    gateway: str
+    contender: Contender
     round: int
-    requests: int
-    wall_seconds: float
-    user_seconds: float
-    system_seconds: float
-    leader_seconds: float
-    """The share of the supervisor or master; the rest is the worker's."""
-    foreign_seconds: float
-    """Time that processes which do not belong to the gateway took on the gateway's core."""
-
-    @property
-    def microseconds_per_request(self) -> float:
-        """CPU time of the whole process group, divided by what it did."""
-        return (self.user_seconds + self.system_seconds) / self.requests * 1e6
-
-    @property
-    def user_per_request(self) -> float:
-        """Microseconds in the program itself."""
-        return self.user_seconds / self.requests * 1e6
-
-    @property
-    def system_per_request(self) -> float:
-        """Microseconds in the kernel on the program's behalf."""
-        return self.system_seconds / self.requests * 1e6
-
-    @property
-    def leader_per_request(self) -> float:
-        """Microseconds of the supervisor or master."""
-        return self.leader_seconds / self.requests * 1e6
-
-    @property
-    def requests_per_second(self) -> float:
-        """For orientation: it depends on the load generator as much as on the gateway."""
-        return self.requests / self.wall_seconds
-
-    @property
-    def busy(self) -> float:
-        """Share of the core that the gateway used, 0 to 1."""
-        return (self.user_seconds + self.system_seconds) / self.wall_seconds
-
-    @property
-    def foreign(self) -> float:
-        """Share of the core that others used, 0 to 1."""
-        return self.foreign_seconds / self.wall_seconds
+    figures: Mapping[str, float]
+    """By their keys; what they are says the measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +38,31 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a setup changes against the workload's first setup, the same gateway in the same rounds."""
+
+    ratio: Spread
+    difference: Spread
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """All rounds of one gateway."""
+    """All rounds of one contender."""
 
-    gateway: str
-    cost: Spread
-    """Microseconds of CPU time per request."""
-    user: float
-    system: float
-    leader: float
-    """Medians of microseconds per request."""
-    requests_per_second: float
-    busy: float
-    foreign: float
-    """The worst round, because one disturbed round is what a reader must know about."""
-    ratios: dict[str, Spread]
-    """This gateway's cost divided by another's, by the other's name."""
+    contender: Contender
+    rounds: int
+    """In how many rounds it was measured."""
+    figures: dict[str, Spread]
+    ratios: dict[str, dict[str, Spread]]
+    """By figure and reference: this gateway's divided by the reference's, both in the same setup."""
+    changes: dict[str, Change]
+    """By figure; empty for the first setup."""
 
 
-def order(gateways: Sequence[str], round_number: int) -> list[str]:
+def order(contenders: Sequence[Contender], round_number: int) -> list[Contender]:
     """The order of one round: rotated by one each time, so that nobody always runs after the same neighbour."""
-    start = round_number % len(gateways)
-    return [*gateways[start:], *gateways[:start]]
+    start = round_number % len(contenders)
+    return [*contenders[start:], *contenders[:start]]
 
 
 def spread(values: Iterable[float]) -> Spread:
@@ -101,35 +76,84 @@ def spread(values: Iterable[float]) -> Spread:
     return Spread(median, lower, upper)
 
 
-def ratio(samples: Iterable[Sample], of: str, to: str) -> Spread:
-    """Cost of one gateway in units of another: a ratio per round, then the spread of the ratios.
+def ratio(samples: Iterable[Sample], figure: str, of: Contender, to: Contender) -> Spread | None:
+    """One contender's figure in units of another's: a ratio per round, then the spread of the ratios.
 
     Within a round both ran under the same conditions, so a slow minute of the machine cancels out; the ratio of
-    two medians would not have that. Raises ValueError when no round has both.
+    two medians would not have that. None when no round has both.
     """
-    by_round: dict[int, dict[str, float]] = {}
-    for sample in samples:
-        by_round.setdefault(sample.round, {})[sample.gateway] = sample.microseconds_per_request
-    return spread(costs[of] / costs[to] for costs in by_round.values() if of in costs and to in costs)
+    return _within_rounds(samples, figure, of, to, truediv)
 
 
-def summarize(samples: Sequence[Sample], gateways: Sequence[str], references: Sequence[str]) -> list[Summary]:
-    """One summary for each gateway, in the given order, with its ratio to every reference that was measured."""
-    return [
-        _summary(samples, gateway, [name for name in references if name in gateways]) for gateway in gateways
-    ]
+def difference(samples: Iterable[Sample], figure: str, of: Contender, to: Contender) -> Spread | None:
+    """By how much one contender's figure exceeds another's, taken within rounds as a ratio is."""
+    return _within_rounds(samples, figure, of, to, sub)
 
 
-def _summary(samples: Sequence[Sample], gateway: str, references: Sequence[str]) -> Summary:
-    own = [sample for sample in samples if sample.gateway == gateway]
+def summarize(
+    samples: Sequence[Sample],
+    contenders: Sequence[Contender],
+    *,
+    compared: Sequence[str],
+    references: Sequence[str],
+) -> list[Summary]:
+    """One summary for each contender that was measured, in the given order.
+
+    ``compared`` are the figures to compare, ``references`` the gateways to compare with where they were measured.
+    """
+    measured = {sample.contender for sample in samples}
+    present = [contender for contender in contenders if contender in measured]
+    return [_summary(samples, contender, present, compared, references) for contender in present]
+
+
+def _summary(
+    samples: Sequence[Sample],
+    contender: Contender,
+    contenders: Sequence[Contender],
+    compared: Sequence[str],
+    references: Sequence[str],
+) -> Summary:
+    own = [sample.figures for sample in samples if sample.contender == contender]
+    keys = dict.fromkeys(key for figures in own for key in figures)
+    base = next(other for other in contenders if other.gateway == contender.gateway)
     return Summary(
-        gateway=gateway,
-        cost=spread(sample.microseconds_per_request for sample in own),
-        user=statistics.median(sample.user_per_request for sample in own),
-        system=statistics.median(sample.system_per_request for sample in own),
-        leader=statistics.median(sample.leader_per_request for sample in own),
-        requests_per_second=statistics.median(sample.requests_per_second for sample in own),
-        busy=statistics.median(sample.busy for sample in own),
-        foreign=max(sample.foreign for sample in own),
-        ratios={name: ratio(samples, gateway, name) for name in references},
+        contender=contender,
+        rounds=len(own),
+        figures={key: spread(figures[key] for figures in own if key in figures) for key in keys},
+        ratios={
+            figure: {
+                name: found
+                for name in references
+                if (found := ratio(samples, figure, contender, Contender(name, contender.setup))) is not None
+            }
+            for figure in compared
+        },
+        changes=_changes(samples, contender, base, compared) if base != contender else {},
     )
+
+
+def _changes(
+    samples: Sequence[Sample], contender: Contender, base: Contender, compared: Sequence[str]
+) -> dict[str, Change]:
+    found = {}
+    for figure in compared:
+        quotient = ratio(samples, figure, contender, base)
+        distance = difference(samples, figure, contender, base)
+        if quotient is not None and distance is not None:
+            found[figure] = Change(quotient, distance)
+    return found
+
+
+def _within_rounds(
+    samples: Iterable[Sample],
+    figure: str,
+    of: Contender,
+    to: Contender,
+    compare: Callable[[float, float], float],
+) -> Spread | None:
+    by_round: dict[int, dict[Contender, float]] = {}
+    for sample in samples:
+        if figure in sample.figures:
+            by_round.setdefault(sample.round, {})[sample.contender] = sample.figures[figure]
+    found = [compare(seen[of], seen[to]) for seen in by_round.values() if of in seen and to in seen]
+    return spread(found) if found else None

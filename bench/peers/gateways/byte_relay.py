@@ -1,6 +1,7 @@
 """A byte relay on uvloop that knows no HTTP: the floor for any gateway whose bytes uvloop moves.
 
-Run as ``python -m bench.peers.byte_relay PORT ORIGIN_PORT...``; each client connection gets an origin in turn.
+Run as ``python -m bench.peers.gateways.byte_relay PORT ORIGIN...``; an origin is ``host:port``, and each client
+connection gets one in turn.
 """
 
 import asyncio
@@ -50,7 +51,7 @@ class Pipe(asyncio.Protocol):
 class Accepted(Pipe):
     """The client's side: keeps what arrives before its origin is connected."""
 
-    def __init__(self, origins: Iterator[int]) -> None:
+    def __init__(self, origins: Iterator[tuple[str, int]]) -> None:
         super().__init__()
         self._origins = origins
         self._early: list[bytes] = []
@@ -71,7 +72,7 @@ class Accepted(Pipe):
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            upstream, _ = await loop.create_connection(lambda: Pipe(self), "127.0.0.1", next(self._origins))
+            upstream, _ = await loop.create_connection(lambda: Pipe(self), *next(self._origins))
         except OSError:
             if self.transport is not None:
                 self.transport.abort()
@@ -80,7 +81,7 @@ class Accepted(Pipe):
             self._early.clear()
 
 
-async def relay(port: int, origins: list[int]) -> None:
+async def relay(port: int, origins: list[tuple[str, int]]) -> None:
     """Serves until cancelled."""
     turns = itertools.cycle(origins)
     server = await asyncio.get_running_loop().create_server(
@@ -90,4 +91,5 @@ async def relay(port: int, origins: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(relay(int(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
+    pairs = [origin.rpartition(":") for origin in sys.argv[2:]]
+    uvloop.run(relay(int(sys.argv[1]), [(host, int(port)) for host, _, port in pairs]))

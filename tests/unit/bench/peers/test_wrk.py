@@ -1,9 +1,12 @@
-"""The command line and the report of wrk."""
+"""The command line, the script and the report of wrk."""
+
+from pathlib import Path
 
 import pytest
 
-from bench.peers.job import KEEP_ALIVE
-from bench.peers.load import LoadError, parse_report, wrk_command
+from bench.peers.load import LoadError
+from bench.peers.load.wrk import parse_report, wrk_command, wrk_script
+from bench.peers.workloads import KEEP_ALIVE, WORKLOADS
 
 REPORT = """\
 Running 5s test @ http://127.0.0.1:41233/api/v1/items/42
@@ -58,14 +61,32 @@ def test_no_request() -> None:
 
 def test_command() -> None:
     """The load runs one thread with every header field of the workload."""
-    command = wrk_command("/usr/bin/wrk", KEEP_ALIVE, 8080, 5)
+    command = wrk_command("/usr/bin/wrk", KEEP_ALIVE, 8080, 5, None)
     assert command[:7] == ["/usr/bin/wrk", "-t", "1", "-c", "32", "-d", "5s"]
     assert command.count("-H") == 12
-    assert command[-1] == "http://127.0.0.1:8080/api/v1/items/42"
+    assert command[-1] == "http://127.0.0.1:8080/api/00000/items/42"
 
 
-def test_workload_is_what_its_name_says() -> None:
-    """The keep-alive workload has twelve fields in a head of about 600 bytes."""
-    assert len(KEEP_ALIVE.fields) == 12
-    assert 560 <= len(KEEP_ALIVE.head) <= 680
-    assert KEEP_ALIVE.head.endswith(b"\r\n\r\n")
+def test_command_with_script() -> None:
+    """A script is handed over by its path."""
+    command = wrk_command("/usr/bin/wrk", KEEP_ALIVE, 8080, 5, Path("/tmp/wrk.lua"))
+    assert command[command.index("-s") + 1] == "/tmp/wrk.lua"
+
+
+def test_plain_requests_need_no_script() -> None:
+    """What the command line says is not said twice."""
+    assert wrk_script(KEEP_ALIVE) == ""
+
+
+def test_script_of_uploads() -> None:
+    """The body has the workload's length."""
+    assert wrk_script(WORKLOADS["upload-64k"]) == 'wrk.method = "POST"\nwrk.body = string.rep("x", 65536)\n'
+
+
+def test_script_of_many_paths() -> None:
+    """Lua makes the same paths as the workload has."""
+    workload = WORKLOADS["routes-10000"]
+    script = wrk_script(workload)
+    assert 'string.format("/api/%05d/items/42", number - 1)' in script
+    assert "for number = 1, 9999 do" in script
+    assert workload.path(17) == "/api/00017/items/42"

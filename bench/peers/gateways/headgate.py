@@ -5,24 +5,26 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.build import installed_version
-from bench.peers.job import HEALTH_PATH, Job
+from bench.peers.job import HEALTH_PATH, Job, Workload
 from bench.peers.process import Server, ServerError
 
-_READY_SECONDS = 15.0
+_READY_SECONDS = 30.0
 
-# Metrics are always on, and there is no access log unless one is asked for.
+# Metrics are always on.
 _CONFIGURATION = """\
 [gateway]
-workers = 1
+workers = {workers}
 admin = "127.0.0.1:0"
+max_limit_keys = {keys}
 
 [log]
 level = "warning"
+access = "{access}"
 
 [[listen]]
 address = "127.0.0.1:0"
@@ -30,19 +32,22 @@ address = "127.0.0.1:0"
 [services.api]
 instances = [{instances}]
 balance = "p2c"
+max_idle = {idle}
 health = {{ path = "{health}", interval = "{interval}s" }}
+"""
 
+_ROUTE = """
 [[routes]]
 host = "{host}"
 path = "{prefix}/*"
 service = "api"
-limit = {{ rate = "{limit}/s", burst = {limit}, key = "client_ip" }}
+limit = {{ rate = "{rate}/m", burst = {burst}, key = "client_ip" }}
 retry = {{ attempts = 2 }}
 """
 
 
 class Headgate:
-    """One supervisor and one worker."""
+    """One supervisor and its workers."""
 
     name = "headgate"
     programs = ()
@@ -53,22 +58,19 @@ class Headgate:
         """The version of the installed package."""
         return f"headgate/{installed_version()}"
 
-    def start(self, job: Job, _programs: Mapping[str, str], /, *, folder: Path, core: int) -> Server:
+    def unfit(self, _workload: Workload, /) -> str:
+        """It can do everything that is asked."""
+        return ""
+
+    def start(
+        self, job: Job, _programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]
+    ) -> Server:
         """Writes the configuration, starts the command and waits for its ready line."""
         configuration = folder / "headgate.toml"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                instances=", ".join(f'"{host}:{at}"' for host, at in job.instances),
-                health=HEALTH_PATH,
-                interval=job.health_interval_seconds,
-                host=job.workload.host,
-                prefix=job.route_prefix,
-                limit=job.limit_per_second,
-            )
-        )
+        configuration.write_text(_configuration(job, folder))
         server = Server(
             [sys.executable, "-m", "gateway", "run", str(configuration)],
-            core=core,
+            cores=cores,
             port=0,
             log=folder / "headgate.log",
             stdout=subprocess.PIPE,
@@ -91,6 +93,26 @@ def parse_ready_line(line: bytes) -> int:
     if port is None:
         raise ValueError(f"the ready line names no port: {line!r}")
     return port
+
+
+def _configuration(job: Job, folder: Path) -> str:
+    settings = _CONFIGURATION.format(
+        workers=job.setup.workers,
+        keys=max(
+            1_000_000, job.setup.client_addresses + 1
+        ),  # the default; the harness itself is a client, too
+        access=folder / "access.log" if job.setup.access_log else "off",
+        instances=", ".join(f'"{host}:{at}"' for host, at in job.instances),
+        idle=min(1024, job.idle_connections),
+        health=HEALTH_PATH,
+        interval=job.health_interval_seconds,
+    )
+    rate, burst = job.limit.per_minute, job.limit.burst
+    routes = (
+        _ROUTE.format(host=job.workload.host, prefix=prefix, rate=rate, burst=burst)
+        for prefix in job.prefixes
+    )
+    return settings + "".join(routes)
 
 
 def _port_from_ready_line(server: Server) -> int:

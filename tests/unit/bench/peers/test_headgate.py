@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.peers.headgate import parse_ready_line
+from bench.peers.gateways.headgate import parse_ready_line
 
 
 def test_ready_line() -> None:

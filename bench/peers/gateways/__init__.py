@@ -1,15 +1,15 @@
 """What a run asks of a gateway under test: its name, the programs it needs, and how it is started for a job."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from bench.peers.job import Job
+from bench.peers.job import Job, Workload
 from bench.peers.process import Server
 
 
 class Gateway(Protocol):
-    """One peer. ``start`` configures it as its own expert would: one worker, tuned, everything the job asks for."""
+    """One peer. ``start`` configures it as its own expert would: tuned, everything the job asks for."""
 
     @property
     def name(self) -> str:
@@ -17,7 +17,7 @@ class Gateway(Protocol):
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Debian packages whose programs it needs."""
+        """Programs it needs; ``bench.peers.packages`` knows where they come from."""
 
     @property
     def speaks_http(self) -> bool:
@@ -30,5 +30,10 @@ class Gateway(Protocol):
     def version(self, programs: Mapping[str, str], /) -> str:
         """Its version, as it says itself."""
 
-    def start(self, job: Job, programs: Mapping[str, str], /, *, folder: Path, core: int) -> Server:
-        """Starts it on a core with its files in a folder; returns once it listens. The caller stops it."""
+    def unfit(self, workload: Workload, /) -> str:
+        """Why it cannot take part in a workload; empty when it can."""
+
+    def start(
+        self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]
+    ) -> Server:
+        """Starts it on its cores with its files in a folder; returns once it listens. The caller stops it."""

@@ -1,0 +1,71 @@
+"""CPU time per request of a gateway's whole process group while a closed loop keeps it busy."""
+
+from bench.peers.cpu import core_busy_seconds, group_time
+from bench.peers.load import LoadError, LoadReport, wrk
+from bench.peers.load.addresses import Addresses
+from bench.peers.measures import Figure, Subject
+
+
+class Cost:
+    """Microseconds of CPU time that a request costs whoever pays for the core."""
+
+    figures = (
+        Figure("cost", "CPU µs/request", 2, compared=True),
+        Figure("user", "user", 2),
+        Figure("system", "system", 2),
+        Figure("supervisor", "supervisor", 2),
+        Figure("busy", "core busy %"),
+        Figure("requests_per_second", "requests/s"),
+        Figure("foreign", "others on the core %", 1, shown=False),
+        Figure("requests", "requests", shown=False),
+        Figure("seconds", "seconds", 3, shown=False),
+    )
+    programs = ("wrk",)
+
+    def warm_up(self, subject: Subject, seconds: int, /) -> None:
+        """The same load for a shorter time; or one request from each client address, where there are many."""
+        if subject.job.setup.client_addresses > 1:
+            _addresses(subject).visit_all()
+        else:
+            _load(subject, seconds)
+
+    def take(self, subject: Subject, seconds: int, /) -> dict[str, float]:
+        """Loads the gateway between two looks at what it has used."""
+        group, core = subject.server.group, subject.core
+        before, core_before = group_time(group), _busy(core)
+        report = _load(subject, seconds)
+        after, core_after = group_time(group), _busy(core)
+        if before.pids != after.pids:
+            raise LoadError(f"it had processes {sorted(before.pids)}, and then {sorted(after.pids)}")
+        used = after.total - before.total
+        figures = {
+            "cost": used.total / report.requests * 1e6,
+            "user": used.user / report.requests * 1e6,
+            "system": used.system / report.requests * 1e6,
+            "requests_per_second": report.requests_per_second,
+            "requests": report.requests,
+            "seconds": report.seconds,
+        }
+        if len(after.pids) > 1:  # else there is no supervisor or master beside the worker
+            figures["supervisor"] = (after.leader - before.leader).total / report.requests * 1e6
+        if core is not None:
+            # The kernel counts a core by ticks and a process by its run time: the difference may come out below 0.
+            foreign = max(0.0, core_after - core_before - used.total)
+            figures["busy"] = used.total / report.seconds * 100
+            figures["foreign"] = foreign / report.seconds * 100
+        return figures
+
+
+def _load(subject: Subject, seconds: int) -> LoadReport:
+    job = subject.job
+    if job.workload.load == "addresses":
+        return _addresses(subject).run(seconds)
+    return wrk.run(subject.programs["wrk"], job.workload, subject.server.port, seconds, folder=subject.folder)
+
+
+def _addresses(subject: Subject) -> Addresses:
+    return Addresses(subject.server.port, subject.job.workload, subject.job.setup.client_addresses)
+
+
+def _busy(core: int | None) -> float:
+    return 0.0 if core is None else core_busy_seconds(core)

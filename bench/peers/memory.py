@@ -1,0 +1,45 @@
+"""Memory accounting: what a process group holds, as the kernel counts it in /proc."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.peers.cpu import group_time
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes."""
+
+    resident: int = 0
+    """Resident pages; those that several processes share count for each of them."""
+    proportional: int = 0
+    """Resident pages; those that several processes share count once in the sum over these processes (PSS)."""
+
+    def __add__(self, other: "Memory") -> "Memory":
+        return Memory(self.resident + other.resident, self.proportional + other.proportional)
+
+    def __sub__(self, other: "Memory") -> "Memory":
+        return Memory(self.resident - other.resident, self.proportional - other.proportional)
+
+
+def parse_rollup(text: str) -> Memory:
+    """Reads /proc/PID/smaps_rollup (proc(5)). Raises LookupError when a line is missing."""
+    kilobytes = dict(_sizes(text.splitlines()))
+    return Memory(resident=kilobytes["Rss"] * 1024, proportional=kilobytes["Pss"] * 1024)
+
+
+def group_memory(group: int) -> Memory:
+    """What all living processes of a group hold."""
+    rollups = ((_PROC / str(pid) / "smaps_rollup").read_text() for pid in group_time(group).pids)
+    return sum((parse_rollup(text) for text in rollups), Memory())
+
+
+def _sizes(lines: Iterable[str]) -> Iterable[tuple[str, int]]:
+    for line in lines:
+        name, _, rest = line.partition(":")
+        amount, _, unit = rest.strip().partition(" ")
+        if unit == "kB":
+            yield name, int(amount)

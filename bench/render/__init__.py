@@ -1,0 +1,1 @@
+"""Tables and charts of ``bench.peers`` results, drawn from its JSON document alone."""
