@@ -74,8 +74,8 @@ bench: setup  ## Micro-benchmarks: selection, token bucket and health beside pla
 bench-instructions: setup  ## Instructions per request, counted by callgrind: the same in every run.
 	@$(BIN)/python -m bench.instructions worker
 
-bench-peers: setup  ## CPU per request side by side with nginx and HAProxy.
-	@$(BIN)/python -m bench.peers
+bench-peers: setup  ## Cost, latency and memory beside nginx, HAProxy, Envoy and Caddy; half an hour.
+	@$(BIN)/python -m bench.peers --json bench/results/peers.json
 
 wheel: setup  ## Builds the wheel, installs it in an empty environment and starts it there.
 	@echo "==> building the wheel"

@@ -12,6 +12,8 @@ from typing import TypeVar
 from bench.build import DebugBuildError, require_release
 from bench.peers import report
 from bench.peers.gateways import Gateway
+from bench.peers.gateways.caddy import Caddy
+from bench.peers.gateways.envoy import Envoy
 from bench.peers.gateways.haproxy import HAProxy
 from bench.peers.gateways.headgate import Headgate
 from bench.peers.gateways.nginx import Nginx
@@ -26,9 +28,9 @@ from bench.render import tables
 T = TypeVar("T")
 
 GATEWAYS: dict[str, Gateway] = {
-    gateway.name: gateway for gateway in (Headgate(), Nginx(), HAProxy(), Relay())
+    gateway.name: gateway for gateway in (Headgate(), Nginx(), HAProxy(), Envoy(), Caddy(), Relay())
 }
-_RIVALS = ("headgate", "nginx", "haproxy")
+_RIVALS = ("headgate", "nginx", "haproxy", "envoy", "caddy")
 """Who is measured unless the command says otherwise; the relay, which is no rival, has to be asked for."""
 _ITSELF = ("headgate",)
 """Who is measured in workloads that compare setups, unless the command says otherwise."""

