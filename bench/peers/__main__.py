@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         fit = [gateway for gateway in chosen[workload.name] if gateway.name not in unfit]
         own_plan = replace(plan, rounds=min(plan.rounds, workload.most_rounds))
         outcome = measure(workload, fit, own_plan, programs, _progress)
-        document["workloads"].append(report.section(workload, outcome, unfit))
+        document["workloads"].append(report.section(workload, own_plan, outcome, unfit))
         _print(document["workloads"][-1])
         if options.json is not None:
             report.write(

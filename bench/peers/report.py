@@ -14,7 +14,7 @@ from bench.peers.job import Workload
 from bench.peers.measure import MEASURES, Outcome, Plan
 from bench.peers.rounds import Contender, Sample, Summary, summarize
 
-REFERENCES = ("nginx", "haproxy", "envoy")
+REFERENCES = ("nginx", "haproxy", "envoy", "caddy")
 """Gateways that ratios are taken to, where they were measured."""
 _DISTURBED_PERCENT = 5.0
 """Share of the gateway's core in other hands from which on a reader is warned."""
@@ -49,7 +49,7 @@ def heading(plan: Plan, gateways: Sequence[Gateway], versions: Mapping[str, str]
     }
 
 
-def section(workload: Workload, outcome: Outcome, unfit: Mapping[str, str]) -> dict[str, Any]:
+def section(workload: Workload, plan: Plan, outcome: Outcome, unfit: Mapping[str, str]) -> dict[str, Any]:
     """One workload: everything that is needed to draw its table again or to doubt it."""
     figures = MEASURES[workload.measure].figures
     summaries = summarize(
@@ -63,6 +63,7 @@ def section(workload: Workload, outcome: Outcome, unfit: Mapping[str, str]) -> d
         "title": workload.title,
         "note": workload.note,
         "connections": workload.connections,
+        "rounds": plan.rounds,
         "figures": [asdict(figure) for figure in figures],
         "unfit": dict(unfit),
         "summaries": [_summary(summary) for summary in summaries],

@@ -83,14 +83,14 @@ _ALL = (
     ),
     Workload(
         name="access-log",
-        title="Access log on against off",
+        title="Access log",
         fields=_TWELVE_FIELDS,
         setups=(Setup("off"), Setup("on", access_log=True)),
         note="one line of JSON a request, to a file, as well buffered as the gateway can",
     ),
     Workload(
         name="routes-10000",
-        title="10,000 routes against 1",
+        title="Many routes",
         fields=_TWELVE_FIELDS,
         paths=9_999,
         setups=(Setup("1 route"), Setup("10,000 routes", routes=10_000)),
@@ -99,7 +99,7 @@ _ALL = (
     ),
     Workload(
         name="instances-1000",
-        title="1,000 instances against 2",
+        title="Many instances",
         fields=_TWELVE_FIELDS,
         setups=(Setup("2 instances"), Setup("1,000 instances", instances=1_000)),
         against_itself=True,
@@ -107,7 +107,7 @@ _ALL = (
     ),
     Workload(
         name="keys-1000000",
-        title="1,000,000 limit keys against 1",
+        title="Many limit keys",
         fields=_CLOSING,
         setups=(Setup("1 key"), Setup("1,000,000 keys", client_addresses=1_000_000)),
         load="addresses",

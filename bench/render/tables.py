@@ -6,6 +6,12 @@ from typing import Any
 Section = Mapping[str, Any]
 
 
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown whose first column is of names and whose others are of numbers."""
+    ruler = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ruler, *rows])
+
+
 def label(entry: Mapping[str, Any]) -> str:
     """How a contender is called: its gateway, and its setup where there are several."""
     return f"{entry['gateway']}, {entry['setup']}" if entry["setup"] else str(entry["gateway"])
@@ -18,7 +24,7 @@ def figures_table(section: Section) -> str:
         [label(summary), *(_figure(summary, figure) for figure in figures)]
         for summary in section["summaries"]
     ]
-    return _table(["gateway", *(figure["title"] for figure in figures)], rows)
+    return table(["gateway", *(figure["title"] for figure in figures)], rows)
 
 
 def ratios_table(section: Section) -> str:
@@ -32,7 +38,7 @@ def ratios_table(section: Section) -> str:
         return ""
     several = len({figure for figure, _ in columns}) > 1
     titles = [f"{figure} to {reference}" if several else f"to {reference}" for figure, reference in columns]
-    return _table(["ratio", *titles], rows)
+    return table(["ratio", *titles], rows)
 
 
 def changes_table(section: Section) -> str:
@@ -48,7 +54,35 @@ def changes_table(section: Section) -> str:
         for key, change in summary["changes"].items()
     ]
     first = section["summaries"][0]["setup"] if section["summaries"] else ""
-    return _table(["change", f"ratio to {first}", f"more than {first}, µs/request"], rows) if rows else ""
+    return table(["change", f"ratio to {first}", f"more than {first}, µs/request"], rows) if rows else ""
+
+
+def overview_table(sections: Sequence[Section], gateway: str = "headgate") -> str:
+    """One gateway's ratios to all others, a row for each workload; empty when there is nobody to compare with."""
+    references = dict.fromkeys(
+        reference for section in sections for _, reference in _ratio_columns(section) if reference != gateway
+    )
+    rows = [
+        [_row_title(section, summary, figure), *(_median(ratios.get(name)) for name in references)]
+        for section in sections
+        for summary in section["summaries"]
+        if summary["gateway"] == gateway
+        for figure, ratios in summary["ratios"].items()
+        if ratios.keys() & references.keys()
+    ]
+    return table(["workload", *(f"to {name}" for name in references)], rows) if rows else ""
+
+
+def growth_table(sections: Sequence[Section], gateway: str = "headgate") -> str:
+    """What more of something costs one gateway, a row for each setup; empty where no setups were compared."""
+    rows = [
+        [_row_title(section, summary, figure), _spread(change["ratio"], 3)]
+        for section in sections
+        for summary in section["summaries"]
+        if summary["gateway"] == gateway
+        for figure, change in summary["changes"].items()
+    ]
+    return table(["workload", "ratio to the first setup"], rows) if rows else ""
 
 
 def remarks(section: Section) -> list[str]:
@@ -84,6 +118,20 @@ def _ratio_columns(section: Section) -> list[tuple[str, str]]:
     return list(found)
 
 
+def _row_title(section: Section, summary: Mapping[str, Any], figure: str) -> str:
+    several = sum(one["compared"] for one in section["figures"]) > 1
+    words = [
+        section["title"],
+        *([summary["setup"]] if summary["setup"] else []),
+        *([figure] if several else []),
+    ]
+    return ", ".join(words)
+
+
+def _median(spread: Mapping[str, float] | None) -> str:
+    return "" if spread is None else f"{spread['median']:.3f}"
+
+
 def _ratio(summary: Mapping[str, Any], figure: str, reference: str) -> Mapping[str, float] | None:
     found: Mapping[str, float] | None = summary["ratios"].get(figure, {}).get(reference)
     return found
@@ -94,11 +142,6 @@ def _spread(spread: Mapping[str, float] | None, decimals: int, *, sign: str = ""
         return ""
     median, lower, upper = (f"{spread[name]:{sign},.{decimals}f}" for name in ("median", "lower", "upper"))
     return f"{median} ({lower} to {upper})"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    ruler = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ruler, *rows])
 
 
 def _sentence(text: str) -> str:

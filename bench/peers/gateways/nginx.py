@@ -10,8 +10,8 @@ from bench.peers.process import Server, free_port
 
 # least_conn is its load-aware choice; `random two least_conn` decides the same between two instances and costs more.
 # A `zone` only where several workers have the state of the instances to share.
-# A large request body is streamed (proxy_request_buffering off), and no response touches the disk. Buffers of 64k halve
-# what 1 MB costs against 16k, and small responses never need one: they fit into proxy_buffer_size.
+# A large request body is streamed (proxy_request_buffering off), and no response touches the disk. Buffers of 64k take
+# a quarter off 1 MB against 16k, larger ones give it back; small responses fit into proxy_buffer_size and need none.
 # What stands in a server is inherited by its locations, which are found by a tree of their prefixes.
 _HTTP = """\
 {log}

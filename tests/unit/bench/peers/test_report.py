@@ -3,7 +3,7 @@
 import json
 
 from bench.peers.job import Setup
-from bench.peers.measure import Failure, Outcome
+from bench.peers.measure import Failure, Outcome, Plan
 from bench.peers.report import section, warnings
 from bench.peers.rounds import Contender, Sample
 from bench.peers.workloads import KEEP_ALIVE
@@ -23,7 +23,7 @@ def test_section() -> None:
         samples=(sample(HEADGATE, 18.0), sample(NGINX, 20.0)),
         failures=(Failure(NGINX, 1, "ended by itself"),),
     )
-    found = json.loads(json.dumps(section(KEEP_ALIVE, outcome, {"relay": "knows no logs"})))
+    found = json.loads(json.dumps(section(KEEP_ALIVE, Plan(2, 3, 0, 1), outcome, {"relay": "knows no logs"})))
     ours, theirs = found["summaries"]
     assert (ours["gateway"], ours["setup"], ours["rounds"]) == ("headgate", Setup().name, 1)
     assert ours["ratios"]["cost"]["nginx"]["median"] == 0.9
