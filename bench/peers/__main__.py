@@ -30,13 +30,13 @@ T = TypeVar("T")
 GATEWAYS: dict[str, Gateway] = {
     gateway.name: gateway for gateway in (Headgate(), Nginx(), HAProxy(), Envoy(), Caddy(), Relay())
 }
-_RIVALS = ("headgate", "nginx", "haproxy", "envoy", "caddy")
+_RIVALS = "headgate,nginx,haproxy,envoy,caddy"
 """Who is measured unless the command says otherwise; the relay, which is no rival, has to be asked for."""
-_ITSELF = ("headgate",)
-"""Who is measured in workloads that compare setups, unless the command says otherwise."""
 _ORIGIN = "nginx"
 _OVERHEAD_SECONDS = 3.0
 """Of one measurement: start, verification, warm-up, end."""
+_ADDRESSES_PER_SECOND = 15_000
+"""Client addresses that each send a first request before a measurement begins."""
 
 _EXPECTED_FAILURES = (DebugBuildError, PackageError, ServerError)
 
@@ -55,35 +55,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    workloads: list[Workload] = options.workloads
-    chosen = {workload.name: _gateways(workload, options.peers) for workload in workloads}
-    gateways = list({gateway.name: gateway for some in chosen.values() for gateway in some}.values())
-    programs, versions = _prepare(workloads, gateways)
+    chosen = _chosen(options)
+    gateways = list({gateway.name: gateway for _, some in chosen for gateway in some}.values())
+    programs, versions = _prepare([workload for workload, _ in chosen], gateways)
     plan = Plan(options.rounds, options.seconds, *options.cores)
-    _progress(f"about {_minutes(plan, workloads, chosen):.0f} minutes")
+    _progress(f"about {_minutes(plan, chosen):.0f} minutes")
     document = report.heading(plan, gateways, versions)
-    for workload in workloads:
-        unfit = {
-            gateway.name: reason for gateway in chosen[workload.name] if (reason := gateway.unfit(workload))
-        }
-        fit = [gateway for gateway in chosen[workload.name] if gateway.name not in unfit]
+    for workload, some in chosen:
+        unfit = {gateway.name: reason for gateway in some if (reason := gateway.unfit(workload))}
+        fit = [gateway for gateway in some if gateway.name not in unfit]
         own_plan = replace(plan, rounds=min(plan.rounds, workload.most_rounds))
         outcome = measure(workload, fit, own_plan, programs, _progress)
         document["workloads"].append(report.section(workload, own_plan, outcome, unfit))
         _print(document["workloads"][-1])
-        if options.json is not None:
-            report.write(
-                options.json, document
-            )  # after each workload: a run that is cut short keeps what it has
+        if options.json is not None:  # after each workload: a run that is cut short keeps what it has
+            report.write(options.json, document)
     for name, version in versions.items():
         print(f"* {name}: {version}{f'; {remark}' if (remark := document['remarks'].get(name)) else ''}")
     return 1 if any(section["failures"] for section in document["workloads"]) else 0
 
 
-def _gateways(workload: Workload, asked_for: Sequence[Gateway] | None) -> Sequence[Gateway]:
-    if asked_for is not None:
-        return asked_for
-    return [GATEWAYS[name] for name in (_ITSELF if workload.against_itself else _RIVALS)]
+def _chosen(options: argparse.Namespace) -> list[tuple[Workload, list[Gateway]]]:
+    """Every workload with the gateways that are measured in it."""
+    return [
+        (workload, options.setup_peers if workload.against_itself else options.peers)
+        for workload in options.workloads
+    ]
 
 
 def _prepare(
@@ -111,14 +108,14 @@ def _print(section: tables.Section) -> None:
     sys.stdout.flush()
 
 
-def _minutes(plan: Plan, workloads: Sequence[Workload], chosen: Mapping[str, Sequence[Gateway]]) -> float:
+def _minutes(plan: Plan, chosen: Sequence[tuple[Workload, Sequence[Gateway]]]) -> float:
     """What the run will take, roughly."""
     seconds = 0.0
-    for workload in workloads:
-        rounds = min(plan.rounds, workload.most_rounds)
+    for workload, gateways in chosen:
         one = plan.seconds * (2 if workload.measure == "latency" else 1) + _OVERHEAD_SECONDS
-        filling = sum(setup.client_addresses / 15_000 for setup in workload.setups)
-        seconds += rounds * len(chosen[workload.name]) * (one * len(workload.setups) + filling)
+        filling = sum(setup.client_addresses for setup in workload.setups) / _ADDRESSES_PER_SECOND
+        rounds = min(plan.rounds, workload.most_rounds)
+        seconds += rounds * len(gateways) * (one * len(workload.setups) + filling)
     return seconds / 60
 
 
@@ -129,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="rounds (default 5)")
     parser.add_argument(
-        "--seconds", type=_positive, default=3, metavar="S", help="of each measurement (default 3)"
+        "--seconds", type=_positive, default=2, metavar="S", help="of each measurement (default 2)"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write all samples and summaries there"
@@ -144,9 +141,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--peers",
         type=lambda text: _choice(text, GATEWAYS),
+        default=_RIVALS,
         metavar="NAMES",
-        help=f"which of {', '.join(GATEWAYS)} (default {','.join(_RIVALS)}, "
-        f"and {','.join(_ITSELF)} where setups are compared)",
+        help=f"which of {', '.join(GATEWAYS)} (default {_RIVALS})",
+    )
+    parser.add_argument(
+        "--setup-peers",
+        type=lambda text: _choice(text, GATEWAYS),
+        default="headgate",
+        metavar="NAMES",
+        help="which in workloads that compare the setups of a gateway (default headgate)",
     )
     parser.add_argument(
         "--cores",

@@ -44,7 +44,7 @@ class Workload:
     response_bytes: int = 64
     """Length of the response body."""
     connections: int = 32
-    """Client connections that are open at the same time, each with one request in flight."""
+    """Client connections that are open at the same time, each with one request in flight unless it idles."""
     paths: int = 1
     """Paths that the requests ask for in turn."""
     measure: MeasureName = "cost"
@@ -52,7 +52,7 @@ class Workload:
     setups: tuple[Setup, ...] = (Setup(),)
     """The first is what the others are compared to."""
     against_itself: bool = False
-    """Its setups are compared with each other: by default only the gateway of this project is measured."""
+    """The setups of a gateway are compared rather than gateways."""
     most_rounds: int = 1000
     """Bounds the rounds of a workload whose measurements take long."""
     note: str = ""
@@ -115,8 +115,8 @@ class Job:
 
     @property
     def idle_connections(self) -> int:
-        """Connections to one instance that are worth keeping: enough for all clients to ask it at the same time."""
-        return max(64, self.workload.connections)
+        """Connections to one instance that are worth keeping: for all clients that may ask it at the same time."""
+        return min(1024, max(64, self.workload.connections))
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class Summary:
 
 def order(contenders: Sequence[Contender], round_number: int) -> list[Contender]:
     """The order of one round: rotated by one each time, so that nobody always runs after the same neighbour."""
-    start = round_number % len(contenders)
+    start = round_number % max(1, len(contenders))
     return [*contenders[start:], *contenders[:start]]
 
 

@@ -79,6 +79,7 @@ _ALL = (
         title="Memory per idle keep-alive client",
         fields=_TWELVE_FIELDS,
         measure="idle memory",
+        connections=5_500,
         note="growth of the gateway's own memory (PSS) from 500 clients to 5,500, each of which has sent one request",
     ),
     Workload(
@@ -86,6 +87,7 @@ _ALL = (
         title="Access log",
         fields=_TWELVE_FIELDS,
         setups=(Setup("off"), Setup("on", access_log=True)),
+        against_itself=True,
         note="one line of JSON a request, to a file, as well buffered as the gateway can",
     ),
     Workload(

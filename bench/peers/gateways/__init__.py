@@ -30,8 +30,9 @@ class Gateway(Protocol):
     def version(self, programs: Mapping[str, str], /) -> str:
         """Its version, as it says itself."""
 
-    def unfit(self, workload: Workload, /) -> str:
-        """Why it cannot take part in a workload; empty when it can."""
+    def unfit(self, _workload: Workload, /) -> str:
+        """Why it cannot take part in a workload; empty when it can, as most can."""
+        return ""
 
     def start(
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bench.peers.gateways import Gateway
 from bench.peers.job import HEALTH_PATH, Job, Workload
 from bench.peers.packages import first_line
 from bench.peers.process import Server, free_port, start_listening
@@ -63,7 +64,7 @@ _LOG = """\
     }}"""
 
 
-class Caddy:
+class Caddy(Gateway):
     """One process; Go is given as many threads at work as there are workers."""
 
     name = "caddy"

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.peers.job import HEALTH_PATH, Job, Limit, Workload
+from bench.peers.gateways import Gateway
+from bench.peers.job import HEALTH_PATH, Job, Limit
 from bench.peers.packages import first_line
 from bench.peers.process import Server, free_port, start_listening
 
@@ -29,7 +30,7 @@ _LOGGED = {
 }
 
 
-class Envoy:
+class Envoy(Gateway):
     """One process with a worker thread for each worker, and a main thread."""
 
     name = "envoy"
@@ -42,10 +43,6 @@ class Envoy:
         return (
             f"envoy {first_line([programs['envoy'], '--version']).rpartition('version: ')[2].split('/')[1]}"
         )
-
-    def unfit(self, _workload: Workload, /) -> str:
-        """It can do everything that is asked."""
-        return ""
 
     def start(
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.peers.job import HEALTH_PATH, Job, Workload
+from bench.peers.gateways import Gateway
+from bench.peers.job import HEALTH_PATH, Job
 from bench.peers.packages import first_line
 from bench.peers.process import Server, free_port, start_listening
 
@@ -60,7 +61,7 @@ _LOG = (
 )
 
 
-class HAProxy:
+class HAProxy(Gateway):
     """One process with a thread for each worker."""
 
     name = "haproxy"
@@ -74,10 +75,6 @@ class HAProxy:
     def version(self, programs: Mapping[str, str], /) -> str:
         """As ``haproxy -v`` says."""
         return first_line([programs["haproxy"], "-v"]).partition(" - ")[0]
-
-    def unfit(self, _workload: Workload, /) -> str:
-        """It can do everything that is asked."""
-        return ""
 
     def start(
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]

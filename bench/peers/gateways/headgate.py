@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.build import installed_version
-from bench.peers.job import HEALTH_PATH, Job, Workload
+from bench.peers.gateways import Gateway
+from bench.peers.job import HEALTH_PATH, Job
 from bench.peers.process import Server, ServerError
 
 _READY_SECONDS = 30.0
@@ -46,7 +47,7 @@ retry = {{ attempts = 2 }}
 """
 
 
-class Headgate:
+class Headgate(Gateway):
     """One supervisor and its workers."""
 
     name = "headgate"
@@ -57,10 +58,6 @@ class Headgate:
     def version(self, _programs: Mapping[str, str], /) -> str:
         """The version of the installed package."""
         return f"headgate/{installed_version()}"
-
-    def unfit(self, _workload: Workload, /) -> str:
-        """It can do everything that is asked."""
-        return ""
 
     def start(
         self, job: Job, _programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]
@@ -103,7 +100,7 @@ def _configuration(job: Job, folder: Path) -> str:
         ),  # the default; the harness itself is a client, too
         access=folder / "access.log" if job.setup.access_log else "off",
         instances=", ".join(f'"{host}:{at}"' for host, at in job.instances),
-        idle=min(1024, job.idle_connections),
+        idle=job.idle_connections,
         health=HEALTH_PATH,
         interval=job.health_interval_seconds,
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bench.peers.job import Job, Workload
+from bench.peers.gateways import Gateway
+from bench.peers.job import Job
 from bench.peers.nginx_process import start_nginx
 from bench.peers.packages import first_line
 from bench.peers.process import Server, free_port
@@ -58,7 +59,7 @@ _LOG = """\
     access_log {path} json buffer=64k flush=1s;"""
 
 
-class Nginx:
+class Nginx(Gateway):
     """One master and its workers."""
 
     name = "nginx"
@@ -72,10 +73,6 @@ class Nginx:
     def version(self, programs: Mapping[str, str], /) -> str:
         """As ``nginx -v`` says."""
         return first_line([programs["nginx"], "-v"]).removeprefix("nginx version: ")
-
-    def unfit(self, _workload: Workload, /) -> str:
-        """It can do everything that is asked."""
-        return ""
 
     def start(
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.peers.gateways import Gateway
 from bench.peers.job import Job, Setup, Workload
 from bench.peers.process import Server, free_port, start_listening
 
 
-class Relay:
+class Relay(Gateway):
     """One process that moves bytes and does nothing else of the job."""
 
     name = "relay"

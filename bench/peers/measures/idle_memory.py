@@ -6,7 +6,6 @@ from bench.peers.memory import group_memory
 
 _BEFORE = 500
 """Clients that are there at the first look: what a gateway sets up for its first connections is no client's."""
-_COUNTED = 5_000
 
 
 class IdleMemory:
@@ -24,14 +23,15 @@ class IdleMemory:
 
     def take(self, subject: Subject, _seconds: int, /) -> dict[str, float]:
         """Growth between two numbers of idle clients."""
+        counted = subject.job.workload.connections - _BEFORE
         with IdleClients(subject.server.port, subject.job.workload) as clients:
             clients.add(_BEFORE)
             before = group_memory(subject.server.group)
-            clients.add(_COUNTED)
+            clients.add(counted)
             after = group_memory(subject.server.group)
         grown = after - before
         return {
-            "client": grown.proportional / _COUNTED,
-            "client_resident": grown.resident / _COUNTED,
+            "client": grown.proportional / counted,
+            "client_resident": grown.resident / counted,
             "total": after.proportional / 2**20,
         }

@@ -19,6 +19,11 @@ def test_order_rotates() -> None:
     assert rounds == [[a, b, c], [b, c, a], [c, a, b], [a, b, c]]
 
 
+def test_order_of_nobody() -> None:
+    """A workload that no chosen gateway can take part in has empty rounds."""
+    assert order([], 1) == []
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
