@@ -1,7 +1,8 @@
 """CPU accounting: what a process group and a core have used so far, as the kernel counts it in /proc."""
 
 import os
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -67,9 +68,26 @@ def parse_stat(line: str) -> ProcessStat:
     )
 
 
+def parse_schedstat(text: str) -> float:
+    """Seconds that one thread has run, from the text of /proc/PID/task/TID/schedstat: kept in nanoseconds."""
+    return int(text.split(maxsplit=1)[0]) / 1e9
+
+
+def scaled(ticked: CpuTime, ran: float) -> CpuTime:
+    """A time in whole ticks, made as long as the scheduler says and split as the ticks are.
+
+    Ticks of 10 ms are 0.5 % of a measurement of 2 s. The threads that run know nothing of those that have ended, so the
+    longer of both is right.
+    """
+    if ran <= ticked.total:
+        return ticked
+    share = ticked.user / ticked.total if ticked.total else 0.0
+    return CpuTime(ran * share, ran * (1 - share))
+
+
 def group_time(group: int) -> GroupTime:
     """What all living processes of a group, and their ended children, have used so far."""
-    members = [stat for stat in _all_processes() if stat.group == group]
+    members = [_precise(stat) for stat in _all_processes() if stat.group == group]
     leader = sum((stat.own for stat in members if stat.pid == group), CpuTime())
     reaped = sum((stat.reaped for stat in members), CpuTime())
     workers = sum((stat.own for stat in members if stat.pid != group), CpuTime())
@@ -89,6 +107,14 @@ def parse_core_busy(text: str, core: int) -> float:
 def core_busy_seconds(core: int) -> float:
     """Seconds since boot that a core was not idle, whoever used it."""
     return parse_core_busy((_PROC / "stat").read_text(), core)
+
+
+def _precise(stat: ProcessStat) -> ProcessStat:
+    ran = 0.0
+    for thread in (_PROC / str(stat.pid) / "task").glob("*/schedstat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # ended between the listing and the reading
+            ran += parse_schedstat(thread.read_text())
+    return replace(stat, own=scaled(stat.own, ran))
 
 
 def _all_processes() -> list[ProcessStat]:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.peers.cpu import CpuTime, group_time, parse_core_busy, parse_stat
+from bench.peers.cpu import CpuTime, group_time, parse_core_busy, parse_schedstat, parse_stat, scaled
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -44,3 +44,22 @@ def test_difference() -> None:
     used = CpuTime(3.0, 5.0) - CpuTime(1.0, 2.0)
     assert used == CpuTime(2.0, 3.0)
     assert (used + CpuTime(1.0, 1.0)).total == pytest.approx(7.0)
+
+
+def test_schedstat() -> None:
+    """The first number is the time on a core; waiting and time slices do not count."""
+    assert parse_schedstat("2500000000 123456789 42\n") == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(
+    ("ticked", "ran", "expected"),
+    [
+        (CpuTime(1.0, 3.0), 4.008, CpuTime(1.002, 3.006)),
+        (CpuTime(0.0, 0.0), 0.004, CpuTime(0.0, 0.004)),
+        (CpuTime(1.0, 3.0), 2.5, CpuTime(1.0, 3.0)),
+    ],
+)
+def test_ticks_are_made_precise(ticked: CpuTime, ran: float, expected: CpuTime) -> None:
+    """The scheduler's sum is split as the ticks are, unless threads have ended and taken their time with them."""
+    found = scaled(ticked, ran)
+    assert (found.user, found.system) == pytest.approx((expected.user, expected.system))
