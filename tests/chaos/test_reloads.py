@@ -5,28 +5,36 @@ import contextlib
 from pathlib import Path
 
 from tests.helpers import Client, Gateway, Origin, configuration, eventually
+from tests.helpers.conversations import Conversations
 from tests.helpers.load import Load
 from tests.helpers.message import read_head
 from tests.helpers.proof import PROOF
+from tests.helpers.websocket import WebSocketEcho
 
 RELOADS, SECONDS = (50, 60.0) if PROOF else (8, 4.0)
 STREAM = 64 * 1024 * 1024 if PROOF else 16 * 1024 * 1024
+WEBSOCKETS = 50
 GROWTH_KIB = 4096
 EXTRA = '[[listen]]\naddress = "127.0.0.2:0"'
 
 
 async def test_reloads_under_load() -> None:
-    """One in five is invalid; new connections, kept ones and streams see nothing of any, and the processes do not grow."""
-    body = bytes(STREAM)
-    async with Origin(b"x") as origin, Origin(body) as large:
-        big_route = ['path = "/big"\nservice = "big"']
-        services = f'[services.big]\ninstances = ["{large.address}"]'
+    """One in five is invalid; new connections, kept ones, streams and WebSockets see nothing of any, and the processes
+    do not grow.
+    """
+    conversations = Conversations()
+    async with Origin(b"x") as origin, Origin(bytes(STREAM)) as large, WebSocketEcho() as echo:
+        further = [f'path = "/{name}"\nservice = "{name}"' for name in ("big", "echo")]
+        services = (
+            f'[services.big]\ninstances = ["{large.address}"]\n'
+            f'[services.echo]\ninstances = ["{echo.address}"]'
+        )
 
         def text(number: int) -> str:
             return configuration(
                 origin,
                 workers=2,
-                routes=big_route,
+                routes=further,
                 services=services,
                 listen=EXTRA if number % 2 else "",
                 service=f"max_idle = {number % 7 + 8}",
@@ -39,6 +47,7 @@ async def test_reloads_under_load() -> None:
             async with contextlib.AsyncExitStack() as stack:
                 kept = await stack.enter_async_context(Load(gateway, clients=64))
                 new = await stack.enter_async_context(Load(gateway, clients=4, new_connections=True))
+                await stack.enter_async_context(conversations.held(gateway, WEBSOCKETS, "/echo"))
                 await kept.more(500)
                 before = _footprint(gateway)
                 streams = [asyncio.create_task(_stream(gateway)) for _ in range(4)]
@@ -50,6 +59,10 @@ async def test_reloads_under_load() -> None:
                 assert await asyncio.gather(*streams) == [STREAM] * 4
                 await kept.more(500)
                 await eventually(lambda: _is_back(before, _footprint(gateway)), within=10)
+                assert not conversations.ended, "a WebSocket was cut"
+            metrics = await gateway.metrics()
+            assert metrics.sum("headgate_requests_total", code=101) == WEBSOCKETS
+            assert conversations.frames > WEBSOCKETS * RELOADS
             assert kept.tally.failures == 0, kept.tally
             assert new.tally.failures == 0, new.tally
 
