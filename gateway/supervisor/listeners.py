@@ -105,9 +105,14 @@ class Listeners:
         for listener in self._listeners.values():
             listener.close()
 
-    def filenos(self) -> dict[str, list[int]]:
-        """The descriptors that a worker inherits, by listener and in the order of the worker slots."""
-        return {name: listener.filenos() for name, listener in self._listeners.items()}
+    def filenos(self, opening: Opening | None = None) -> dict[str, list[int]]:
+        """The descriptors that a worker inherits, by listener and in the order of the worker slots; with those of an
+        opening if it is for the configuration that this is made for.
+        """
+        numbers = {name: listener.filenos() for name, listener in self._listeners.items()}
+        for name, further in (opening.descriptors() if opening is not None else {}).items():
+            numbers.setdefault(name, []).extend(further)
+        return numbers
 
     def urls(self) -> dict[str, str]:
         """Where each listener can be reached, by name."""

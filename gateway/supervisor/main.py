@@ -30,8 +30,9 @@ from gateway.supervisor.edition import Bounds, first_edition
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.health.prober import probe
 from gateway.supervisor.instances import Instances
+from gateway.supervisor.launch import Equipment, Launcher
 from gateway.supervisor.lifecycle import Event, State, after
-from gateway.supervisor.listeners import Listeners
+from gateway.supervisor.listeners import Listeners, Opening
 from gateway.supervisor.memory import Capacities, capacities
 from gateway.supervisor.monitor import Monitor
 from gateway.supervisor.overview import Dictionary, Overview
@@ -40,7 +41,7 @@ from gateway.supervisor.reload import Reloader
 from gateway.supervisor.roster import Roster
 from gateway.supervisor.rows import Rows
 from gateway.supervisor.sockets import Listener, open_listener
-from gateway.supervisor.workers import Equipment, Workers
+from gateway.supervisor.workers import Workers
 
 logger = logging.getLogger("headgate.supervisor")
 
@@ -54,6 +55,7 @@ def run(file: Path, pid_path: Path | None) -> None:
     config = load(file, os.environ)
     logs.configure(config.log.level)
     machine.raise_descriptor_limit()
+    machine.collect_garbage_rarely()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(file, config, pid_path))
 
@@ -93,8 +95,8 @@ class Supervisor:
             watch=partial(dns.watch, draw=draw),
             draw=draw,
         )
-        equipment = Equipment(self._segment.fileno(), listeners.filenos(), config.log.level)
-        self._workers = Workers(slots, equipment, control, sizes.lanes, clock=monotonic_ns)
+        launcher = Launcher(control, sizes.lanes)
+        self._workers = Workers(slots, self._equipment, launcher, clock=monotonic_ns)
         self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
         rows = Rows.fresh(services=sizes.services, series=sizes.series, limits=sizes.limits)
         self._reloader = Reloader(
@@ -106,6 +108,7 @@ class Supervisor:
             listeners=listeners,
             roster=self._roster,
             workers=self._workers,
+            equipment=self._equipment,
         )
         overview = Overview(
             state=lambda: self._state,
@@ -136,6 +139,11 @@ class Supervisor:
             await self._monitor.stop()
             self._workers.destroy()
             await self._stop_services()
+
+    def _equipment(self, config: Config | None = None, opening: Opening | None = None) -> Equipment:
+        """What a worker inherits that starts now, or for a configuration that is about to come into force."""
+        level = (config or self._reloader.edition.config).log.level
+        return Equipment(self._segment.fileno(), self._listeners.filenos(opening), level)
 
     # Start
 

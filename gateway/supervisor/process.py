@@ -138,7 +138,8 @@ class WorkerProcess:
         self._process = process
         self._channel = channel
         self._parcels = parcels
-        self._observer = observer
+        self.observer = observer
+        """Who is told; it changes when somebody else takes the worker on."""
         self._pidfd = os.pidfd_open(process.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._ended)
         channel.listen(self._heard)
@@ -234,13 +235,13 @@ class WorkerProcess:
             self._release()
 
     def _heard(self, message: Message) -> None:
-        self._observer.heard(self, message)
+        self.observer.heard(self, message)
 
     def _ended(self) -> None:
         if self._process.poll() is None:
             return
         self._release()
-        self._observer.died(self)
+        self.observer.died(self)
 
     def _release(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)

@@ -1,25 +1,29 @@
 """Applies a new configuration to a running gateway: the whole of it, or nothing with the reason.
 
-SIGHUP and the admin API come here, one after the other. Until the sockets are open anything may refuse and nothing has
-changed; from there on nothing may fail, so the steps follow one rule: what is new is there before a request can be led
-to it, and what is gone ends when no worker leads requests to it any more.
+SIGHUP and the admin API come here, one after the other. Until the sockets are open and further workers have taken the
+snapshot anything may refuse and nothing has changed; from there on nothing may fail, so the steps follow one rule: what is
+new is there before a request can be led to it, and what is gone ends when no worker leads requests to it any more.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gateway.config.schema import Config
 from gateway.errors import ConfigErrors, Mistake
 from gateway.supervisor import logs
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.edition import Bounds, Edition, next_edition
 from gateway.supervisor.failure import StartError
+from gateway.supervisor.launch import Equipment
 from gateway.supervisor.listeners import Listeners, Opening
+from gateway.supervisor.recruits import NoRecruitError
 from gateway.supervisor.roster import Roster
-from gateway.supervisor.workers import Equipment, Workers
+from gateway.supervisor.workers import Slot, Workers
 
 logger = logging.getLogger("headgate.reload")
 
@@ -34,6 +38,8 @@ class Outcome:
     epoch: int
     """That of the configuration now in force."""
     changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What did not go as it should, though the configuration is in force."""
     reason: str = ""
     """Why nothing has changed."""
     mistakes: tuple[Mistake, ...] = ()
@@ -54,8 +60,9 @@ class Reloader:
         listeners: Listeners,
         roster: Roster,
         workers: Workers,
+        equipment: Callable[[Config, Opening], Equipment],
     ) -> None:
-        """``serving``: only a gateway that does takes a new configuration."""
+        """``serving``: only a gateway that does takes a new configuration; ``equipment``: what its workers inherit."""
         self.edition = edition
         self._revise = partial(next_edition, file, environ)
         self._bounds = bounds
@@ -63,6 +70,7 @@ class Reloader:
         self._listeners = listeners
         self._roster = roster
         self._workers = workers
+        self._equipment = equipment
         self._one_at_a_time = asyncio.Lock()
         self._hung_up = asyncio.Event()
 
@@ -78,7 +86,9 @@ class Reloader:
             await self.reload()
 
     async def reload(self) -> Outcome:
-        """Brings the file's configuration into force; returns when every worker decides by it, or why nothing changed."""
+        """Brings the file's configuration into force; returns when every worker that it wants decides by it, or why nothing
+        changed.
+        """
         async with self._one_at_a_time:
             outcome = await self._reload()
         _log(outcome)
@@ -100,13 +110,22 @@ class Reloader:
             opening = self._listeners.open([listen.address for listen in edition.config.listen], count)
         except StartError as error:
             return self._refused(str(error))
-        if not self._serving():  # a signal came while the file was read
-            opening.abandon()
-            return self._refused("the gateway is stopping")
-        await self._apply(edition, opening, count)
-        return Outcome(applied=True, epoch=edition.epoch, changes=tuple(edition.changes))
+        with contextlib.ExitStack() as undo:
+            undo.callback(opening.abandon)
+            equipment = self._equipment(edition.config, opening)
+            try:
+                await self._workers.recruit(count, edition.head, edition.blob, equipment)
+            except NoRecruitError as error:
+                return self._refused(str(error))
+            if not self._serving():  # a signal came meanwhile
+                return self._refused("the gateway is stopping")
+            undo.pop_all()
+        absent = await self._apply(edition, opening, count)
+        warnings = tuple(f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent)
+        return Outcome(applied=True, epoch=edition.epoch, changes=tuple(edition.changes), warnings=warnings)
 
-    async def _apply(self, edition: Edition, opening: Opening, count: int) -> None:
+    async def _apply(self, edition: Edition, opening: Opening, count: int) -> list[Slot]:
+        """Brings it into force; returns the new slots whose worker has not come up."""
         config = edition.config
         self.edition = edition
         addresses = [listen.address for listen in config.listen]
@@ -115,13 +134,15 @@ class Reloader:
         self._listeners.adjust(config.write_timeouts_ms())
         self._roster.set(config.services, edition.legend.services)
         logs.configure(config.log.level)
-        equipment = Equipment(self._workers.equipment.memory, self._listeners.filenos(), config.log.level)
         self._listeners.quiesce_all_but(addresses)
-        await self._workers.publish(edition.head, edition.blob, equipment, further)
+        await self._workers.publish(edition.head, edition.blob, further)
         settings = config.gateway
-        self._workers.resize(count, settings.drain_timeout.seconds, settings.tunnel_drain_timeout.seconds)
+        filled = self._workers.resize(
+            count, settings.drain_timeout.seconds, settings.tunnel_drain_timeout.seconds
+        )
         self._listeners.end_all_but(addresses)
         self._roster.remove_all_but(config.services)
+        return await self._workers.manned(filled)
 
     def _refused(self, reason: str, mistakes: tuple[Mistake, ...] = ()) -> Outcome:
         return Outcome(applied=False, epoch=self.edition.epoch, reason=reason, mistakes=mistakes)
@@ -134,6 +155,8 @@ def _log(outcome: Outcome) -> None:
     else:
         logger.error("reload refused, epoch %d stays in force: %s", outcome.epoch, outcome.reason)
         lines, level = [mistake.headline() for mistake in outcome.mistakes], logging.ERROR
+    for warning in outcome.warnings:
+        logger.warning("%s", warning)
     for line in lines[:MAX_LOGGED]:
         logger.log(level, "%s", line)
     if len(lines) > MAX_LOGGED:

@@ -1,19 +1,21 @@
 """Keeps one worker in every slot: starts them, replaces the dead at once and has neighbours serve meanwhile."""
 
 import asyncio
+import contextlib
 import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from gateway.channel import Message
+from gateway.channel import Message, encode
 from gateway.clock import NANOSECONDS
 from gateway.descriptors import Parcel
 from gateway.supervisor import adoption, restart_policy
 from gateway.supervisor.failure import StartError
-from gateway.supervisor.process import Place, WorkerProcess
+from gateway.supervisor.launch import Equipment, Launcher
+from gateway.supervisor.process import WorkerProcess
 from gateway.supervisor.publish import Publisher
+from gateway.supervisor.recruits import Recruits
 
 logger = logging.getLogger("headgate.workers")
 
@@ -22,22 +24,10 @@ START_ATTEMPTS = 3
 START_TIMEOUT_S = 60.0  # a healthy worker needs half a second; the rest is for machines in trouble
 ACKNOWLEDGE_TIMEOUT_S = 30.0  # the largest snapshot compiles in two seconds; beyond this a worker is broken
 DRAIN_GRACE_S = 1.0  # beyond the drain time-out: for the workers to keep their own deadline and exit
+MANNED_TIMEOUT_S = 30.0  # a recruit serves in a moment; one that dies then has a successor within a second
 
-
+SERVE: Message = {"type": "serve"}
 REOPEN_LOGS: Message = {"type": "reopen_logs"}
-
-
-class Lanes(Protocol):
-    """The stripes of shared memory that workers write; ``gateway.state.control`` offers them."""
-
-    def open_lane(self, lane: int, pid: int) -> None:
-        """Makes a free lane live."""
-
-    def set_lane_pid(self, lane: int, pid: int) -> None:
-        """Names the process that writes it."""
-
-    def close_lane(self, lane: int) -> None:
-        """Folds and frees it; only ever after the death of its process."""
 
 
 @dataclass(slots=True)
@@ -65,44 +55,27 @@ class Slot:
         return "ready" if self.worker.ready else "starting"
 
 
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What every worker inherits."""
-
-    memory: int
-    sockets: Mapping[str, list[int]]
-    log_level: str
-
-
 class Workers:
     """All slots. Implements ``Observer``: the workers' processes report here."""
 
     def __init__(
-        self,
-        count: int,
-        equipment: Equipment,
-        lanes: Lanes,
-        lane_count: int,
-        *,
-        clock: Callable[[], int],
-        command: Sequence[str] | None = None,
+        self, count: int, equipment: Callable[[], Equipment], launcher: Launcher, *, clock: Callable[[], int]
     ) -> None:
+        """``equipment``: what a worker that starts now inherits."""
         self.slots = [Slot(number) for number in range(count)]
         """Every slot that there ever was; sockets are numbered alike."""
         self.publisher = Publisher()
-        self.equipment = equipment
-        """What a worker that starts now inherits."""
-        self._lanes = lanes
-        self._free_lanes = list(range(lane_count))
+        self._equipment = equipment
+        self._launcher = launcher
         self._clock = clock
-        self._command = command
         self._adoptions: dict[int, int] = {}
         self._leaving: set[WorkerProcess] = set()
+        self._recruits: Recruits | None = None
         self._spawning: set[asyncio.Task[None]] = set()
         self._started: asyncio.Future[None] | None = None
         self._logging = False
         self._draining = False
-        self._empty = asyncio.Event()
+        self._changed = asyncio.Event()
 
     # What the composition root asks for.
 
@@ -122,15 +95,24 @@ class Workers:
         finally:
             _settle_unread(self._started)
 
+    async def recruit(
+        self, count: int, snapshot: Mapping[str, Any], blob: bytes, equipment: Equipment
+    ) -> None:
+        """Starts the workers that a new configuration wants beyond those of now: they take its snapshot and wait for
+        ``resize``. Raises NoRecruitError; nothing has changed then.
+        """
+        missing = [slot.number for slot in self.slots[:count] if slot.vacant]
+        missing += range(len(self.slots), count)
+        self._recruits = Recruits(self._launcher, snapshot["epoch"], encode(dict(snapshot), blob))
+        await self._recruits.muster(missing, equipment)
+
     async def publish(
-        self, snapshot: Mapping[str, Any], blob: bytes, equipment: Equipment, further: Mapping[str, list[int]]
+        self, snapshot: Mapping[str, Any], blob: bytes, further: Mapping[str, list[int]]
     ) -> None:
         """Brings a snapshot to every worker; returns when each has acknowledged it, or was replaced by one that will.
 
-        ``further``: the sockets, by listener, that running workers have to be given with it. Workers that start from
-        now on inherit ``equipment``.
+        ``further``: the sockets, by listener, that running workers have to be given with it.
         """
-        self.equipment = equipment
         workers = [slot.worker for slot in self.slots if slot.worker is not None]
         for listener, numbers in further.items():
             for worker in workers:
@@ -146,31 +128,42 @@ class Workers:
             logger.error("%r has not taken snapshot %d: it is replaced", worker, snapshot["epoch"])
             worker.kill()
 
-    def resize(self, count: int, timeout_s: float, tunnel_timeout_s: float) -> None:
-        """Fills further slots, or has the workers of the last ones leave: each as soon as no client needs it.
+    def resize(self, count: int, timeout_s: float, tunnel_timeout_s: float) -> list[Slot]:
+        """Fills further slots, with the recruits for them; returns those slots. Or has the workers of the last ones
+        leave: each as soon as no client needs it.
 
         ``timeout_s`` is what a leaving worker's idle clients have for another request, and exchanges for their end;
         ``tunnel_timeout_s`` is what its tunnels have after that.
         """
         if self._draining:
-            return
-        for slot in self.slots[:count]:
-            if slot.vacant:
-                slot.vacant = False
-                self._begin_respawn(slot)
-        for number in range(len(self.slots), count):
-            self.slots.append(Slot(number))
-            self._begin_respawn(self.slots[number])
+            return []
+        new = [Slot(number) for number in range(len(self.slots), count)]
+        filled = [*(slot for slot in self.slots[:count] if slot.vacant), *new]
+        self.slots += new
+        for slot in filled:
+            slot.vacant = False
+            self._take_on(slot)
         leaving = [worker for slot in self.slots[count:] if (worker := self._vacate(slot)) is not None]
         self.settle()  # first somebody else accepts, then they stop
         for worker in leaving:
             logger.info("%r leaves: fewer workers are configured", worker)
             worker.send(_farewell("leave", timeout_s, tunnel_timeout_s))
+        return filled
+
+    async def manned(self, slots: Iterable[Slot]) -> list[Slot]:
+        """Waits until a worker serves in each of these slots; returns those where none does in time."""
+        absent = list(slots)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MANNED_TIMEOUT_S):
+                while not self._draining and (absent := [one for one in absent if one.state != "ready"]):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return absent
 
     def has_room_for(self, count: int) -> bool:
         """Are there lanes for so many workers, beside those that are leaving still?"""
         missing = sum(slot.vacant for slot in self.slots[:count]) + max(0, count - len(self.slots))
-        return missing == 0 or missing < len(self._free_lanes)  # one stays in reserve
+        return missing == 0 or missing < self._launcher.free  # one stays in reserve
 
     async def drain(self, timeout_s: float, tunnel_timeout_s: float) -> None:
         """Has every worker finish what it holds, exchanges and tunnels each in their time; returns when all have gone or
@@ -178,6 +171,9 @@ class Workers:
         """
         command = _farewell("drain", timeout_s, tunnel_timeout_s)
         self._draining = True
+        self._changed.set()
+        if self._recruits is not None:
+            self._recruits.give_up("the gateway is stopping")
         for task in self._spawning:
             task.cancel()
         for slot in self.slots:
@@ -190,8 +186,8 @@ class Workers:
         try:
             async with asyncio.timeout(max(timeout_s, tunnel_timeout_s) + DRAIN_GRACE_S):
                 while self.processes():
-                    self._empty.clear()
-                    await self._empty.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             logger.warning("%d workers did not finish in time", len(self.processes()))
 
@@ -210,6 +206,8 @@ class Workers:
             task.cancel()
         for slot in self.slots:
             self._cancel_timer(slot)
+        if self._recruits is not None:
+            self._recruits.destroy()
         for worker in self.processes():
             worker.destroy()
         for slot in self.slots:
@@ -249,6 +247,8 @@ class Workers:
         match message:
             case {"type": "ack", "epoch": int(epoch)}:
                 self.publisher.acknowledged(worker, epoch)
+                if not worker.ready and worker not in self._leaving:
+                    worker.send(SERVE)
             case {"type": "refused", "epoch": int(epoch), "reason": str(reason)}:
                 logger.error("worker %d refuses snapshot %d: %s", worker.slot, epoch, reason)
                 self.publisher.refused(worker, epoch, reason)
@@ -264,14 +264,14 @@ class Workers:
     def died(self, worker: WorkerProcess) -> None:
         """Folds the lane of a dead worker and fills its slot again."""
         slot = self.slots[worker.slot]
-        self._close_lane(worker.lane)
+        self._launcher.fold(worker)
         self.publisher.gone(worker)
         left = worker in self._leaving
         self._leaving.discard(worker)
         if not left:
             slot.worker, slot.last_exit = None, worker.ending
+        self._changed.set()
         if self._draining:
-            self._empty.set()
             return
         if left:
             logger.info("%r has left: it %s", worker, worker.ending)
@@ -287,22 +287,21 @@ class Workers:
             raise StartError(f"worker {refusals[0].slot} refuses the configuration: {refusals[0].reason}")
 
     async def _spawn(self, slot: Slot) -> None:
-        lane = self._free_lanes.pop(0)
-        self._lanes.open_lane(lane, os.getpid())
-
-        def place() -> Place:
-            equipment = self.equipment
-            return Place(slot.number, lane, equipment.memory, equipment.sockets, equipment.log_level)
-
-        try:
-            slot.worker = await WorkerProcess.start(place, self, self._command)
-        except BaseException:
-            self._close_lane(lane)
-            raise
-        self._lanes.set_lane_pid(lane, slot.worker.pid)
+        slot.worker = await self._launcher.launch(slot.number, self._equipment, self)
         self.publisher.greet(slot.worker)
         if self._logging:
             slot.worker.send(REOPEN_LOGS)
+
+    def _take_on(self, slot: Slot) -> None:
+        """Has the recruit for a slot serve; if it has died since, a worker starts as after any death."""
+        recruit = self._recruits.take(slot.number) if self._recruits is not None else None
+        if recruit is None:
+            self._begin_respawn(slot)
+            return
+        slot.worker, recruit.observer = recruit, self
+        recruit.send(SERVE)
+        if self._logging:
+            recruit.send(REOPEN_LOGS)
 
     async def _respawn(self, slot: Slot) -> None:
         try:
@@ -365,11 +364,8 @@ class Workers:
         everybody = all(slot.worker is not None and slot.worker.ready for slot in self.slots)
         if self._started is not None and not self._started.done() and everybody:
             self._started.set_result(None)
+        self._changed.set()
         self.settle()
-
-    def _close_lane(self, lane: int) -> None:
-        self._lanes.close_lane(lane)
-        self._free_lanes.append(lane)
 
     @staticmethod
     def _cancel_timer(slot: Slot) -> None:

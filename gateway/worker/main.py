@@ -99,6 +99,8 @@ class Worker:
             match message["type"]:
                 case "snapshot":
                     await self._adopt(message, attachment)
+                case "serve":
+                    await self._serve()
                 case "adopt":
                     await self._listeners.serve(message["slot"])
                 case "release":
@@ -128,12 +130,16 @@ class Worker:
         self._plane.adopt(snapshot, message["services"])
         await self._listeners.follow({one["name"]: one["number"] for one in message["listeners"]})
         self._supervision.tell({"type": "ack", "epoch": epoch})
-        if not self._serving:
-            await self._listeners.serve(self._start.slot)
-            self._serving = True
-            gc.collect()
-            gc.freeze()  # what start-up made lives as long as the process; never look at it again
-            self._supervision.tell({"type": "ready"})
+
+    async def _serve(self) -> None:
+        """Accepts from the sockets of its own slot, for the first time."""
+        if self._serving:
+            return
+        self._serving = True
+        await self._listeners.serve(self._start.slot)
+        gc.collect()
+        gc.freeze()  # what start-up made lives as long as the process; never look at it again
+        self._supervision.tell({"type": "ready"})
 
     def _inherit(self, epoch: int) -> None:
         """Takes the sockets that came for this snapshot or an earlier one; those of a later one wait for it."""

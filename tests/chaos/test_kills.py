@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import Gateway, configuration, eventually
 from tests.helpers.instance import Instance
 from tests.helpers.load import Load
-from tests.helpers.proof import PROOF
+from tests.helpers.proof import PROOF, promptly
 
 CHECK = 'health = { path = "/", interval = "100ms", timeout = "1s", fall = 2, rise = 1 }'
 CLIENTS = 16
@@ -52,13 +52,13 @@ async def test_a_killed_worker_costs_its_own_requests_only(attempt: int) -> None
                 await kept.more(200)
                 os.kill(victim, signal.SIGKILL)
                 killed = time.monotonic()
-                await eventually(partial(has_replaced, gateway, victim), within=1.0)
-                assert time.monotonic() - killed < 1.0
+                await eventually(partial(has_replaced, gateway, victim), within=20.0)
+                assert time.monotonic() - killed < promptly(1.0)
                 await kept.more(200)
                 await new.more(50)
             assert kept.tally.failures <= CLIENTS, kept.tally
             assert new.tally.failures <= 4, new.tally
-            assert new.tally.longest_wait < 0.5, "new connections waited for the new worker"
+            assert new.tally.longest_wait < promptly(0.5), "new connections waited for the new worker"
         await eventually(gateway.empty)
         assert (await gateway.metrics()).sum("headgate_worker_restarts_total") == 2
 

@@ -47,7 +47,9 @@ class Conversations:
             while not self._stopping:
                 frame = _frame(number, turn)
                 answer = Frame(PONG, frame.payload) if frame.opcode == PING else frame
-                assert await socket.echo(frame) == [answer], f"WebSocket {number} came back with another frame"
+                assert await socket.echo(frame) == [answer], (
+                    f"WebSocket {number} came back with another frame"
+                )
                 turn += 1
                 self.frames += 1
                 await asyncio.sleep(PAUSE_SECONDS)

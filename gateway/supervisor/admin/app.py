@@ -59,7 +59,8 @@ def application(gateway: Gateway, reloads: Reloads) -> Starlette:
             return refusal
         outcome = await reloads.reload()
         if outcome.applied:
-            return _json({"applied": True, "epoch": outcome.epoch, "changes": outcome.changes})
+            document = {"applied": True, "epoch": outcome.epoch, "changes": outcome.changes}
+            return _json({**document, "warnings": outcome.warnings})
         mistakes = [_mistake(mistake) for mistake in outcome.mistakes]
         document = {"applied": False, "epoch": outcome.epoch, "reason": outcome.reason, "mistakes": mistakes}
         return _json(document, 422 if mistakes else 409)

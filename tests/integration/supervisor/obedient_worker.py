@@ -71,9 +71,9 @@ class Worker:
                 for parcel in descriptors.receive(self.parcels):
                     self.inherit(parcel)
                 self.tell({"type": "ack", "epoch": message["epoch"]})
-                if not self.served:
-                    self.serve(self.slot)
-                    self.tell({"type": "ready"})
+            case "serve" if not self.served:
+                self.serve(self.slot)
+                self.tell({"type": "ready"})
             case "adopt":
                 self.serve(message["slot"])
             case "release":

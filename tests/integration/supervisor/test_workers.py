@@ -15,11 +15,13 @@ import pytest
 
 from gateway.clock import monotonic_ns
 from gateway.model import ListenAddress
-from gateway.supervisor import workers
+from gateway.supervisor import recruits, workers
 from gateway.supervisor.failure import StartError
-from gateway.supervisor.listeners import Listeners
+from gateway.supervisor.launch import Equipment, Launcher
+from gateway.supervisor.listeners import Listeners, Opening
+from gateway.supervisor.recruits import NoRecruitError
 from gateway.supervisor.restart_policy import is_crash_loop
-from gateway.supervisor.workers import Equipment, Workers
+from gateway.supervisor.workers import Workers
 from tests.helpers.patience import eventually
 from tests.helpers.processes import alive, children
 
@@ -52,6 +54,11 @@ class Lanes:
         self.folded.append(lane)
 
 
+def command(manner: str) -> list[str]:
+    """A worker that only knows the channel."""
+    return [sys.executable, str(SCRIPT), manner]
+
+
 class World:
     """Workers on one listener, and what they were given."""
 
@@ -61,27 +68,27 @@ class World:
         self.lanes = Lanes()
         self.memory = os.memfd_create("test")
         self.epoch = 1
-        self.workers = Workers(
-            count,
-            self.equipment(),
-            self.lanes,
-            2 * count + 2,
-            clock=monotonic_ns,
-            command=[sys.executable, str(SCRIPT), manner],
-        )
+        self.launcher = Launcher(self.lanes, max(6, 2 * count + 2), command(manner))
+        self.workers = Workers(count, self.equipment, self.launcher, clock=monotonic_ns)
 
-    def equipment(self) -> Equipment:
-        """What workers inherit now."""
-        return Equipment(self.memory, self.listeners.filenos(), "info")
+    def equipment(self, opening: Opening | None = None) -> Equipment:
+        """What workers inherit now, or with what is opened."""
+        return Equipment(self.memory, self.listeners.filenos(opening), "info")
 
     async def reload(self, count: int, *addresses: ListenAddress) -> None:
         """Another number of workers, and other listeners beside the first."""
         opening = self.listeners.open([ANY_PORT, *addresses], count)
+        snapshot = {**SNAPSHOT, "epoch": self.epoch + 1}
+        try:
+            await self.workers.recruit(count, snapshot, b"blob", self.equipment(opening))
+        except BaseException:
+            opening.abandon()
+            raise
+        self.epoch += 1
         further = opening.descriptors()
         self.listeners.take(opening)
-        self.epoch += 1
-        await self.workers.publish({**SNAPSHOT, "epoch": self.epoch}, b"blob", self.equipment(), further)
-        self.workers.resize(count, 5.0, 5.0)
+        await self.workers.publish(snapshot, b"blob", further)
+        assert await self.workers.manned(self.workers.resize(count, 5.0, 5.0)) == []
 
     async def start(self) -> None:
         """Starts all workers."""
@@ -202,7 +209,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing() -> None:
 async def test_a_program_that_is_not_there() -> None:
     """The system's refusal is a StartError, and the lane is free again."""
     async with _world() as world:
-        world.workers._command = ["/nowhere/worker"]
+        world.launcher.command = ["/nowhere/worker"]
         with pytest.raises(StartError, match="cannot start a worker"):
             await world.start()
         assert world.lanes.live == {}
@@ -248,12 +255,91 @@ async def test_further_workers_join_on_sockets_of_their_own() -> None:
         await world.start()
         pids = [worker.pid for worker in world.workers.processes()]
         await world.reload(3)
-        await eventually(lambda: world.workers.ready() == [0, 1, 2])
+        assert world.workers.ready() == [0, 1, 2]
         await eventually(world.everybody_serves)
         assert world.workers.processes()[0].pid == pids[0]
         world.kill(2)
         await eventually(partial(world.serves_again, 2, 1))
         await eventually(world.everybody_serves)
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason"),
+    [
+        ("dies", "worker [12] exited with code 3 before it was ready"),
+        ("refuses", "worker [12] refuses the configuration: a route leads nowhere"),
+        ("hangs", "worker 1 was not ready within 0 s"),
+    ],
+)
+async def test_further_workers_that_do_not_come_up(
+    manner: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is told, nothing has changed and nothing is left of them; the next attempt may succeed."""
+    monkeypatch.setattr(recruits, "MUSTER_TIMEOUT_S", 5.0 if manner != "hangs" else 0.3)
+    async with _world(1) as world:
+        await world.start()
+        (pid,) = (worker.pid for worker in world.workers.processes())
+        world.launcher.command = command(manner)
+        with pytest.raises(NoRecruitError, match=reason):
+            await world.reload(3)
+        assert world.lanes.live == {0: pid}
+        assert [worker.pid for worker in world.workers.processes()] == [pid]
+        assert {await world.served_by() for _ in range(20)} == {0}
+        monkeypatch.setattr(recruits, "MUSTER_TIMEOUT_S", 5.0)
+        world.launcher.command = command("serves")
+        await world.reload(3)
+        assert world.workers.ready() == [0, 1, 2]
+        await eventually(world.everybody_serves)
+
+
+async def test_further_workers_without_a_program() -> None:
+    """The system's refusal is the reason."""
+    async with _world(1) as world:
+        await world.start()
+        world.launcher.command = ["/nowhere/worker"]
+        with pytest.raises(NoRecruitError, match="a further worker cannot be started: No such file"):
+            await world.reload(2)
+        assert len(world.lanes.live) == 1
+
+
+async def test_a_stop_calls_off_the_start_of_further_workers() -> None:
+    """It does not wait for them, and they are gone with the others."""
+    async with _world(1) as world:
+        await world.start()
+        world.launcher.command = command("hangs")
+        reload = asyncio.create_task(world.reload(3))
+        await eventually(lambda: len(world.lanes.live) == 3)
+        await world.workers.drain(5.0, 5.0)
+        with pytest.raises(NoRecruitError, match="the gateway is stopping"):
+            await reload
+        assert world.lanes.live == {}
+
+
+async def test_a_recruit_that_dies_before_it_serves_has_a_successor() -> None:
+    """The configuration is in force by then, so it is a death like any other."""
+    async with _world(1) as world:
+        await world.start()
+        opening = world.listeners.open([ANY_PORT], 2)
+        snapshot = {**SNAPSHOT, "epoch": 2}
+        await world.workers.recruit(2, snapshot, b"blob", world.equipment(opening))
+        further = opening.descriptors()
+        world.listeners.take(opening)
+        (recruit,) = set(world.lanes.live.values()) - {worker.pid for worker in world.workers.processes()}
+        os.kill(recruit, signal.SIGKILL)
+        await eventually(lambda: len(world.lanes.live) == 1)
+        await world.workers.publish(snapshot, b"blob", further)
+        assert await world.workers.manned(world.workers.resize(2, 5.0, 5.0)) == []
+        await eventually(world.everybody_serves)
+
+
+async def test_a_new_slot_that_nobody_serves_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reload does not wait for ever."""
+    monkeypatch.setattr(workers, "MANNED_TIMEOUT_S", 0.1)
+    async with _world(1) as world:
+        await world.start()
+        world.launcher.command = command("hangs")
+        filled = world.workers.resize(2, 5.0, 5.0)
+        assert [slot.number for slot in await world.workers.manned(filled)] == [1]
 
 
 async def test_fewer_workers_serve_the_sockets_of_all() -> None:
@@ -267,7 +353,7 @@ async def test_fewer_workers_serve_the_sockets_of_all() -> None:
         assert len(world.lanes.live) == 1
         assert [slot.restarts for slot in world.workers.slots] == [0, 0, 0]
         await world.reload(2)
-        await eventually(lambda: world.workers.ready() == [0, 1])
+        assert world.workers.ready() == [0, 1]
         await eventually(world.everybody_serves)
         world.kill(0)
         world.kill(1)
@@ -280,6 +366,8 @@ async def test_a_slot_that_is_emptied_while_its_worker_starts() -> None:
     async with _world(1) as world:
         await world.start()
         await world.reload(3)
+        world.kill(2)
+        await eventually(lambda: world.workers.slots[2].restarts == 1)
         await world.reload(1)
         await eventually(lambda: len(world.workers.processes()) == 1)
         await eventually(lambda: len(world.lanes.live) == 1)

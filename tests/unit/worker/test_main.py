@@ -85,6 +85,7 @@ async def working() -> AsyncIterator[tuple[Supervisor, "asyncio.Task[None]"]]:
         try:
             supervisor.publish()
             assert await supervisor.hear() == {"type": "ack", "epoch": 1}
+            supervisor.tell({"type": "serve"})
             assert await supervisor.hear() == {"type": "ready"}
             yield supervisor, task
         finally:
@@ -98,7 +99,7 @@ async def working() -> AsyncIterator[tuple[Supervisor, "asyncio.Task[None]"]]:
 
 @on_uvloop
 async def test_a_worker_serves_and_drains() -> None:
-    """Snapshot, ack, ready; requests; drain, drained, end."""
+    """Snapshot, ack, serve, ready; requests; drain, drained, end."""
     async with working() as (supervisor, task):
         supervisor.tell({"type": "adopt", "slot": 1})
         for _ in range(10):
