@@ -38,11 +38,13 @@ class Decoder:
         """Takes the next bytes; returns every (message, attachment) they complete. Raises FrameError."""
         self._buffer += data
         complete = []
-        while (body := self._take()) is not None:
-            complete.append(_parse(body))
+        while (parts := self._take()) is not None:
+            line, attachment = parts
+            complete.append((_message(line), attachment))
         return complete
 
-    def _take(self) -> bytes | None:
+    def _take(self) -> tuple[bytes, bytes] | None:
+        """The line and the attachment of the next frame, once it is whole."""
         if len(self._buffer) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._buffer)
@@ -51,18 +53,19 @@ class Decoder:
         end = _LENGTH.size + length
         if len(self._buffer) < end:
             return None
-        with memoryview(self._buffer) as view:
-            body = bytes(view[_LENGTH.size : end])  # one copy: a snapshot is large
+        newline = self._buffer.find(b"\n", _LENGTH.size, end)
+        with memoryview(self._buffer) as view:  # one copy: a snapshot is large
+            line = bytes(view[_LENGTH.size : newline if newline >= 0 else end])
+            attachment = bytes(view[newline + 1 : end]) if newline >= 0 else b""
         del self._buffer[:end]
-        return body
+        return line, attachment
 
 
-def _parse(body: bytes) -> tuple[Message, bytes]:
-    line, _, attachment = body.partition(b"\n")
+def _message(line: bytes) -> Message:
     try:
         message = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise FrameError(f"a frame does not start with a line of JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise FrameError("a message is not an object with a type")
-    return message, attachment
+    return message

@@ -126,7 +126,7 @@ class Supervisor:
         """From start to stop; whatever happens on the way, no process and no task is left behind."""
         self._take_signals()
         try:
-            self._start_services()
+            await self._start_services()
             if await self._start_workers():
                 self._announce()
                 self._workers.reopen_logs()
@@ -147,11 +147,11 @@ class Supervisor:
 
     # Start
 
-    def _start_services(self) -> None:
+    async def _start_services(self) -> None:
         self._admin.start()
         self._monitor.start()
         edition = self._reloader.edition
-        self._roster.set(edition.config.services, edition.legend.services)
+        await self._roster.set(edition.config.services, edition.legend.services)
 
     async def _start_workers(self) -> bool:
         """Starts the workers; False when a signal came first."""

@@ -132,7 +132,7 @@ class Reloader:
         further = opening.descriptors()
         self._listeners.take(opening)
         self._listeners.adjust(config.write_timeouts_ms())
-        self._roster.set(config.services, edition.legend.services)
+        await self._roster.set(config.services, edition.legend.services)
         logs.configure(config.log.level)
         self._listeners.quiesce_all_but(addresses)
         await self._workers.publish(edition.head, edition.blob, further)
@@ -141,7 +141,7 @@ class Reloader:
             count, settings.drain_timeout.seconds, settings.tunnel_drain_timeout.seconds
         )
         self._listeners.end_all_but(addresses)
-        self._roster.remove_all_but(config.services)
+        await self._roster.remove_all_but(config.services)
         return await self._workers.manned(filled)
 
     def _refused(self, reason: str, mistakes: tuple[Mistake, ...] = ()) -> Outcome:

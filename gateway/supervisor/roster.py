@@ -1,7 +1,8 @@
 """Keeps instances, health checks and discovery in step with the services that are configured."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
 from gateway.config.schema import HealthCheck, Service
 from gateway.model import Health
@@ -13,6 +14,10 @@ from gateway.supervisor.health.service import HealthService, Report, Target
 from gateway.supervisor.instances import Instance, Instances
 
 logger = logging.getLogger("headgate.supervisor")
+
+SERVICES_A_TURN = (
+    50  # some 2 ms: a configuration of thousands must not hold up probes, heartbeats and the admin API
+)
 
 
 class Roster:
@@ -32,12 +37,13 @@ class Roster:
         self._discovery = DiscoveryService(self._changed, watch)
         self._checks: dict[str, HealthCheck | None] = {}
 
-    def set(self, services: Mapping[str, Service], rows: Mapping[str, int]) -> None:
+    async def set(self, services: Mapping[str, Service], rows: Mapping[str, int]) -> None:
         """Takes these services, new ones and ones that are known; ``rows`` are their places in shared memory.
 
         What does not change goes on undisturbed, and what is known of an instance outlives every change.
         """
-        for name, service in services.items():
+        async for name in _in_turns(services):
+            service = services[name]
             self.instances.add(name, rows[name])
             before = self._checks.get(name)
             self._checks[name] = service.health
@@ -45,9 +51,9 @@ class Roster:
             if before != service.health:
                 self._check_anew(name)
 
-    def remove_all_but(self, services: Mapping[str, Service]) -> None:
+    async def remove_all_but(self, services: Mapping[str, Service]) -> None:
         """Ends every other service, once no request can be led to it any more."""
-        for name in self._checks.keys() - services.keys():
+        async for name in _in_turns(self._checks.keys() - services.keys()):
             self._discovery.remove(name)
             for instance in self.instances.remove(name):
                 self.health.forget(name, instance.address)
@@ -92,6 +98,14 @@ class Roster:
             report.reason,
         )
         self.instances.set_health(target.service, target.address, report.health)
+
+
+async def _in_turns(names: Iterable[str]) -> AsyncIterator[str]:
+    """The names, with a chance for the loop's other work now and then."""
+    for number, name in enumerate(names, start=1):
+        yield name
+        if number % SERVICES_A_TURN == 0:
+            await asyncio.sleep(0)
 
 
 def _members(service: Service) -> list[Member]:

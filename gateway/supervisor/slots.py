@@ -3,8 +3,9 @@
 Pure: the time and what the lanes hold come in as arguments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from gateway.model import InstanceAddress
 
@@ -58,8 +59,11 @@ class Slots:
 
     def reclaim(self, *, now: int, seen: int, in_flight: Callable[[int], int]) -> None:
         """Frees what aged out, once every live lane has ``seen`` a later membership and nothing is in flight."""
-        for identity, retired in list(self._retired.items()):
-            aged = now - retired.since >= AGE_NS
-            if aged and seen >= retired.membership and in_flight(retired.slot.number) == 0:
+        for identity, retired in list(self._aged(now)):
+            if seen >= retired.membership and in_flight(retired.slot.number) == 0:
                 del self._retired[identity]
                 self._free.append(retired.slot)
+
+    def _aged(self, now: int) -> Iterator[tuple[Identity, _Retired]]:
+        """Those that left long ago. They stand in the order in which they left, so the young ones are not looked at."""
+        return takewhile(lambda item: now - item[1].since >= AGE_NS, self._retired.items())

@@ -52,3 +52,17 @@ def test_a_slot_is_reused_only_when_nobody_can_still_mean_its_last_occupant(
     else:
         with pytest.raises(NoSlotError):
             slots.take(B)
+
+
+def test_one_that_left_again_stands_behind_those_that_left_meanwhile() -> None:
+    """The look for slots to reuse stops at the first young one, so the order must be that of the last leave."""
+    slots = Slots(2)
+    slots.take(A)
+    slots.take(B)
+    slots.retire(A, Slot(0, 1), now=0, membership=1)
+    slots.retire(B, Slot(1, 1), now=1, membership=2)
+    slots.take(A)
+    slots.retire(A, Slot(0, 1), now=2, membership=3)
+    slots.reclaim(now=AGE_NS + 1, seen=9, in_flight=lambda _: 0)
+    assert slots.take(A) == (Slot(0, 1), True)
+    assert slots.take(B) == (Slot(1, 2), False)
