@@ -16,6 +16,9 @@ class Entry(NamedTuple):
 COMMANDS = {
     "run": Entry("gateway.cli.run:run", "Serve what FILE describes."),
     "check": Entry("gateway.cli.check:check", "Tell whether FILE is right, and every mistake in it."),
+    "show": Entry("gateway.cli.show:show", "Show all that FILE stands for, every default included."),
+    "reload": Entry("gateway.cli.reload:reload", "Have a running gateway read its file again."),
+    "status": Entry("gateway.cli.status:status", "Show what a running gateway is doing."),
     "demo": Entry("gateway.cli.demo:demo", "Run the gateway in front of sample services."),
 }
 

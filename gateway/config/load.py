@@ -34,16 +34,20 @@ def load(path: Path, environ: Mapping[str, str], judge: Judge = _no_objection) -
 
     ``environ`` is what ``${env:NAME}`` looks into; ``judge`` is asked when all else is right.
     """
+    return parse(read(path), str(path), environ, judge)
+
+
+def read(path: Path) -> str:
+    """The text of a configuration file. Raises ConfigErrors."""
     try:
         content = read_regular(path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
         raise _unreadable(str(path), reason(error)) from None
     try:
-        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+        return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _unreadable(str(path), f"not UTF-8: the first wrong byte is in line {line}") from None
-    return parse(text, str(path), environ, judge)
 
 
 def parse(text: str, name: str, environ: Mapping[str, str], judge: Judge = _no_objection) -> Config:
@@ -52,7 +56,7 @@ def parse(text: str, name: str, environ: Mapping[str, str], judge: Judge = _no_o
         raise _unreadable(name, f"larger than {MAX_FILE_BYTES} bytes")
     if not text.strip():
         raise _unreadable(name, "the file is empty")
-    data = _toml(text, name)
+    data = tables(text, name)
     resolved, failures = interpolate(data, environ, read_file)
     config: Config | None = None
     invalid: ValidationError | None = None
@@ -68,8 +72,8 @@ def parse(text: str, name: str, environ: Mapping[str, str], judge: Judge = _no_o
     raise ConfigErrors(name, Explainer(text, resolved).mistakes(failures, findings, invalid))
 
 
-def _toml(text: str, name: str) -> dict[str, Any]:
-    """The data in the text, of bounded depth."""
+def tables(text: str, name: str) -> dict[str, Any]:
+    """What stands in a text, of bounded depth and not yet judged. Raises ConfigErrors."""
     try:
         text.encode()  # a lone surrogate is no text
         data = tomllib.loads(text)

@@ -210,10 +210,15 @@ async def run_to_end(
     with tempfile.TemporaryDirectory(prefix="headgate-test-") as folder:
         path = Path(folder) / "gateway.toml"
         path.write_text(configuration)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", command, file or str(path),
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, preexec_fn=die_with_parent,
-        )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+        return await run_with(command, file or str(path))
+
+
+async def run_with(*arguments: str) -> tuple[int, str, str]:
+    """Runs a command that must end by itself: (exit code, stdout, stderr)."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, preexec_fn=die_with_parent,
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()

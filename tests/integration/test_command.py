@@ -4,11 +4,13 @@ import asyncio
 import signal
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import orjson
 import pytest
 
 from tests.helpers import Client, Gateway, Origin, configuration, eventually, vices
-from tests.helpers.gateway import run_to_end
+from tests.helpers.gateway import run_to_end, run_with
 from tests.helpers.processes import alive
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -154,3 +156,50 @@ async def test_the_pid_file(tmp_path: Path) -> None:
     async with Gateway(configuration(NOBODY), "--pid-file", str(path)) as gateway:
         assert int(path.read_text()) == gateway.pid
     assert not path.exists()
+
+
+async def test_reload_status_and_show() -> None:
+    """A running gateway is told to reload and asked how it is, by the address in a file or by URL."""
+    async with Origin() as origin, Gateway(configuration(origin)) as gateway:
+        admin = f"--admin={gateway.admin}"
+        gateway.file.write_text(configuration(origin, workers=2))
+        assert await run_with("reload", admin) == (
+            0,
+            "reloaded: epoch 2 is in force\n  gateway.workers changed\n",
+            "",
+        )
+        code, table, _ = await run_with("status", admin)
+        assert (code, table.splitlines()[0]) == (0, "ready, epoch 2")
+        assert [line.split()[:2] for line in table.splitlines() if " ready " in line] == [
+            ["0", "ready"],
+            ["1", "ready"],
+        ]
+        code, document, _ = await run_with("status", admin, "--json")
+        assert (code, orjson.loads(document)["epoch"]) == (0, 2)
+        code, shown, _ = await run_with("show", str(gateway.file))
+        assert code == 0
+        assert (await gateway.reload(shown))[1]["changes"] == []
+
+        gateway.file.write_text(configuration(origin, service="balanc = 1"))
+        code, output, errors = await run_with("reload", admin)
+        assert (code, output) == (1, "")
+        assert "refused, epoch 3 stays in force: the configuration is wrong" in errors
+        assert "services.api.balanc: unknown key" in errors
+
+        named = gateway.file.with_name("named.toml")
+        named.write_text(f'[gateway]\nadmin = "{urlsplit(gateway.admin).netloc}"\n')
+        assert (await run_with("status", str(named)))[1].splitlines()[0] == "ready, epoch 3"
+        code, output, errors = await run_with("status", str(gateway.file))
+        assert (code, output) == (2, "")
+        assert "--admin" in errors
+
+
+async def test_a_gateway_that_is_not_there() -> None:
+    """One line, and exit code 1."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        for command in ("reload", "status"):
+            code, output, errors = await run_with(command, f"--admin={url}")
+            assert (code, output) == (1, "")
+            assert errors == f"headgate: no gateway answers at {url}: connection refused\n"

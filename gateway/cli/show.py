@@ -1,0 +1,31 @@
+"""``headgate show``: the whole configuration that a file stands for, every default included."""
+
+import os
+from pathlib import Path
+
+import click
+
+from gateway.config import toml
+from gateway.config.effective import effective
+from gateway.config.load import parse, read, tables
+from gateway.errors import ConfigErrors
+
+WRONG_CONFIGURATION = 2
+
+
+@click.command()
+@click.argument("file", default="gateway.toml", type=click.Path(path_type=Path))
+@click.pass_context
+def show(ctx: click.Context, file: Path) -> None:
+    """Show all that FILE stands for (by default gateway.toml), every default included.
+
+    Prints TOML that means the same. What comes from ${env:NAME} or ${file:/path} is shown as that reference, for it may
+    be a secret. Exits 2 with all the mistakes on standard error when there are any.
+    """
+    try:
+        text = read(file)
+        config = parse(text, str(file), os.environ)
+        click.echo(toml.dumps(effective(config, tables(text, str(file)))), nl=False)
+    except ConfigErrors as error:
+        click.echo(str(error), err=True)
+        ctx.exit(WRONG_CONFIGURATION)
