@@ -78,6 +78,9 @@ def closing(code: int, reason: bytes = b"") -> Frame:
     return Frame(CLOSE, struct.pack("!H", code) + reason)
 
 
+GOING_AWAY = closing(1001, b"going away")
+
+
 @dataclass(slots=True)
 class Stream:
     """What one side has received in the new protocol, and how that ended: ``eof`` or ``reset``."""
@@ -101,8 +104,8 @@ def switching(request: Request) -> bytes:
 class WebSocketEcho(Origin):
     """Answers every frame with the same frame, a ping with a pong, a close with a close and the end.
 
-    A text of ``#reset`` makes it reset the connection, ``#end`` end it without a close, ``#half`` end within a frame,
-    ``#finish`` half-close and go on reading. ``greeting`` is sent in one piece with the handshake.
+    A text of ``#close`` makes it send a close of its own, ``#reset`` reset the connection, ``#end`` end it without a
+    close, ``#half`` end within a frame, ``#finish`` half-close and go on reading. ``greeting`` is sent in one piece with the handshake.
     """
 
     def __init__(self, *, greeting: Iterable[Frame] = (), port: int = 0) -> None:
@@ -137,10 +140,11 @@ class WebSocketEcho(Origin):
                 await connection.send(Frame(PONG, frame.payload).encode())
             case Frame(opcode=0x8):
                 await connection.send(frame.encode())
-                connection.writer.write_eof()
-                stream.received.extend(await connection.reader.read())
-                stream.end = "eof"
-                connection.writer.close()
+                await self._end(connection, stream)
+            case Frame(opcode=0x1, payload=b"#close"):
+                await connection.send(GOING_AWAY.encode())
+                await read_frame(connection.reader, stream.received)  # the client's close
+                await self._end(connection, stream)
             case Frame(opcode=0x1, payload=b"#reset"):
                 connection.reset()
             case Frame(opcode=0x1, payload=b"#end"):
@@ -152,6 +156,14 @@ class WebSocketEcho(Origin):
                 connection.writer.write_eof()
             case _:
                 await connection.send(frame.encode())
+
+    @staticmethod
+    async def _end(connection: OriginConnection, stream: Stream) -> None:
+        """The close has gone both ways; the connection ends when the client ends it."""
+        connection.writer.write_eof()
+        stream.received.extend(await connection.reader.read())
+        stream.end = "eof"
+        connection.writer.close()
 
 
 class WebSocket:

@@ -9,6 +9,7 @@ from tests.helpers.proof import PROOF
 from tests.helpers.websocket import (
     BINARY,
     CONTINUATION,
+    GOING_AWAY,
     MASK,
     PING,
     PONG,
@@ -115,6 +116,13 @@ def asks_for(text: bytes) -> Scenario:
     return scenario
 
 
+async def server_closes(socket: WebSocket) -> None:
+    """A close frame of the server, between two of the client's, and its echo."""
+    await socket.send(Frame(TEXT, b"first"), Frame(TEXT, b"#close"))
+    assert await socket.receive(2) == [Frame(TEXT, b"first"), GOING_AWAY]
+    await socket.send(GOING_AWAY)
+
+
 async def server_finishes(socket: WebSocket) -> None:
     """A FIN of the server lets the client go on sending."""
     await socket.send(Frame(TEXT, b"#finish"))
@@ -138,7 +146,7 @@ SCENARIOS: dict[str, Scenario] = {
     function.__name__: function
     for function in (
         every_kind, every_length, fragments, one_large_message, one_large_message_in_fragments, ping_storm,
-        client_ends, client_resets, server_finishes,
+        client_ends, client_resets, server_closes, server_finishes,
     )
 } | {
     "server_resets": asks_for(b"#reset"),
