@@ -35,12 +35,15 @@ def successor_of(gateway: Gateway, instance: Instance) -> Gateway:
 
 @pytest.mark.parametrize("stop_one", [False, True], ids=["all run", "one is stopped"])
 async def test_a_successor_has_the_port_while_the_orphans_drain(stop_one: bool) -> None:
-    """What was under way is answered, a new gateway on the port serves within 2 s, and every orphan ends.
+    """What was under way is answered, a new gateway on the port serves within 2 s (or as soon as a busy machine starts
+    one at all), and every orphan ends.
 
     A worker that is stopped cannot give up its sockets; its neighbours do it for all.
     """
     async with Instance(delay=1.0) as slow, Instance() as fast:
+        began = time.monotonic()
         async with Gateway(configuration(slow, workers=2)) as gateway:
+            bound = max(promptly(2.0), 2 * (time.monotonic() - began))
             if stop_one:
                 os.kill(gateway.workers[0], signal.SIGSTOP)
             async with Client(gateway) as held:
@@ -52,7 +55,7 @@ async def test_a_successor_has_the_port_while_the_orphans_drain(stop_one: bool) 
                     async with Client(successor) as client:
                         (response,) = await client.exchange(ASK)
                     assert response.status == 200
-                    assert time.monotonic() - killed < promptly(2.0)
+                    assert time.monotonic() - killed < bound
                     assert (await held.response()).status == 200
                     for _ in range(50):  # nobody but the successor listens
                         async with Client(successor) as client:
