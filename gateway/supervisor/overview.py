@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from gateway.supervisor import restart_policy
@@ -71,21 +72,22 @@ class Overview:
             services={name: self._instance_facts(name) for name in self._instances.services()},
         )
 
-    def metrics(self) -> str:
-        """The metrics page."""
-        return metrics.render(
+    def metrics(self) -> Callable[[], str]:
+        """What writes the metrics page: names and workers as they are now, counters as they are when it is called."""
+        instances = [
+            _gauge(instance) for name in self._instances.services() for instance in self._instances.of(name)
+        ]
+        process = metrics.ProcessGauges(
+            epoch=self._workers.publisher.epoch,
+            workers_ready=len(self._workers.ready()),
+            restarts=[slot.restarts for slot in self._workers.slots],
+        )
+        return partial(
+            metrics.render,
             self._readings,
             self._dictionary.legend(),
-            (
-                _gauge(instance)
-                for name in self._instances.services()
-                for instance in self._instances.of(name)
-            ),
-            metrics.ProcessGauges(
-                epoch=self._workers.publisher.epoch,
-                workers_ready=len(self._workers.ready()),
-                restarts=[slot.restarts for slot in self._workers.slots],
-            ),
+            instances,
+            process,
             counters=self._dictionary.counters,
             bounds=self._dictionary.bounds,
         )

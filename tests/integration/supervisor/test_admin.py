@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -22,16 +23,25 @@ class Says:
 
     def __init__(self) -> None:
         self.reasons: list[str] = []
-        self.outcome = Outcome(applied=True, epoch=4, changes=("route a added",))
+        self.outcome = Outcome(
+            applied=True, epoch=4, changes=("route a added",), warnings=("worker 2 is starting",)
+        )
         self.reloads = 0
+        self.may_render = threading.Event()
+        self.may_render.set()
 
     def not_ready_because(self) -> list[str]:
         """What the test has put there."""
         return self.reasons
 
-    def metrics(self) -> str:
-        """One sample."""
-        return "up 1\n"
+    def metrics(self) -> Callable[[], str]:
+        """One sample, as soon as it may be written."""
+
+        def page() -> str:
+            assert self.may_render.wait(5)
+            return "up 1\n"
+
+        return page
 
     def status(self) -> dict[str, Any]:
         """A small document."""
@@ -121,9 +131,9 @@ REFUSED = Outcome(applied=False, epoch=3, reason="cannot listen on 127.0.0.1:80:
     ("outcome", "code", "document"),
     [
         (
-            Outcome(applied=True, epoch=4, changes=("route a added",)),
+            Outcome(applied=True, epoch=4, changes=("route a added",), warnings=("worker 2 is starting",)),
             200,
-            {"applied": True, "epoch": 4, "changes": ["route a added"]},
+            {"applied": True, "epoch": 4, "changes": ["route a added"], "warnings": ["worker 2 is starting"]},
         ),
         (
             WRONG,
@@ -172,3 +182,17 @@ async def test_what_may_not_write(headers: dict[str, str], body: bytes, code: in
             assert response.status == code
             assert (await response.json())["reason"]
     assert says.reloads == 0
+
+
+async def test_a_long_metrics_page_holds_nobody_up() -> None:
+    """It is written on a thread: others are answered meanwhile."""
+    says = Says()
+    says.may_render.clear()
+    async with _admin(says) as url, aiohttp.ClientSession() as session:
+        scrape = asyncio.ensure_future(session.get(url + "/metrics"))
+        async with session.get(url + "/live") as response:
+            assert response.status == 200
+        assert not scrape.done()
+        says.may_render.set()
+        async with await scrape as response:
+            assert await response.text() == "up 1\n"
