@@ -26,28 +26,26 @@ class NoRecruitError(Exception):
 class Recruits:
     """The workers of one muster, by slot. Implements ``Observer`` until each is taken on by somebody else."""
 
-    def __init__(self, launcher: Launcher, epoch: int, snapshot: bytes) -> None:
-        """``snapshot``: the encoded frame that each of them gets, with the epoch that they acknowledge."""
+    def __init__(self, launcher: Launcher, epoch: int) -> None:
+        """``epoch``: that of the snapshot that they have to take."""
         self._launcher = launcher
         self._epoch = epoch
-        self._snapshot = snapshot
         self._workers: dict[int, WorkerProcess] = {}
         self._failure = ""
         self._unprepared: set[int] = set()
         self._settled = asyncio.Event()
         self._death = asyncio.Event()
 
-    async def muster(self, slots: Sequence[int], equipment: Equipment) -> None:
-        """Starts a worker for each slot; returns when all have taken the snapshot. Raises NoRecruitError."""
-        if not slots:
-            return
+    async def muster(self, slots: Sequence[int], equipment: Equipment, snapshot: bytes) -> None:
+        """Starts a worker for each slot; returns when all have taken the snapshot, an encoded frame. Raises NoRecruitError."""
         self._unprepared.update(slots)
         try:
             async with asyncio.timeout(MUSTER_TIMEOUT_S):
-                await self._start(slots, equipment)
+                await self._start(slots, equipment, snapshot)
                 await self._settled.wait()
         except TimeoutError:
-            self.give_up(f"worker {min(self._unprepared)} was not ready within {MUSTER_TIMEOUT_S:.0f} s")
+            waited_for = min(self._unprepared, default=slots[0])
+            self.give_up(f"worker {waited_for} was not ready within {MUSTER_TIMEOUT_S:.0f} s")
         except OSError as error:
             self.give_up(f"a further worker cannot be started: {error.strerror or error}")
         except asyncio.CancelledError:
@@ -103,11 +101,11 @@ class Recruits:
 
     # Private helpers
 
-    async def _start(self, slots: Sequence[int], equipment: Equipment) -> None:
+    async def _start(self, slots: Sequence[int], equipment: Equipment, snapshot: bytes) -> None:
         for slot in slots:
             worker = await self._launcher.launch(slot, lambda: equipment, self)
             self._workers[slot] = worker
-            worker.send_frame(self._snapshot)
+            worker.send_frame(snapshot)
             if self._failure:
                 worker.kill()
                 return

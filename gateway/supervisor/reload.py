@@ -128,11 +128,12 @@ class Reloader:
         """Brings it into force; returns the new slots whose worker has not come up."""
         config = edition.config
         self.edition = edition
+        await self._roster.set(config.services, edition.legend.services)
         addresses = [listen.address for listen in config.listen]
         further = opening.descriptors()
+        # And at once the snapshot: a worker that starts between would have the sockets twice.
         self._listeners.take(opening)
         self._listeners.adjust(config.write_timeouts_ms())
-        await self._roster.set(config.services, edition.legend.services)
         logs.configure(config.log.level)
         self._listeners.quiesce_all_but(addresses)
         await self._workers.publish(edition.head, edition.blob, further)

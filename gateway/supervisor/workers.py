@@ -103,8 +103,9 @@ class Workers:
         """
         missing = [slot.number for slot in self.slots[:count] if slot.vacant]
         missing += range(len(self.slots), count)
-        self._recruits = Recruits(self._launcher, snapshot["epoch"], encode(dict(snapshot), blob))
-        await self._recruits.muster(missing, equipment)
+        if missing:
+            self._recruits = Recruits(self._launcher, snapshot["epoch"])
+            await self._recruits.muster(missing, equipment, encode(dict(snapshot), blob))
 
     async def publish(
         self, snapshot: Mapping[str, Any], blob: bytes, further: Mapping[str, list[int]]
