@@ -20,6 +20,7 @@ __all__ = [
     "FINISH_DROP_CLOSE",
     "FORWARD",
     "HEALTH_DISABLED",
+    "HEALTH_EJECTED",
     "HEALTH_HEALTHY",
     "HEALTH_UNHEALTHY",
     "HEALTH_UNKNOWN",
@@ -52,6 +53,8 @@ HEALTH_HEALTHY: Final[int]
 HEALTH_UNHEALTHY: Final[int]
 HEALTH_DISABLED: Final[int]
 """A bit beside the three states above: an operator took the instance out."""
+HEALTH_EJECTED: Final[int]
+"""Another bit: the instance has failed too many requests in a row."""
 
 COUNTERS: Final[tuple[str, ...]]
 """Names of a worker's own counters, in the order ``View.counters`` returns them."""
@@ -105,6 +108,8 @@ class Control:
     def set_health(self, slot: int, health: int) -> None:
         """One store; every worker sees it at its next decision."""
     def health(self, slot: int) -> int: ...
+    def clear_failures(self, slot: int) -> None:
+        """Ends an instance's row of failures."""
     def publish_members(self, service: int, slots: Sequence[int]) -> int:
         """Builds the bank of a service from its slots, their health and their weights, swaps it in and returns the
         membership epoch. Raises MemoryError while every extent is still held by a worker: try again after a tick."""
@@ -125,6 +130,8 @@ class View:
         """The membership epoch that each live lane has seen."""
     def in_flight(self, slot: int) -> int: ...
     def health(self, slot: int) -> int: ...
+    def failing(self, slots: int) -> list[tuple[int, int]]:
+        """(slot, failures in a row) of every instance in the first so many slots whose last exchange has failed."""
     def requests(self, row: int) -> list[tuple[int, int]]:
         """(status code, count) of a row of the request table, counts above 0 only."""
     def durations(self, service: int) -> tuple[list[int], int]:
@@ -250,8 +257,8 @@ class Connection:
     def upstream_lost(self, clean: bool, written: bool, replayable: bool, now: int) -> _Verdict:
         """The instance's connection ended with a FIN (``clean``) or a reset. ``written``: something of the request
         was written to it; ``replayable``: all of the request that was sent is still at hand."""
-    def upstream_failed(self, now: int) -> _Verdict:
-        """No connection to the instance came about."""
+    def upstream_failed(self, refused: bool, now: int) -> _Verdict:
+        """No connection to the instance came about, because it ``refused`` or for a reason of this side."""
     def try_again(self, now: int) -> _Verdict:
         """The back-off is over."""
     def connecting(self, now: int) -> None:

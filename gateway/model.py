@@ -38,6 +38,8 @@ class Health(IntEnum):
 
 HEALTH_DISABLED_BIT = 4
 """Beside the state: an operator took the instance out."""
+HEALTH_EJECTED_BIT = 8
+"""Beside the state: the instance has failed too many requests in a row."""
 
 
 class Balance(StrEnum):

@@ -2,6 +2,7 @@
 
 from gateway._native import (
     HEALTH_DISABLED,
+    HEALTH_EJECTED,
     HEALTH_HEALTHY,
     HEALTH_UNHEALTHY,
     HEALTH_UNKNOWN,
@@ -12,6 +13,7 @@ from gateway._native import (
 
 __all__ = [
     "HEALTH_DISABLED",
+    "HEALTH_EJECTED",
     "HEALTH_HEALTHY",
     "HEALTH_UNHEALTHY",
     "HEALTH_UNKNOWN",

@@ -29,6 +29,7 @@ from gateway.state.lane import (
 )
 from gateway.worker.transport import client_address, reset, take_up, untaken
 from gateway.worker.tunnel import Tunnel
+from gateway.worker.upstream import NoConnection
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
@@ -164,7 +165,7 @@ class ClientConnection(asyncio.Protocol):
     def instance_full(self) -> None:
         """The instance does not take the request as fast as the client sends it."""
         self._pause(INSTANCE_FULL)
-        self._await(client=False)
+        self._flow()  # while the client does not read its answer, the instance may be waiting for that
 
     def instance_drained(self) -> None:
         """It takes more."""
@@ -321,8 +322,9 @@ class ClientConnection(asyncio.Protocol):
         try:
             upstream = await self._plane.connect(instance, self._machine.service)
             self._connecting = None
-            if upstream is None:
-                self._perform(*self._machine.upstream_failed(monotonic_ns()))
+            if isinstance(upstream, NoConnection):
+                refused = upstream is NoConnection.REFUSED
+                self._perform(*self._machine.upstream_failed(refused, monotonic_ns()))
             else:
                 self._machine.connected(monotonic_ns())
                 self._send_held_back(upstream)

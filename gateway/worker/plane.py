@@ -14,7 +14,7 @@ from gateway.worker.ingress import ClientConnection
 from gateway.worker.pool import Pool
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
-from gateway.worker.upstream import ServicePolicy, UpstreamConnection
+from gateway.worker.upstream import NoConnection, ServicePolicy, UpstreamConnection
 
 log = logging.getLogger("headgate.worker")
 
@@ -95,12 +95,12 @@ class DataPlane:
 
     # Connections to instances
 
-    async def connect(self, instance: int, service: int) -> UpstreamConnection | None:
-        """A new connection to an instance, None if none can be had; the deadline is the caller's, who cancels."""
+    async def connect(self, instance: int, service: int) -> UpstreamConnection | NoConnection:
+        """A new connection to an instance, or why there is none; the deadline is the caller's, who cancels."""
         address = self.lane.address(instance)
         policy = self._policies.get(service)
         if address is None or policy is None:
-            return None  # the instance or its service is gone since the decision
+            return NoConnection.OURS  # the instance or its service is gone since the decision
         connection = UpstreamConnection(instance, policy, self.pool)
         try:
             if isinstance(address, str):
@@ -108,13 +108,13 @@ class DataPlane:
             else:
                 transport, _ = await self.loop.create_connection(lambda: connection, *address)
                 tcp.watch(transport.get_extra_info("socket"), policy.user_timeout_ms)
-        except OSError:
-            return None
+        except OSError as error:
+            return NoConnection.because_of(error)
         except BaseException:
             connection.abandon()
             raise
         # An instance that hangs up, or speaks before it was asked, has ended the connection by now.
-        return None if connection.transport.is_closing() else connection
+        return NoConnection.REFUSED if connection.transport.is_closing() else connection
 
     # The clock
 

@@ -4,7 +4,9 @@ The law: it serves one exchange at a time or lies idle in the pool; what it hear
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+import errno
+from enum import Enum
+from typing import TYPE_CHECKING, Self
 
 from gateway.clock import NANOSECONDS
 from gateway.worker.transport import take_up
@@ -12,6 +14,24 @@ from gateway.worker.transport import take_up
 if TYPE_CHECKING:
     from gateway.worker.ingress import ClientConnection
     from gateway.worker.pool import Pool
+
+
+OWN_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+"""Why the system opens no connection to anybody: no instance is to blame."""
+
+
+class NoConnection(Enum):
+    """Why there is no connection to an instance."""
+
+    REFUSED = "refused"
+    """The instance does not take one, or cannot be reached."""
+    OURS = "ours"
+    """It was not asked."""
+
+    @classmethod
+    def because_of(cls, error: OSError) -> Self:
+        """What the error of a connect means."""
+        return cls("ours" if error.errno in OWN_SHORTAGES else "refused")
 
 
 class ServicePolicy:

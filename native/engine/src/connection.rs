@@ -1,12 +1,14 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
-//! out. [`preamble`] reads who it is, [`request`] reads what the client sends, [`response`] what the instance sends, [`retrying`] decides what follows
-//! a try that failed, [`ending`] is every way an exchange stops.
+//! out. [`preamble`] reads who it is, [`request`] what the client sends, [`response`] what the instance sends, [`retrying`]
+//! decides what follows a try that failed, [`judging`] what a try tells about its instance, [`ending`] is every way an
+//! exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
 //! which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
 //! a byte of an answer has reached the client.
 
 mod ending;
+mod judging;
 mod preamble;
 mod request;
 mod response;
@@ -26,7 +28,7 @@ use crate::http1::head::Request;
 use crate::pace::Stopwatch;
 use crate::request_id::RequestId;
 use crate::selection::{Balance, Tried};
-use crate::snapshot::Listener;
+use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -187,6 +189,8 @@ struct Exchange {
     /// How long a tunnel may be idle; `None` where the client does not ask to switch protocols.
     tunnel_timeout: Option<u64>,
     idempotent: bool,
+    /// Statuses of an answer that are the instance's failure.
+    failure_statuses: FailureStatuses,
     to_head: bool,
     /// How the body is framed towards the client.
     onward: Framing,

@@ -5,10 +5,12 @@
 
 mod document;
 mod error;
+mod failure_statuses;
 mod limit;
 
 pub use document::{LimitKey, Scheme};
 pub use error::SnapshotError;
+pub use failure_statuses::FailureStatuses;
 pub use limit::Limit;
 
 use foldhash::fast::FixedState;
@@ -77,6 +79,8 @@ pub struct Service {
     pub idle_timeout: u64,
     /// Nanoseconds a tunnel may be idle in both directions.
     pub tunnel_timeout: u64,
+    /// Statuses of answers that are failures of the instance.
+    pub failure_statuses: FailureStatuses,
 }
 
 /// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.

@@ -127,6 +127,11 @@ pub trait State {
     /// Gives back what one successful [`State::reserve`] took.
     fn release(&self, slot: u32);
 
+    /// Adds one to the instance's failures in a row, which all workers count together.
+    fn note_failure(&self, slot: u32);
+    /// Ends the instance's row of failures. One load where there is none.
+    fn note_answer(&self, slot: u32);
+
     /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;
     /// The secret that seeds the hash of bucket keys, one per segment.

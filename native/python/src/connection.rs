@@ -117,8 +117,8 @@ impl Connection {
         })
     }
 
-    fn upstream_failed<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.upstream_failed(worker, now))
+    fn upstream_failed<'py>(&mut self, py: Python<'py>, refused: bool, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.upstream_failed(worker, refused, now))
     }
 
     fn try_again<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use headgate_shm::control::{Control as Pen, ControlError, InstanceWords};
 use headgate_shm::instance::{
-    Address, AddressError, HEALTH_DISABLED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
+    Address, AddressError, HEALTH_DISABLED, HEALTH_EJECTED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
 };
 use pyo3::exceptions::{PyIndexError, PyMemoryError, PyValueError};
 use pyo3::prelude::*;
@@ -57,6 +57,10 @@ impl Control {
         self.pen().health(slot).map_err(to_python)
     }
 
+    fn clear_failures(&self, slot: u32) -> PyResult<()> {
+        self.pen().clear_failures(slot).map_err(to_python)
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 takes no slice of numbers")]
     fn publish_members(&self, service: u32, slots: Vec<u32>) -> PyResult<u64> {
         self.pen().publish_members(service, &slots).map_err(to_python)
@@ -92,5 +96,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("HEALTH_HEALTHY", HEALTH_HEALTHY)?;
     module.add("HEALTH_UNHEALTHY", HEALTH_UNHEALTHY)?;
     module.add("HEALTH_DISABLED", HEALTH_DISABLED)?;
+    module.add("HEALTH_EJECTED", HEALTH_EJECTED)?;
     module.add_class::<Control>()
 }

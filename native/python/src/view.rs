@@ -38,6 +38,10 @@ impl View {
         there(self.reader.health(slot), "instance slot", slot)
     }
 
+    fn failing(&self, slots: u32) -> Vec<(u32, u32)> {
+        self.reader.failing(slots).collect()
+    }
+
     fn requests(&self, row: u32) -> PyResult<Vec<(u16, u64)>> {
         there(self.reader.requests(row), "row of the request table", row)
     }

@@ -93,6 +93,7 @@ impl Control {
         if generation.load(Ordering::Relaxed) != words.generation {
             // The next occupant is not selected before all its words are there.
             health.store(HEALTH_DISABLED, Ordering::Release);
+            self.clear_failures(slot)?;
         }
         if let Some(record) = segment.addresses().get(slot as usize) {
             write_address(record, words.generation, &words.address);
@@ -108,6 +109,12 @@ impl Control {
     pub fn set_health(&self, slot: u32, health: u32) -> Result<(), ControlError> {
         check_health(health)?;
         slot_of(self.segment.health(), slot)?.store(health, Ordering::Release);
+        Ok(())
+    }
+
+    /// Ends an instance's row of failures. The workers count on it meanwhile.
+    pub fn clear_failures(&self, slot: u32) -> Result<(), ControlError> {
+        slot_of(self.segment.failures(), slot)?.store(0, Ordering::Relaxed);
         Ok(())
     }
 

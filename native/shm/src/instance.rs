@@ -1,4 +1,4 @@
-//! Instances: the health word, and the address record that belongs to one generation of a slot.
+//! Instances: the health word, the failures in a row, and the address record that belongs to one generation of a slot.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -6,6 +6,7 @@ use core::str::FromStr;
 use core::sync::atomic::Ordering;
 
 use crate::layout::AddressRecord;
+use crate::word::Word;
 
 /// Health: not checked yet.
 pub const HEALTH_UNKNOWN: u32 = 0;
@@ -16,13 +17,35 @@ pub const HEALTH_UNHEALTHY: u32 = 2;
 /// A bit beside the states: an operator took the instance out.
 pub const HEALTH_DISABLED: u32 = 4;
 
+/// Another bit beside the states: the instance has failed too many exchanges in a row.
+pub const HEALTH_EJECTED: u32 = 8;
+
+/// What keeps an instance out, whatever its state.
+const OUT: u32 = HEALTH_DISABLED | HEALTH_EJECTED;
+
 /// May an instance with this health word be selected? None: the word makes no sense.
 #[inline]
 pub fn may_be_selected(health: u32) -> Option<bool> {
-    match health & !HEALTH_DISABLED {
-        HEALTH_UNKNOWN | HEALTH_HEALTHY => Some(health & HEALTH_DISABLED == 0),
+    match health & !OUT {
+        HEALTH_UNKNOWN | HEALTH_HEALTHY => Some(health & OUT == 0),
         HEALTH_UNHEALTHY => Some(false),
         _ => None,
+    }
+}
+
+/// Adds one to an instance's failures in a row; none is lost, whoever else adds one. (It would take 2³² of them to come
+/// round to 0.)
+#[inline]
+pub fn note_failure(failures: &impl Word<u32>) {
+    failures.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Ends an instance's row of failures. Mostly there is none, and the line stays shared between the processors. A failure
+/// that is noted at the same moment may fall before or after it.
+#[inline]
+pub fn note_answer(failures: &impl Word<u32>) {
+    if failures.load(Ordering::Relaxed) != 0 {
+        failures.store(0, Ordering::Relaxed);
     }
 }
 
@@ -202,11 +225,14 @@ mod tests {
         assert_eq!(read_address(&record([0; 16]), 0), None);
     }
 
-    /// Exactly the unknown and the healthy may be selected; a disabled instance never.
+    /// Exactly the unknown and the healthy may be selected; one that is disabled or ejected never.
     #[test]
     fn health_words() {
-        let verdicts: Vec<_> = (0..9).map(may_be_selected).collect();
+        let verdicts: Vec<_> = (0..17).map(may_be_selected).collect();
         let (yes, no) = (Some(true), Some(false));
-        assert_eq!(verdicts, [yes, yes, no, None, no, no, no, None, None]);
+        let out = [no, no, no, None];
+        assert_eq!(verdicts[..4], [yes, yes, no, None]);
+        assert_eq!([&verdicts[4..8], &verdicts[8..12], &verdicts[12..16]], [out, out, out]);
+        assert_eq!(verdicts[16], None);
     }
 }

@@ -11,7 +11,7 @@ use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
 
 /// Raised by hand when the meaning of a word changes and its place does not.
-const LAYOUT_VERSION: u64 = 1;
+const LAYOUT_VERSION: u64 = 2;
 
 /// Two cache lines: neighbouring lines are fetched in pairs, so words of different writers keep this distance.
 const ROW: usize = 128;
@@ -263,6 +263,7 @@ pub(crate) struct Layout {
     pub(crate) caps: Array<AtomicU32>,
     pub(crate) generations: Array<AtomicU32>,
     pub(crate) addresses: Array<AddressRecord>,
+    pub(crate) failures: Array<AtomicU32>,
     pub(crate) banks: Array<AtomicU64>,
     pub(crate) turns: Array<Turn>,
     pub(crate) arena: Array<AtomicU32>,
@@ -295,6 +296,7 @@ impl Layout {
         let caps = plan.place(instances);
         let generations = plan.place(instances);
         let addresses = plan.place(instances);
+        let failures = plan.place(instances);
         let banks = plan.place(services);
         let turns = plan.place(services);
         let arena = plan.place(arena_words(&capacities));
@@ -319,6 +321,7 @@ impl Layout {
             caps,
             generations,
             addresses,
+            failures,
             banks,
             turns,
             arena,

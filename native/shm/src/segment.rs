@@ -224,6 +224,11 @@ impl Segment {
         self.array(self.layout.addresses)
     }
 
+    #[inline]
+    pub(crate) fn failures(&self) -> &[AtomicU32] {
+        self.array(self.layout.failures)
+    }
+
     pub(crate) fn banks(&self) -> &[AtomicU64] {
         self.array(self.layout.banks)
     }

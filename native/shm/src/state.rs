@@ -9,7 +9,7 @@ use headgate_engine::state::{Bank, Counter, Instance, LimitDecision, State, NO_S
 use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
-use crate::instance::{may_be_selected, read_address, Address};
+use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address};
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
@@ -213,6 +213,16 @@ impl State for Worker {
         if !own.is_some_and(cap::release) {
             self.nonsense();
         }
+    }
+
+    #[inline]
+    fn note_failure(&self, slot: u32) {
+        self.sensible(self.segment.failures().get(slot as usize).map(note_failure), ());
+    }
+
+    #[inline]
+    fn note_answer(&self, slot: u32) {
+        self.sensible(self.segment.failures().get(slot as usize).map(note_answer), ());
     }
 
     #[inline]

@@ -60,6 +60,14 @@ impl View {
         Some(self.segment.health().get(slot as usize)?.load(Ordering::Relaxed))
     }
 
+    /// The first `slots` slots: those whose occupants have failed the last exchange, and how many in a row. Looking at
+    /// slots that were never used would take memory for them.
+    pub fn failing(&self, slots: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let words = self.segment.failures().iter().take(slots as usize);
+        let failures = words.map(|word| word.load(Ordering::Relaxed));
+        (0..).zip(failures).filter(|&(_, failures)| failures > 0)
+    }
+
     /// Counts by status code of a row of the request table, those above 0 only; code 0 stands for the unregistered.
     pub fn requests(&self, row: u32) -> Option<Vec<(u16, u64)>> {
         let counts = self.sum::<REQUEST_WORDS>(self.segment.layout().rows.requests(row)?);

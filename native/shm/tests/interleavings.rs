@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
+use headgate_shm::instance::{note_answer, note_failure};
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
 use scheduler::{cases, exhaust, wander, Checks, Program, SimWord, World};
@@ -312,6 +313,38 @@ fn caps_hold_for_three_participants() {
         let run = || wander(World::new(vec![0; 6], &programs), seed, 40, &checks);
         assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "case {seed}");
     }
+}
+
+/// Notes so many failures of one instance, and then perhaps an answer; says how many it has noted.
+fn judge(failures: u32, answers: bool) -> Program<u32> {
+    let words = SimWord::<u32>::stretch(0..1);
+    Rc::new(move || {
+        (0..failures).for_each(|_| note_failure(&words[0]));
+        if answers {
+            note_answer(&words[0]);
+        }
+        failures
+    })
+}
+
+/// No failure is lost to another one, in any interleaving of two participants, killed or not.
+#[test]
+fn failures_in_a_row_are_all_counted() {
+    let at_end = |world: World<u32>| {
+        let (told, row) = (world.results().sum::<u32>(), world.memory[0]);
+        let most = if world.kills() == 0 { told } else { told + 3 };
+        assert!((u128::from(told)..=u128::from(most)).contains(&row), "{told} told, {row} counted");
+    };
+    let programs = [judge(3, false), judge(3, false)];
+    exhaust(World::new(vec![0], &programs), 1, &Checks { always: &|_| (), at_end: &at_end });
+}
+
+/// An answer ends the row that stood before it, and at most what was noted beside it remains.
+#[test]
+fn an_answer_ends_the_row_of_failures() {
+    let at_end = |world: World<u32>| assert!(world.kills() > 0 || world.memory[0] <= 3, "{:?}", world.memory);
+    let programs = [judge(2, true), judge(3, false)];
+    exhaust(World::new(vec![7], &programs), 1, &Checks { always: &|_| (), at_end: &at_end });
 }
 
 /// Memory of the fold: flip, two generations, and two words each for two banks and two lanes.

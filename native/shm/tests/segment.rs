@@ -11,7 +11,9 @@ use std::thread;
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::state::{Bank, Counter, LimitDecision, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
-use headgate_shm::instance::{HEALTH_DISABLED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN};
+use headgate_shm::instance::{
+    HEALTH_DISABLED, HEALTH_EJECTED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
+};
 use headgate_shm::layout::Capacities;
 use headgate_shm::segment::{Segment, SegmentError};
 use headgate_shm::state::Worker;
@@ -89,6 +91,48 @@ fn banks_list_who_may_be_selected() {
     control.publish_members(0, &[0, 1, 2]).unwrap();
     assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![2], 3));
     assert_eq!(worker.bank(1), Bank::default(), "a service that was never published has no members");
+}
+
+/// An ejected instance is in no bank and is not selected from an older one; its state stands beside.
+#[test]
+fn an_ejected_instance_is_not_selected() {
+    let (_, mut control, [worker, _]) = populated();
+    control.set_health(1, HEALTH_HEALTHY | HEALTH_EJECTED).unwrap();
+    assert!(!worker.is_eligible(1), "one store is enough for the next decision");
+    control.publish_members(0, &[0, 1, 2]).unwrap();
+    assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![0, 2], 3));
+}
+
+/// All workers count the failures of an instance together, one at a time; an answer at any of them ends the row.
+#[test]
+fn workers_count_failures_together() {
+    const FAILURES: u32 = 10_000;
+    let (segment, control, workers) = populated();
+    let view = View::new(segment);
+    thread::scope(|scope| {
+        for worker in &workers {
+            scope.spawn(move || (0..FAILURES).for_each(|_| worker.note_failure(1)));
+        }
+    });
+    assert_eq!(view.failing(3).collect::<Vec<_>>(), [(1, 2 * FAILURES)]);
+    assert_eq!(view.failing(1).count(), 0, "no more slots are looked at than were asked for");
+    workers[0].note_answer(1);
+    assert_eq!(view.failing(3).count(), 0);
+    workers[1].note_failure(2);
+    control.clear_failures(2).unwrap();
+    assert_eq!(view.failing(3).count(), 0);
+}
+
+/// The next occupant of a slot begins without failures; the same one keeps them when its weight changes.
+#[test]
+fn failures_belong_to_a_generation() {
+    let (segment, control, [worker, _]) = populated();
+    let view = View::new(segment);
+    worker.note_failure(1);
+    control.write_instance(1, &instance(5, 0, HEALTH_HEALTHY)).unwrap();
+    assert_eq!(view.failing(3).collect::<Vec<_>>(), [(1, 1)]);
+    control.write_instance(1, &InstanceWords { generation: 2, ..instance(5, 0, HEALTH_HEALTHY) }).unwrap();
+    assert_eq!(view.failing(3).count(), 0);
 }
 
 /// Addresses belong to a generation: the next occupant's is never taken for the last one's.
@@ -256,13 +300,15 @@ fn indexes_out_of_range_are_nonsense() {
         assert_eq!((worker.weight(number), worker.in_flight(number), worker.generation(number)), (0, 0, 0));
         assert_eq!((worker.address(number, 1), worker.health(number, 1)), (None, None));
         worker.release(number);
+        worker.note_failure(number);
+        worker.note_answer(number);
         worker.count_request(number, 200);
         worker.observe_duration(number, 1);
         worker.count_limit(number, LimitDecision::Allowed);
         assert_eq!(worker.next_turn(number), 0);
     }
     worker.release(0);
-    assert!(View::new(segment).counters()[Counter::Nonsense as usize] >= 30);
+    assert!(View::new(segment).counters()[Counter::Nonsense as usize] >= 36);
 }
 
 /// The supervisor is told what does not exist, and nothing is written.
@@ -360,11 +406,14 @@ fn a_spoiled_segment_makes_nobody_panic() {
             let _ = (worker.is_eligible(number), worker.reserve(number), worker.in_flight(number));
             let _ = (worker.address(number, 1), worker.health(number, 1), worker.weight(number));
             worker.release(number);
+            worker.note_failure(number);
+            worker.note_answer(number);
             let _ = worker.charge(&[claim(number.into()), claim(u64::MAX)], NOW);
             let _ = worker.charge(&[claim(u64::from_ne_bytes([byte; 8]))], u64::MAX);
             worker.count_request(number, 200);
             let _ = (view.requests(number), view.durations(number), view.limit_decisions(number));
             let _ = (view.in_flight(number), view.health(number), control.set_health(number, 1));
+            let _ = (view.failing(number).count(), control.clear_failures(number));
         }
         let _ = (worker.tick(NOW, 1), view.lanes().count(), view.counters(), view.limit_table().unwrap());
         let _ = (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1]));

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.model import HEALTH_DISABLED_BIT, Health
+from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health
 from gateway.state.control import (
     HEALTH_DISABLED,
+    HEALTH_EJECTED,
     HEALTH_HEALTHY,
     HEALTH_UNHEALTHY,
     HEALTH_UNKNOWN,
@@ -61,7 +62,7 @@ def test_health_words_are_the_same_on_both_sides() -> None:
         HEALTH_HEALTHY,
         HEALTH_UNHEALTHY,
     )
-    assert HEALTH_DISABLED_BIT == HEALTH_DISABLED
+    assert (HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT) == (HEALTH_DISABLED, HEALTH_EJECTED)
 
 
 def test_create_tells_its_size_and_capacities(segment: Segment) -> None:
@@ -130,6 +131,7 @@ def test_members_are_refused_while_every_extent_is_held(segment: Segment, contro
     [
         lambda control, _: control.set_health(16, 0),
         lambda control, _: control.health(16),
+        lambda control, _: control.clear_failures(16),
         lambda control, _: control.publish_members(2, []),
         lambda control, _: control.publish_members(0, [0, 16]),
         lambda control, _: control.open_lane(4, 1),
@@ -170,6 +172,7 @@ def test_a_fresh_memory_counts_nothing(segment: Segment) -> None:
     assert view.counters() == [0] * len(COUNTERS)
     assert view.durations(0) == ([0] * (len(DURATION_BOUNDS) + 1), 0)
     assert (view.requests(0), view.limit_decisions(0), view.in_flight(0)) == ([], (0, 0, 0, 0), 0)
+    assert view.failing(16) == []
     assert view.limit_table() == (256, 0)
 
 

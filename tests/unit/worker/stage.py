@@ -386,6 +386,10 @@ class Stage:
         """Exchanges that instances hold."""
         return sum(self.view.in_flight(slot) for slot in range(self.instances))
 
+    def failures(self) -> int:
+        """Failures in a row, of all instances."""
+        return sum(failures for _, failures in self.view.failing(self.instances))
+
     def pooled(self) -> list[UpstreamConnection]:
         """The connections in the pool."""
         return list(self.plane.pool._oldest_first)

@@ -37,6 +37,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let received = self.request_body.is_complete();
+        self.judge_answer(worker);
         self.end_exchange(worker, None, now);
         let close = !(self.persists && received) || self.sends_no_more();
         if close {
@@ -113,6 +114,9 @@ impl Connection {
     /// stalled.
     pub fn expire<S: State>(&mut self, worker: &mut Worker<S>, taken: u64, now: u64) -> Verdict {
         worker.fresh_output();
+        if self.waiting.is_for_instance() {
+            self.blame_instance(worker);
+        }
         match self.waiting {
             Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed | Waiting::Tunnel => {
                 self.leave(worker, now)

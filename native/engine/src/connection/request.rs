@@ -405,6 +405,7 @@ impl Exchange {
             idle_timeout: service.idle_timeout,
             tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
             idempotent: IDEMPOTENT.contains(&request.method),
+            failure_statuses: service.failure_statuses,
             to_head: request.method == b"HEAD",
             onward: Framing::Empty,
             answer: Answer::Awaited,

@@ -58,7 +58,7 @@ impl Connection {
                 (self.begin_tunnel(worker, idle_timeout, &bytes[end..], now), 0)
             }
             Ok(Heads::Incomplete { rest }) => (self.await_response(worker, now), rest),
-            Err(reason) => (self.fail(worker, reason, now), 0),
+            Err(reason) => (self.fail_instance(worker, reason, now), 0),
         }
     }
 
@@ -132,6 +132,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         worker.output.extend_from_slice(early);
+        self.judge_answer(worker);
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.status = 101;
         let instance = exchange.instance.take();
@@ -199,7 +200,7 @@ impl Connection {
     fn respond_first<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         let Ok(used) = exchange.relay_body(&mut worker.output, bytes) else {
-            return self.fail(worker, Reason::MalformedResponse, now);
+            return self.fail_instance(worker, Reason::MalformedResponse, now);
         };
         exchange.answer = Answer::Begun;
         self.record_answer(worker.output.len(), now);
@@ -221,7 +222,7 @@ impl Connection {
                 self.record_sent(bytes);
                 self.progress(worker, payload, used == data.len(), now)
             }
-            Err(ChunkFault) => self.fail(worker, Reason::MalformedResponse, now),
+            Err(ChunkFault) => self.fail_instance(worker, Reason::MalformedResponse, now),
         }
     }
 
@@ -264,19 +265,26 @@ impl Connection {
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.answer == Answer::Begun {
             let ended = clean && matches!(exchange.response_body, Body::UntilClose);
-            return if ended {
-                self.finish_at_close(worker, now)
-            } else {
-                self.abort(worker, RESPONSE_INCOMPLETE, now)
-            };
+            if ended {
+                return self.finish_at_close(worker, now);
+            }
+            self.blame_instance(worker);
+            return self.abort(worker, RESPONSE_INCOMPLETE, now);
         }
         let again = replayable && (!written || exchange.idempotent);
+        if !self.is_unused_link() {
+            self.blame_instance(worker);
+        }
         self.retry(worker, Reason::ConnectionTerminated, again, true, now)
     }
 
-    /// No connection to the instance came about; nothing was written.
-    pub fn upstream_failed<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+    /// No connection to the instance came about; nothing was written. `refused`: the instance did not want one; it has
+    /// nothing to do with a shortage of this machine, say.
+    pub fn upstream_failed<S: State>(&mut self, worker: &mut Worker<S>, refused: bool, now: u64) -> Verdict {
         worker.state.count(Counter::UpstreamConnectFailures, 1);
+        if refused {
+            self.blame_instance(worker);
+        }
         self.retry(worker, Reason::ConnectFailed, true, false, now)
     }
 

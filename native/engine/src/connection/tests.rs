@@ -4,6 +4,7 @@ mod access_log;
 mod deadlines;
 mod endings;
 mod forwarding;
+mod judging;
 mod pipelining;
 mod preamble;
 mod requests;

@@ -283,6 +283,8 @@ impl State for Hollow {
         true
     }
     fn release(&self, _: u32) {}
+    fn note_failure(&self, _: u32) {}
+    fn note_answer(&self, _: u32) {}
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Limit, Snapshot, SnapshotError};
+use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::http1::path::Spelling;
 use crate::limit::Gcra;
 use crate::pace::MinRate;
@@ -108,6 +108,8 @@ pub(super) struct Service {
     first_byte_timeout_ms: u64,
     idle_timeout_ms: u64,
     tunnel_timeout_ms: u64,
+    #[serde(default)]
+    failure_statuses: Vec<u16>,
 }
 
 impl Service {
@@ -117,6 +119,7 @@ impl Service {
             first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             name: self.name,
             slot: self.slot,
             balance: self.balance,

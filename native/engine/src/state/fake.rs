@@ -16,11 +16,12 @@ struct Words {
     /// 0 is no cap.
     cap: u32,
     in_flight: u32,
+    failures: u32,
 }
 
 impl Default for Words {
     fn default() -> Self {
-        Self { generation: 0, weight: 1, healthy: true, cap: 0, in_flight: 0 }
+        Self { generation: 0, weight: 1, healthy: true, cap: 0, in_flight: 0, failures: 0 }
     }
 }
 
@@ -94,6 +95,11 @@ impl FakeState {
         self.write(slot, |words| words.in_flight = in_flight);
     }
 
+    /// Sets how often in a row the instance has failed.
+    pub fn set_failures(&self, slot: u32, failures: u32) {
+        self.write(slot, |words| words.failures = failures);
+    }
+
     /// Gives the slot to another occupant.
     pub fn set_generation(&self, slot: u32, generation: u32) {
         self.write(slot, |words| words.generation = generation);
@@ -138,6 +144,11 @@ impl FakeState {
     /// Decisions of a limit, indexed by [`LimitDecision`].
     pub fn limit_decisions(&self, row: u32) -> [u64; 4] {
         self.decisions.borrow().get(&row).copied().unwrap_or_default()
+    }
+
+    /// Failures in a row of an instance.
+    pub fn failures(&self, slot: u32) -> u32 {
+        self.words(slot).failures
     }
 
     /// One of the worker's counters.
@@ -205,6 +216,14 @@ impl State for FakeState {
 
     fn release(&self, slot: u32) {
         self.write(slot, |words| words.in_flight = words.in_flight.saturating_sub(1));
+    }
+
+    fn note_failure(&self, slot: u32) {
+        self.write(slot, |words| words.failures += 1);
+    }
+
+    fn note_answer(&self, slot: u32) {
+        self.write(slot, |words| words.failures = 0);
     }
 
     /// Charges a copy of the buckets claim by claim, so that claims on one bucket see each other, and keeps the copy

@@ -167,7 +167,7 @@ impl Shell {
             return;
         }
         self.drop_upstream();
-        let verdict = self.connection.upstream_failed(&mut self.worker, self.now);
+        let verdict = self.connection.upstream_failed(&mut self.worker, true, self.now);
         self.perform(verdict, b"");
     }
 

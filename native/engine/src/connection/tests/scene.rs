@@ -132,7 +132,7 @@ impl Scene {
     }
 
     pub(super) fn connect_failed(&mut self) -> Told {
-        let verdict = self.connection.upstream_failed(&mut self.worker, self.now);
+        let verdict = self.connection.upstream_failed(&mut self.worker, true, self.now);
         self.told(verdict, b"")
     }
 
