@@ -184,6 +184,21 @@ proptest! {
 
 }
 
+/// A pipelined request whose body the client's FIN has cut off is counted once, although it goes to no instance.
+#[test]
+fn a_request_that_a_fin_cuts_off() {
+    let mut shell = Shell::new();
+    shell.receive(
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe",
+    );
+    shell.client_eof();
+    shell.connected();
+    shell.respond(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    shell.take_up();
+    assert_eq!(shell.client, Client::Gone);
+    shell.close();
+}
+
 proptest! {
     #![proptest_config(cases(200))]
 

@@ -82,6 +82,8 @@ pub(crate) struct Shell {
     pub(crate) pending: bool,
     begun: u64,
     refused: u64,
+    /// The client has sent its FIN.
+    ended: bool,
 }
 
 fn snapshot() -> Arc<Snapshot> {
@@ -126,6 +128,7 @@ impl Shell {
             pending: false,
             begun: 0,
             refused: 0,
+            ended: false,
         }
     }
 
@@ -149,6 +152,7 @@ impl Shell {
     }
 
     pub(crate) fn client_eof(&mut self) {
+        self.ended = true;
         let verdict = self.connection.client_eof(&mut self.worker, self.now);
         self.perform(verdict, b"");
     }
@@ -420,6 +424,8 @@ impl Shell {
         self.drop_upstream();
         if self.current.take().is_some() {
             self.outcomes.push(Outcome::Aborted);
+        } else if self.ended && self.counted() > self.begun + self.refused {
+            self.begun += 1; // a pipelined request that the FIN cut off is counted, and goes to no instance
         }
         self.client = Client::Gone;
     }
