@@ -1,7 +1,5 @@
 """Watches the heartbeats in the lanes: has neighbours serve for a worker that is late, and kills one that is lost."""
 
-import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Protocol
@@ -10,6 +8,7 @@ from gateway.clock import NANOSECONDS
 from gateway.supervisor import heartbeat
 from gateway.supervisor.heartbeat import Condition, Pulse, Watch
 from gateway.supervisor.process import WorkerProcess
+from gateway.supervisor.repeating import Repeating
 from gateway.supervisor.workers import Workers
 
 logger = logging.getLogger("headgate.workers")
@@ -31,28 +30,18 @@ class Monitor:
         self._clock = clock
         self._watch = Watch(clock())
         self._dying: set[int] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._looks = Repeating(
+            self.look, heartbeat.LOOK_NS / NANOSECONDS, logger, "a look at the workers failed"
+        )
 
     def start(self) -> None:
         """Begins to watch."""
         self._watch = Watch(self._clock())
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._looks.start()
 
     async def stop(self) -> None:
         """Ends the watch. Idempotent."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(heartbeat.LOOK_NS / NANOSECONDS)
-            try:
-                self.look()
-            except Exception:
-                logger.exception("a look at the workers failed")  # the next one may not
+        await self._looks.stop()
 
     def look(self) -> None:
         """One look at every worker."""
