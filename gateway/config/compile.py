@@ -109,6 +109,7 @@ def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
+        "failure_statuses": service.passive.statuses if service.passive is not None else [],
     }
 
 

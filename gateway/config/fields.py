@@ -12,7 +12,7 @@ from gateway.config.matching import METHODS, read_host, read_method, read_path, 
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
-from gateway.config.units import Duration, Rate, Size, Throughput
+from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
     ACCESS_LOG_OFF,
@@ -244,4 +244,5 @@ Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]
+MaxShare = Annotated[Share, text(Share.parse, 'a share, such as "50%"', {"pattern": "^[0-9]{1,3}%$"})]
 LimitRate = Annotated[Rate, text(Rate.parse, 'a rate, such as "100/s"', {"pattern": "^[0-9]+/(s|m|h)$"})]

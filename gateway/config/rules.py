@@ -15,6 +15,7 @@ from gateway.config.schema import (
     Listen,
     ListenMax,
     ListenPaths,
+    Passive,
     Route,
     Service,
     instance_table,
@@ -145,6 +146,27 @@ def _probes_use_their_path(draft: Draft) -> Iterator[Finding]:
             yield Finding((*health.path, "path"), 'no effect: a probe of type "tcp" sends no request')
 
 
+def _ejections_fit(draft: Draft) -> Iterator[Finding]:
+    """The first ejection is not longer than the longest."""
+    for service in draft.services.values():
+        passive = service.table("passive", Passive)
+        if passive.has("ejection", "max_ejection") and passive["ejection"] > passive["max_ejection"]:
+            key = "ejection" if passive.is_given("ejection") else "max_ejection"
+            yield Finding((*passive.path, key), "the first ejection would be longer than max_ejection")
+
+
+def _statuses_differ(draft: Draft) -> Iterator[Finding]:
+    """A status stands once in a list."""
+    for service in draft.services.values():
+        passive = service.table("passive", Passive)
+        statuses = passive["statuses"] if passive.has("statuses") else ()
+        for index, status in enumerate(statuses):
+            if status in statuses[:index]:
+                yield Finding(
+                    (*passive.path, "statuses", index), "no effect: the list has this status already"
+                )
+
+
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
     for route in draft.routes:
@@ -252,6 +274,8 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _instances_fit,
     _rows_fit,
     _probes_use_their_path,
+    _ejections_fit,
+    _statuses_differ,
     _services_exist,
     _services_are_used,
     _routes_can_match,

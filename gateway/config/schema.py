@@ -13,6 +13,7 @@ from gateway.config.fields import (
     Host,
     LimitRate,
     Listening,
+    MaxShare,
     Method,
     MinRate,
     Name,
@@ -28,13 +29,16 @@ from gateway.config.fields import (
     whole,
 )
 from gateway.config.matching import match_name
-from gateway.config.units import Duration, Rate, Size, Throughput
+from gateway.config.units import Duration, Rate, Share, Size, Throughput
+from gateway.errors import InvalidValueError
 from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling
 
 CONNECT_TIMEOUT = between("1ms", "1m")
+EJECTION = between("100ms", "24h")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
 MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
+FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the client is not to blame
 MAX_LIMITS = 8  # of one route: the engine charges them all for every request, from a fixed array
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -184,9 +188,33 @@ class HealthCheck(Table):
     """Good probes in a row after which an unhealthy instance is healthy again."""
 
 
+class Passive(Table):
+    """Ejection of instances that fail the requests of clients."""
+
+    failures: Annotated[int, whole(1, 1000)] = 5
+    """Failed requests in a row, at all workers together, after which an instance is ejected."""
+    statuses: tuple[Annotated[int, whole(FAILURE_STATUSES[0], FAILURE_STATUSES[-1])], ...] = ()
+    """Statuses, 500 to 599, with which an answer of the instance counts as failed. Without them none does."""
+    ejection: Annotated[Duration, EJECTION] = Duration.parse("10s")
+    """How long the first ejection lasts, ± 20 %; each further one lasts twice as long."""
+    max_ejection: Annotated[Duration, EJECTION] = Duration.parse("5m")
+    """How long an ejection lasts at the most."""
+    max_share: MaxShare = Share(50)
+    """Part of the service's instances, rounded down, that is ejected at the same time at the most."""
+
+
 def instance_table(value: object) -> object:
     """An address alone is an instance with nothing but an address."""
     return {"address": value} if isinstance(value, str) else value
+
+
+def _false_or_table(value: object) -> object:
+    """``false`` is the word for none, which TOML does not have."""
+    if value is False:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidValueError("false or a table")
+    return value
 
 
 class Service(Table):
@@ -207,6 +235,11 @@ class Service(Table):
     """Idle connections that each worker keeps to one instance; 0 keeps none."""
     health: HealthCheck | None = None
     """How instances are probed. Without it they are not."""
+    passive: Annotated[
+        Passive | None,
+        BeforeValidator(_false_or_table, json_schema_input_type=Passive | Literal[False]),
+    ] = Passive()
+    """When an instance that fails requests is ejected; false: never."""
 
 
 def _default_burst(data: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Durations, sizes, rates and throughputs: numbers that mean nothing without their unit."""
+"""Durations, sizes, rates, throughputs and shares: numbers that mean nothing without their unit."""
 
 import re
 from collections.abc import Iterable
@@ -15,9 +15,11 @@ _DURATION_FORM = 'a duration with its unit (ms, s, m, h), such as "250ms" or "5s
 _SIZE_FORM = 'a size with its unit (B, KB, KiB, MB, MiB, GB, GiB), such as "32KiB"'
 _THROUGHPUT_FORM = '"off", or a size per second, such as "500B/s"'
 _RATE_FORM = 'a rate with its unit (/s, /m, /h), such as "100/s"'
+_SHARE_FORM = 'a share from "1%" to "100%"'
 
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z/]*)", re.ASCII)
 _RATE = re.compile(r"([0-9]{1,15})/([a-z]+)", re.ASCII)
+_SHARE = re.compile(r"([0-9]{1,3})%", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -131,6 +133,30 @@ class Rate:
         """The rate as a configuration file writes it."""
         unit = next(unit for unit, length in self.UNITS.items() if length == self.period.milliseconds)
         return f"{self.tokens}/{unit}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Share:
+    """A part of a whole."""
+
+    percent: int
+    """From 1 to 100."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ``50%``. Raises InvalidValueError."""
+        match = _SHARE.fullmatch(text)
+        if match is None or not 1 <= int(match[1]) <= 100:
+            raise InvalidValueError(_SHARE_FORM, "the unit is missing" if text.isdecimal() else "")
+        return cls(int(match[1]))
+
+    def of(self, count: int) -> int:
+        """So many of ``count`` things, rounded down."""
+        return count * self.percent // 100
+
+    def __str__(self) -> str:
+        """The share as a configuration file writes it."""
+        return f"{self.percent}%"
 
 
 def _amount(text: str, units: dict[str, int], form: str, whole: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.model import HEALTH_DISABLED_BIT, Health, InstanceAddress
+from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.slots import NoSlotError, Slot, Slots
 
@@ -29,18 +29,24 @@ class Memory(Protocol):
     def health(self, slot: int) -> int:
         """The health word of a slot."""
 
+    def clear_failures(self, slot: int) -> None:
+        """Ends the row of failures of a slot."""
+
     def publish_members(self, service: int, slots: Sequence[int]) -> int:
         """Swaps in the members of a service; returns the membership epoch. Raises MemoryError: later."""
 
 
 class Readings(Protocol):
-    """What the lanes tell about slots that are to be reused."""
+    """What the workers tell about slots."""
 
     def membership_epochs(self) -> list[int]:
         """The membership epoch that each live lane has seen."""
 
     def in_flight(self, slot: int) -> int:
         """Exchanges on the instance, over all lanes."""
+
+    def failing(self, slots: int) -> list[tuple[int, int]]:
+        """(slot, failures in a row) of those among the first slots that have failed last."""
 
 
 @dataclass(slots=True)
@@ -51,6 +57,13 @@ class Instance:
     member: Member
     slot: Slot
     health: Health
+    ejected: bool = False
+    """Beside its health: it has failed too many requests in a row."""
+
+    @property
+    def word(self) -> int:
+        """Its health word in shared memory."""
+        return self.health | (HEALTH_EJECTED_BIT if self.ejected else 0)
 
     @property
     def address(self) -> InstanceAddress:
@@ -75,6 +88,7 @@ class Instances:
         self._slots = Slots(capacity)
         self._clock = clock
         self._present: dict[str, dict[InstanceAddress, Instance]] = {}
+        self._by_slot: dict[int, Instance] = {}
         self._membership = 0
         self._retries: dict[str, asyncio.TimerHandle] = {}
 
@@ -96,6 +110,15 @@ class Instances:
     def of(self, service: str) -> list[Instance]:
         """The instances of a service, in the order of its configuration."""
         return list(self._present[service].values())
+
+    def find(self, service: str, address: InstanceAddress) -> Instance | None:
+        """An instance of a service, if it is a member now."""
+        return self._present.get(service, {}).get(address)
+
+    def failing(self) -> list[tuple[Instance, int]]:
+        """The instances that have failed last, and how often in a row."""
+        found = self._readings.failing(self._slots.used)
+        return [(self._by_slot[slot], failures) for slot, failures in found if slot in self._by_slot]
 
     def apply(self, service: str, members: Sequence[Member]) -> tuple[list[Instance], list[Instance]]:
         """Makes these the members of a service; returns (those that came, those that went).
@@ -121,18 +144,27 @@ class Instances:
         membership = self._publish(service)
         gone = [instance for address, instance in before.items() if address not in after]
         for instance in gone:
+            del self._by_slot[instance.slot.number]
             identity = (service, instance.address)
             self._slots.retire(identity, instance.slot, now=self._clock(), membership=membership)
         return [instance for address, instance in after.items() if address not in before], gone
 
     def set_health(self, service: str, address: InstanceAddress, health: Health) -> None:
         """One store that every worker sees at once, then the banks without the instance, or with it again."""
-        instance = self._present.get(service, {}).get(address)
+        instance = self.find(service, address)
         if instance is None:
             return  # it left while its last probe was under way
         instance.health = health
-        self._memory.set_health(instance.slot.number, health)
-        self._publish(service)
+        self._show(instance)
+
+    def set_ejected(self, instance: Instance, *, ejected: bool) -> None:
+        """As ``set_health``, beside it: what an active check says of the instance stays as it is."""
+        instance.ejected = ejected
+        self._show(instance)
+
+    def clear_failures(self, instance: Instance) -> None:
+        """Its next failure is the first of a row."""
+        self._memory.clear_failures(instance.slot.number)
 
     def close(self) -> None:
         """Ends what is scheduled."""
@@ -140,14 +172,20 @@ class Instances:
             timer.cancel()
         self._retries.clear()
 
+    def _show(self, instance: Instance) -> None:
+        self._memory.set_health(instance.slot.number, instance.word)
+        self._publish(instance.service)
+
     def _admit(self, service: str, member: Member) -> Instance | None:
         try:
             slot, kept = self._slots.take((service, member.address))
         except NoSlotError as error:
             logger.error("service %s: instance %s is left out: %s", service, member.address, error)  # noqa: TRY400
             return None
-        health = Health(self._memory.health(slot.number) & ~HEALTH_DISABLED_BIT) if kept else Health.UNKNOWN
-        instance = Instance(service, member, slot, health)
+        word = self._memory.health(slot.number) if kept else Health.UNKNOWN
+        health = Health(word & ~(HEALTH_DISABLED_BIT | HEALTH_EJECTED_BIT))
+        instance = Instance(service, member, slot, health, ejected=bool(word & HEALTH_EJECTED_BIT))
+        self._by_slot[slot.number] = instance
         self._write(instance)
         return instance
 
@@ -158,7 +196,7 @@ class Instances:
             str(instance.address),
             weight=instance.member.weight,
             max_in_flight=instance.member.max_in_flight,
-            health=instance.health,
+            health=instance.word,
         )
 
     def _publish(self, service: str) -> int:

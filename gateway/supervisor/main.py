@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import uvloop
 
-from gateway.clock import monotonic_ns
+from gateway.clock import monotonic_ns, wall_ns
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.state.control import Control, Segment, Snapshot
@@ -93,6 +93,7 @@ class Supervisor:
             Instances(control, view, sizes.instances, monotonic_ns),
             probe=probe,
             watch=partial(dns.watch, draw=draw),
+            clock=monotonic_ns,
             draw=draw,
         )
         launcher = Launcher(control, sizes.lanes)
@@ -113,10 +114,12 @@ class Supervisor:
         overview = Overview(
             state=lambda: self._state,
             clock=monotonic_ns,
+            wall=wall_ns,
             readings=view,
             dictionary=Dictionary(lambda: self._reloader.edition.legend, COUNTERS, DURATION_BOUNDS),
             instances=self._roster.instances,
             health=self._roster.health,
+            ejections=self._roster.ejections,
             workers=self._workers,
             listeners=listeners.urls,
         )
@@ -151,6 +154,7 @@ class Supervisor:
         self._admin.start()
         self._monitor.start()
         edition = self._reloader.edition
+        self._roster.start()
         await self._roster.set(edition.config.services, edition.legend.services)
 
     async def _start_workers(self) -> bool:

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from gateway.model import Health
 from gateway.supervisor import restart_policy
 from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
+from gateway.supervisor.health.ejections import REASON, Ejections, Record
 from gateway.supervisor.health.service import HealthService
 from gateway.supervisor.instances import Instance, Instances
 from gateway.supervisor.lifecycle import State
 from gateway.supervisor.telemetry import metrics
 from gateway.supervisor.workers import Slot, Workers
+
+EJECTED = "ejected"
+"""The state of an instance that is out for its failures, and not for its checks as well."""
 
 
 class Readings(metrics.Readings, Protocol):
@@ -39,20 +44,24 @@ class Overview:
         *,
         state: Callable[[], State],
         clock: Callable[[], int],
+        wall: Callable[[], int],
         readings: Readings,
         dictionary: Dictionary,
         instances: Instances,
         health: HealthService,
+        ejections: Ejections,
         workers: Workers,
         listeners: Callable[[], Mapping[str, str]],
     ) -> None:
-        """``listeners``: the URL of each by its name."""
+        """``listeners``: the URL of each by its name; ``wall``: Unix time in nanoseconds."""
         self._state = state
         self._clock = clock
+        self._wall = wall
         self._readings = readings
         self._dictionary = dictionary
         self._instances = instances
         self._health = health
+        self._ejections = ejections
         self._workers = workers
         self._listeners = listeners
 
@@ -75,7 +84,9 @@ class Overview:
     def metrics(self) -> Callable[[], str]:
         """What writes the metrics page: names and workers as they are now, counters as they are when it is called."""
         instances = [
-            _gauge(instance) for name in self._instances.services() for instance in self._instances.of(name)
+            _gauge(instance, self._ejections.record(name, instance.address))
+            for name in self._instances.services()
+            for instance in self._instances.of(name)
         ]
         process = metrics.ProcessGauges(
             epoch=self._workers.publisher.epoch,
@@ -101,10 +112,17 @@ class Overview:
 
     def _facts(self, instance: Instance) -> InstanceFacts:
         report = self._health.report(instance.service, instance.address)
+        state, reason = instance.health.name.lower(), report.reason if report is not None else "not probed"
+        record, until = self._ejections.record(instance.service, instance.address), None
+        if record is not None and record.standing.until is not None:
+            until = record.standing.until + self._wall() - self._clock()
+            if instance.health is not Health.UNHEALTHY:
+                state, reason = EJECTED, record.reason
         return InstanceFacts(
             address=str(instance.address),
-            state=instance.health.name.lower(),
-            reason=report.reason if report is not None else "not probed",
+            state=state,
+            reason=reason,
+            until=until,
             in_flight=self._readings.in_flight(instance.slot.number),
             weight=instance.member.weight,
         )
@@ -123,7 +141,12 @@ def _worker(slot: Slot, now: int) -> WorkerFacts:
     )
 
 
-def _gauge(instance: Instance) -> metrics.InstanceGauge:
+def _gauge(instance: Instance, record: Record | None) -> metrics.InstanceGauge:
     return metrics.InstanceGauge(
-        instance.service, str(instance.address), instance.slot.number, instance.health
+        instance.service,
+        str(instance.address),
+        instance.slot.number,
+        instance.health,
+        ejected=instance.ejected,
+        ejections={REASON: record.count if record is not None else 0},
     )

@@ -1,14 +1,16 @@
-"""Keeps instances, health checks and discovery in step with the services that are configured."""
+"""Keeps instances, health checks, ejections and discovery in step with the services that are configured."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
-from gateway.config.schema import HealthCheck, Service
+from gateway.config.schema import HealthCheck, Passive, Service
 from gateway.model import Health
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.discovery.service import DiscoveryService, Watch
-from gateway.supervisor.health.policy import Thresholds
+from gateway.supervisor.health.ejection import Policy
+from gateway.supervisor.health.ejections import Ejections
+from gateway.supervisor.health.policy import Outcome, Thresholds
 from gateway.supervisor.health.prober import Check, Finding, Probe
 from gateway.supervisor.health.service import HealthService, Report, Target
 from gateway.supervisor.instances import Instance, Instances
@@ -29,13 +31,19 @@ class Roster:
         *,
         probe: Callable[..., Awaitable[Finding]],
         watch: Watch,
+        clock: Callable[[], int],
         draw: Callable[[], float],
     ) -> None:
         """``probe`` asks an instance, ``watch`` follows a name, ``draw`` is a random number from 0 to 1."""
         self.instances = instances
-        self.health = HealthService(self._flipped, probe=probe, draw=draw)
+        self.health = HealthService(self._flipped, found=self._checked, probe=probe, draw=draw)
+        self.ejections = Ejections(instances, clock=clock, draw=draw)
         self._discovery = DiscoveryService(self._changed, watch)
         self._checks: dict[str, HealthCheck | None] = {}
+
+    def start(self) -> None:
+        """Begins to look at the failures of instances."""
+        self.ejections.start()
 
     async def set(self, services: Mapping[str, Service], rows: Mapping[str, int]) -> None:
         """Takes these services, new ones and ones that are known; ``rows`` are their places in shared memory.
@@ -47,6 +55,7 @@ class Roster:
             self.instances.add(name, rows[name])
             before = self._checks.get(name)
             self._checks[name] = service.health
+            self.ejections.set(name, _ejection_policy(service.passive, service.health))
             self._discovery.set(name, _members(service))
             if before != service.health:
                 self._check_anew(name)
@@ -55,6 +64,7 @@ class Roster:
         """Ends every other service, once no request can be led to it any more."""
         async for name in _in_turns(self._checks.keys() - services.keys()):
             self._discovery.remove(name)
+            self.ejections.remove(name)
             for instance in self.instances.remove(name):
                 self.health.forget(name, instance.address)
             del self._checks[name]
@@ -63,6 +73,7 @@ class Roster:
         """Ends all sources and checks."""
         await self._discovery.close()
         await self.health.close()
+        await self.ejections.stop()
         self.instances.close()
 
     def _check_anew(self, service: str) -> None:
@@ -84,7 +95,13 @@ class Roster:
         for instance in gone:
             self.health.forget(service, instance.address)
         for instance in came:
+            self.ejections.came(instance)
             self._watch(instance)
+
+    def _checked(self, target: Target, finding: Finding) -> None:
+        """A health check has a result."""
+        passed = finding.outcome is Outcome.PASSED
+        self.ejections.checked(target.service, target.address, passed=passed)
 
     def _flipped(self, target: Target, report: Report) -> None:
         """A health check changed its mind."""
@@ -122,4 +139,16 @@ def _target(service: str, member: Member, check: HealthCheck) -> Target:
         Check(Probe(check.type), check.path, check.timeout.seconds),
         check.interval.seconds,
         Thresholds(check.fall, check.rise),
+    )
+
+
+def _ejection_policy(passive: Passive | None, check: HealthCheck | None) -> Policy | None:
+    if passive is None:
+        return None
+    return Policy(
+        failures=passive.failures,
+        ejection_ns=passive.ejection.nanoseconds,
+        max_ejection_ns=passive.max_ejection.nanoseconds,
+        max_share=passive.max_share,
+        rise=check.rise if check is not None else None,
     )

@@ -41,6 +41,11 @@ class Slots:
         self._free: list[Slot] = []
         self._retired: dict[Identity, _Retired] = {}
 
+    @property
+    def used(self) -> int:
+        """Slots from this number on have never had an occupant."""
+        return self._unused
+
     def take(self, identity: Identity) -> tuple[Slot, bool]:
         """A slot for an instance, and whether it still holds this instance's own state. Raises NoSlotError."""
         if (retired := self._retired.pop(identity, None)) is not None:

@@ -325,3 +325,18 @@ class ReadsBodyLate(Origin):
             await self.gate.wait()
             await self.read_body(request, connection)
             await self.answer(request, connection)
+
+
+class ResetsRequests(Origin):
+    """Resets the connection of every request as long as ``broken`` is set."""
+
+    def __init__(self, reply: bytes = b"well", *, port: int = 0) -> None:
+        super().__init__(reply, port=port)
+        self.broken = True
+
+    async def answer(self, request: Request, connection: OriginConnection) -> None:
+        """A reset, or an answer."""
+        if self.broken:
+            connection.reset()
+        else:
+            await super().answer(request, connection)

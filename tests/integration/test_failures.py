@@ -26,7 +26,8 @@ async def test_a_refused_connect_goes_to_another_instance(raw: bytes) -> None:
 async def test_other_tries_use_kept_connections() -> None:
     """While an instance is down, the tries that go to another one do not pile up connections there."""
     async with vices.RefusesConnect() as nobody, Origin(b"here") as origin:
-        async with Gateway(configuration(nobody, origin)) as gateway, Client(gateway) as client:
+        text = configuration(nobody, origin, service="passive = false")
+        async with Gateway(text) as gateway, Client(gateway) as client:
             for _ in range(40):
                 assert (await client.exchange(GET))[0].status == 200
     assert len(origin.connections) == 1

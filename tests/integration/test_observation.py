@@ -62,6 +62,8 @@ async def test_metrics_are_text_that_prometheus_reads() -> None:
         "headgate_requests_total",
         "headgate_request_duration_seconds",
         "headgate_instance_healthy",
+        "headgate_instance_ejected",
+        "headgate_instance_ejections_total",
         "headgate_instance_in_flight",
         "headgate_limit_decisions_total",
         "headgate_worker_restarts_total",

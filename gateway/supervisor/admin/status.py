@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.clock import NANOSECONDS
@@ -34,13 +35,14 @@ class LaneFacts:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """One instance as operators see it."""
+    """One instance as operators see it; ``until`` is when its ejection ends, in nanoseconds of Unix time."""
 
     address: str
     state: str
     reason: str
     in_flight: int
     weight: int
+    until: int | None = None
 
 
 def readiness(state: State, workers: Sequence[WorkerFacts]) -> list[str]:
@@ -114,6 +116,13 @@ def _instance(instance: InstanceFacts) -> dict[str, Any]:
         "address": instance.address,
         "state": instance.state,
         "reason": instance.reason,
+        "until": None if instance.until is None else _time(instance.until),
         "in_flight": instance.in_flight,
         "weight": instance.weight,
     }
+
+
+def _time(wall_ns: int) -> str:
+    """Unix time as the access log writes it: RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(wall_ns / NANOSECONDS, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -49,11 +49,14 @@ class HealthService:
         self,
         flipped: Callable[[Target, Report], None],
         *,
+        found: Callable[[Target, Finding], None],
         probe: Callable[[InstanceAddress, Check], Awaitable[Finding]],
         draw: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """``flipped`` is told each change of a health, ``found`` the result of every probe."""
         self._flipped = flipped
+        self._found = found
         self._probe = probe
         self._draw = draw
         self._sleep = sleep
@@ -113,5 +116,6 @@ class HealthService:
         standing = self._standings[key] = judge(before, finding.outcome, target.thresholds)
         report = Report(standing.health, finding.reason)
         self._reports[key] = report
+        self._found(target, finding)
         if standing.health is not before.health:
             self._flipped(target, report)

@@ -70,6 +70,9 @@ class InstanceGauge:
     instance: str
     slot: int
     health: Health
+    ejected: bool
+    ejections: Mapping[str, int]
+    """How often by reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,18 @@ def render(
             "gauge",
             "1 unless the instance is known to be unhealthy.",
             (("", _instance(one), float(one.health is not Health.UNHEALTHY)) for one in listed),
+        ),
+        _family(
+            "headgate_instance_ejected",
+            "gauge",
+            "1 while the instance is out because it failed requests.",
+            (("", _instance(one), float(one.ejected)) for one in listed),
+        ),
+        _family(
+            "headgate_instance_ejections_total",
+            "counter",
+            "Times that the instance was ejected.",
+            _ejections(listed),
         ),
         _family(
             "headgate_instance_in_flight",
@@ -149,6 +164,12 @@ def _decisions(readings: Readings, legend: Legend) -> Iterator[Sample]:
     for row in legend.limits:
         for decision, count in zip(DECISIONS, readings.limit_decisions(row.row), strict=True):
             yield "", {"route": row.route, "limit": row.limit, "decision": decision}, count
+
+
+def _ejections(instances: Iterable[InstanceGauge]) -> Iterator[Sample]:
+    for one in instances:
+        for reason, count in one.ejections.items():
+            yield "", {**_instance(one), "reason": reason}, count
 
 
 def _process(process: ProcessGauges) -> list[str]:

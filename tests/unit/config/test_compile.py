@@ -20,10 +20,12 @@ max = { body = "0B", requests = 9 }
 address = "unix:/run/h.sock"
 [services.web]
 instances = ["a:1"]
+passive = false
 [services.api]
 instances = ["b:1"]
 balance = "round_robin"
 max_idle = 3
+passive = { statuses = [502, 504] }
 timeouts = { connect = "1s", first_byte = "2s", idle = "3s", keepalive = "4s" }
 [[routes]]
 host = "A.example"
@@ -159,7 +161,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "first_byte_timeout_ms": 2000,
         "idle_timeout_ms": 3000,
         "tunnel_timeout_ms": 3600000,
+        "failure_statuses": [502, 504],
     }
+    assert document["services"][0]["failure_statuses"] == []
     name = "GET a.example/v1/*"
     assert document["routes"] == [
         {

@@ -1,4 +1,4 @@
-"""Durations, sizes and rates."""
+"""Durations, sizes, rates and shares."""
 
 import string
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.units import Duration, Rate, Size, Throughput
+from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 
 DIGITS = set(string.digits)
@@ -39,6 +39,30 @@ def test_a_rate_reads_what_it_writes(tokens: int, unit: str) -> None:
     """Text and value of a rate say the same."""
     text = f"{tokens}/{unit}"
     assert str(Rate.parse(text)) == text
+
+
+@given(st.integers(1, 100))
+def test_a_share_reads_what_it_writes(percent: int) -> None:
+    """Text and value of a share say the same."""
+    share = Share(percent)
+    assert Share.parse(str(share)) == share
+
+
+@pytest.mark.parametrize(
+    "text", ["", "%", "0%", "101%", "1000%", "-5%", "5.5%", "5 %", "5%%", "50", "0.5", "½%"]
+)
+def test_what_is_no_share(text: str) -> None:
+    """A whole number from 1 to 100 with its unit, and nothing else."""
+    with pytest.raises(InvalidValueError):
+        Share.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("percent", "count", "part"), [(50, 0, 0), (50, 1, 0), (50, 3, 1), (100, 7, 7), (1, 99, 0), (1, 100, 1)]
+)
+def test_a_share_of_something(percent: int, count: int, part: int) -> None:
+    """Whole things only, rounded down."""
+    assert Share(percent).of(count) == part
 
 
 @pytest.mark.parametrize(
@@ -183,6 +207,8 @@ def test_a_unit_that_is_nearly_right_gets_a_hint(read: Callable[[str], object], 
     [
         (Duration.parse, "1{}5s", DIGITS | {"."}),
         (Duration.parse, "15{}", {"s", "m", "h"}),
+        (Share.parse, "5{}%", DIGITS),
+        (Share.parse, "5{}", {"%"}),
         (Size.parse, "15{}B", DIGITS | {"K", "M", "G"}),
         (Throughput.parse, "15{}B/s", DIGITS | {"K", "M", "G"}),
         (Throughput.parse, "15B{}s", {"/"}),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.model import Health, InstanceAddress
+from gateway.model import HEALTH_EJECTED_BIT, Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.slots import AGE_NS
@@ -17,6 +17,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.words: dict[int, int] = {}
+        self.failures: dict[int, int] = {}
         self.written: list[tuple[int, int, str, int]] = []
         self.published: list[tuple[int, list[int]]] = []
         self.held = 0  # publications that are refused because every bank is in use
@@ -35,6 +36,14 @@ class Memory:
     def health(self, slot: int) -> int:
         """Reads the word."""
         return self.words[slot]
+
+    def clear_failures(self, slot: int) -> None:
+        """None in a row."""
+        self.failures.pop(slot, None)
+
+    def failing(self, slots: int) -> list[tuple[int, int]]:
+        """Those that have any."""
+        return [(slot, count) for slot, count in self.failures.items() if slot < slots]
 
     def publish_members(self, service: int, slots: Sequence[int]) -> int:
         """Notes the members, unless the banks are held."""
@@ -133,6 +142,52 @@ async def test_a_publication_that_finds_every_bank_in_use_is_made_later() -> Non
     world.instances.close()
     world.apply(A, C)
     assert world.memory.published[1:] == [(5, [0, 2])]
+
+
+def test_health_and_ejection_do_not_erase_each_other() -> None:
+    """Each is written beside the other, another weight leaves both, and both outlive a leave."""
+    world = World()
+    world.apply(A)
+    (one,) = world.instances.of("api")
+    world.instances.set_health("api", A.address, Health.HEALTHY)
+    world.instances.set_ejected(one, ejected=True)
+    assert world.memory.words[0] == Health.HEALTHY | HEALTH_EJECTED_BIT
+    world.instances.set_health("api", A.address, Health.UNHEALTHY)
+    assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_EJECTED_BIT
+    world.apply(replace(A, weight=7))
+    assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_EJECTED_BIT
+    world.apply()
+    world.apply(A)
+    (again,) = world.instances.of("api")
+    assert (again.health, again.ejected) == (Health.UNHEALTHY, True)
+    assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_EJECTED_BIT
+    published = len(world.memory.published)
+    world.instances.set_ejected(again, ejected=False)
+    assert world.memory.words[0] == Health.UNHEALTHY
+    assert len(world.memory.published) == published + 1
+
+
+def test_failures_are_read_where_instances_stand() -> None:
+    """Of the slots that were given out, and no others; clearing ends the row."""
+    world = World()
+    world.apply(A, B)
+    world.memory.failures = {1: 3, 2: 9}
+    ((failing, times),) = world.instances.failing()
+    assert (failing.address, times) == (B.address, 3)
+    world.instances.clear_failures(failing)
+    assert world.instances.failing() == []
+
+
+def test_who_is_gone_fails_no_more() -> None:
+    """What its last requests leave in its slot is nobody's, until it is back."""
+    world = World()
+    world.apply(A, B)
+    world.apply(B)
+    world.memory.failures = {0: 3}
+    assert world.instances.failing() == []
+    world.apply(A, B)
+    ((failing, _),) = world.instances.failing()
+    assert failing.address == A.address
 
 
 def test_another_weight_is_written_in_place() -> None:

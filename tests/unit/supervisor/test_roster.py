@@ -1,22 +1,25 @@
-"""Services that come, change and go, with a memory that only takes notes and probes that never answer."""
+"""Services that come, change and go, with a memory that only takes notes and probes that answer as they are told."""
 
 import asyncio
 
+from gateway.clock import NANOSECONDS
 from gateway.config.load import parse
 from gateway.config.schema import Service
-from gateway.model import Health, InstanceAddress
+from gateway.model import HEALTH_EJECTED_BIT, Health, InstanceAddress
+from gateway.supervisor.health.policy import Outcome
 from gateway.supervisor.health.prober import Check, Finding
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.roster import SERVICES_A_TURN, Roster
 from tests.helpers.patience import eventually
 from tests.unit.supervisor.test_instances import Memory
 
-A = InstanceAddress.parse("10.0.0.1:80")
+A, B = (InstanceAddress.parse(f"10.0.0.{number}:80") for number in (1, 2))
 ROWS = {"api": 0, "web": 1}
 
 
-def _service(name: str = "api", more: str = "") -> dict[str, Service]:
-    text = f'[[listen]]\naddress = "127.0.0.1:80"\n[services.{name}]\ninstances = ["{A}"]\n{more}\n'
+def _service(name: str = "api", more: str = "", *, other: bool = False) -> dict[str, Service]:
+    instances = f'["{A}", "{B}"]' if other else f'["{A}"]'
+    text = f'[[listen]]\naddress = "127.0.0.1:80"\n[services.{name}]\ninstances = {instances}\n{more}\n'
     return parse(f'{text}[[routes]]\nservice = "{name}"\n', "test", {}).services
 
 
@@ -26,19 +29,23 @@ class World:
     def __init__(self) -> None:
         self.checks: list[Check] = []
         self.memory = Memory()
+        self.now = 0
+        self.findings: list[Finding] = []
         self.roster = Roster(
             Instances(self.memory, self.memory, 256, lambda: 0),
             probe=self.probe,
             watch=lambda *_: asyncio.sleep(0),
+            clock=lambda: self.now,
             draw=lambda: 0.5,
         )
 
     async def probe(self, address: InstanceAddress, check: Check) -> Finding:
-        """Waits for ever."""
-        assert address == A
+        """The next finding of the list; waits for ever at its end."""
+        assert address in {A, B}
         self.checks.append(check)
-        await asyncio.Event().wait()
-        raise AssertionError
+        if not self.findings:
+            await asyncio.Event().wait()
+        return self.findings.pop(0)
 
     def health(self) -> Health:
         """What the memory holds for the first instance."""
@@ -103,4 +110,57 @@ async def test_many_services_do_not_hold_up_the_loop() -> None:
     await world.roster.remove_all_but({})
     assert turns >= before + 4
     task.cancel()
+    await world.roster.close()
+
+
+def _ejected(world: World, failures: int = 5) -> None:
+    """The first of two instances fails so often, and the supervisor looks."""
+    world.memory.failures[0] = failures
+    world.roster.ejections.look()
+    assert world.memory.words[0] == Health.UNKNOWN | HEALTH_EJECTED_BIT
+
+
+async def test_an_instance_that_fails_is_ejected_as_the_service_says() -> None:
+    """By the defaults unless the service has others; a service that wants none gives back who is out."""
+    world = World()
+    await world.roster.set(_service(other=True), ROWS)
+    _ejected(world)
+    await world.roster.set(_service(more="passive = false", other=True), ROWS)
+    assert world.memory.words[0] == Health.UNKNOWN
+    await world.roster.set(_service(more="passive = { failures = 2 }", other=True), ROWS)
+    _ejected(world, failures=2)
+    await world.roster.close()
+
+
+async def test_good_checks_end_an_ejection() -> None:
+    """As many in a row as let an unhealthy instance in again."""
+    world = World()
+    check = 'health = { interval = "100ms", rise = 2 }'
+    await world.roster.set(_service(more=check, other=True), ROWS)
+    await eventually(lambda: len(world.checks) == 2)
+    _ejected(world)
+    passed = Finding(Outcome.PASSED, "status 200")
+    for findings, is_out in (([passed], True), ([passed, passed], False)):
+        await world.roster.set(_service(other=True), ROWS)
+        world.findings = [*findings, *findings]
+        await world.roster.set(_service(more=check, other=True), ROWS)
+        await eventually(lambda: not world.findings)
+        await asyncio.sleep(0)
+        world.roster.ejections.look()
+        assert bool(world.memory.words[0] & HEALTH_EJECTED_BIT) == is_out
+    await world.roster.close()
+
+
+async def test_an_ejected_instance_that_leaves_and_returns_is_ejected() -> None:
+    """Until its time is over, whether it is there or not."""
+    world = World()
+    await world.roster.set(_service(other=True), ROWS)
+    _ejected(world)
+    for _ in range(2):
+        await world.roster.remove_all_but({})
+        await world.roster.set(_service(other=True), ROWS)
+        assert world.memory.words[0] & HEALTH_EJECTED_BIT
+    world.now = 11 * NANOSECONDS
+    world.roster.ejections.look()
+    assert world.memory.words[0] == Health.UNKNOWN
     await world.roster.close()

@@ -41,7 +41,12 @@ def test_the_status_document() -> None:
         listeners={"127.0.0.1:0": "http://127.0.0.1:8080"},
         workers=[READY, DEAD],
         lanes={3: LaneFacts(epoch=2, heartbeat=4_950_000_000)},
-        services={"api": [InstanceFacts("10.0.0.1:80", "healthy", "status 200", 1, 2)]},
+        services={
+            "api": [
+                InstanceFacts("10.0.0.1:80", "healthy", "status 200", 1, 2),
+                InstanceFacts("10.0.0.2:80", "ejected", "5 failures in a row", 0, 1, 86_400_123_456_789),
+            ]
+        },
     )
     assert (document["state"], document["epoch"]) == ("ready", 2)
     assert document["listeners"] == [{"name": "127.0.0.1:0", "url": "http://127.0.0.1:8080"}]
@@ -59,7 +64,16 @@ def test_the_status_document() -> None:
         "address": "10.0.0.1:80",
         "state": "healthy",
         "reason": "status 200",
+        "until": None,
         "in_flight": 1,
         "weight": 2,
     }
-    assert document["services"] == [{"name": "api", "instances": [instance]}]
+    ejected = {
+        "address": "10.0.0.2:80",
+        "state": "ejected",
+        "reason": "5 failures in a row",
+        "until": "1970-01-02T00:00:00.123Z",
+        "in_flight": 0,
+        "weight": 1,
+    }
+    assert document["services"] == [{"name": "api", "instances": [instance, ejected]}]

@@ -25,8 +25,10 @@ class World:
         self.naps: list[float] = []
         self.wake = asyncio.Semaphore(0)
         self.flips: list[tuple[InstanceAddress, Report]] = []
+        self.found: list[tuple[InstanceAddress, Finding]] = []
         self.service = HealthService(
             lambda target, report: self.flips.append((target.address, report)),
+            found=lambda target, finding: self.found.append((target.address, finding)),
             probe=self.probe,
             draw=lambda: 1.0,
             sleep=self.sleep,
@@ -77,6 +79,7 @@ async def test_only_changes_are_reported() -> None:
         (A, Report(Health.HEALTHY, "status 200")),
     ]
     assert world.service.report("api", A) == Report(Health.HEALTHY, "status 200")
+    assert world.found == [(A, FAILED), (A, FAILED), (A, PASSED)], "results are all told"
     await world.service.close()
 
 

@@ -51,9 +51,9 @@ def _page(route: str = "all") -> str:
         services={"api": 0},
     )
     instances = [
-        InstanceGauge("api", "10.0.0.1:80", 0, Health.HEALTHY),
-        InstanceGauge("api", "10.0.0.2:80", 1, Health.UNHEALTHY),
-        InstanceGauge("api", "10.0.0.3:80", 2, Health.UNKNOWN),
+        InstanceGauge("api", "10.0.0.1:80", 0, Health.HEALTHY, ejected=False, ejections={"failures": 0}),
+        InstanceGauge("api", "10.0.0.2:80", 1, Health.UNHEALTHY, ejected=False, ejections={"failures": 3}),
+        InstanceGauge("api", "10.0.0.3:80", 2, Health.UNKNOWN, ejected=True, ejections={"failures": 1}),
     ]
     process = ProcessGauges(epoch=7, workers_ready=1, restarts=[0, 2])
     return render(
