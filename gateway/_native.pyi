@@ -207,6 +207,9 @@ class Lane:
         nanoseconds at ``now``). False: the lane is no longer this process's, and it must exit."""
     def expired(self, now: int) -> list[int]:
         """Indexes of the connections whose deadline has passed; each is disarmed."""
+    def spared(self, now: int, most: int) -> list[int]:
+        """Indexes of at most so many connections that may be evicted: answered ones, longest at rest first, and then
+        those that have been silent since they connected."""
     def address(self, instance: int) -> tuple[str, int] | str | None:
         """(ip, port) or a socket path; None when the slot has another occupant by now."""
     def select(self, service: str) -> int | None:
@@ -225,6 +228,10 @@ class Lane:
         a connection's step: it may only note that there is something to do."""
     def count_dropped_lines(self, lines: int) -> None:
         """Counts lines that were taken and could not be written."""
+    def count_upstreams_evicted(self, connections: int) -> None:
+        """Counts idle connections to instances that were closed for want of descriptors."""
+    def count_accept_pause(self) -> None:
+        """Counts that the worker begins to accept no more clients."""
     def count_fault(self) -> None:
         """Counts a connection that was lost to a bug of ours."""
 
@@ -244,6 +251,9 @@ class Connection:
     def is_idle(self) -> bool:
         """Between two requests, with nothing received of the next."""
     @property
+    def is_lingering(self) -> bool:
+        """Everything is said, and the connection is open only so that the client gets to read it."""
+    @property
     def is_full(self) -> bool:
         """More is pipelined than may be kept: the client is not to be read until less is."""
     def take_early(self) -> bytes:
@@ -259,6 +269,10 @@ class Connection:
         was written to it; ``replayable``: all of the request that was sent is still at hand."""
     def upstream_failed(self, refused: bool, now: int) -> _Verdict:
         """No connection to the instance came about, because it ``refused`` or for a reason of this side."""
+    def no_descriptor(self, now: int) -> _Verdict:
+        """There is no descriptor for a connection to the instance."""
+    def evict(self, now: int) -> _Verdict:
+        """The descriptor of a connection at rest is needed; WAIT when it is at rest no more."""
     def try_again(self, now: int) -> _Verdict:
         """The back-off is over."""
     def connecting(self, now: int) -> None:

@@ -29,7 +29,7 @@ from gateway.state.lane import (
 )
 from gateway.worker.transport import client_address, reset, take_up, untaken
 from gateway.worker.tunnel import Tunnel
-from gateway.worker.upstream import NoConnection
+from gateway.worker.upstream import NO_DESCRIPTOR, NOT_ASKED
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
@@ -62,6 +62,7 @@ class ClientConnection(asyncio.Protocol):
         "_connecting",
         "_listener",
         "_machine",
+        "_opening",
         "_paused",
         "_plane",
         "_pool",
@@ -90,6 +91,7 @@ class ClientConnection(asyncio.Protocol):
         self._untaken = 0
         # exchange
         self._upstream: UpstreamConnection | None = None
+        self._opening: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._backing_off: ShortDeadline | None = None
         self._replay: list[bytes] | None = None
@@ -194,6 +196,15 @@ class ClientConnection(asyncio.Protocol):
         if self._machine.is_idle:
             self._transport.close()
 
+    def close_if_over(self) -> None:
+        """Ends a connection that carries no exchange, though its client might still be reading the last answer."""
+        if self._machine.is_idle or self._machine.is_lingering:
+            self._transport.close()
+
+    def evict(self) -> None:
+        """Ends a connection at rest, for want of descriptors."""
+        self._perform(*self._machine.evict(monotonic_ns()))
+
     # What the engine's verdicts lead to
 
     def _forward(self, instance: int, payload: bytes) -> None:
@@ -284,7 +295,7 @@ class ClientConnection(asyncio.Protocol):
         upstream, paused = self._upstream, self._paused
         self._upstream = upstream.client = self._replay = None
         self._paused = 0
-        tunnel = Tunnel(self._plane, self._machine, self._transport, upstream.transport)
+        tunnel = Tunnel(self._plane, self._machine, self._transport, upstream)
         tunnel.start(
             payload,
             self._machine.take_early(),
@@ -314,20 +325,28 @@ class ClientConnection(asyncio.Protocol):
 
     def _connect(self, instance: int) -> None:
         self._written = False
+        upstream = self._plane.upstream(instance, self._machine.service)
+        if upstream is None:
+            self._perform(*self._machine.no_descriptor(monotonic_ns()))
+            return
         self._machine.connecting(monotonic_ns())
-        self._connecting = self._plane.loop.create_task(self._connected(instance))
+        self._opening = upstream
+        self._connecting = self._plane.loop.create_task(self._connected(upstream))
 
-    async def _connected(self, instance: int) -> None:
+    async def _connected(self, upstream: "UpstreamConnection") -> None:
         """Waits for the connection and sends what was held back. The connect deadline or the client may cancel it."""
         try:
-            upstream = await self._plane.connect(instance, self._machine.service)
+            failure = await self._plane.connect(upstream)
             self._connecting = None
-            if isinstance(upstream, NoConnection):
-                refused = upstream is NoConnection.REFUSED
-                self._perform(*self._machine.upstream_failed(refused, monotonic_ns()))
-            else:
+            if failure is None:
                 self._machine.connected(monotonic_ns())
                 self._send_held_back(upstream)
+                self._opening = None
+            elif failure.errno in NO_DESCRIPTOR:
+                self._perform(*self._machine.no_descriptor(monotonic_ns()))
+            else:
+                refused = failure.errno not in NOT_ASKED
+                self._perform(*self._machine.upstream_failed(refused, monotonic_ns()))
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -399,6 +418,9 @@ class ClientConnection(asyncio.Protocol):
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
+        if self._opening is not None:
+            self._opening.abandon()
+            self._opening = None
         if self._upstream is not None:
             self._upstream.close()
             self._upstream = None

@@ -6,12 +6,16 @@ opened and closed here is a duplicate, so that a queue of connections is never l
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Callable
 
+log = logging.getLogger("headgate.worker")
+
 BACKLOG = 4096
 """Connections that may wait to be accepted; uvloop's default of 100 refuses under a burst."""
+RESUME_RETRY_SECONDS = 0.1
 
 
 class Listeners:
@@ -34,6 +38,16 @@ class Listeners:
         self._servers: dict[tuple[str, int], asyncio.AbstractServer] = {}
         self._numbers: dict[str, int] = {}
         self._closed = False
+        self._accepting = True
+        self._resuming: asyncio.Task[None] | None = None
+
+    @property
+    def descriptors(self) -> int:
+        """How many descriptors it takes to accept everywhere: the sockets, their duplicates, and for each of these a
+        connection that has just been accepted.
+        """
+        sockets = sum(map(len, self._sockets.values()))
+        return sockets + 2 * len(self._sockets) * max(1, len(self._slots))
 
     def inherit(self, name: str, descriptors: list[int]) -> None:
         """Takes the sockets of a new listener, or those of further worker slots."""
@@ -52,9 +66,28 @@ class Listeners:
         self._slots.add(slot)
         await self._open_all(slot)
 
+    def accept(self, accepting: bool) -> None:
+        """Accepts from the sockets that it serves, or leaves connections in their queues for the time being."""
+        self._accepting = accepting
+        if accepting:
+            self._resuming = self._loop.create_task(self._resume())
+        else:
+            self._stop()
+
+    async def _resume(self) -> None:
+        while self._accepting:
+            try:
+                for slot in sorted(self._slots):
+                    await self._open_all(slot)
+            except OSError as error:  # another process may have taken the last descriptor of the machine
+                log.error("cannot accept again yet: %s", error.strerror or error)  # noqa: TRY400 - no bug, so no trace
+                await asyncio.sleep(RESUME_RETRY_SECONDS)
+            else:
+                return
+
     async def _open_all(self, slot: int) -> None:
         for name in self._numbers:
-            if self._closed:
+            if self._closed or not self._accepting or slot not in self._slots:
                 return
             descriptors = self._sockets[name]
             place = slot if len(descriptors) > 1 else 0
@@ -62,7 +95,7 @@ class Listeners:
                 self._keep((name, place), await self._open(name, descriptors[place]))
 
     def _keep(self, key: tuple[str, int], server: asyncio.AbstractServer) -> None:
-        if self._closed:  # while it was opened
+        if self._closed or not self._accepting or key in self._servers:  # while it was opened
             server.close()
         else:
             self._servers[key] = server
@@ -77,6 +110,9 @@ class Listeners:
     def close(self) -> None:
         """Accepts no more, whatever is asked later."""
         self._closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         for server in self._servers.values():
             server.close()
         self._servers.clear()

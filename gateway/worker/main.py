@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import secrets
 import signal
 import socket
@@ -17,6 +18,7 @@ from gateway import descriptors
 from gateway.channel import Message
 from gateway.descriptors import Parcel
 from gateway.state.lane import Snapshot, keep_panic_places, open_lane
+from gateway.worker.admission import NO_LIMIT
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.listeners import Listeners
 from gateway.worker.plane import DataPlane, LaneLostError
@@ -59,6 +61,8 @@ class Worker:
         lane = open_lane(start.memory, start.lane, random_seed=secrets.randbits(64))
         self._plane = DataPlane(lane, loop)
         self._listeners = Listeners(loop, start.sockets, self._accepted)
+        self._plane.accept = self._listeners.accept
+        self._plane.descriptors = self._descriptors
         self._supervision = Supervision(self._commanded, self._orphaned)
         self._parcels = socket.socket(fileno=start.parcels)
         self._arrived: list[Parcel] = []
@@ -80,6 +84,11 @@ class Worker:
             task.result()  # the clock only ends by raising
         await self._plane.access_log.finish(LOG_FINISH_SECONDS)
         self._supervision.tell({"type": "drained"})
+
+    def _descriptors(self) -> tuple[int, int]:
+        """The limit of descriptors as it is now, and how many of them it takes to accept."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return (NO_LIMIT if limit == resource.RLIM_INFINITY else limit), self._listeners.descriptors
 
     def _accepted(self, listener: int) -> asyncio.Protocol:
         return ClientConnection(self._plane, listener)

@@ -1,20 +1,22 @@
 """The data plane of one worker: what its connections share, its tick, and its drain."""
 
 import asyncio
+import errno
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway import tcp
 from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
 from gateway.state.lane import Lane, Snapshot
 from gateway.worker.access_log import AccessLog
+from gateway.worker.admission import NO_LIMIT, Admission, Room
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.pool import Pool
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
-from gateway.worker.upstream import NoConnection, ServicePolicy, UpstreamConnection
+from gateway.worker.upstream import ServicePolicy, UpstreamConnection
 
 log = logging.getLogger("headgate.worker")
 
@@ -26,6 +28,10 @@ POOL_SWEEP_TICKS = 20
 IDLE_GRACE_NS = NANOSECONDS
 """How long idle clients are kept when a drain begins. A close at once would cross the next request of a busy client on
 its way, and that request would be lost; this one is answered, and told that it was the last."""
+COMPLAINT_NS = 60 * NANOSECONDS
+"""How often the log says that clients have to wait for want of descriptors."""
+GONE = ServicePolicy(keepalive_ms=0, max_idle=0, user_timeout_ms=tcp.GONE_MS)
+"""For a connection to a service that was never heard of: it is not kept."""
 NEWCOMER_SECONDS = 1.0
 """How long a client that connected while the worker drains has for the beginning of its request."""
 
@@ -44,8 +50,14 @@ class DataPlane:
         self.access_log = AccessLog(lane, loop.call_soon)
         self.pool: Pool[UpstreamConnection] = Pool()
         self.short_clock = ShortClock(loop)
+        self.admission = Admission()
+        self.accept: Callable[[bool], None] = lambda _: None
+        """Told whether clients are to be accepted, when that changes."""
+        self.descriptors: Callable[[], tuple[int, int]] = lambda: (NO_LIMIT, 0)
+        """Asked for the limit of descriptors as it is, and for how many of them it takes to accept clients."""
+        self._found = (0, 0)
+        self._complain_at = 0
         self._connections: list[ClientConnection | Tunnel | None] = []
-        self._open = 0
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
         self._emptied: asyncio.Event | None = None
@@ -76,7 +88,10 @@ class DataPlane:
             self._connections.append(connection)
         else:
             self._connections[index] = connection
-        self._open += 1
+        self.admission.clients += 1
+        if self.admission.is_full:
+            self._evict_upstreams(1)
+        self._reconsider()
         if self._emptied is not None:
             self._emptied.clear()
             self._newcomers.add(connection)
@@ -89,32 +104,84 @@ class DataPlane:
     def closed(self, index: int) -> None:
         """A client connection, or the tunnel that it became, has ended."""
         self._connections[index] = None
-        self._open -= 1
-        if self._open == 0 and self._emptied is not None:
+        self.admission.clients -= 1
+        self._reconsider()
+        if self.admission.clients == 0 and self._emptied is not None:
             self._emptied.set()
 
     # Connections to instances
 
-    async def connect(self, instance: int, service: int) -> UpstreamConnection | NoConnection:
-        """A new connection to an instance, or why there is none; the deadline is the caller's, who cancels."""
-        address = self.lane.address(instance)
-        policy = self._policies.get(service)
-        if address is None or policy is None:
-            return NoConnection.OURS  # the instance or its service is gone since the decision
-        connection = UpstreamConnection(instance, policy, self.pool)
+    def upstream(self, instance: int, service: int) -> UpstreamConnection | None:
+        """A connection to an instance, yet to be made; None when there is no descriptor for one."""
+        if self.admission.is_full:
+            self._evict_upstreams(1)
+            if self.admission.is_full:
+                return None
+        policy = self._policies.get(service, GONE)
+        return UpstreamConnection(instance, policy, self.pool, self.admission)
+
+    async def connect(self, upstream: UpstreamConnection) -> OSError | None:
+        """Makes a connection, or says why it cannot; the deadline is the caller's, who cancels."""
+        failure = await self._connect(upstream)
+        if failure is not None:
+            upstream.abandon()
+        return failure
+
+    async def _connect(self, upstream: UpstreamConnection) -> OSError | None:
+        address = self.lane.address(upstream.instance)
+        if address is None:
+            return OSError(errno.ENXIO, "the instance is gone since the decision")
         try:
             if isinstance(address, str):
-                await self.loop.create_unix_connection(lambda: connection, address)
+                await self.loop.create_unix_connection(lambda: upstream, address)
             else:
-                transport, _ = await self.loop.create_connection(lambda: connection, *address)
-                tcp.watch(transport.get_extra_info("socket"), policy.user_timeout_ms)
+                transport, _ = await self.loop.create_connection(lambda: upstream, *address)
+                tcp.watch(transport.get_extra_info("socket"), upstream.user_timeout_ms)
         except OSError as error:
-            return NoConnection.because_of(error)
+            return error
         except BaseException:
-            connection.abandon()
+            upstream.abandon()
             raise
         # An instance that hangs up, or speaks before it was asked, has ended the connection by now.
-        return NoConnection.REFUSED if connection.transport.is_closing() else connection
+        if upstream.transport.is_closing():
+            return ConnectionResetError("it hung up, or spoke before it was asked")
+        return None
+
+    def _evict_upstreams(self, most: int) -> None:
+        evicted = self.pool.evict(most)
+        for upstream in evicted:
+            upstream.close()
+        self.lane.count_upstreams_evicted(len(evicted))
+
+    # Admission
+
+    def _reconsider(self) -> None:
+        """Accepts or leaves clients in the kernel's queue, by the number of those that are here."""
+        if not self.admission.changes_mind():
+            return
+        self.accept(self.admission.accepting)
+        if not self.admission.accepting:
+            self.lane.count_accept_pause()
+            now = monotonic_ns()
+            if now >= self._complain_at:
+                self._complain_at = now + COMPLAINT_NS
+                clients, limit = self.admission.clients, self._found[0]
+                log.warning("at %d clients and a limit of %d descriptors, further ones wait", clients, limit)
+
+    def _make_room(self, now: int) -> None:
+        """Has idle connections give way before there is no descriptor left: to instances first, then of clients."""
+        found = self.descriptors()
+        if found != self._found:
+            self._found = found
+            self.admission.room = Room.below(*found)
+        if surplus := self.admission.surplus_upstreams():
+            self._evict_upstreams(surplus)
+        if surplus := self.admission.surplus_clients():
+            for index in self.lane.spared(now, surplus):
+                connection = self._connections[index]
+                if isinstance(connection, ClientConnection):
+                    self._guarded(connection, connection.evict)
+        self._reconsider()
 
     # The clock
 
@@ -132,8 +199,9 @@ class DataPlane:
         for index in self.lane.expired(now):
             connection = self._connections[index]
             if connection is not None:
-                self._expire(connection)
+                self._guarded(connection, connection.deadline_passed)
         self.access_log.flush()
+        self._make_room(now)
         if self._emptied is not None and now >= self._keep_idle_until:
             self._close_idle()
         self._ticks += 1
@@ -141,9 +209,9 @@ class DataPlane:
             for upstream in self.pool.expired(now):
                 upstream.close()
 
-    def _expire(self, connection: ClientConnection | Tunnel) -> None:
+    def _guarded(self, connection: ClientConnection | Tunnel, step: Callable[[], None]) -> None:
         try:
-            connection.deadline_passed()
+            step()
         except BaseException as error:
             self.faults.cost(connection, error)
 
@@ -165,7 +233,8 @@ class DataPlane:
                 return clean
             passed = bound
             if bound >= exchanges:
-                self._close_idle()
+                for connection in self._left():
+                    connection.close_if_over()
                 await asyncio.sleep(0)  # their ends are called
             clean = not self._cut(exchanges=bound >= exchanges, tunnels=bound >= tunnels) and clean
             await asyncio.sleep(0)  # their ends are called and counted
@@ -173,7 +242,7 @@ class DataPlane:
 
     async def _empty_within(self, seconds: float) -> bool:
         assert self._emptied is not None, "the drain has started"
-        if self._open == 0:
+        if self.admission.clients == 0:
             return True
         try:
             await asyncio.wait_for(self._emptied.wait(), seconds)
@@ -193,7 +262,7 @@ class DataPlane:
     async def deserted(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound is the operator's, not the caller's
         """Waits until no client is connected, for ``timeout`` seconds at the most."""
         for _ in range(round(timeout / TICK_SECONDS)):
-            if self._open == 0:
+            if self.admission.clients == 0:
                 return
             await asyncio.sleep(TICK_SECONDS)
 

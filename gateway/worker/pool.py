@@ -4,6 +4,7 @@ The pool decides and does no I/O: what it returns is to be closed by the caller.
 """
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 MAX_IDLE = 1024
@@ -72,6 +73,10 @@ class Pool(Generic[C]):
         for instance in [instance for instance, idle in self._by_instance.items() if not idle]:
             del self._by_instance[instance]
         return removed
+
+    def evict(self, most: int) -> list[C]:
+        """Removes and returns so many, or all there are: the least recently used."""
+        return [self._remove(connection) for connection in list(islice(self._oldest_first, most))]
 
     def clear(self) -> list[C]:
         """Removes and returns all."""

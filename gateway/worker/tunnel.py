@@ -13,6 +13,7 @@ from gateway.worker.transport import reset, untaken
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
+    from gateway.worker.upstream import UpstreamConnection
 
 
 class Tunnel:
@@ -27,6 +28,7 @@ class Tunnel:
         "_plane",
         "_since",
         "_unsent",
+        "_upstream",
         "moved_at",
     )
 
@@ -35,13 +37,14 @@ class Tunnel:
         plane: "DataPlane",
         machine: Connection,
         client: asyncio.Transport,
-        instance: asyncio.Transport,
+        upstream: "UpstreamConnection",
     ) -> None:
         # wiring
         self._plane = plane
         self._machine = machine
         self._client = End(self, client)
-        self._instance = End(self, instance)
+        self._upstream = upstream
+        self._instance = End(self, upstream.transport)
         # connection
         self._open = 2
         self._closing = False
@@ -84,8 +87,10 @@ class Tunnel:
         self._client.transport.close()
         self._instance.transport.close()
 
-    def lost(self) -> None:
+    def lost(self, end: "End") -> None:
         """One connection is over; after the second nothing is left."""
+        if end is self._instance:
+            self._upstream.discount()
         self._open -= 1
         if self._open == 0:
             self._plane.closed(self._machine.index)
@@ -106,6 +111,9 @@ class Tunnel:
 
     def close_if_idle(self) -> None:
         """A tunnel is never between two exchanges."""
+
+    def close_if_over(self) -> None:
+        """It is over with its connections."""
 
     def break_off(self) -> None:
         """Ends both connections now. Without a reset: what was sent still arrives, and the protocol within the tunnel
@@ -174,7 +182,7 @@ class End(asyncio.Protocol):
         """This connection is over. A failure, such as a reset, is passed on; without one the tunnel ends it itself."""
         if exc is not None:
             reset(self.other.transport)
-        self._tunnel.lost()
+        self._tunnel.lost(self)
 
     def break_off(self) -> None:
         """Ends the tunnel, after a fault."""

@@ -5,10 +5,10 @@ The law: it serves one exchange at a time or lies idle in the pool; what it hear
 
 import asyncio
 import errno
-from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from gateway.clock import NANOSECONDS
+from gateway.worker.admission import Admission
 from gateway.worker.transport import take_up
 
 if TYPE_CHECKING:
@@ -16,22 +16,11 @@ if TYPE_CHECKING:
     from gateway.worker.pool import Pool
 
 
-OWN_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Why the system opens no connection to anybody: no instance is to blame."""
-
-
-class NoConnection(Enum):
-    """Why there is no connection to an instance."""
-
-    REFUSED = "refused"
-    """The instance does not take one, or cannot be reached."""
-    OURS = "ours"
-    """It was not asked."""
-
-    @classmethod
-    def because_of(cls, error: OSError) -> Self:
-        """What the error of a connect means."""
-        return cls("ours" if error.errno in OWN_SHORTAGES else "refused")
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+"""A connect that failed with one of these found no descriptor."""
+NOT_ASKED = frozenset({errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENXIO})
+"""Nor is the instance to blame for these: the system opens no connection to anybody, or the instance is configured no
+more (ENXIO)."""
 
 
 class ServicePolicy:
@@ -48,17 +37,39 @@ class ServicePolicy:
 class UpstreamConnection(asyncio.Protocol):
     """One connection to one instance."""
 
-    __slots__ = ("_pool", "client", "idle_since", "instance", "keepalive_ns", "max_idle", "transport")
+    __slots__ = (
+        "_admission",
+        "_counted",
+        "_pool",
+        "client",
+        "idle_since",
+        "instance",
+        "keepalive_ns",
+        "max_idle",
+        "transport",
+        "user_timeout_ms",
+    )
 
     transport: asyncio.Transport
 
-    def __init__(self, instance: int, policy: ServicePolicy, pool: "Pool[UpstreamConnection]") -> None:
+    def __init__(
+        self,
+        instance: int,
+        policy: ServicePolicy,
+        pool: "Pool[UpstreamConnection]",
+        admission: Admission,
+    ) -> None:
+        """It is counted from here on, before the system is asked for a descriptor, until its first end."""
         # wiring
         self._pool = pool
+        self._admission = admission
+        self._counted = True
+        admission.upstreams += 1
         # connection
         self.instance = instance
         self.max_idle = policy.max_idle
         self.keepalive_ns = policy.keepalive_ns
+        self.user_timeout_ms = policy.user_timeout_ms
         self.idle_since = 0
         # exchange
         self.client: ClientConnection | None = None
@@ -102,11 +113,19 @@ class UpstreamConnection(asyncio.Protocol):
         self.client = None
         self._pool.discard(self)
         self.transport.abort()
+        self.discount()
 
     def abandon(self) -> None:
         """Nobody waits for this connection any more, whether it was made by now or not."""
         if hasattr(self, "transport"):
             self.close()
+        self.discount()
+
+    def discount(self) -> None:
+        """It takes no descriptor any more, or will not when what is to be called next has been called."""
+        if self._counted:
+            self._counted = False
+            self._admission.upstreams -= 1
 
     def break_off(self) -> None:
         """Ends the connection and the one of the client it serves, after a fault."""

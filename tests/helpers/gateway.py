@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -30,8 +31,14 @@ class Gateway:
     """
 
     def __init__(
-        self, configuration: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        configuration: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        descriptors: int | None = None,
     ) -> None:
+        """``descriptors``: each of its processes may have so many open and can get no more."""
+        self._descriptors = descriptors
         self.exit_code = 0
         self.may_log_traces = False
         self._environment = environment or {}
@@ -141,13 +148,18 @@ class Gateway:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway", "run", str(self.file), *self._arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=stderr,
-                cwd=ROOT, env={**os.environ, **self._environment, name: value}, preexec_fn=die_with_parent,
+                cwd=ROOT, env={**os.environ, **self._environment, name: value}, preexec_fn=self._prepare,
             )  # fmt: skip
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), START_SECONDS)
         assert line, f"exit code {await self.process.wait()} before it was ready:\n{self.stderr()}"
         self.ready = orjson.loads(line)
         assert self.ready["ready"] is True
+
+    def _prepare(self) -> None:
+        die_with_parent()
+        if self._descriptors is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the supervisor."""

@@ -1,6 +1,7 @@
 """What the tests look up in /proc about processes that they started."""
 
 import ctypes
+import os
 import signal
 from pathlib import Path
 
@@ -56,6 +57,12 @@ def open_files(pid: int) -> int:
 def threads(pid: int) -> int:
     """How many threads a process has."""
     return int(_status(pid)["Threads"])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc_pid_stat(5)
 
 
 def _status(pid: int) -> dict[str, str]:

@@ -27,6 +27,7 @@ use crate::http1::framing::Framing;
 use crate::http1::head::Request;
 use crate::pace::Stopwatch;
 use crate::request_id::RequestId;
+use crate::rest::Rest;
 use crate::selection::{Balance, Tried};
 use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
@@ -245,6 +246,8 @@ pub struct Connection {
     /// The client's HTTP version and wish for the current request.
     minor_version: u8,
     persists: bool,
+    /// The wish alone: the client may go on sending requests.
+    client_persists: bool,
     /// The client has sent its FIN.
     half_closed: bool,
     /// Bytes from the client that are not understood yet: a head's beginning, or pipelined requests.
@@ -278,6 +281,7 @@ impl Connection {
             requests: 0,
             minor_version: 1,
             persists: true,
+            client_persists: true,
             half_closed: false,
             inbound: Vec::new(),
             searched: 0,
@@ -288,6 +292,7 @@ impl Connection {
             response_head: Vec::new(),
             record: None,
         };
+        worker.rests.open(connection.index);
         worker.state.count(Counter::ConnectionsAccepted, 1);
         match connection.listener(worker).filter(|listener| listener.proxy_protocol) {
             Some(&Listener { header_timeout, .. }) => connection.await_preamble(worker, header_timeout, now),
@@ -309,6 +314,11 @@ impl Connection {
     /// Is the connection before its first request or between two, with nothing received of the next?
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Preamble | Phase::Request) && self.inbound.is_empty()
+    }
+
+    /// Is everything said, and the connection open only so that the client gets to read it?
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering)
     }
 
     /// Is more pipelined than may be kept? Then the client is not to be read until less is. (A head's beginning is
@@ -462,6 +472,12 @@ impl Connection {
         self.half_closed && self.inbound.is_empty()
     }
 
+    /// May the client be sending still when its last answer has gone out? A close would reset the connection then, and the
+    /// client might never read that answer (RFC 9112 §9.6). `received`: the body of its request was read to the end.
+    fn may_send_on(&self, received: bool) -> bool {
+        !received || self.client_persists && !self.half_closed
+    }
+
     /// The connection is to carry no request after this one, whatever the client wishes.
     fn is_outdated<S>(&self, worker: &Worker<S>, now: u64) -> bool {
         let max_age = self.listener(worker).and_then(|listener| listener.max_age);
@@ -475,6 +491,15 @@ impl Connection {
     fn arm<S>(&mut self, worker: &mut Worker<S>, waiting: Waiting, now: u64, timeout: u64) {
         self.waiting = waiting;
         worker.deadlines.set(self.index, now.saturating_add(timeout));
+        worker.rests.set(self.index, self.rest(now));
+    }
+
+    fn rest(&self, now: u64) -> Rest {
+        match self.waiting {
+            Waiting::KeepAlive if self.requests == 0 => Rest::Silent(now),
+            Waiting::KeepAlive | Waiting::Linger => Rest::Answered(now),
+            _ => Rest::Busy,
+        }
     }
 
     /// Waits for what is no matter of a body's sender: it is hardly read meanwhile, so its time stands still.

@@ -19,6 +19,7 @@ pub mod pace;
 pub mod proxy_protocol;
 pub mod reply;
 pub mod request_id;
+pub mod rest;
 pub mod rewrite;
 pub mod routing;
 pub mod selection;

@@ -57,6 +57,8 @@ pub enum Reason {
     NoInstance,
     /// Every instance is at its cap.
     InstancesFull,
+    /// The worker has no descriptor left for a connection to an instance.
+    NoDescriptor,
     /// No connection to the instance within the connect time-out.
     ConnectTimeout,
     /// The instance did not begin its answer in time.
@@ -114,6 +116,9 @@ impl Reason {
             Self::NoInstance => answer(503, "Service Unavailable", "destination_unavailable", "no instance"),
             Self::InstancesFull => {
                 answer(503, "Service Unavailable", "connection_limit_reached", "instances full")
+            }
+            Self::NoDescriptor => {
+                answer(503, "Service Unavailable", "connection_limit_reached", "no descriptor left")
             }
             Self::ConnectTimeout => answer(504, "Gateway Timeout", "connection_timeout", "connect time-out"),
             Self::FirstByteTimeout => {

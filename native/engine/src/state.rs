@@ -84,11 +84,17 @@ pub enum Counter {
     AccessLogLinesDropped = 7,
     /// Connections closed because their PROXY header was malformed, late, missing, or not theirs to send.
     ProxyHeadersRefused = 8,
+    /// Connections of clients that were at rest, closed for want of descriptors.
+    ClientsEvicted = 9,
+    /// Idle connections to instances, closed for want of descriptors.
+    UpstreamsEvicted = 10,
+    /// Times that a worker began to accept no more clients, for want of descriptors.
+    AcceptPauses = 11,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 12] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -98,6 +104,9 @@ impl Counter {
         "nonsense",
         "access_log_lines_dropped",
         "proxy_headers_refused",
+        "clients_evicted",
+        "upstreams_evicted",
+        "accept_pauses",
     ];
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::access_log::AccessLog;
 use crate::deadline::Deadlines;
 use crate::reply::http_date;
+use crate::rest::Rests;
 use crate::selection::Random;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -23,6 +24,8 @@ pub struct Worker<S> {
     pub snapshot: Arc<Snapshot>,
     /// When each connection has waited long enough.
     pub deadlines: Deadlines,
+    /// Since when each connection is at rest.
+    pub rests: Rests,
     /// The random numbers of this worker.
     pub random: Random,
     /// Where payloads are made; valid until the next call into the engine.
@@ -44,6 +47,7 @@ impl<S: State> Worker<S> {
             state,
             snapshot: Arc::default(),
             deadlines: Deadlines::default(),
+            rests: Rests::default(),
             random: Random::new(random_seed),
             output: Vec::new(),
             date: http_date(0),

@@ -82,6 +82,11 @@ impl Connection {
     }
 
     #[getter]
+    fn is_lingering(&self) -> bool {
+        self.connection.is_lingering()
+    }
+
+    #[getter]
     fn is_full(&self) -> bool {
         self.connection.is_full()
     }
@@ -119,6 +124,14 @@ impl Connection {
 
     fn upstream_failed<'py>(&mut self, py: Python<'py>, refused: bool, now: u64) -> Answer<'py> {
         self.step(py, None, |connection, worker| connection.upstream_failed(worker, refused, now))
+    }
+
+    fn no_descriptor<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.no_descriptor(worker, now))
+    }
+
+    fn evict<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.step(py, None, |connection, worker| connection.evict(worker, now))
     }
 
     fn try_again<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {

@@ -86,6 +86,10 @@ impl Lane {
         self.worker.deadlines.expired(now)
     }
 
+    fn spared(&self, now: u64, most: usize) -> Vec<u32> {
+        self.worker.rests.spared(now, most)
+    }
+
     fn address<'py>(&self, py: Python<'py>, instance: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Instance { slot, generation } = Instance::from_key(instance);
         match self.worker.state.address(slot, generation) {
@@ -139,6 +143,14 @@ impl Lane {
 
     fn count_dropped_lines(&mut self, lines: u64) {
         self.worker.state.count(Counter::AccessLogLinesDropped, lines);
+    }
+
+    fn count_upstreams_evicted(&mut self, connections: u64) {
+        self.worker.state.count(Counter::UpstreamsEvicted, connections);
+    }
+
+    fn count_accept_pause(&mut self) {
+        self.worker.state.count(Counter::AcceptPauses, 1);
     }
 
     fn count_fault(&mut self) {

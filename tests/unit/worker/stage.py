@@ -398,7 +398,8 @@ class Stage:
         """No client is left: nothing is reserved, no deadline is armed, and whatever is pooled is fit for use."""
         assert self.in_flight() == 0
         assert self.lane.expired(FAR) == []
-        assert self.plane._open == 0
+        assert self.plane.admission.clients == 0
+        assert self.plane.admission.upstreams == len(self.pooled())
         assert not any(self.plane._connections)
         assert not [connect for connect in self.loop.connects if not connect.done.done()]
         for upstream in self.pooled():

@@ -37,6 +37,7 @@ async def test_idle_connections_are_closed_and_active_ones_finish(stage: Stage) 
     assert not end.done()
     instance.says(ANSWER)
     assert b"connection: close" in active.got().lower()
+    active.ends()
     assert await end
     stage.assert_clean()
 
@@ -53,7 +54,26 @@ async def test_a_request_that_crosses_the_drain_is_answered(stage_with: SetUp) -
     instance = await stage.instance()
     instance.says(ANSWER)
     assert b"connection: close" in client.got().lower()
+    assert client.eof_sent
+    assert not client.closing, "what it has pipelined meanwhile would reset its answer"
+    client.says(REQUEST)
+    await stage.pass_time(1.5)
+    assert not end.done()
+    await stage.pass_time(0.5)
     assert await end
+    assert not client.reset
+
+
+async def test_at_the_end_of_its_time_a_drain_waits_for_no_reader(stage: Stage) -> None:
+    """A client that was answered, and keeps its connection, is closed and not reset."""
+    client = stage.client()
+    client.says(REQUEST)
+    instance = await stage.instance()
+    stage.plane.start_drain()
+    instance.says(ANSWER)
+    assert await stage.plane.emptied(0.0, 0.0)
+    assert client.gone
+    assert not client.reset
 
 
 async def test_what_becomes_idle_during_the_drain_is_closed_by_the_tick(stage: Stage) -> None:
@@ -93,6 +113,7 @@ async def test_a_newcomer_has_time_for_its_request(stage: Stage) -> None:
     instance = await stage.instance()
     instance.says(ANSWER)
     assert b"connection: close" in talking.got().lower()
+    talking.ends()
     for timer in stage.loop.timers:
         timer()
     await stage.pass_time(1)
@@ -116,6 +137,7 @@ async def test_a_newcomer_after_the_last_one_is_waited_for(stage: Stage) -> None
     end = await emptied(stage)
     assert not end.done()
     instance.says(ANSWER)
+    second.ends()
     assert await end
 
 

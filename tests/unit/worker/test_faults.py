@@ -116,7 +116,7 @@ async def test_at_the_end_of_a_connection(stage: Stage) -> None:
         connection.connection_lost(None)
     await stage.turn()
     assert instance.gone
-    assert stage.plane._open == 0
+    assert stage.plane.admission.clients == 0
 
 
 async def test_at_the_beginning_of_a_connection(stage: Stage) -> None:

@@ -14,7 +14,6 @@ from gateway.state.control import HEALTH_HEALTHY
 from gateway.supervisor.sockets import open_listener
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.transport import RESET_ON_CLOSE, client_address, reset, take_up, untaken
-from gateway.worker.upstream import UpstreamConnection
 from tests.helpers.patience import eventually
 from tests.unit.worker.stage import REQUEST, SERVICE, Stage, answer
 from tests.unit.worker.test_faults import Panic
@@ -293,16 +292,47 @@ async def test_connects_that_are_cancelled_at_any_time_leave_no_socket() -> None
         instance = stage.lane.select("s")
         assert instance is not None
         for turns in range(12):
-            task = loop.create_task(stage.plane.connect(instance, SERVICE))
+            upstream = stage.plane.upstream(instance, SERVICE)
+            assert upstream is not None
+            task = loop.create_task(stage.plane.connect(upstream))
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()
             (result,) = await asyncio.gather(task, return_exceptions=True)
             outcomes.add(type(result))
-            if isinstance(result, UpstreamConnection):
-                result.close()
+            upstream.abandon()
+            assert stage.plane.admission.upstreams == 0
         await eventually(lambda: len(connections) > 1 and all(one.is_closing() for one in connections))
-    assert outcomes == {asyncio.CancelledError, UpstreamConnection}
+    assert outcomes == {asyncio.CancelledError, type(None)}
+
+
+@on_uvloop
+async def test_a_server_accepts_one_connection_a_turn() -> None:
+    """However many wait: so whoever counts them can stop in time. And a close between two turns loses none."""
+    turns: list[int] = [0]
+
+    class Counting(asyncio.Protocol):
+        def __init__(self) -> None:
+            turns[-1] += 1
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            transport.close()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        clients = [socket.create_connection(listening.getsockname()) for _ in range(20)]
+        server = await asyncio.get_running_loop().create_server(Counting, sock=listening.dup(), backlog=64)
+        for _ in range(8):
+            await asyncio.sleep(0)
+            turns.append(0)
+        server.close()
+        assert max(turns) == 1
+        accepted = sum(turns)
+        assert 0 < accepted < 20
+        listening.setblocking(False)
+        for _ in range(20 - accepted):
+            listening.accept()[0].close()
+        for client in clients:
+            client.close()
 
 
 @on_uvloop
@@ -329,8 +359,9 @@ async def test_connections_to_instances_are_watched() -> None:
         stage.control.write_instance(0, 1, f"{host}:{port}", weight=1, max_in_flight=0, health=HEALTH_HEALTHY)
         instance = stage.lane.select("s")
         assert instance is not None
-        upstream = await stage.plane.connect(instance, SERVICE)
+        upstream = stage.plane.upstream(instance, SERVICE)
         assert upstream is not None
+        assert await stage.plane.connect(upstream) is None
         connected = upstream.transport.get_extra_info("socket")
         assert watched(connected) == WATCHED
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
@@ -379,7 +410,7 @@ async def test_a_request_over_real_sockets() -> None:
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
             assert await reader.readexactly(len(body)) == body
         writer.close()
-        await eventually(lambda: stage.plane._open == 0)
+        await eventually(lambda: stage.plane.admission.clients == 0)
         assert stage.counter("upstream_connects") == 1
         assert stage.in_flight() == 0
         for upstream in stage.plane.pool.clear():

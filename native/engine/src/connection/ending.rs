@@ -3,6 +3,7 @@
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::deadline::NEVER;
 use crate::reply::{self, Circumstances, Reason};
+use crate::rest::Rest;
 use crate::state::{Counter, State};
 use crate::worker::Worker;
 
@@ -51,7 +52,7 @@ impl Connection {
             (true, true) => Action::FinishClose,
             (false, true) => Action::FinishDropClose,
         };
-        let argument = if close { u64::from(!received) } else { u64::from(!self.inbound.is_empty()) };
+        let argument = u64::from(if close { self.may_send_on(received) } else { !self.inbound.is_empty() });
         Verdict { action, argument, payload }
     }
 
@@ -95,7 +96,8 @@ impl Connection {
         self.log(worker, refusal.reason.status(), refusal.reason.error(), now);
         if close {
             self.linger(worker, now);
-            Verdict { action: Action::ReplyClose, argument: u64::from(!received), payload: Payload::Output }
+            let argument = u64::from(self.may_send_on(received));
+            Verdict { action: Action::ReplyClose, argument, payload: Payload::Output }
         } else {
             self.await_request(worker, now);
             let argument = u64::from(!self.inbound.is_empty());
@@ -150,6 +152,26 @@ impl Connection {
         Verdict::WAIT
     }
 
+    /// The worker needs the descriptor of a connection that [`crate::rest::Rests`] says can be spared. One that was never
+    /// answered is not closed without a word: 408 tells its client that a request on its way was not read (RFC 9110
+    /// §15.5.9). Nothing happens to one that is at rest no more.
+    pub fn evict<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        worker.fresh_output();
+        let at_rest = match self.waiting {
+            Waiting::KeepAlive => self.is_idle(),
+            Waiting::Linger => true,
+            _ => false,
+        };
+        if !at_rest {
+            return Verdict::WAIT;
+        }
+        worker.state.count(Counter::ClientsEvicted, 1);
+        if self.requests == 0 && self.waiting == Waiting::KeepAlive {
+            return self.refuse_unread(worker, Reason::RequestTimeout, now);
+        }
+        self.leave(worker, now)
+    }
+
     /// The client will send no more. A whole request may still be answered, if the answer begins soon.
     pub fn client_eof<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let awaits_answer = match &self.phase {
@@ -173,6 +195,7 @@ impl Connection {
         self.end_exchange(worker, Some(CLIENT_CLOSED), now);
         self.phase = Phase::Closed;
         worker.deadlines.close(self.index);
+        worker.rests.set(self.index, Rest::Busy);
         worker.state.count(Counter::ConnectionsEnded, 1);
         self.index = u32::MAX;
     }

@@ -133,6 +133,7 @@ impl Connection {
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
+        self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
         let sender = self.sender(worker, &request);

@@ -288,6 +288,12 @@ impl Connection {
         self.retry(worker, Reason::ConnectFailed, true, false, now)
     }
 
+    /// The worker has no descriptor for a connection to the instance; another instance would not help.
+    pub fn no_descriptor<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        worker.fresh_output();
+        self.fail(worker, Reason::NoDescriptor, now)
+    }
+
     fn finish_at_close<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.onward == Framing::Chunked {

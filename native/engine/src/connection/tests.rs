@@ -3,6 +3,7 @@
 mod access_log;
 mod deadlines;
 mod endings;
+mod evictions;
 mod forwarding;
 mod judging;
 mod pipelining;

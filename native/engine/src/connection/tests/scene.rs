@@ -141,6 +141,11 @@ impl Scene {
         self.told(verdict, b"")
     }
 
+    pub(super) fn evict(&mut self) -> Told {
+        let verdict = self.connection.evict(&mut self.worker, self.now);
+        self.told(verdict, b"")
+    }
+
     pub(super) fn connecting(&mut self) {
         self.connection.connecting(&mut self.worker, self.now);
     }
