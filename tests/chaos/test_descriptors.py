@@ -16,6 +16,8 @@ SECONDS = 20 if PROOF else 3
 PAUSE_SECONDS = 0.2
 PIECE_SECONDS = 0.05
 MOST_CPU = 0.2
+RELEASE_SECONDS = 1.0 if PROOF else 10.0
+"""After which all is as it was; a proof has the machine for itself."""
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 STREAM = b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -101,8 +103,8 @@ class Regular:
 async def stream(gateway: Gateway) -> bool:
     """Reads a stream to its end: is it whole?"""
     async with Client(gateway) as client:
-        (response,) = await client.exchange(STREAM)
-        return response.status == 200 and response.aborted is None
+        await client.send(STREAM)
+        return (await client.reader.readuntil(b"\r\n0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_crowd_beyond_the_descriptors() -> None:
@@ -125,10 +127,12 @@ async def test_a_crowd_beyond_the_descriptors() -> None:
                 most = max(most, open_files(worker))
             used = (cpu_seconds(worker) - cpu) / SECONDS
             answers = [regular.answers for regular in regulars]
-        async with asyncio.timeout(1), Client(gateway) as client:
+        async with asyncio.timeout(RELEASE_SECONDS), Client(gateway) as client:
             (response,) = await client.exchange(GET)
             assert response.status == 200
-        await eventually(lambda: all(regular.answers > count for regular, count in zip(regulars, answers, strict=True)))
+        await eventually(
+            lambda: all(regular.answers > count for regular, count in zip(regulars, answers, strict=True))
+        )
         origin.enough.set()
         assert all(await asyncio.gather(*streams))
         metrics = await gateway.metrics()

@@ -144,6 +144,26 @@ async def answer_to(ask: bytes, client: Client) -> Response:
     return response
 
 
+async def test_the_last_answer_survives_what_was_pipelined_behind_it() -> None:
+    """The gateway ends a connection whose client goes on sending: the client still reads the whole answer, and a FIN."""
+    body = bytes(4_000_000)
+    async with (
+        Origin(body) as origin,
+        Gateway(configuration(origin, listen="max = { requests = 1 }")) as gateway,
+    ):
+        async with Client(gateway, receive_buffer=4096) as client:
+            await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+            for _ in range(20):
+                await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                await asyncio.sleep(0.005)
+            response = await client.response()
+            assert (response.status, response.aborted) == (200, None)
+            assert response.fields.one("connection") == "close"
+            await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert await client.reader.read(1) == b""
+        assert len(origin.requests) == 1
+
+
 async def test_http_10_keep_alive() -> None:
     """HTTP/1.0 with Connection: keep-alive keeps the connection; without it the connection ends."""
     ask = b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"

@@ -35,7 +35,11 @@ def test_what_gives_way() -> None:
     """Idle connections to instances above the calm mark, clients at rest above the one where accepting begins."""
     admission = Admission()
     admission.room = Room(clients=10, resume=7, connections=20, calm=17)
-    for clients, upstreams, expected in [(7, 10, (0, 0, False)), (8, 11, (2, 1, False)), (10, 10, (3, 3, True))]:
+    for clients, upstreams, expected in [
+        (7, 10, (0, 0, False)),
+        (8, 11, (2, 1, False)),
+        (10, 10, (3, 3, True)),
+    ]:
         admission.clients, admission.upstreams = clients, upstreams
         found = admission.surplus_upstreams(), admission.surplus_clients(), admission.is_full
         assert found == expected

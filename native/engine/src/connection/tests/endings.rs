@@ -172,6 +172,9 @@ fn a_half_closed_client_is_told_of_the_close() {
     assert!(scene.respond(OK).text().contains("\r\nConnection: close\r\n"));
 }
 
+/// What happens to a scene before its answer.
+type Step<'a> = &'a dyn Fn(&mut Scene);
+
 /// A close of our own choice is lingering, because the client may have sent more than it will be answered; one that
 /// the client asked for, or that follows its FIN, is not.
 #[test]
@@ -179,12 +182,12 @@ fn only_a_close_that_the_client_may_not_expect_lingers() {
     let last = |scene: &mut Scene| scene.worker.draining = true;
     let half_closed = |scene: &mut Scene| assert_eq!(scene.client_eof().action, Action::Wait);
     let request = |fields: &str| format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    let cases: [(&str, &dyn Fn(&mut Scene), u64); 5] = [
+    let cases: [(&str, Step<'_>, u64); 5] = [
         ("", &last, 1),
         ("Connection: close\r\n", &last, 0),
         ("Connection: close\r\n", &|_| (), 0),
         ("", &half_closed, 0),
-        ("", &|scene| [&last, &half_closed as &dyn Fn(&mut Scene)].iter().for_each(|step| step(scene)), 0),
+        ("", &|scene| [&last, &half_closed as Step<'_>].iter().for_each(|step| step(scene)), 0),
     ];
     for (fields, step, lingers) in cases {
         let mut scene = Scene::forwarded(&request(fields));
