@@ -3,14 +3,18 @@
 Only ``gateway.state`` imports this module. All times are nanoseconds of CLOCK_MONOTONIC unless a name says otherwise.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, final
+from typing import Any, ClassVar, Final, Self, final
+
+from typing_extensions import disjoint_base
 
 __all__ = [
     "ABORT",
     "BACK_OFF",
     "CLOSE",
     "COUNTERS",
+    "ClientFastPath",
     "Connection",
     "Control",
     "DURATION_BOUNDS",
@@ -26,6 +30,7 @@ __all__ = [
     "HEALTH_UNKNOWN",
     "HOLD",
     "Lane",
+    "Pool",
     "RELAY",
     "REPLY",
     "REPLY_CLOSE",
@@ -33,6 +38,7 @@ __all__ = [
     "SWITCH",
     "Segment",
     "Snapshot",
+    "UpstreamFastPath",
     "View",
     "WAIT",
     "__version__",
@@ -193,8 +199,11 @@ pipelined bytes wait to be taken up; of the closing ones 1 when the client may s
 class Lane:
     """One worker's stripe of the shared memory with the engine that decides on it."""
 
-    def __new__(cls, segment: Segment, lane: int, *, random_seed: int) -> Lane:
-        """Raises ValueError for a lane beyond the segment's."""
+    def __new__(
+        cls, segment: Segment, lane: int, *, random_seed: int, clock: Callable[[], int] | None = None
+    ) -> Lane:
+        """Raises ValueError for a lane beyond the segment's. ``clock`` gives the fast path's time, in nanoseconds;
+        None is CLOCK_MONOTONIC."""
     def adopt(self, snapshot: Snapshot) -> None:
         """Every request from now on is decided by this snapshot."""
     @property
@@ -288,3 +297,70 @@ class Connection:
         to be stalled."""
     def close(self, now: int) -> None:
         """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""
+
+@disjoint_base
+class ClientFastPath:
+    """The client's side of the fast path: a request that comes in one piece goes out on a connection of the pool, and
+    a response that comes in one piece ends the exchange. Every other verdict goes to ``_perform``.
+
+    Base of the worker's client connections, which share its fields. Reading ``_machine`` or ``_transport`` before
+    it was set raises AttributeError.
+    """
+
+    UNNOTICED_BYTES: ClassVar[int]
+    """A request up to this size has left the write buffer by the time its answer comes; a larger one may not have."""
+    _machine: Connection
+    _transport: asyncio.Transport
+    _paused: int
+    """Why the client is not read; 0 when it is."""
+    _upstream: Any
+    """The connection to the instance that the exchange is on: an UpstreamFastPath, or None."""
+    _written: bool
+    """Something of the request was written to the instance."""
+    _replay: list[bytes] | None
+    """What of the request is at hand for another try; None when that is not all."""
+    _replay_bytes: int
+    def __new__(cls, pool: Pool) -> Self: ...
+    @property
+    def _pool(self) -> Pool: ...
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client; ``b""`` takes up what was pipelined."""
+    def instance_sent(self, data: bytes) -> None:
+        """Bytes from the instance."""
+
+@disjoint_base
+class UpstreamFastPath:
+    """The instance's side of the fast path: what it hears goes to the client's side, or to ``close`` when there is
+    no client. Base of the worker's connections to instances."""
+
+    transport: asyncio.Transport
+    client: Any
+    """The ClientFastPath it serves, None while it is idle."""
+    def __new__(cls, instance: int, keepalive_ns: int, max_idle: int) -> Self:
+        """``instance``: key of the instance; ``keepalive_ns``: how long it may be idle, less than the instance's own
+        time-out, or the two race; ``max_idle``: idle connections kept for that instance."""
+    @property
+    def instance(self) -> int: ...
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the instance."""
+
+@final
+class Pool:
+    """The idle connections of one worker: the one used last is taken first, the one idle longest goes when there are
+    too many. It closes nothing: what is returned is the caller's."""
+
+    def __new__(cls, max_idle: int) -> Pool:
+        """``max_idle``: connections over all instances."""
+    def take(self, instance: int) -> Any:
+        """The connection to the instance that was used last, or None."""
+    def give(self, connection: UpstreamFastPath, now: int) -> Any:
+        """Takes a connection that stands at a message boundary; returns one to close when there are too many."""
+    def discard(self, connection: UpstreamFastPath) -> None:
+        """Forgets a connection that has ended by itself, if it is here."""
+    def evict(self, most: int) -> list[Any]:
+        """Removes and returns so many, or all there are: those that were idle longest."""
+    def expired(self, now: int) -> list[Any]:
+        """Removes and returns the connections that have been idle too long."""
+    def connections(self) -> list[Any]:
+        """All of them, the one idle longest first."""
+    def __len__(self) -> int: ...

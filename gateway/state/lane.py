@@ -4,6 +4,8 @@
 and ``health``.
 """
 
+from collections.abc import Callable
+
 from gateway._native import (
     ABORT,
     BACK_OFF,
@@ -20,10 +22,13 @@ from gateway._native import (
     SEND,
     SWITCH,
     WAIT,
+    ClientFastPath,
     Connection,
     Lane,
+    Pool,
     Segment,
     Snapshot,
+    UpstreamFastPath,
     keep_panic_places,
     take_panic_place,
 )
@@ -44,15 +49,18 @@ __all__ = [
     "SEND",
     "SWITCH",
     "WAIT",
+    "ClientFastPath",
     "Connection",
     "Lane",
+    "Pool",
     "Snapshot",
+    "UpstreamFastPath",
     "keep_panic_places",
     "open_lane",
     "take_panic_place",
 ]
 
 
-def open_lane(memory: int, lane: int, *, random_seed: int) -> Lane:
+def open_lane(memory: int, lane: int, *, random_seed: int, clock: Callable[[], int] | None = None) -> Lane:
     """Maps the inherited memory (a file descriptor) and opens one of its lanes. Raises ValueError if it is foreign."""
-    return Lane(Segment.attach(memory), lane, random_seed=random_seed)
+    return Lane(Segment.attach(memory), lane, random_seed=random_seed, clock=clock)

@@ -6,7 +6,7 @@ every end of the connection passes ``connection_lost``.
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from gateway.clock import monotonic_ns
 from gateway.state.lane import (
@@ -25,6 +25,7 @@ from gateway.state.lane import (
     SEND,
     SWITCH,
     WAIT,
+    ClientFastPath,
     Connection,
 )
 from gateway.worker.transport import client_address, reset, take_up, untaken
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 REPLAY_BYTES = 64 * 1024
 """How much of a request is kept for another try. A larger one that was written is not sent again."""
-UNNOTICED_BYTES = 8 * 1024
-"""A request up to this size has left our write buffer by the time its answer comes; a larger one may not have."""
 
 # Why a client is not read; it is read again when none of these is left.
 HELD = 1
@@ -54,49 +53,38 @@ ENDED = 16
 """It has sent its FIN, and reading on would only bring that again."""
 
 
-class ClientConnection(asyncio.Protocol):
-    """One client connection and the exchange it carries."""
+class ClientConnection(ClientFastPath, asyncio.Protocol):
+    """One client connection and the exchange it carries. ``data_received`` is the fast path's."""
 
     __slots__ = (
         "_backing_off",
         "_connecting",
         "_listener",
-        "_machine",
         "_opening",
-        "_paused",
         "_plane",
-        "_pool",
-        "_replay",
-        "_replay_bytes",
         "_stalled",
-        "_transport",
         "_untaken",
-        "_upstream",
         "_waits_for_client",
-        "_written",
     )
 
-    _machine: Connection
-    _transport: asyncio.Transport
+    _upstream: "UpstreamConnection | None"
+
+    def __new__(cls, plane: "DataPlane", listener: int) -> Self:  # noqa: ARG004 - __init__ has it
+        """The fast path has the pool."""
+        return super().__new__(cls, plane.pool)
 
     def __init__(self, plane: "DataPlane", listener: int) -> None:
         # wiring
         self._plane = plane
-        self._pool = plane.pool
         # connection
         self._listener = listener
-        self._paused = 0
         self._stalled = False
         self._waits_for_client = False
         self._untaken = 0
         # exchange
-        self._upstream: UpstreamConnection | None = None
         self._opening: UpstreamConnection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._backing_off: ShortDeadline | None = None
-        self._replay: list[bytes] | None = None
-        self._replay_bytes = 0
-        self._written = False
 
     # What asyncio calls
 
@@ -110,25 +98,6 @@ class ClientConnection(asyncio.Protocol):
         except BaseException:
             self._transport.abort()  # uvloop would keep the socket, unread
             raise
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of a request."""
-        action, argument, payload = self._machine.receive(data, monotonic_ns())
-        if action == FORWARD:
-            self._forward(argument, payload)
-        elif action != WAIT:
-            self._perform(action, argument, payload)
-
-    def instance_sent(self, data: bytes) -> None:
-        """Bytes of a response."""
-        action, argument, payload = self._machine.respond(data, now := monotonic_ns())
-        if action == FINISH:
-            self._release(now)  # first: a slow client must not pause a connection that is in the pool by then
-            self._transport.write(payload)
-            if argument:
-                self._plane.loop.call_soon(self._take_up)
-        elif action != WAIT:
-            self._perform(action, argument, payload)
 
     def eof_received(self) -> bool:
         """The client will send no more; it may still read."""
@@ -394,7 +363,7 @@ class ClientConnection(asyncio.Protocol):
         self._replay = None
         if upstream is not None:
             upstream.client = None
-            if self._replay_bytes > UNNOTICED_BYTES and upstream.transport.get_write_buffer_size():
+            if self._replay_bytes > self.UNNOTICED_BYTES and upstream.transport.get_write_buffer_size():
                 upstream.close()  # answered before it was sent: no message boundary
             else:
                 surplus = self._pool.give(upstream, now)

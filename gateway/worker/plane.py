@@ -8,12 +8,11 @@ from typing import Any
 
 from gateway import tcp
 from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
-from gateway.state.lane import Lane, Snapshot
+from gateway.state.lane import Lane, Pool, Snapshot
 from gateway.worker.access_log import AccessLog
 from gateway.worker.admission import NO_LIMIT, Admission, Room
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
-from gateway.worker.pool import Pool
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import ServicePolicy, UpstreamConnection
@@ -36,6 +35,10 @@ NEWCOMER_SECONDS = 1.0
 """How long a client that connected while the worker drains has for the beginning of its request."""
 
 
+MAX_IDLE = 1024
+"""Idle connections that one worker keeps over all services; each costs a file descriptor here and one at its instance."""
+
+
 class LaneLostError(Exception):
     """The supervisor has given this worker's lane away: it must not write there again."""
 
@@ -48,7 +51,7 @@ class DataPlane:
         self.loop = loop
         self.faults = Faults(lane)
         self.access_log = AccessLog(lane, loop.call_soon)
-        self.pool: Pool[UpstreamConnection] = Pool()
+        self.pool = Pool(MAX_IDLE)
         self.short_clock = ShortClock(loop)
         self.admission = Admission()
         self.accept: Callable[[bool], None] = lambda _: None

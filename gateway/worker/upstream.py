@@ -5,15 +5,15 @@ The law: it serves one exchange at a time or lies idle in the pool; what it hear
 
 import asyncio
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from gateway.clock import NANOSECONDS
+from gateway.state.lane import Pool, UpstreamFastPath
 from gateway.worker.admission import Admission
 from gateway.worker.transport import take_up
 
 if TYPE_CHECKING:
     from gateway.worker.ingress import ClientConnection
-    from gateway.worker.pool import Pool
 
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
@@ -34,31 +34,18 @@ class ServicePolicy:
         self.user_timeout_ms = user_timeout_ms
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """One connection to one instance."""
+class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
+    """One connection to one instance. ``data_received`` is the fast path's."""
 
-    __slots__ = (
-        "_admission",
-        "_counted",
-        "_pool",
-        "client",
-        "idle_since",
-        "instance",
-        "keepalive_ns",
-        "max_idle",
-        "transport",
-        "user_timeout_ms",
-    )
+    __slots__ = ("_admission", "_counted", "_pool", "user_timeout_ms")
 
-    transport: asyncio.Transport
+    client: "ClientConnection | None"
 
-    def __init__(
-        self,
-        instance: int,
-        policy: ServicePolicy,
-        pool: "Pool[UpstreamConnection]",
-        admission: Admission,
-    ) -> None:
+    def __new__(cls, instance: int, policy: ServicePolicy, pool: Pool, admission: Admission) -> Self:  # noqa: ARG004 - __init__ has them
+        """The fast path has what the pool goes by."""
+        return super().__new__(cls, instance, policy.keepalive_ns, policy.max_idle)
+
+    def __init__(self, instance: int, policy: ServicePolicy, pool: Pool, admission: Admission) -> None:  # noqa: ARG002 - __new__ has it
         """It is counted from here on, before the system is asked for a descriptor, until its first end."""
         # wiring
         self._pool = pool
@@ -66,26 +53,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._counted = True
         admission.upstreams += 1
         # connection
-        self.instance = instance
-        self.max_idle = policy.max_idle
-        self.keepalive_ns = policy.keepalive_ns
         self.user_timeout_ms = policy.user_timeout_ms
-        self.idle_since = 0
-        # exchange
-        self.client: ClientConnection | None = None
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
         self.transport = take_up(transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of a response, or of nothing that was asked for."""
-        if self.client is not None:
-            self.client.instance_sent(data)
-        else:
-            self.close()
 
     def eof_received(self) -> bool:
         """The instance will send no more; that may be the end of a response."""

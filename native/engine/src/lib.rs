@@ -16,6 +16,7 @@ pub mod forwarding;
 pub mod http1;
 pub mod limit;
 pub mod pace;
+pub mod pool;
 pub mod proxy_protocol;
 pub mod reply;
 pub mod request_id;

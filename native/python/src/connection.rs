@@ -21,38 +21,71 @@ pub(crate) struct Connection {
 /// (action, argument, payload)
 type Answer<'py> = (u8, u64, Bound<'py, PyBytes>);
 
-fn answer<'py>(
+/// One step of the state machine: what to do, and the payload as Python's bytes.
+pub(crate) struct Step<'py> {
+    pub(crate) verdict: Verdict,
+    pub(crate) payload: Bound<'py, PyBytes>,
+    /// When it was taken.
+    pub(crate) now: u64,
+}
+
+fn payload<'py>(
     py: Python<'py>,
     verdict: Verdict,
     worker: &Worker<SharedState>,
     input: Option<&Bound<'py, PyBytes>>,
-) -> Answer<'py> {
-    let payload = match (verdict.payload, input) {
+) -> Bound<'py, PyBytes> {
+    match (verdict.payload, input) {
         (Payload::Output, _) => PyBytes::new(py, &worker.output),
         (Payload::Input, Some(input)) => input.clone(),
         (Payload::Input | Payload::Nothing, _) => PyBytes::new(py, b""),
-    };
-    (verdict.action as u8, verdict.argument, payload)
+    }
 }
 
 impl Connection {
+    /// Bytes from the client, now by the lane's clock.
+    pub(crate) fn receive_now<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Step<'py>> {
+        let (py, bytes) = (data.py(), data.as_bytes());
+        let now = self.lane.borrow(py).now(py)?;
+        Ok(self.step(py, Some(data), now, |connection, worker| connection.receive(worker, bytes, now)))
+    }
+
+    /// Bytes from the instance, now by the lane's clock.
+    pub(crate) fn respond_now<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Step<'py>> {
+        let (py, bytes) = (data.py(), data.as_bytes());
+        let now = self.lane.borrow(py).now(py)?;
+        Ok(self.step(py, Some(data), now, |connection, worker| connection.respond(worker, bytes, now)))
+    }
+
     /// Runs one step of the state machine. Nothing that could come back here is called while the lane is borrowed.
     fn step<'py>(
         &mut self,
         py: Python<'py>,
         input: Option<&Bound<'py, PyBytes>>,
+        now: u64,
         step: impl FnOnce(&mut connection::Connection, &mut Worker<SharedState>) -> Verdict,
-    ) -> Answer<'py> {
+    ) -> Step<'py> {
         let mut lane = self.lane.borrow_mut(py);
         let verdict = step(&mut self.connection, &mut lane.worker);
-        let answer = answer(py, verdict, &lane.worker, input);
+        let payload = payload(py, verdict, &lane.worker, input);
         if let Some(callback) = lane.due(py) {
             drop(lane);
             if let Err(error) = callback.call0(py) {
                 error.write_unraisable(py, None); // hot calls never raise
             }
         }
-        answer
+        Step { verdict, payload, now }
+    }
+
+    fn answer<'py>(
+        &mut self,
+        py: Python<'py>,
+        input: Option<&Bound<'py, PyBytes>>,
+        now: u64,
+        step: impl FnOnce(&mut connection::Connection, &mut Worker<SharedState>) -> Verdict,
+    ) -> Answer<'py> {
+        let Step { verdict, payload, .. } = self.step(py, input, now, step);
+        (verdict.action as u8, verdict.argument, payload)
     }
 }
 
@@ -97,16 +130,16 @@ impl Connection {
 
     fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
         let bytes = data.as_bytes();
-        self.step(py, Some(data), |connection, worker| connection.receive(worker, bytes, now))
+        self.answer(py, Some(data), now, |connection, worker| connection.receive(worker, bytes, now))
     }
 
     fn respond<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
         let bytes = data.as_bytes();
-        self.step(py, Some(data), |connection, worker| connection.respond(worker, bytes, now))
+        self.answer(py, Some(data), now, |connection, worker| connection.respond(worker, bytes, now))
     }
 
     fn client_eof<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.client_eof(worker, now))
+        self.answer(py, None, now, |connection, worker| connection.client_eof(worker, now))
     }
 
     fn upstream_lost<'py>(
@@ -117,25 +150,25 @@ impl Connection {
         replayable: bool,
         now: u64,
     ) -> Answer<'py> {
-        self.step(py, None, |connection, worker| {
+        self.answer(py, None, now, |connection, worker| {
             connection.upstream_lost(worker, clean, written, replayable, now)
         })
     }
 
     fn upstream_failed<'py>(&mut self, py: Python<'py>, refused: bool, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.upstream_failed(worker, refused, now))
+        self.answer(py, None, now, |connection, worker| connection.upstream_failed(worker, refused, now))
     }
 
     fn no_descriptor<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.no_descriptor(worker, now))
+        self.answer(py, None, now, |connection, worker| connection.no_descriptor(worker, now))
     }
 
     fn evict<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.evict(worker, now))
+        self.answer(py, None, now, |connection, worker| connection.evict(worker, now))
     }
 
     fn try_again<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.try_again(worker, now))
+        self.answer(py, None, now, |connection, worker| connection.try_again(worker, now))
     }
 
     fn connecting(&mut self, py: Python<'_>, now: u64) {
@@ -155,7 +188,7 @@ impl Connection {
     }
 
     fn expire<'py>(&mut self, py: Python<'py>, taken: u64, now: u64) -> Answer<'py> {
-        self.step(py, None, |connection, worker| connection.expire(worker, taken, now))
+        self.answer(py, None, now, |connection, worker| connection.expire(worker, taken, now))
     }
 
     fn close(&mut self, py: Python<'_>, now: u64) {

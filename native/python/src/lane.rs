@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::IntoPyObjectExt;
+use rustix::time::{clock_gettime, ClockId};
 
 use crate::segment::Segment;
 
@@ -40,9 +41,22 @@ impl Snapshot {
 pub(crate) struct Lane {
     pub(crate) worker: Worker<SharedState>,
     access_log_due: Option<Py<PyAny>>,
+    clock: Option<Py<PyAny>>,
 }
 
 impl Lane {
+    /// The time of the lane's clock, in nanoseconds.
+    #[inline]
+    pub(crate) fn now(&self, py: Python<'_>) -> PyResult<u64> {
+        match &self.clock {
+            None => {
+                let now = clock_gettime(ClockId::Monotonic);
+                Ok(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+            }
+            Some(clock) => clock.call0(py)?.extract(py),
+        }
+    }
+
     /// Whom to tell that the access log should be drained before the next tick; nobody, if that can wait.
     #[inline]
     pub(crate) fn due(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -54,11 +68,11 @@ impl Lane {
 #[pymethods]
 impl Lane {
     #[new]
-    #[pyo3(signature = (segment, lane, *, random_seed))]
-    fn new(segment: &Segment, lane: u32, random_seed: u64) -> PyResult<Self> {
+    #[pyo3(signature = (segment, lane, *, random_seed, clock = None))]
+    fn new(segment: &Segment, lane: u32, random_seed: u64, clock: Option<Py<PyAny>>) -> PyResult<Self> {
         let state = SharedState::attach(segment.memory(), lane)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self { worker: Worker::new(state, random_seed), access_log_due: None })
+        Ok(Self { worker: Worker::new(state, random_seed), access_log_due: None, clock })
     }
 
     fn adopt(&mut self, snapshot: &Snapshot) {

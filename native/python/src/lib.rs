@@ -1,10 +1,12 @@
-//! `gateway._native`: conversion between Python and the engine, nothing else. Decisions live in `headgate-engine`,
-//! memory in `headgate-shm`.
+//! `gateway._native`: conversion between Python and the engine, and the fast path of an exchange between two
+//! transports. Decisions live in `headgate-engine`, memory in `headgate-shm`.
 
 mod connection;
 mod control;
+mod fast_path;
 mod lane;
 mod panics;
+mod pool;
 mod segment;
 mod view;
 
@@ -20,5 +22,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     panics::register(module)?;
     module.add_class::<lane::Snapshot>()?;
     module.add_class::<lane::Lane>()?;
+    module.add_class::<pool::Pool>()?;
+    fast_path::register(module)?;
     connection::register(module)
 }

@@ -1,4 +1,4 @@
-"""Has a worker's state machine raise where a message asks for it: ``X-Fault: receive`` or ``X-Fault: respond``.
+"""Has a worker's connection raise where a message asks for it: ``X-Fault: receive`` or ``X-Fault: respond``.
 
 Python loads a module of this name at start from its path. Only tests put this folder there, so nothing of it is in the
 gateway, which runs its own code otherwise. A worker without such messages behaves as ever.
@@ -13,28 +13,20 @@ class AskedForError(BaseException):
 
 
 def _sabotage() -> None:
-    from gateway.worker import ingress  # noqa: PLC0415 - only a worker is to load it
+    from gateway.worker import ingress, upstream  # noqa: PLC0415 - only a worker is to load them
 
-    honest = ingress.Connection
+    def ask(protocol: type[Any], step: str) -> None:
+        honest = protocol.data_received
 
-    class Sabotaged:
-        def __init__(self, *arguments: Any) -> None:
-            self._machine = honest(*arguments)
+        def data_received(self: Any, data: bytes) -> None:
+            if b"X-Fault: " + step.encode() in data:
+                raise AskedForError(step)
+            honest(self, data)
 
-        def receive(self, data: bytes, now: int) -> Any:
-            if b"X-Fault: receive" in data:
-                raise AskedForError("receive")
-            return self._machine.receive(data, now)
+        protocol.data_received = data_received
 
-        def respond(self, data: bytes, now: int) -> Any:
-            if b"X-Fault: respond" in data:
-                raise AskedForError("respond")
-            return self._machine.respond(data, now)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._machine, name)
-
-    ingress.Connection = Sabotaged  # type: ignore[misc, assignment]
+    ask(ingress.ClientConnection, "receive")
+    ask(upstream.UpstreamConnection, "respond")
 
 
 if "gateway.worker" in sys.orig_argv:

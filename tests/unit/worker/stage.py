@@ -292,7 +292,7 @@ class Stage:
         self.control.publish_members(SERVICE, range(self.instances))
         self.control.open_lane(0, 1)
         self.view = View(self.segment)
-        self.lane: Lane = open_lane(self.segment.fileno(), 0, random_seed=1)
+        self.lane: Lane = open_lane(self.segment.fileno(), 0, random_seed=1, clock=lambda: self.now)
         self.loop = Loop()
         self.plane = DataPlane(self.lane, cast("asyncio.AbstractEventLoop", self.loop))
         self.plane.adopt(Snapshot.compile(self._snapshot()), [self._policy()])
@@ -392,7 +392,7 @@ class Stage:
 
     def pooled(self) -> list[UpstreamConnection]:
         """The connections in the pool."""
-        return list(self.plane.pool._oldest_first)
+        return self.plane.pool.connections()
 
     def assert_clean(self) -> None:
         """No client is left: nothing is reserved, no deadline is armed, and whatever is pooled is fit for use."""

@@ -35,7 +35,24 @@ class Panicking:
 def sabotage(client: Transport, step: str) -> ClientConnection:
     """Has a step of the client's state machine panic."""
     connection = cast("ClientConnection", client.protocol)
-    connection._machine = cast("Any", Panicking(connection._machine, step))
+
+    class Sabotaged(ClientConnection):
+        __slots__ = ()
+
+        @property
+        def _machine(self) -> Any:
+            return Panicking(super()._machine, step)
+
+        @_machine.setter
+        def _machine(self, machine: Connection) -> None:
+            raise AssertionError
+
+        def data_received(self, data: bytes) -> None:
+            if step == "receive":
+                raise Panic(step)
+            super().data_received(data)
+
+    connection.__class__ = Sabotaged
     return connection
 
 

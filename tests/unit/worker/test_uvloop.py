@@ -413,5 +413,5 @@ async def test_a_request_over_real_sockets() -> None:
         await eventually(lambda: stage.plane.admission.clients == 0)
         assert stage.counter("upstream_connects") == 1
         assert stage.in_flight() == 0
-        for upstream in stage.plane.pool.clear():
+        for upstream in stage.plane.pool.connections():
             upstream.close()
