@@ -1,7 +1,8 @@
 """A client's connection: hands its bytes to the engine and does what the verdict says.
 
 The law: the engine decides, this shell moves bytes. Every end of an exchange passes ``_release`` or ``_drop``, and
-every end of the connection passes ``connection_lost``.
+every end of the connection passes ``connection_lost``. A request and an answer that each come in one piece, over a
+connection of the pool, never come here: they are the fast path's.
 """
 
 import asyncio
