@@ -112,6 +112,7 @@ fn is_port(value: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::http1::head::{slots, HeadLimits};
+    use crate::http1::path::Kept;
 
     const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 
@@ -119,7 +120,7 @@ mod tests {
     fn put_of(fields: &str, peer: &str, client: Option<&str>) -> String {
         let head = format!("GET / HTTP/1.1\r\nHost: h:80\r\n{fields}\r\n");
         let (mut slots, mut output) = (slots(), Vec::new());
-        let request = Request::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
+        let request = Request::parse(head.as_bytes(), &mut slots, &LIMITS, Kept::NONE).unwrap();
         let address = |text: &str| Address::from(text.parse::<IpAddr>().unwrap());
         let (peer, is_trusted) = (address(peer), client.is_some());
         put(

@@ -24,7 +24,7 @@ from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post
     ids=str,
 )
 async def test_connects_that_fail(stage: Stage, error: OSError, failures: int) -> None:
-    """A refusal and an unreachable instance count, a shortage of descriptors or ports does not."""
+    """A refusal and an unreachable instance count, a shortage of memory or ports does not."""
     stage.client().says(REQUEST)
     await stage.turn()
     stage.loop.connects.pop().fails(error)
