@@ -11,7 +11,7 @@ MOST_DESCRIPTORS = 1_048_576
 """Some containers allow a billion, and programs that walk over them all then hang."""
 
 FULL_COLLECTION_EVERY = 1000
-"""Collections of the middle generation, of some 7,000 new objects each."""
+"""Collections of the middle generation, of some 7,000 new objects each: a reload of 10,000 routes takes 32 of them."""
 
 
 def require_uvloop(version: str) -> None:

@@ -275,7 +275,7 @@ async def test_further_workers_that_do_not_come_up(
     manner: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reason is told, nothing has changed and nothing is left of them; the next attempt may succeed."""
-    monkeypatch.setattr(recruits, "MUSTER_TIMEOUT_S", 5.0 if manner != "hangs" else 0.3)
+    monkeypatch.setattr(recruits, "MUSTER_TIMEOUT_S", 20.0 if manner != "hangs" else 0.3)
     async with _world(1) as world:
         await world.start()
         (pid,) = (worker.pid for worker in world.workers.processes())
@@ -285,7 +285,7 @@ async def test_further_workers_that_do_not_come_up(
         assert world.lanes.live == {0: pid}
         assert [worker.pid for worker in world.workers.processes()] == [pid]
         assert {await world.served_by() for _ in range(20)} == {0}
-        monkeypatch.setattr(recruits, "MUSTER_TIMEOUT_S", 5.0)
+        monkeypatch.setattr(recruits, "MUSTER_TIMEOUT_S", 20.0)
         world.launcher.command = command("serves")
         await world.reload(3)
         assert world.workers.ready() == [0, 1, 2]
