@@ -17,6 +17,9 @@ def effective(config: Config, written: Mapping[str, Any]) -> dict[str, Any]:
     configuration.
     """
     shown = config.model_dump(mode="json", exclude_none=True)
+    for name, service in config.services.items():
+        if service.passive is None:
+            shown["services"][name]["passive"] = False  # its word for none; nothing would mean the default
     for finding in list(broken_rules(shown)):
         _remove(shown, finding.path)
     restored: dict[str, Any] = _restored(_escaped(shown), written)

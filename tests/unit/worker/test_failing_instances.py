@@ -16,8 +16,6 @@ from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post
         (OSError(errno.ENETUNREACH, ""), 1),
         (FileNotFoundError(errno.ENOENT, ""), 1),
         (OSError(), 1),
-        (OSError(errno.EMFILE, ""), 0),
-        (OSError(errno.ENFILE, ""), 0),
         (OSError(errno.ENOBUFS, ""), 0),
         (OSError(errno.EADDRNOTAVAIL, ""), 0),
     ],

@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
+from gateway.state.lane import UpstreamFastPath
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.upstream import UpstreamConnection
 from tests.unit.worker.conftest import SetUp
@@ -56,17 +57,10 @@ async def test_what_an_idle_instance_says_ends_its_connection(stage: Stage) -> N
 
 def test_nothing_is_there_before_a_connection_is() -> None:
     """A protocol that is not connected says so, instead of failing somewhere else."""
-    upstream = UpstreamConnection(1, cast("Any", Policy), cast("Any", None))
+    upstream = UpstreamFastPath(instance=1, keepalive_ns=1, max_idle=1)
     with pytest.raises(AttributeError, match="no connection yet"):
         _ = upstream.transport
     assert not hasattr(upstream, "transport")
-
-
-class Policy:
-    """Of a service."""
-
-    keepalive_ns = 1
-    max_idle = 1
 
 
 @pytest.mark.parametrize("seed", range(40))
