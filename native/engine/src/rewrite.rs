@@ -41,14 +41,11 @@ pub struct Onward<'a> {
 pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'_>, expects_continue: bool) {
     put(output, &[request.method, b" ", &request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]);
     let hops_left = request.hops_left();
-    for (header, kind) in request.fields.iter() {
-        let end_to_end = matches!(kind, Field::Other | Field::Date | Field::Via)
+    put_fields(output, &request.fields, |kind| {
+        matches!(kind, Field::Other | Field::Date | Field::Via)
             || (kind == Field::Trailer && request.framing == Framing::Chunked)
-            || (kind == Field::MaxForwards && hops_left.is_none());
-        if end_to_end && passes(&request.fields, header) {
-            put_field(output, header);
-        }
-    }
+            || (kind == Field::MaxForwards && hops_left.is_none())
+    });
     forwarding::put(output, request, client.sender, client.scheme);
     output.extend_from_slice(if request.minor_version == 0 {
         b"Via: 1.0 headgate\r\n"
@@ -76,8 +73,8 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
 /// Writes the head of a final response as the client gets it.
 pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onward<'_>) {
     put_status_line(output, response);
-    for (header, kind) in response.fields.iter() {
-        let end_to_end = matches!(
+    put_fields(output, &response.fields, |kind| {
+        matches!(
             kind,
             Field::Other
                 | Field::Date
@@ -87,11 +84,8 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
                 | Field::MaxForwards
                 | Field::RequestId
                 | Field::Via
-        ) || (kind == Field::Trailer && onward.framing == Framing::Chunked);
-        if end_to_end && passes(&response.fields, header) {
-            put_field(output, header);
-        }
-    }
+        ) || (kind == Field::Trailer && onward.framing == Framing::Chunked)
+    });
     if !response.fields.has_date() {
         put(output, &[b"Date: ", onward.date, b"\r\n"]);
     }
@@ -120,13 +114,9 @@ pub fn switching(output: &mut Vec<u8>, response: &Response<'_, '_>, protocol: &[
 
 fn put_interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
     put_status_line(output, response);
-    for (header, kind) in response.fields.iter() {
-        if matches!(kind, Field::Other | Field::Date | Field::RequestId | Field::Via)
-            && passes(&response.fields, header)
-        {
-            put_field(output, header);
-        }
-    }
+    put_fields(output, &response.fields, |kind| {
+        matches!(kind, Field::Other | Field::Date | Field::RequestId | Field::Via)
+    });
 }
 
 /// `Connection` speaks for one hop alone, so this is the gateway's own (RFC 9110 §7.6.1).
@@ -134,14 +124,34 @@ fn put_upgrade(output: &mut Vec<u8>, protocols: &[u8]) {
     put(output, &[b"Connection: Upgrade\r\nUpgrade: ", protocols, b"\r\n"]);
 }
 
-fn passes(fields: &Fields<'_, '_>, header: &Header<'_>) -> bool {
-    !fields.is_nominated(header.name.as_bytes())
-}
-
 fn put(output: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         output.extend_from_slice(part);
     }
+}
+
+/// Writes the fields that do not end at this hop: those of an end-to-end kind that `Connection` does not name.
+///
+/// A line that came as it would be written is copied, and neighbours are copied together: most heads need one or two
+/// copies, where four for each field took an eighth of the instructions of an exchange.
+fn put_fields(output: &mut Vec<u8>, fields: &Fields<'_, '_>, is_end_to_end: impl Fn(Field) -> bool) {
+    let mut lines = 0..0;
+    for (header, _) in fields.iter().filter(|(_, kind)| is_end_to_end(*kind)) {
+        if fields.is_nominated(header.name.as_bytes()) {
+            continue;
+        }
+        match fields.line(header) {
+            Some(line) if line.start == lines.end => lines.end = line.end,
+            line => {
+                output.extend_from_slice(&fields.bytes()[lines]);
+                lines = line.unwrap_or_else(|| {
+                    put_field(output, header);
+                    0..0
+                });
+            }
+        }
+    }
+    output.extend_from_slice(&fields.bytes()[lines]);
 }
 
 fn put_field(output: &mut Vec<u8>, header: &Header<'_>) {
@@ -169,6 +179,8 @@ fn put_framing(output: &mut Vec<u8>, framing: Framing, stated: Option<u64>) {
 mod tests {
     use std::net::IpAddr;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::address::Address;
     use crate::http1::head::{slots, HeadLimits};
@@ -195,6 +207,31 @@ mod tests {
         let onward = Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date };
         response(&mut output, &parsed, &onward);
         String::from_utf8(output).unwrap()
+    }
+
+    /// A field line as a client may send it, and as it is to be written.
+    fn field_line() -> impl Strategy<Value = (String, String)> {
+        let line = ("[A-Z]x?", " {0,2}", "[a-z]{0,3}", "[ \t]{0,1}");
+        prop_oneof![
+            line.prop_map(|(name, before, value, behind)| {
+                (format!("{name}:{before}{value}{behind}\r\n"), format!("{name}: {value}\r\n"))
+            }),
+            Just(("Keep-Alive: 5\r\n".to_string(), String::new())),
+            Just(("nominated: 1\r\n".to_string(), String::new())),
+        ]
+    }
+
+    proptest! {
+        /// Whatever stands between them, however they came: what passes is written alike and in order.
+        #[test]
+        fn lines_are_copied_as_they_would_be_written(lines in prop::collection::vec(field_line(), 0..12)) {
+            let (sent, written): (String, String) = lines.into_iter().unzip();
+            let head = format!("HTTP/1.1 200 OK\r\nConnection: nominated\r\nDate: d\r\n{sent}\r\n");
+            prop_assert_eq!(
+                answered(&head, Framing::Length(1), false, false),
+                format!("HTTP/1.1 200 OK\r\nDate: d\r\n{written}Content-Length: 1\r\n\r\n")
+            );
+        }
     }
 
     const OURS: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n";

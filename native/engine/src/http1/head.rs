@@ -5,10 +5,13 @@
 //! read from.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use httparse::Header;
-use memchr::{memchr, memmem};
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 use super::fields::{classify, Field};
 use super::framing::{Framing, FramingFault, FramingFields};
@@ -23,12 +26,22 @@ pub const MAX_FIELDS: usize = 256;
 const MAX_NOMINATED: usize = 16;
 /// What the gateway calls itself in `Via`.
 pub const PSEUDONYM: &str = "headgate";
-/// Room on the stack for the fields of one head.
-pub type Slots<'a> = [MaybeUninit<Header<'a>>; MAX_FIELDS];
+/// Room on the stack for the fields of one head and what is known of them. A parsed head borrows from it and is small
+/// itself: it is moved several times on its way to whoever asked for it.
+#[derive(Debug)]
+pub struct Slots<'a> {
+    headers: [MaybeUninit<Header<'a>>; MAX_FIELDS],
+    kinds: [Field; MAX_FIELDS],
+    nominated: [&'a [u8]; MAX_NOMINATED],
+}
 
 /// Room for the fields of one head.
 pub const fn slots<'a>() -> Slots<'a> {
-    [const { MaybeUninit::uninit() }; MAX_FIELDS]
+    Slots {
+        headers: [const { MaybeUninit::uninit() }; MAX_FIELDS],
+        kinds: [Field::Other; MAX_FIELDS],
+        nominated: [&[]; MAX_NOMINATED],
+    }
 }
 
 /// How large a head may be, in bytes and in fields.
@@ -79,12 +92,15 @@ impl From<AmbiguousPath> for HeadFault {
     }
 }
 
+/// The empty line behind a head. To prepare the search takes as long as to search a head of 400 bytes.
+static EMPTY_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
 /// Where the head in `bytes` ends, including its empty line; `None` while it is incomplete.
 ///
 /// `searched` bytes were looked at by earlier calls, so that a head that comes byte by byte is searched once.
 pub fn find_end(bytes: &[u8], searched: usize, limits: &HeadLimits) -> Result<Option<usize>, HeadFault> {
     let from = searched.saturating_sub(3).min(bytes.len());
-    if let Some(found) = memmem::find(&bytes[from..], b"\r\n\r\n") {
+    if let Some(found) = EMPTY_LINE.find(&bytes[from..]) {
         let end = from + found + 4;
         return if end > limits.head { Err(too_large(bytes, limits)) } else { Ok(Some(end)) };
     }
@@ -119,10 +135,11 @@ pub fn leading_empty_lines(bytes: &[u8]) -> usize {
 /// The fields of one head with what each is, and what they say about the connection.
 #[derive(Debug)]
 pub struct Fields<'h, 'b> {
+    /// The head that they stand in.
+    bytes: &'b [u8],
     headers: &'h [Header<'b>],
-    kinds: [Field; MAX_FIELDS],
-    nominated: [&'b [u8]; MAX_NOMINATED],
-    nominations: usize,
+    kinds: &'h [Field],
+    nominated: &'h [&'b [u8]],
     framing: FramingFields,
     close: bool,
     keep_alive: bool,
@@ -150,13 +167,20 @@ impl<'b> RequestIdField<'b> {
 }
 
 impl<'h, 'b> Fields<'h, 'b> {
-    /// Classifies every field; `bytes` is the head they were parsed from, for the check of its line ends.
-    fn read(bytes: &[u8], headers: &'h [Header<'b>], limits: &HeadLimits) -> Result<Self, HeadFault> {
+    /// Classifies every field of the head that they were parsed from.
+    fn read(
+        bytes: &'b [u8],
+        headers: &'h [Header<'b>],
+        kinds: &'h mut [Field; MAX_FIELDS],
+        nominated: &'h mut [&'b [u8]; MAX_NOMINATED],
+        limits: &HeadLimits,
+    ) -> Result<Self, HeadFault> {
+        check_lines(bytes, headers, limits)?;
         let mut fields = Self {
+            bytes,
             headers,
-            kinds: [Field::Other; MAX_FIELDS],
-            nominated: [&[]; MAX_NOMINATED],
-            nominations: 0,
+            kinds: &[],
+            nominated: &[],
             framing: FramingFields::default(),
             close: false,
             keep_alive: false,
@@ -165,10 +189,11 @@ impl<'h, 'b> Fields<'h, 'b> {
             upgrade: None,
             hops: 0,
         };
-        check_lines(bytes, headers, limits)?;
-        for (kind, header) in fields.kinds.iter_mut().zip(headers) {
+        let mut nominations = 0;
+        for (kind, header) in kinds.iter_mut().zip(headers) {
             *kind = classify(header.name.as_bytes());
             match *kind {
+                Field::Connection => fields.connection(header.value, nominated, &mut nominations)?,
                 Field::ContentLength => fields.framing.content_length(header.value),
                 Field::TransferEncoding => fields.framing.transfer_encoding(header.value),
                 Field::Date => fields.has_date = true,
@@ -179,22 +204,24 @@ impl<'h, 'b> Fields<'h, 'b> {
                 _ => {}
             }
         }
-        fields.read_connection()?;
+        (fields.kinds, fields.nominated) = (&kinds[..], &nominated[..nominations]);
         Ok(fields)
     }
 
-    fn read_connection(&mut self) -> Result<(), HeadFault> {
-        for (header, _) in self.headers.iter().zip(self.kinds).filter(|(_, kind)| *kind == Field::Connection)
-        {
-            for option in syntax::list(header.value) {
-                match option.len() {
-                    5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
-                    10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
-                    _ => {
-                        let place = self.nominated.get_mut(self.nominations).ok_or(HeadFault::TooLarge)?;
-                        *place = option;
-                        self.nominations += 1;
-                    }
+    /// One `Connection` value; the fields that it names are added to the `nominated`.
+    fn connection(
+        &mut self,
+        value: &'b [u8],
+        nominated: &mut [&'b [u8]; MAX_NOMINATED],
+        nominations: &mut usize,
+    ) -> Result<(), HeadFault> {
+        for option in syntax::list(value) {
+            match option.len() {
+                5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+                _ => {
+                    *nominated.get_mut(*nominations).ok_or(HeadFault::TooLarge)? = option;
+                    *nominations += 1;
                 }
             }
         }
@@ -203,7 +230,24 @@ impl<'h, 'b> Fields<'h, 'b> {
 
     /// The fields with what each is.
     pub fn iter(&self) -> impl Iterator<Item = (&Header<'b>, Field)> + '_ {
-        self.headers.iter().zip(self.kinds)
+        self.headers.iter().zip(self.kinds.iter().copied())
+    }
+
+    /// The head, which [`Fields::line`] gives places in.
+    pub fn bytes(&self) -> &'b [u8] {
+        self.bytes
+    }
+
+    /// The place of a field's line in the head, with its CRLF, if it came as it would be written:
+    /// a colon, one space, and nothing behind the value.
+    pub fn line(&self, header: &Header<'b>) -> Option<Range<usize>> {
+        let place = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
+        let (start, value) = (place(header.name.as_bytes()), place(header.value));
+        let end = value.checked_add(header.value.len())?;
+        let separated = value.checked_sub(start)? == header.name.len() + 2
+            && self.bytes.get(value - 2..value)? == b": "
+            && self.bytes.get(end..end + 2)? == b"\r\n";
+        separated.then_some(start..end + 2)
     }
 
     /// The value of the only field of a kind; `None` when there is none, an error when there are two.
@@ -216,13 +260,13 @@ impl<'h, 'b> Fields<'h, 'b> {
     }
 
     /// The names of fields that `Connection` says end here.
-    pub fn nominated(&self) -> &[&'b [u8]] {
-        &self.nominated[..self.nominations]
+    pub fn nominated(&self) -> &'h [&'b [u8]] {
+        self.nominated
     }
 
     /// Does `Connection` name this field as one that ends here?
     pub fn is_nominated(&self, name: &[u8]) -> bool {
-        self.nominated().iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
+        self.nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
     }
 
     /// Is there a `Date`?
@@ -319,7 +363,8 @@ impl<'h, 'b> Request<'h, 'b> {
         kept: Kept,
     ) -> Result<Self, HeadFault> {
         let mut parsed = httparse::Request::new(&mut []);
-        let outcome = parsed.parse_with_uninit_headers(bytes, slots);
+        let Slots { headers, kinds, nominated } = slots;
+        let outcome = parsed.parse_with_uninit_headers(bytes, headers);
         check_outcome(outcome, bytes)?;
         let method = parsed.method.ok_or(HeadFault::Malformed)?.as_bytes();
         let target = parsed.path.ok_or(HeadFault::Malformed)?.as_bytes();
@@ -331,7 +376,7 @@ impl<'h, 'b> Request<'h, 'b> {
         if bytes.get(line..line + 2) != Some(b"\r\n") {
             return Err(HeadFault::Malformed);
         }
-        let fields = Fields::read(bytes, parsed.headers, limits)?;
+        let fields = Fields::read(bytes, parsed.headers, kinds, nominated, limits)?;
         let Target { authority, path_and_query: target, path_length } = Target::parse(method, target, kept)?;
         let field_host = fields.only(Field::Host)?;
         if !syntax::is_host(field_host.unwrap_or_default()) || (field_host.is_none() && minor_version == 1) {
@@ -410,15 +455,16 @@ impl<'h, 'b> Response<'h, 'b> {
     /// Parses a complete head, as [`find_end`] found it.
     pub fn parse(bytes: &'b [u8], slots: &'h mut Slots<'b>, limits: &HeadLimits) -> Result<Self, HeadFault> {
         let mut parsed = httparse::Response::new(&mut []);
+        let Slots { headers, kinds, nominated } = slots;
         let outcome =
-            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, slots);
+            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, headers);
         check_outcome(outcome, bytes)?;
         let status = parsed.code.filter(|code| (100..=999).contains(code)).ok_or(HeadFault::Malformed)?;
         let minor_version = parsed.version.ok_or(HeadFault::Malformed)?;
         if memchr(b'\n', bytes).is_none_or(|end| end == 0 || bytes[end - 1] != b'\r') {
             return Err(HeadFault::Malformed);
         }
-        let fields = Fields::read(bytes, parsed.headers, limits)?;
+        let fields = Fields::read(bytes, parsed.headers, kinds, nominated, limits)?;
         Ok(Self {
             status,
             reason: parsed.reason.unwrap_or_default().as_bytes(),
