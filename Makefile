@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.environment
 ENGINE := $(VENV)/.engine
+RIVALS := $(VENV)/.rivals
 # Optimised, for tests that count in millions, without what only the shipped extension is worth waiting for.
 OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.release.codegen-units=16' \
     --config 'profile.release.debug-assertions=true' --config 'profile.release.overflow-checks=true'
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-instructions bench-peers wheel clean
+.PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-native bench-instructions bench-peers wheel clean
 
 help:  ## Lists the commands.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,10 +69,20 @@ format:  ## Formats everything the way `make check` wants it.
 	$(BIN)/ruff format
 	cargo fmt --all
 
-bench: setup  ## Micro-benchmarks: selection, token bucket and health beside plain Python.
-	@$(BIN)/python -m pytest bench/micro --benchmark-enable
+# What people would use instead, of which only benchmarks know.
+$(RIVALS): pyproject.toml | setup
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' \
+	    | $(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement /dev/stdin
+	@touch $@
 
-bench-instructions: setup  ## Instructions per request, counted by callgrind: the same in every run.
+bench: setup $(RIVALS)  ## Micro-benchmarks: what a decision costs, beside plain Python and the libraries for it.
+	@$(BIN)/python -m pytest bench/micro --benchmark-enable --benchmark-columns=min,median,iqr,ops --benchmark-sort=name
+
+bench-native: setup  ## Micro-benchmarks of the native crates, without Python.
+	@cargo bench --quiet -p headgate-engine -p headgate-shm --bench decisions --bench memory
+
+bench-instructions: setup  ## Instructions per request, by callgrind; the engine's against the committed baseline.
+	@$(BIN)/python -m bench.instructions engine
 	@$(BIN)/python -m bench.instructions worker
 
 bench-peers: setup  ## Cost, latency and memory beside nginx, HAProxy, Envoy and Caddy; half an hour.

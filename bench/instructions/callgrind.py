@@ -51,6 +51,11 @@ class Profile:
         """The share of one of ``count`` equal parts."""
         return Profile({place: cost / count for place, cost in self.costs.items()})
 
+    def without(self, other: "Profile") -> "Profile":
+        """What is left when another profile is taken off."""
+        places = self.costs.keys() | other.costs.keys()
+        return Profile({place: self.costs.get(place, 0) - other.costs.get(place, 0) for place in places})
+
 
 def parse(lines: Iterable[str]) -> Profile:
     """Reads callgrind's format (valgrind manual, "Callgrind Format Specification"), one event, names compressed."""
@@ -86,6 +91,14 @@ def command(program: Sequence[str], output: Path) -> list[str]:
     return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", f"--log-file={log}", *program]
 
 
+def run(program: Sequence[str], output: Path) -> Profile:
+    """The profile of a program from its start to its end. Raises CallgrindError."""
+    done = subprocess.run(command(program, output), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CallgrindError(f"{' '.join(program)} failed: {done.stderr}")
+    return _read(output)
+
+
 def end_phase(pid: int, output: Path, phase: int) -> Profile:
     """Has a running program write the profile of a phase, counted from 1, and counts anew. Raises CallgrindError."""
     done = subprocess.run(
@@ -98,5 +111,9 @@ def end_phase(pid: int, output: Path, phase: int) -> Profile:
     written = output.with_name(f"{output.name}.{phase}")
     if not written.exists():
         raise CallgrindError(f"process {pid} wrote no profile: {done.stdout}{done.stderr}")
+    return _read(written)
+
+
+def _read(written: Path) -> Profile:
     with written.open(errors="replace") as profile:
         return parse(profile)

@@ -1,14 +1,22 @@
-"""Refuses to time a debug build, gives both sides to every benchmark, and says how to read the table."""
+"""Refuses to time a debug build, gives the sides to every benchmark, times calls, and says how to read the table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import TypeVar
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.build import DebugBuildError, require_release
 from bench.micro.side import Side
 
-MakeSide = Callable[[int, int], Side]
-"""(instances, keys) to a side with so many instances and room for so many keys."""
+T = TypeVar("T")
+
+ROUND = 1_000
+"""Calls of a round."""
+
+MakeSide = Callable[..., Side]
+"""Makes a side with ``instances`` and room for so many ``keys``."""
 
 
 def pytest_configure() -> None:
@@ -31,5 +39,19 @@ def make_side(request: pytest.FixtureRequest) -> MakeSide:
     from bench.micro.plain import PlainSide  # noqa: PLC0415
 
     if request.param == "headgate":
-        return lambda instances, keys: HeadgateSide(instances=instances, keys=keys)
-    return lambda instances, _keys: PlainSide(instances=instances)
+        return HeadgateSide
+    return lambda instances=2, **_room: PlainSide(instances=instances)
+
+
+def time_rounds(
+    benchmark: BenchmarkFixture, group: str, calls: Callable[[Sequence[T]], None], arguments: Sequence[T]
+) -> None:
+    """Times rounds of ``calls``, each with the next 1,000 arguments; when they are used up, they come again.
+
+    So a round over a million keys finds no more of them in the processor's caches than a gateway would.
+    """
+    benchmark.group = group
+    repeated = list(arguments) * -(-ROUND // len(arguments))
+    starts = range(0, len(repeated) - ROUND + 1, ROUND)
+    rounds = cycle([repeated[start : start + ROUND] for start in starts])
+    benchmark(lambda: calls(next(rounds)))

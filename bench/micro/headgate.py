@@ -2,62 +2,81 @@
 
 import os
 
-from bench.micro.side import LIMITS, ROUTE, SERVICE
-from gateway.config.compile import compile_snapshot
-from gateway.config.load import parse
+from bench.micro.side import HOST, LIMITS, PREFIXES, SERVICES
+from bench.snapshot import SERIES, published
 from gateway.model import Health
 from gateway.state.control import Control, Segment
 from gateway.state.lane import Lane, Snapshot
-from gateway.supervisor.rows import Rows
 
+LANES = 4
+"""Live lanes, all of which a look at an instance's load goes through."""
 _GENERATION = 1
-_LIMIT = '{{ name = "{name}", rate = "{rate}/s", burst = {burst}, key = "client_ip" }}'
-_CONFIGURATION = """\
-[[listen]]
-address = "127.0.0.1:0"
-
-[services.{service}]
+_SERVICE = """\
+[services.{name}]
 instances = ["127.0.0.1:9"]
-balance = "p2c"
-
+balance = "{name}"
+"""
+_ROUTE = """\
 [[routes]]
 name = "{route}"
+host = "{host}"
+path = "{prefix}/*"
 service = "{service}"
-limit = [{limits}]
+limit = {{ name = "{limit}", rate = "{rate}/s", burst = {burst}, key = "client_ip" }}
 """
 
 
 class HeadgateSide:
-    """One live lane; the decisions are those of the request path."""
+    """One worker's lane; the decisions are those of the request path."""
 
-    def __init__(self, *, instances: int, keys: int) -> None:
+    def __init__(self, *, instances: int = 2, keys: int = 8, other_routes: int = 0) -> None:
         # Both limits may have a bucket for every key.
-        capacities = {"lanes": 4, "instances": instances, "services": 1, "series": 2, "limits": len(LIMITS)}
-        segment = Segment.create(**capacities, limit_keys=keys * len(LIMITS), hash_seed=42)
-        self._control = Control(segment)
-        self._control.open_lane(0, os.getpid())
+        self.segment = Segment.create(
+            lanes=LANES,
+            instances=instances,
+            services=len(SERVICES),
+            series=SERIES,
+            limits=8,
+            limit_keys=keys * len(LIMITS),
+            hash_seed=42,
+        )
+        self._control = Control(self.segment)
+        for lane in range(LANES):
+            self._control.open_lane(lane, os.getpid())
         for slot in range(instances):
             address = f"127.0.0.1:{10_000 + slot}"
             self._control.write_instance(
                 slot, _GENERATION, address, weight=1, max_in_flight=0, health=Health.HEALTHY
             )
-        self._control.publish_members(0, range(instances))
-        self.decisions = Lane(segment, 0, random_seed=42)
-        self.decisions.adopt(Snapshot.compile(_blob()))
         self.instances = [_GENERATION << 32 | slot for slot in range(instances)]
+        self._publish()
+        self.decisions = Lane(self.segment, 0, random_seed=42)
+        self.decisions.adopt(Snapshot.compile(published(_configuration(), other_routes=other_routes)))
 
     def set_healthy(self, position: int, healthy: bool) -> None:
-        """One store into the instance's health word."""
+        """One store into the instance's health word, and the members published anew."""
         self._control.set_health(position, Health.HEALTHY if healthy else Health.UNHEALTHY)
+        self._publish()
+
+    def _publish(self) -> None:
+        for service in range(len(SERVICES)):
+            self._control.publish_members(service, range(len(self.instances)))
 
 
-def _blob() -> bytes:
-    """A snapshot as the supervisor would publish it. Its instances stand in the memory and not in here."""
-    limits = ", ".join(
-        _LIMIT.format(name=name, rate=limit.tokens_per_second, burst=limit.burst)
-        for name, limit in LIMITS.items()
-    )
-    text = _CONFIGURATION.format(service=SERVICE, route=ROUTE, limits=limits)
-    rows = Rows.fresh(services=1, series=2, limits=len(LIMITS))
-    _, blob = compile_snapshot(parse(text, "bench", {}), 1, rows)
-    return blob
+def _configuration() -> str:
+    parts = ['[[listen]]\naddress = "127.0.0.1:0"']
+    parts += [_SERVICE.format(name=name) for name in SERVICES]
+    for (full_name, limit), service in zip(LIMITS.items(), SERVICES, strict=True):  # each needs a route
+        route, _, name = full_name.partition("/")
+        parts.append(
+            _ROUTE.format(
+                route=route,
+                host=HOST.decode(),
+                prefix=PREFIXES[full_name].decode(),
+                service=service,
+                limit=name,
+                rate=limit.tokens_per_second,
+                burst=limit.burst,
+            )
+        )
+    return "\n".join(parts)

@@ -1,13 +1,19 @@
-"""The plain Python reference: selection, token bucket and health lookup with lists and dicts, in one process.
+"""The plain Python reference: the same decisions with lists and dicts, in one process.
 
-Written to be fast, and does less than the engine: nothing is shared between processes, and a crash loses it all.
+Written to be fast, and does less than the engine: nothing is shared between processes, a crash loses it all, and what
+is no HTTP passes unnoticed.
 """
 
 import random
+from collections import Counter
 from dataclasses import dataclass
 
-from bench.micro.side import LIMITS, ROUTE, SECOND_NS, SERVICE, Limit
+from bench.micro.side import HOST, LIMITS, PREFIXES, SECOND_NS, SERVICES, WIDE, Limit
 from gateway.model import Health
+
+_ENDS_HERE = frozenset(
+    {b"host", b"connection", b"keep-alive", b"te", b"upgrade", b"x-forwarded-for", b"proxy"}
+)
 
 
 @dataclass(slots=True)
@@ -47,19 +53,23 @@ class PlainDecisions:
     def __init__(self, members: list[Member], source: random.Random) -> None:
         self._members = {member.key: member for member in members}
         self._random = source.random
-        self._buckets = {f"{ROUTE}/{name}": TokenBucket(limit) for name, limit in LIMITS.items()}
-        self._eligible: dict[str, list[Member]] = {}
+        self._buckets = {name: TokenBucket(limit) for name, limit in LIMITS.items()}
+        self._eligible: list[Member] = []
+        self._turn = 0
+        self._select = dict(zip(SERVICES, (self._less_loaded_of_two, self._next_in_turn), strict=True))
         self.refresh()
 
     def refresh(self) -> None:
         """Lists the eligible members again after a health change."""
-        self._eligible[SERVICE] = [
-            member for member in self._members.values() if member.health == Health.HEALTHY
-        ]
+        self._eligible = [member for member in self._members.values() if member.health == Health.HEALTHY]
 
     def select(self, service: str, /) -> int | None:
+        """As the service is balanced; all have the same members."""
+        return self._select[service]()
+
+    def _less_loaded_of_two(self) -> int | None:
         """Of two members drawn at random, the one with less in flight for its weight (Mitzenmacher 2001)."""
-        eligible = self._eligible[service]
+        eligible = self._eligible
         count = len(eligible)
         if count < 2:
             return eligible[0].key if eligible else None
@@ -69,6 +79,13 @@ class PlainDecisions:
         second += second >= first
         one, other = eligible[first], eligible[second]
         return one.key if one.in_flight * other.weight <= other.in_flight * one.weight else other.key
+
+    def _next_in_turn(self) -> int | None:
+        eligible = self._eligible
+        if not eligible:
+            return None
+        self._turn = turn = (self._turn + 1) % len(eligible)
+        return eligible[turn].key
 
     def charge(self, limit: str, key: bytes, cost: int, now: int, /) -> tuple[bool, int]:
         """Charges the bucket of the key."""
@@ -83,7 +100,7 @@ class PlainDecisions:
 class PlainSide:
     """The reference as a side of the comparison."""
 
-    def __init__(self, *, instances: int) -> None:
+    def __init__(self, *, instances: int = 2) -> None:
         self._members = [Member(key=1 << 32 | slot) for slot in range(instances)]
         self.decisions = PlainDecisions(self._members, random.Random(42))
         self.instances = [member.key for member in self._members]
@@ -92,3 +109,60 @@ class PlainSide:
         """Sets it and lists the eligible members again."""
         self._members[position].health = Health.HEALTHY if healthy else Health.UNHEALTHY
         self.decisions.refresh()
+
+
+class PlainRoutes:
+    """Routes by host and path prefix."""
+
+    def __init__(self, other_routes: int) -> None:
+        self._hosts = {HOST: {PREFIXES[WIDE]: 0}}
+        for number in range(other_routes):
+            host = self._hosts.setdefault(b"%d.example.net" % (number % 100), {})
+            host[b"/%d" % (number // 100)] = number + 1
+
+    def find(self, host: bytes, path: bytes) -> int | None:
+        """The route with the longest prefix."""
+        prefixes = self._hosts.get(host.lower())
+        while prefixes is not None and path:
+            route = prefixes.get(path)
+            if route is not None:
+                return route
+            path = path.rpartition(b"/")[0]
+        return None
+
+
+class PlainExchange:
+    """One whole exchange: both heads taken apart by their line ends and written anew."""
+
+    def __init__(self, decisions: PlainDecisions, routes: PlainRoutes, client: bytes) -> None:
+        self._decisions = decisions
+        self._routes = routes
+        self._client = client
+        self._counts: Counter[bytes] = Counter()
+
+    def receive(self, data: bytes, now: int) -> tuple[int, bytes] | None:
+        """The instance and the bytes for it; None when no route matches, or the request is beyond the limit."""
+        head, _, body = data.partition(b"\r\n\r\n")
+        line, *lines = head.split(b"\r\n")
+        method, target, _ = line.split(b" ")
+        fields = [line.partition(b": ")[::2] for line in lines]
+        host = next(value for name, value in fields if name.lower() == b"host")
+        if self._routes.find(host, target.partition(b"?")[0]) is None:
+            return None
+        conforms, _ = self._decisions.charge(WIDE, self._client, 1, now)
+        instance = self._decisions.select(SERVICES[0])
+        if not conforms or instance is None:
+            return None
+        kept = [b"%s: %s\r\n" % field for field in fields if field[0].lower() not in _ENDS_HERE]
+        ours = b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: http\r\n\r\n" % self._client
+        start = b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (method, target, host)
+        return instance, b"".join([start, *kept, ours, body])
+
+    def respond(self, data: bytes) -> bytes:
+        """The bytes for the client."""
+        head, _, body = data.partition(b"\r\n\r\n")
+        line, *lines = head.split(b"\r\n")
+        fields = [line.partition(b": ")[::2] for line in lines]
+        kept = [b"%s: %s\r\n" % field for field in fields if field[0].lower() not in _ENDS_HERE]
+        self._counts[line.split(b" ")[1]] += 1
+        return b"".join([line, b"\r\n", *kept, b"\r\n", body])

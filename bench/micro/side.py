@@ -1,12 +1,12 @@
-"""The two sides of every comparison: a worker's lane and its plain Python reference answer the same three questions."""
+"""The sides of every comparison: a worker's lane, its plain Python reference, and the libraries that people would use."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 SECOND_NS = 1_000_000_000
 
-SERVICE = "api"
-"""The service whose instances are selected, balanced by p2c."""
+SERVICES = ("p2c", "round_robin")
+"""The services, each named by how it is balanced; both have all instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,19 @@ class Limit:
     burst: int
 
 
+WIDE = "api/wide"
+NARROW = "limited/narrow"
 LIMITS = {
     # A token a nanosecond, a billion at once: every charge of a benchmark conforms at one and the same time.
-    "wide": Limit(tokens_per_second=SECOND_NS, burst=SECOND_NS),
+    WIDE: Limit(tokens_per_second=SECOND_NS, burst=SECOND_NS),
     # Ten a second, two at once: shows the verdicts.
-    "narrow": Limit(tokens_per_second=10, burst=2),
+    NARROW: Limit(tokens_per_second=10, burst=2),
 }
-"""The limits of the route that both sides know."""
+"""The limits that all sides know, by the full name: that of their route, which is charged at that one alone, and their own."""
 
-ROUTE = "api"
-"""Name of that route; a limit's full name is ROUTE/NAME."""
+HOST = b"www.example.com"
+PREFIXES = {WIDE: b"/some", NARROW: b"/limited"}
+"""Where the route of a limit is."""
 
 
 class Decisions(Protocol):
@@ -54,4 +57,4 @@ class Side(Protocol):
         """Keys of all instances."""
 
     def set_healthy(self, position: int, healthy: bool) -> None:
-        """What a health check would say about the instance at a position of ``instances``."""
+        """What a health check would say about the instance at a position of ``instances``, and its consequences."""
