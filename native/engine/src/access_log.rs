@@ -31,23 +31,32 @@ const KEPT: usize = 2 * DUE;
 const METHOD_ROOM: usize = 64;
 const HOST_ROOM: usize = 512;
 const PATH_ROOM: usize = 2048;
+/// Of a route, a service or an address.
 const NAME_ROOM: usize = 256;
-const ADDRESS_ROOM: usize = 256;
 const CLIENT_ROOM: usize = 64;
 const REQUEST_ID_ROOM: usize = request_id::MAX_BYTES + 16;
 /// Keys, time, numbers and reason.
 const OTHERS_ROOM: usize = 400;
 const _: () = {
     let message = METHOD_ROOM + HOST_ROOM + PATH_ROOM + REQUEST_ID_ROOM;
-    let parties = 2 * CLIENT_ROOM + 2 * NAME_ROOM + ADDRESS_ROOM;
+    let parties = 2 * CLIENT_ROOM + 3 * NAME_ROOM;
     assert!(message + parties + OTHERS_ROOM <= MAX_LINE_BYTES);
 };
+
+/// What stands between a value and the next: the key as it is written, in one piece.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
 
 /// The lines of one worker that wait to be drained.
 #[derive(Debug, Default)]
 pub struct AccessLog {
     lines: Vec<u8>,
     told: bool,
+    /// An instance's address on its way from the shared state into a line.
+    address: String,
 }
 
 impl AccessLog {
@@ -106,12 +115,12 @@ impl Record {
         let mut line = Vec::with_capacity(512);
         line.extend_from_slice(b"{\"time\":");
         put_time(&mut line, wall);
-        put_value(&mut line, "request_id", Some(id), REQUEST_ID_ROOM);
-        put_value(&mut line, "client", Some(client.text()), CLIENT_ROOM);
-        put_value(&mut line, "peer", (peer != client).then_some(peer.text()), CLIENT_ROOM);
-        put_value(&mut line, "method", request.map(|it| it.method), METHOD_ROOM);
-        put_value(&mut line, "host", request.map(|it| it.host), HOST_ROOM);
-        put_value(&mut line, "path", request.map(|it| &*it.target), PATH_ROOM);
+        put_value(&mut line, key!("request_id"), Some(id), REQUEST_ID_ROOM);
+        put_value(&mut line, key!("client"), Some(client.text()), CLIENT_ROOM);
+        put_value(&mut line, key!("peer"), (peer != client).then_some(peer.text()), CLIENT_ROOM);
+        put_value(&mut line, key!("method"), request.map(|it| it.method), METHOD_ROOM);
+        put_value(&mut line, key!("host"), request.map(|it| it.host), HOST_ROOM);
+        put_value(&mut line, key!("path"), request.map(|it| &*it.target), PATH_ROOM);
         let mut record = Self { line, started, first_byte: None, sent: 0, instance: None, tries: 0 };
         if request.is_none() {
             record.routed(None);
@@ -121,8 +130,8 @@ impl Record {
 
     /// The names of the route and of its service; `None` for a request that has none. To be called once.
     pub(crate) fn routed(&mut self, names: Option<(&str, &str)>) {
-        put_name(&mut self.line, "route", names.map(|(route, _)| route));
-        put_name(&mut self.line, "service", names.map(|(_, service)| service));
+        put_name(&mut self.line, key!("route"), names.map(|(route, _)| route));
+        put_name(&mut self.line, key!("service"), names.map(|(_, service)| service));
     }
 
     /// The request goes to an instance.
@@ -154,60 +163,50 @@ impl Record {
             state.count(Counter::AccessLogLinesDropped, 1);
             return;
         }
-        let out = &mut log.lines;
+        let AccessLog { lines: out, address, .. } = log;
+        address.clear();
+        let there = self.instance.is_some_and(|instance| state.put_address(instance, address));
         out.extend_from_slice(&self.line);
-        put_address(out, state, self.instance);
-        put_number(out, "tries", u64::from(self.tries));
-        put_number(out, "status", u64::from(status));
-        put_number(out, "bytes", self.sent);
-        put_milliseconds(out, "duration_ms", Some(now.saturating_sub(self.started)));
+        put_name(out, key!("instance"), there.then_some(address.as_str()));
+        put_number(out, key!("tries"), u64::from(self.tries));
+        put_number(out, key!("status"), u64::from(status));
+        put_number(out, key!("bytes"), self.sent);
+        put_milliseconds(out, key!("duration_ms"), Some(now.saturating_sub(self.started)));
         let first_byte = self.first_byte.map(|at| at.saturating_sub(self.started));
-        put_milliseconds(out, "first_byte_ms", first_byte);
-        put_name(out, "reason", reason);
+        put_milliseconds(out, key!("first_byte_ms"), first_byte);
+        put_name(out, key!("reason"), reason);
         out.extend_from_slice(b"}\n");
     }
 }
 
-fn put_key(out: &mut Vec<u8>, key: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn put_value(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>, room: usize) {
-    put_key(out, key);
+#[inline]
+fn put_value(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>, room: usize) {
+    out.extend_from_slice(key);
     match value {
         Some(value) => put_bytes(out, value, room),
         None => out.extend_from_slice(b"null"),
     }
 }
 
-fn put_name(out: &mut Vec<u8>, key: &str, name: Option<&str>) {
-    put_key(out, key);
+#[inline]
+fn put_name(out: &mut Vec<u8>, key: &[u8], name: Option<&str>) {
+    out.extend_from_slice(key);
     match name {
         Some(name) => put_text(out, name, NAME_ROOM),
         None => out.extend_from_slice(b"null"),
     }
 }
 
-/// The instance's address; null when there is no instance, or none any more.
-fn put_address<S: State>(out: &mut Vec<u8>, state: &S, instance: Option<Instance>) {
-    put_key(out, "instance");
-    match instance.and_then(|instance| state.address_text(instance)) {
-        Some(address) => put_text(out, &address, ADDRESS_ROOM),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
-fn put_number(out: &mut Vec<u8>, key: &str, number: u64) {
-    put_key(out, key);
+#[inline]
+fn put_number(out: &mut Vec<u8>, key: &[u8], number: u64) {
+    out.extend_from_slice(key);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Milliseconds with microseconds behind the point.
-fn put_milliseconds(out: &mut Vec<u8>, key: &str, nanos: Option<u64>) {
+fn put_milliseconds(out: &mut Vec<u8>, key: &[u8], nanos: Option<u64>) {
     let Some(micros) = nanos.map(|nanos| nanos / 1_000) else {
-        put_key(out, key);
+        out.extend_from_slice(key);
         return out.extend_from_slice(b"null");
     };
     put_number(out, key, micros / 1_000);

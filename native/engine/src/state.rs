@@ -125,8 +125,8 @@ pub trait State {
     fn is_eligible(&self, slot: u32) -> bool;
     /// Which occupant of the slot this is.
     fn generation(&self, slot: u32) -> u32;
-    /// The instance's address as a configuration writes it; `None` when its slot has another occupant by now.
-    fn address_text(&self, instance: Instance) -> Option<String>;
+    /// Appends the instance's address as a configuration writes it; false when its slot has another occupant by now.
+    fn put_address(&self, instance: Instance, out: &mut String) -> bool;
     /// Configured weight, at least 1 for an eligible instance.
     fn weight(&self, slot: u32) -> u32;
     /// Exchanges that all workers together hold on the instance.

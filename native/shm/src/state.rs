@@ -172,8 +172,9 @@ impl State for Worker {
         self.sensible(word, 0)
     }
 
-    fn address_text(&self, instance: Instance) -> Option<String> {
-        self.address(instance.slot, instance.generation).map(|address| address.to_string())
+    fn put_address(&self, instance: Instance, out: &mut String) -> bool {
+        let address = self.address(instance.slot, instance.generation);
+        address.inspect(|address| address.put(out)).is_some()
     }
 
     #[inline]

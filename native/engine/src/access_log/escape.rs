@@ -23,7 +23,13 @@ const fn widths() -> [u8; 256] {
 /// Bytes of a message, each one a character of Latin-1 (as RFC 9110 §5.5 reads what is not ASCII): what is read back from the
 /// log are the bytes that came. The string with its quotes takes `room` bytes at the most.
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8], room: usize) {
-    let fits = fitting(bytes, room.saturating_sub(2 + CUT.len()));
+    let room = room.saturating_sub(2 + CUT.len());
+    if bytes.len() <= room && is_plain(bytes) {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        return out.push(b'"');
+    }
+    let fits = fitting(bytes, room);
     out.push(b'"');
     let mut rest = &bytes[..fits];
     while let Some(at) = rest.iter().position(|&byte| WIDTHS[usize::from(byte)] != 1) {
@@ -61,11 +67,14 @@ pub(super) fn put_text(out: &mut Vec<u8>, text: &str, room: usize) {
     out.push(b'"');
 }
 
+/// Does every byte stand for itself? Almost always; told without a branch or a table, 16 bytes at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+    bytes.iter().fold(true, |all, &byte| all & plain(byte))
+}
+
 /// How many of the bytes take no more than `room` when they are written.
 fn fitting(bytes: &[u8], mut room: usize) -> usize {
-    if bytes.len() * 6 <= room {
-        return bytes.len();
-    }
     let too_wide = |byte: &u8| match room.checked_sub(usize::from(WIDTHS[usize::from(*byte)])) {
         Some(left) => {
             room = left;

@@ -270,8 +270,8 @@ impl State for Hollow {
     fn generation(&self, _: u32) -> u32 {
         0
     }
-    fn address_text(&self, _: Instance) -> Option<String> {
-        None
+    fn put_address(&self, _: Instance, _: &mut String) -> bool {
+        false
     }
     fn weight(&self, _: u32) -> u32 {
         0

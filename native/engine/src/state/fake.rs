@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
 use super::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
@@ -192,9 +193,12 @@ impl State for FakeState {
         self.words(slot).generation
     }
 
-    fn address_text(&self, instance: Instance) -> Option<String> {
+    fn put_address(&self, instance: Instance, out: &mut String) -> bool {
         let occupied = self.generation(instance.slot) == instance.generation;
-        occupied.then(|| format!("10.0.0.{}:80", instance.slot))
+        if occupied {
+            let _ = write!(out, "10.0.0.{}:80", instance.slot); // a String takes everything
+        }
+        occupied
     }
 
     fn weight(&self, slot: u32) -> u32 {
