@@ -100,6 +100,15 @@ pub struct Route {
     pub rows: Vec<u32>,
 }
 
+/// The place of a limit in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitIndex {
+    /// Index into [`Snapshot::routes`].
+    pub route: u32,
+    /// Index into [`Route::limits`].
+    pub limit: u32,
+}
+
 /// A compiled configuration; the default is the empty one.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -118,7 +127,7 @@ pub struct Snapshot {
     /// Finds the index of a request's route.
     pub table: Table,
     services_by_name: HashMap<Box<str>, u32, FixedState>,
-    limits_by_name: HashMap<Box<str>, (u32, u32), FixedState>,
+    limits_by_name: HashMap<Box<str>, LimitIndex, FixedState>,
 }
 
 impl Snapshot {
@@ -156,10 +165,14 @@ impl Snapshot {
         self.services_by_name.get(name).copied()
     }
 
-    /// The limit with this name, written `ROUTE/NAME`.
-    pub fn find_limit(&self, name: &str) -> Option<&Limit> {
-        let &(route, limit) = self.limits_by_name.get(name)?;
-        self.routes.get(route as usize)?.limits.get(limit as usize)
+    /// Where the limit with this name stands, written `ROUTE/NAME`.
+    pub fn find_limit(&self, name: &str) -> Option<LimitIndex> {
+        self.limits_by_name.get(name).copied()
+    }
+
+    /// The limit that stands there.
+    pub fn limit(&self, index: LimitIndex) -> Option<&Limit> {
+        self.routes.get(index.route as usize)?.limits.get(index.limit as usize)
     }
 
     fn index_services(&mut self) -> Result<(), SnapshotError> {
@@ -174,10 +187,11 @@ impl Snapshot {
     /// A limit's full name is its identity, so two limits that share one would share their buckets.
     fn index_limits(&mut self) -> Result<(), SnapshotError> {
         for (route_index, route) in (0..).zip(&self.routes) {
-            for (index, limit) in (0..).zip(&route.limits) {
+            for (limit_index, limit) in (0..).zip(&route.limits) {
                 let name = format!("{}/{}", route.name, limit.name).into_boxed_str();
-                if self.limits_by_name.insert(name, (route_index, index)).is_some() {
-                    let place = format!("routes[{route_index}].limits[{index}]");
+                let index = LimitIndex { route: route_index, limit: limit_index };
+                if self.limits_by_name.insert(name, index).is_some() {
+                    let place = format!("routes[{route_index}].limits[{limit_index}]");
                     return Err(SnapshotError::invalid(place, "the name is taken"));
                 }
             }

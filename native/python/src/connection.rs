@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::clock::Nanoseconds;
 use crate::lane::Lane;
 
 /// The state machine of one client connection and its current exchange.
@@ -128,14 +129,14 @@ impl Connection {
         PyBytes::new(py, &self.connection.take_early())
     }
 
-    fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
+    fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: Nanoseconds) -> Answer<'py> {
         let bytes = data.as_bytes();
-        self.answer(py, Some(data), now, |connection, worker| connection.receive(worker, bytes, now))
+        self.answer(py, Some(data), now.0, |connection, worker| connection.receive(worker, bytes, now.0))
     }
 
-    fn respond<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: u64) -> Answer<'py> {
+    fn respond<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: Nanoseconds) -> Answer<'py> {
         let bytes = data.as_bytes();
-        self.answer(py, Some(data), now, |connection, worker| connection.respond(worker, bytes, now))
+        self.answer(py, Some(data), now.0, |connection, worker| connection.respond(worker, bytes, now.0))
     }
 
     fn client_eof<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::selection::{peek, Selection, Tried};
-use headgate_engine::snapshot;
+use headgate_engine::selection::{peek, Balance, Selection, Tried};
+use headgate_engine::snapshot::{self, LimitIndex};
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
 use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
 use headgate_shm::state::Worker as SharedState;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString, PyTuple};
 use pyo3::IntoPyObjectExt;
 use rustix::time::{clock_gettime, ClockId};
 
+use crate::clock::Nanoseconds;
+use crate::names::Names;
 use crate::segment::Segment;
 
 /// A compiled, immutable configuration.
@@ -41,6 +43,11 @@ impl Snapshot {
 pub(crate) struct Lane {
     pub(crate) worker: Worker<SharedState>,
     access_log_due: Option<Py<PyAny>>,
+    /// Slot and balance of the services that `select` was asked for.
+    services: Names<(u32, Balance)>,
+    limits: Names<LimitIndex>,
+    /// What `charge` answers almost always: (True, 0).
+    allowed: Py<PyTuple>,
     clock: Option<Py<PyAny>>,
 }
 
@@ -69,14 +76,29 @@ impl Lane {
 impl Lane {
     #[new]
     #[pyo3(signature = (segment, lane, *, random_seed, clock = None))]
-    fn new(segment: &Segment, lane: u32, random_seed: u64, clock: Option<Py<PyAny>>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        segment: &Segment,
+        lane: u32,
+        random_seed: u64,
+        clock: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let state = SharedState::attach(segment.memory(), lane)
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self { worker: Worker::new(state, random_seed), access_log_due: None, clock })
+        Ok(Self {
+            worker: Worker::new(state, random_seed),
+            access_log_due: None,
+            services: Names::default(),
+            limits: Names::default(),
+            allowed: (true, 0).into_pyobject(py)?.unbind(),
+            clock,
+        })
     }
 
     fn adopt(&mut self, snapshot: &Snapshot) {
         let old = std::mem::replace(&mut self.worker.snapshot, Arc::clone(&snapshot.0));
+        self.services.forget();
+        self.limits.forget();
         // With 10,000 routes it takes 1 to 2 ms to free, which connections would have to wait for. Where there is no
         // thread to be had, the closure is dropped here, and that frees it as well.
         let _ = std::thread::Builder::new().spawn(move || drop(old));
@@ -115,29 +137,38 @@ impl Lane {
         }
     }
 
-    fn select(&mut self, service: &str) -> PyResult<Option<u64>> {
+    fn select(&mut self, service: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
         let Worker { snapshot, state, random, .. } = &mut self.worker;
-        let index = snapshot.find_service(service);
-        let service = index
-            .and_then(|index| snapshot.services.get(index as usize))
-            .ok_or_else(|| PyKeyError::new_err(service.to_owned()))?;
-        Ok(match peek(state, service.slot, service.balance, &Tried::default(), random) {
+        let found = self.services.resolve(service, |name| {
+            let service = snapshot.services.get(snapshot.find_service(name)? as usize)?;
+            Some((service.slot, service.balance))
+        });
+        let (slot, balance) = found?;
+        Ok(match peek(state, slot, balance, &Tried::default(), random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,
         })
     }
 
-    fn charge(&mut self, limit: &str, key: &[u8], cost: u32, now: u64) -> PyResult<(bool, u64)> {
+    fn charge<'py>(
+        &mut self,
+        limit: &Bound<'py, PyString>,
+        key: &[u8],
+        cost: u32,
+        now: Nanoseconds,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let py = limit.py();
         let Worker { snapshot, state, .. } = &mut self.worker;
-        let limit = snapshot.find_limit(limit).ok_or_else(|| PyKeyError::new_err(limit.to_owned()))?;
+        let index = self.limits.resolve(limit, |name| snapshot.find_limit(name))?;
+        let limit = snapshot.limit(index).ok_or_else(|| PyKeyError::new_err(limit.clone().unbind()))?;
         if cost == 0 {
             return Err(PyValueError::new_err("a cost is at least 1"));
         }
         let key = limit.bucket_key_of(state.hash_seed(), key);
-        Ok(match state.charge(&[Claim { key, rate: limit.rate, cost }], now) {
-            Charge::Refused { retry_after, .. } => (false, retry_after),
-            Charge::Allowed | Charge::Overflow { .. } => (true, 0),
-        })
+        match state.charge(&[Claim { key, rate: limit.rate, cost }], now.0) {
+            Charge::Refused { retry_after, .. } => (false, retry_after).into_pyobject(py),
+            Charge::Allowed | Charge::Overflow { .. } => Ok(self.allowed.bind(py).clone()),
+        }
     }
 
     fn health(&self, instance: u64) -> u32 {

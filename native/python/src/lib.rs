@@ -1,10 +1,12 @@
 //! `gateway._native`: conversion between Python and the engine, and the fast path of an exchange between two
 //! transports. Decisions live in `headgate-engine`, memory in `headgate-shm`.
 
+mod clock;
 mod connection;
 mod control;
 mod fast_path;
 mod lane;
+mod names;
 mod panics;
 mod pool;
 mod segment;

@@ -4,6 +4,7 @@ import pytest
 
 from gateway.state import lane
 from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY
+from gateway.state.lane import Snapshot
 from gateway.worker.ingress import ClientConnection
 from tests.unit.worker.stage import SERVICE, Stage
 
@@ -70,3 +71,30 @@ async def test_charge_takes_tokens_until_there_are_none() -> None:
         charge("r/unknown", mine, 1, stage.now)
     with pytest.raises(ValueError, match="at least 1"):
         charge("r/l", mine, 0, stage.now)
+    with pytest.raises(OverflowError):
+        charge("r/l", mine, 1, -1)
+
+
+def _limits(*tokens: int) -> tuple[dict[str, object], ...]:
+    """Limits l0, l1 … with bursts of so many."""
+    rate = {"period_ns": 1_000_000_000, "key": "client_ip"}
+    return tuple(
+        rate | {"name": f"l{row}", "row": row, "tokens": 1, "burst": burst}
+        for row, burst in enumerate(tokens)
+    )
+
+
+async def test_a_name_means_what_the_snapshot_in_force_says() -> None:
+    """Names are remembered by their string objects: many of them, equal ones, and no longer than a snapshot."""
+    stage = Stage(limits=_limits(*range(1, 9)))
+    names = [f"r/l{number}" for number in range(8)]
+    for _ in range(3):
+        for burst, name in enumerate(names, start=1):
+            assert not stage.lane.charge(name, b"client", burst + 1, stage.now)[0], name
+            assert not stage.lane.charge("".join(list(name)), b"client", burst + 1, stage.now)[0], name
+    assert stage.lane.charge(names[7], b"client", 8, stage.now) == (True, 0)
+    stage.limits = _limits(9)
+    stage.lane.adopt(Snapshot.compile(stage._snapshot()))
+    assert stage.lane.charge(names[0], b"client", 9, stage.now) == (True, 0)
+    with pytest.raises(KeyError):
+        stage.lane.charge(names[7], b"client", 1, stage.now)

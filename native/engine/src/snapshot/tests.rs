@@ -83,13 +83,17 @@ fn routes_and_limits_arrive() {
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
 }
 
+fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Limit> {
+    snapshot.limit(snapshot.find_limit(name)?)
+}
+
 /// Services and limits are found by name, and only by their whole name.
 #[test]
 fn names_are_found() {
     let snapshot = compile(&document()).unwrap();
     assert_eq!([snapshot.find_service("api"), snapshot.find_service("web")], [Some(0), Some(1)]);
     assert_eq!(snapshot.find_service("ap"), None);
-    assert_eq!(snapshot.find_limit("api/fast").map(|limit| limit.row), Some(6));
+    assert_eq!(find_limit(&snapshot, "api/fast").map(|limit| limit.row), Some(6));
     for unknown in ["api", "fast", "api/", "rest/fast", ""] {
         assert!(snapshot.find_limit(unknown).is_none(), "{unknown}");
     }
@@ -198,7 +202,7 @@ fn identity_is_the_name_and_not_the_place() {
     moved["routes"].as_array_mut().unwrap().reverse();
     moved["routes"][1]["limits"].as_array_mut().unwrap().reverse();
     let after = compile(&moved).unwrap();
-    let identity = |snapshot: &Snapshot, name: &str| snapshot.find_limit(name).unwrap().identity;
+    let identity = |snapshot: &Snapshot, name: &str| find_limit(snapshot, name).unwrap().identity;
     assert_eq!(identity(&before, "api/slow"), identity(&after, "api/slow"));
     assert_ne!(identity(&before, "api/slow"), identity(&before, "api/fast"));
     assert_eq!(identity(&before, "api/slow"), Limit::identity_of("api", "slow"));
@@ -223,7 +227,8 @@ fn one_full_name_is_one_limit() {
 #[test]
 fn a_bucket_belongs_to_limit_client_and_seed() {
     let snapshot = compile(&document()).unwrap();
-    let (slow, fast) = (snapshot.find_limit("api/slow").unwrap(), snapshot.find_limit("api/fast").unwrap());
+    let (slow, fast) =
+        (find_limit(&snapshot, "api/slow").unwrap(), find_limit(&snapshot, "api/fast").unwrap());
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
     let key = slow.bucket_key(1, &address("192.0.2.1"));
     assert_eq!(key, slow.bucket_key(1, &address("::ffff:192.0.2.1")));
@@ -241,7 +246,7 @@ fn a_bucket_belongs_to_limit_client_and_seed() {
 #[test]
 fn neighbouring_addresses_do_not_collide() {
     let snapshot = compile(&document()).unwrap();
-    let limit = snapshot.find_limit("api/slow").unwrap();
+    let limit = find_limit(&snapshot, "api/slow").unwrap();
     let mut keys: Vec<u64> =
         (0..1_000_000u32).map(|address| limit.bucket_key(9, &IpAddr::from(address.to_be_bytes()))).collect();
     keys.sort_unstable();
