@@ -4,10 +4,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a benchmark without an answer is none")]
 
 use std::hint::black_box;
+use std::net::IpAddr;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
+use headgate_engine::address::Address;
+use headgate_engine::forwarding::Sender;
 use headgate_engine::http1::framing::Framing;
 use headgate_engine::http1::head::{find_end, slots, HeadLimits, Request, Response};
+use headgate_engine::http1::path::Kept;
 use headgate_engine::limit::{conforms, Gcra};
 use headgate_engine::request_id::RequestId;
 use headgate_engine::rewrite::{self, Client, Onward};
@@ -43,7 +47,7 @@ fn heads(criterion: &mut Criterion) {
 fn parse(bytes: &[u8]) -> usize {
     let end = find_end(bytes, 0, &LIMITS).unwrap().unwrap();
     let mut slots = slots();
-    let request = Request::parse(&bytes[..end], &mut slots, &LIMITS).unwrap();
+    let request = Request::parse(&bytes[..end], &mut slots, &LIMITS, Kept::NONE).unwrap();
     assert_eq!(request.host, b"www.example.com");
     request.fields.iter().count()
 }
@@ -52,8 +56,10 @@ fn rewrite_request(bytes: &[u8], output: &mut Vec<u8>) {
     output.clear();
     let end = find_end(bytes, 0, &LIMITS).unwrap().unwrap();
     let mut slots = slots();
-    let request = Request::parse(&bytes[..end], &mut slots, &LIMITS).unwrap();
-    let client = Client { address: b"192.0.2.1", scheme: b"http", request_id: RequestId::Kept(b"id") };
+    let request = Request::parse(&bytes[..end], &mut slots, &LIMITS, Kept::NONE).unwrap();
+    let peer = Address::from(IpAddr::from([192, 0, 2, 1]));
+    let sender = Sender { peer, client: peer, is_trusted: false };
+    let client = Client { sender: &sender, scheme: b"http", request_id: RequestId::Kept(b"id") };
     rewrite::request(output, &request, client, false);
     assert!(output.len() > bytes.len());
 }
