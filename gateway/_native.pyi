@@ -278,6 +278,10 @@ class Connection:
         was written to it; ``replayable``: all of the request that was sent is still at hand."""
     def upstream_failed(self, refused: bool, now: int) -> _Verdict:
         """No connection to the instance came about, because it ``refused`` or for a reason of this side."""
+    def admit(self, now: int) -> _Verdict:
+        """Takes the connection in, or refuses it for its client's number of connections; once, before anything else."""
+    def crowded(self, now: int) -> _Verdict:
+        """To the instance as many connections are under way as may be: another one, or an answer of our own."""
     def no_descriptor(self, now: int) -> _Verdict:
         """There is no descriptor for a connection to the instance."""
     def evict(self, now: int) -> _Verdict:

@@ -75,6 +75,7 @@ def _pool(name: str, slot: int, service: Service, user_timeout: int) -> dict[str
         "keepalive_timeout_ms": service.timeouts.keepalive.milliseconds,
         "max_idle": service.max_idle,
         "user_timeout_ms": user_timeout,
+        "max_pending": service.max_pending,
     }
 
 
@@ -97,6 +98,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
         "max_requests": listen.max.requests,
         "max_age_ms": listen.max.age.milliseconds if listen.max.age is not None else None,
         "keep_in_paths": [spelling.value for spelling in listen.paths.keep],
+        "max_connections_per_client": listen.max.connections_per_client,
     }
 
 

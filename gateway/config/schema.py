@@ -111,6 +111,8 @@ class ListenMax(Table):
     """Requests on one connection, which is closed after the last. Without it any number."""
     age: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
     """Time after which a connection is closed with its next response. Without it a connection may get any age."""
+    connections_per_client: Annotated[int, whole(1, 65_535)] | None = None
+    """Connections that one client may have at the listener, over all workers; a further one gets 429. Without it any number."""
 
 
 class ListenPaths(Table):
@@ -233,6 +235,8 @@ class Service(Table):
     """How long to wait for instances."""
     max_idle: Annotated[int, whole(0, 1024)] = 64
     """Idle connections that each worker keeps to one instance; 0 keeps none."""
+    max_pending: Annotated[int, whole(1, 65_535)] = 1024
+    """Connections to one instance that each worker may have under way; then another instance is taken, or 503."""
     health: HealthCheck | None = None
     """How instances are probed. Without it they are not."""
     passive: Annotated[

@@ -42,14 +42,24 @@ class Room:
 class Admission:
     """The connections that a worker holds, counted as they come and go, and what follows from their number."""
 
-    __slots__ = ("accepting", "clients", "room", "upstreams")
+    __slots__ = ("accepting", "clients", "pending", "room", "upstreams")
 
     def __init__(self) -> None:
         self.room = Room.below(NO_LIMIT, 0)
         self.clients = 0
         self.upstreams = 0
         """Connections to instances, those under way included."""
+        self.pending: dict[int, int] = {}
+        """How many of them are under way, by instance."""
         self.accepting = True
+
+    def settled(self, instance: int) -> None:
+        """A connection to the instance is under way no more: it is there, or will not be."""
+        left = self.pending[instance] - 1
+        if left:
+            self.pending[instance] = left
+        else:
+            del self.pending[instance]
 
     def changes_mind(self) -> bool:
         """Shall the worker accept from now on, or stop to? False: all is as it was; ``accepting`` tells how."""

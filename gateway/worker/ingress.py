@@ -96,6 +96,9 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
             address = client_address(self._transport)
             self._machine = Connection(self._plane.lane, self._listener, address, monotonic_ns())
             self._plane.opened(self, self._machine.index)
+            action, argument, payload = self._machine.admit(monotonic_ns())
+            if action != WAIT:
+                self._perform(action, argument, payload)
         except BaseException:
             self._transport.abort()  # uvloop would keep the socket, unread
             raise
@@ -295,7 +298,11 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     def _connect(self, instance: int) -> None:
         self._written = False
-        upstream = self._plane.upstream(instance, self._machine.service)
+        service = self._machine.service
+        if self._plane.is_crowded(instance, service):
+            self._perform(*self._machine.crowded(monotonic_ns()))
+            return
+        upstream = self._plane.upstream(instance, service)
         if upstream is None:
             self._perform(*self._machine.no_descriptor(monotonic_ns()))
             return

@@ -29,7 +29,7 @@ IDLE_GRACE_NS = NANOSECONDS
 its way, and that request would be lost; this one is answered, and told that it was the last."""
 COMPLAINT_NS = 60 * NANOSECONDS
 """How often the log says that clients have to wait for want of descriptors."""
-GONE = ServicePolicy(keepalive_ms=0, max_idle=0, user_timeout_ms=tcp.GONE_MS)
+GONE = ServicePolicy(keepalive_ms=0, max_idle=0, max_pending=1, user_timeout_ms=tcp.GONE_MS)
 """For a connection to a service that was never heard of: it is not kept."""
 NEWCOMER_SECONDS = 1.0
 """How long a client that connected while the worker drains has for the beginning of its request."""
@@ -78,6 +78,7 @@ class DataPlane:
             service["slot"]: ServicePolicy(
                 keepalive_ms=service["keepalive_timeout_ms"],
                 max_idle=service["max_idle"],
+                max_pending=service["max_pending"],
                 user_timeout_ms=service["user_timeout_ms"],
             )
             for service in services
@@ -113,6 +114,11 @@ class DataPlane:
             self._emptied.set()
 
     # Connections to instances
+
+    def is_crowded(self, instance: int, service: int) -> bool:
+        """Are as many connections to the instance under way as may be?"""
+        most = self._policies.get(service, GONE).max_pending
+        return self.admission.pending.get(instance, 0) >= most
 
     def upstream(self, instance: int, service: int) -> UpstreamConnection | None:
         """A connection to an instance, yet to be made; None when there is no descriptor for one."""

@@ -26,18 +26,19 @@ more (ENXIO)."""
 class ServicePolicy:
     """What connections to one service's instances go by."""
 
-    __slots__ = ("keepalive_ns", "max_idle", "user_timeout_ms")
+    __slots__ = ("keepalive_ns", "max_idle", "max_pending", "user_timeout_ms")
 
-    def __init__(self, *, keepalive_ms: int, max_idle: int, user_timeout_ms: int) -> None:
+    def __init__(self, *, keepalive_ms: int, max_idle: int, max_pending: int, user_timeout_ms: int) -> None:
         self.keepalive_ns = keepalive_ms * NANOSECONDS // 1000
         self.max_idle = max_idle
+        self.max_pending = max_pending
         self.user_timeout_ms = user_timeout_ms
 
 
 class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
     """One connection to one instance. ``data_received`` is the fast path's."""
 
-    __slots__ = ("_admission", "_counted", "_pool", "user_timeout_ms")
+    __slots__ = ("_admission", "_counted", "_pending", "_pool", "user_timeout_ms")
 
     client: "ClientConnection | None"
 
@@ -50,8 +51,9 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         # wiring
         self._pool = pool
         self._admission = admission
-        self._counted = True
+        self._counted = self._pending = True
         admission.upstreams += 1
+        admission.pending[instance] = admission.pending.get(instance, 0) + 1
         # connection
         self.user_timeout_ms = policy.user_timeout_ms
 
@@ -60,6 +62,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
         self.transport = take_up(transport)
+        self._settle()
 
     def eof_received(self) -> bool:
         """The instance will send no more; that may be the end of a response."""
@@ -100,6 +103,13 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         if self._counted:
             self._counted = False
             self._admission.upstreams -= 1
+            self._settle()
+
+    def _settle(self) -> None:
+        """It is under way no more."""
+        if self._pending:
+            self._pending = False
+            self._admission.settled(self.instance)
 
     def break_off(self) -> None:
         """Ends the connection and the one of the client it serves, after a fault."""

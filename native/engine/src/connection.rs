@@ -1,12 +1,13 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
-//! out. [`preamble`] reads who it is, [`request`] what the client sends, [`response`] what the instance sends, [`retrying`]
-//! decides what follows a try that failed, [`judging`] what a try tells about its instance, [`ending`] is every way an
-//! exchange stops.
+//! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
+//! [`response`] what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
 //! which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
 //! a byte of an answer has reached the client.
 
+mod client;
 mod ending;
 mod judging;
 mod preamble;
@@ -263,6 +264,8 @@ pub struct Connection {
     body_clock: Option<Stopwatch>,
     /// The beginning of a response head.
     response_head: Vec<u8>,
+    /// Where the connection is counted for its client; `None` where nobody asks.
+    client_hold: Option<u32>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Box<Record>>,
 }
@@ -291,6 +294,7 @@ impl Connection {
             body_bytes: 0,
             body_clock: None,
             response_head: Vec::new(),
+            client_hold: None,
             record: None,
         };
         worker.rests.open(connection.index);

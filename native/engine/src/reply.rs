@@ -41,6 +41,8 @@ pub enum Reason {
     UnknownExpectation,
     /// A limit refused the request.
     RateLimited,
+    /// The client has as many connections as it may have.
+    TooManyConnections,
     /// The request's head is beyond the limits.
     HeadTooLarge,
     /// A transfer coding other than `chunked`.
@@ -57,6 +59,8 @@ pub enum Reason {
     NoInstance,
     /// Every instance is at its cap.
     InstancesFull,
+    /// To every instance as many connections are under way as may be.
+    ConnectsPending,
     /// The worker has no descriptor left for a connection to an instance.
     NoDescriptor,
     /// No connection to the instance within the connect time-out.
@@ -103,6 +107,9 @@ impl Reason {
             Self::TargetTooLong => answer(414, "URI Too Long", REQUEST, "target too long"),
             Self::UnknownExpectation => answer(417, "Expectation Failed", REQUEST, "unknown expectation"),
             Self::RateLimited => answer(429, "Too Many Requests", "http_request_denied", "rate limit"),
+            Self::TooManyConnections => {
+                answer(429, "Too Many Requests", "http_request_denied", "too many connections")
+            }
             Self::HeadTooLarge => answer(431, "Request Header Fields Too Large", REQUEST, "head too large"),
             Self::UnknownCoding => answer(501, "Not Implemented", REQUEST, "unknown transfer coding"),
             Self::ConnectFailed => answer(502, "Bad Gateway", "connection_refused", "no instance accepted"),
@@ -116,6 +123,9 @@ impl Reason {
             Self::NoInstance => answer(503, "Service Unavailable", "destination_unavailable", "no instance"),
             Self::InstancesFull => {
                 answer(503, "Service Unavailable", "connection_limit_reached", "instances full")
+            }
+            Self::ConnectsPending => {
+                answer(503, "Service Unavailable", "connection_limit_reached", "connects pending")
             }
             Self::NoDescriptor => {
                 answer(503, "Service Unavailable", "connection_limit_reached", "no descriptor left")

@@ -60,6 +60,8 @@ pub struct Listener {
     pub max_requests: Option<u64>,
     /// Nanoseconds after which a connection carries no further request; `None` for no bound.
     pub max_age: Option<u64>,
+    /// Connections that one client may have, over all workers; `None` for no bound.
+    pub max_connections_per_client: Option<u32>,
 }
 
 /// What holds for every exchange with a service.

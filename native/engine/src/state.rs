@@ -62,6 +62,20 @@ pub enum LimitDecision {
     Forfeited = 3,
 }
 
+/// What became of a connection at the count of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientHold {
+    /// It counts, until this place is given to [`State::release_client`].
+    Held {
+        /// Where it is counted.
+        place: u32,
+    },
+    /// The client has as many as it may have.
+    Full,
+    /// There is no room to count it.
+    Uncounted,
+}
+
 /// Things a worker counts that belong to no route and no service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -90,11 +104,13 @@ pub enum Counter {
     UpstreamsEvicted = 10,
     /// Times that a worker began to accept no more clients, for want of descriptors.
     AcceptPauses = 11,
+    /// Client connections refused because their client had as many as it may have.
+    ConnectionsRejected = 12,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -107,6 +123,7 @@ impl Counter {
         "clients_evicted",
         "upstreams_evicted",
         "accept_pauses",
+        "connections_rejected",
     ];
 }
 
@@ -140,6 +157,12 @@ pub trait State {
     fn note_failure(&self, slot: u32);
     /// Ends the instance's row of failures. One load where there is none.
     fn note_answer(&self, slot: u32);
+
+    /// Counts a connection of a client, unless all workers together then held more than `most` of it. A refusal may be
+    /// spurious when several come at once.
+    fn hold_client(&self, key: u64, most: u32) -> ClientHold;
+    /// Gives back what one [`ClientHold::Held`] took.
+    fn release_client(&self, place: u32);
 
     /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;

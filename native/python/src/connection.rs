@@ -160,6 +160,14 @@ impl Connection {
         self.answer(py, None, now, |connection, worker| connection.upstream_failed(worker, refused, now))
     }
 
+    fn admit<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.answer(py, None, now, |connection, worker| connection.admit(worker, now))
+    }
+
+    fn crowded<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.answer(py, None, now, |connection, worker| connection.crowded(worker, now))
+    }
+
     fn no_descriptor<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
         self.answer(py, None, now, |connection, worker| connection.no_descriptor(worker, now))
     }

@@ -160,7 +160,7 @@ impl Control {
             return Err(ControlError::LaneInUse(lane));
         }
         self.finish_retiring();
-        self.clear_in_flight(lane);
+        self.clear_holdings(lane);
         self.segment.lane_counters(lane).iter().for_each(|word| word.store(0, Ordering::Release));
         header.pid.store(u64::from(pid), Ordering::Release);
         let seen = &header.seen.0;
@@ -192,7 +192,7 @@ impl Control {
             return Err(ControlError::LaneNotOpen(lane));
         }
         // First what the other workers decide by: a dead worker holds nothing.
-        self.clear_in_flight(lane);
+        self.clear_holdings(lane);
         if let Some((retired, lane)) = self.segment.retired().zip(self.segment.lane(lane)) {
             retired.retire(&lane);
         }
@@ -204,13 +204,20 @@ impl Control {
     fn finish_retiring(&self) {
         let Some(retired) = self.segment.retired() else { return };
         let Some(lane) = retired.unfinished(|lane| self.segment.lane(lane)) else { return };
-        self.clear_in_flight(lane.number);
+        self.clear_holdings(lane.number);
         retired.retire(&lane);
         set_live(self.segment.live(), lane.number, false);
     }
 
-    fn clear_in_flight(&self, lane: u32) {
+    /// Clears what a worker holds: exchanges, and connections of clients.
+    fn clear_holdings(&self, lane: u32) {
         self.segment.lane_in_flight(lane).iter().for_each(|word| word.store(0, Ordering::Release));
+        let Some(header) = self.segment.lane_header(lane) else { return };
+        let counts_clients = &header.seen.0.counts_clients;
+        if counts_clients.load(Ordering::Acquire) != 0 {
+            self.segment.lane_clients(lane).iter().for_each(|word| word.store(0, Ordering::Release));
+            counts_clients.store(0, Ordering::Release);
+        }
     }
 
     fn lane_header(&self, lane: u32) -> Result<&crate::layout::LaneHeader, ControlError> {

@@ -128,6 +128,8 @@ pub(crate) struct Seen {
     pub(crate) membership: AtomicU64,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) heartbeat: AtomicU64,
+    /// Not 0: the worker has counted connections of clients. Nobody need look into its table before.
+    pub(crate) counts_clients: AtomicU64,
 }
 
 /// Something on a row of its own.
@@ -169,6 +171,7 @@ const fn layout_hash() -> u64 {
         REQUEST_WORDS as u64,
         DURATION_WORDS as u64,
         LIMIT_WORDS as u64,
+        CLIENT_SLOTS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
         u64::from_le_bytes(*b"LITTLE\0\0") >> (cfg!(target_endian = "big") as u32),
@@ -182,6 +185,10 @@ const fn layout_hash() -> u64 {
     }
     hash
 }
+
+/// Clients whose connections a lane can count, with as much room again: their number is bounded by the worker's
+/// descriptors. A power of two.
+const CLIENT_SLOTS: usize = 1 << 16;
 
 /// Words in front of an extent's lists: service, members, eligible, turns.
 pub(crate) const EXTENT_HEADER: usize = 4;
@@ -273,6 +280,7 @@ pub(crate) struct Layout {
     lane_header: Array<LaneHeader>,
     lane_in_flight: Array<AtomicU32>,
     lane_counters: Array<AtomicU64>,
+    lane_clients: Array<AtomicU64>,
     lane_size: usize,
 }
 
@@ -309,6 +317,8 @@ impl Layout {
         let lane_in_flight = plan.place(instances);
         let lane_counters = plan.place(rows.words());
         plan.page();
+        let lane_clients = plan.place(CLIENT_SLOTS);
+        plan.page();
         let lane_size = plan.end - lane_header.offset();
         let size = lane_header.offset() + lane_size * capacities.lanes as usize;
         Self {
@@ -330,6 +340,7 @@ impl Layout {
             lane_header,
             lane_in_flight,
             lane_counters,
+            lane_clients,
             lane_size,
         }
     }
@@ -357,5 +368,10 @@ impl Layout {
     #[inline]
     pub(crate) fn lane_counters(&self, lane: u32) -> Array<AtomicU64> {
         self.of_lane(lane, self.lane_counters)
+    }
+
+    #[inline]
+    pub(crate) fn lane_clients(&self, lane: u32) -> Array<AtomicU64> {
+        self.of_lane(lane, self.lane_clients)
     }
 }

@@ -263,6 +263,22 @@ impl Segment {
         self.array(self.layout.lane_counters(lane))
     }
 
+    #[inline]
+    pub(crate) fn lane_clients(&self, lane: u32) -> &[AtomicU64] {
+        self.array(self.layout.lane_clients(lane))
+    }
+
+    /// The tables of clients of the live lanes other than `own` that have counted any.
+    #[inline]
+    pub(crate) fn clients_of_others(&self, own: u32) -> impl Iterator<Item = &[AtomicU64]> {
+        let counts = |lane: &u32| {
+            self.lane_header(*lane)
+                .is_some_and(|header| header.seen.0.counts_clients.load(Ordering::SeqCst) != 0)
+        };
+        let others = LiveLanes::new(self.live()).filter(move |&lane| lane != own);
+        others.filter(counts).map(|lane| self.lane_clients(lane))
+    }
+
     /// The words of one instance in the live lanes.
     #[inline]
     pub(crate) fn in_flight(&self, slot: u32) -> impl Iterator<Item = &AtomicU32> {

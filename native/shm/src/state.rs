@@ -4,11 +4,12 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::state::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
+use headgate_engine::state::{Bank, ClientHold, Counter, Instance, LimitDecision, State, NO_SLOT};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
+use crate::clients;
 use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address};
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
@@ -212,6 +213,22 @@ impl State for Worker {
     fn release(&self, slot: u32) {
         let own = self.segment.lane_in_flight(self.lane).get(slot as usize);
         if !own.is_some_and(cap::release) {
+            self.nonsense();
+        }
+    }
+
+    fn hold_client(&self, key: u64, most: u32) -> ClientHold {
+        let Some(header) = self.segment.lane_header(self.lane) else { return ClientHold::Uncounted };
+        let counts_clients = &header.seen.0.counts_clients;
+        if counts_clients.load(Ordering::Relaxed) == 0 {
+            counts_clients.store(1, Ordering::SeqCst);
+        }
+        let own = self.segment.lane_clients(self.lane);
+        clients::hold(own, key, most, self.segment.clients_of_others(self.lane))
+    }
+
+    fn release_client(&self, place: u32) {
+        if !clients::release(self.segment.lane_clients(self.lane), place) {
             self.nonsense();
         }
     }

@@ -11,8 +11,10 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::state::ClientHold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
+use headgate_shm::clients;
 use headgate_shm::instance::{note_answer, note_failure};
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
@@ -345,6 +347,55 @@ fn an_answer_ends_the_row_of_failures() {
     let at_end = |world: World<u32>| assert!(world.kills() > 0 || world.memory[0] <= 3, "{:?}", world.memory);
     let programs = [judge(2, true), judge(3, false)];
     exhaust(World::new(vec![7], &programs), 1, &Checks { always: &|_| (), at_end: &at_end });
+}
+
+/// Connections of clients: a table of two slots for each of two lanes, then a word each that says who holds what.
+/// `keys`: the clients that connect, one after the other, and leave again.
+fn acceptor(who: usize, most: u32, keys: &[u64]) -> Program<u32> {
+    let tables = [SimWord::<u64>::stretch(0..2), SimWord::<u64>::stretch(2..4)];
+    let held = SimWord::<u32>::stretch(4..8);
+    let keys = keys.to_vec();
+    Rc::new(move || {
+        let mut times = 0;
+        for &key in &keys {
+            let others = std::iter::once(tables[1 - who].as_slice());
+            if let ClientHold::Held { place } = clients::hold(&tables[who], key, most, others) {
+                let holds = &held[2 * who + usize::from(key == B)];
+                times += 1;
+                holds.store(1, Ordering::SeqCst);
+                holds.store(0, Ordering::SeqCst);
+                assert!(clients::release(&tables[who], place));
+            }
+        }
+        times
+    })
+}
+
+/// Two clients whose slots lie in the same window.
+const A: u64 = 1 << 20;
+const B: u64 = 2 << 20;
+
+/// A client never has more connections than it may, in any interleaving of two workers, killed or not, while slots
+/// change from one client to another; and none of its places is lost.
+#[test]
+fn clients_have_no_more_connections_than_they_may() {
+    let always = |world: &World<u32>| {
+        for client in [0, 1] {
+            assert!(world.memory[4 + client] + world.memory[6 + client] <= 1, "{:?}", world.memory);
+        }
+    };
+    let at_end = |mut world: World<u32>| {
+        for who in 0..2 {
+            if world.participants[who].killed {
+                world.memory[2 * who..2 * who + 2].fill(0); // its lane is closed
+            }
+        }
+        assert_eq!(world.memory[..4], [0; 4], "a place is lost");
+        assert_eq!(world.run_alone(&acceptor(0, 1, &[A, B])), 2);
+    };
+    let checks = Checks { always: &always, at_end: &at_end };
+    let programs = [acceptor(0, 1, &[B, A]), acceptor(1, 1, &[A, B])];
+    exhaust(World::new(vec![0; 8], &programs), 1, &checks);
 }
 
 /// Memory of the fold: flip, two generations, and two words each for two banks and two lanes.

@@ -8,8 +8,10 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::state::ClientHold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
+use headgate_shm::clients;
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
 use loom::sync::atomic::{fence, AtomicU32, AtomicU64};
@@ -111,6 +113,24 @@ fn a_cap_is_never_exceeded() {
         assert!(!(first && second));
         let held = cap::total(words.iter(), Ordering::SeqCst);
         assert_eq!(held, u32::from(first) + u32::from(second));
+    });
+}
+
+/// Two workers that let the same client in at once never both get its last place.
+#[test]
+fn a_client_gets_its_last_place_once() {
+    loom::model(|| {
+        let tables = Arc::new([[LoomWord::<AtomicU64>::new(0)], [LoomWord::<AtomicU64>::new(0)]]);
+        let hold = |tables: &[[LoomWord<AtomicU64>; 1]; 2], who: usize| {
+            let others = std::iter::once(tables[1 - who].as_slice());
+            clients::hold(&tables[who], 1 << 20, 1, others) != ClientHold::Full
+        };
+        let other = thread::spawn({
+            let tables = Arc::clone(&tables);
+            move || hold(&tables, 1)
+        });
+        let first = hold(&tables, 0);
+        assert!(!(first && other.join().unwrap()));
     });
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
-use headgate_engine::state::{Bank, Counter, LimitDecision, State, NO_SLOT};
+use headgate_engine::state::{Bank, ClientHold, Counter, LimitDecision, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
 use headgate_shm::instance::{
     HEALTH_DISABLED, HEALTH_EJECTED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
@@ -236,6 +236,43 @@ fn a_cap_holds_for_workers_that_run_at_once() {
     });
     assert!((1..=3).contains(&most.into_inner()));
     assert_eq!(View::new(segment).in_flight(0), 0);
+}
+
+/// Four threads, each a worker, never let a client in more often than it may, and end with nothing held; and what a
+/// dead worker held counts no more.
+#[test]
+fn clients_are_counted_over_all_workers() {
+    let segment = segment();
+    let control = Control::new(Arc::clone(&segment));
+    let (held, most) = (AtomicU64::new(0), AtomicU64::new(0));
+    let attach = |lane| Worker::attach(Arc::clone(&segment), lane).unwrap();
+    (0..5).for_each(|lane| control.open_lane(lane, 1).unwrap());
+    thread::scope(|scope| {
+        for worker in (0..4).map(attach) {
+            let (held, most) = (&held, &most);
+            scope.spawn(move || {
+                for other in 0..20_000 {
+                    let ClientHold::Held { place } = worker.hold_client(7, 3) else { continue };
+                    most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    if let ClientHold::Held { place } = worker.hold_client(other << 16, 1) {
+                        worker.release_client(place);
+                    }
+                    held.fetch_sub(1, Ordering::SeqCst);
+                    worker.release_client(place);
+                }
+            });
+        }
+    });
+    assert!((1..=3).contains(&most.into_inner()));
+    let (dead, worker) = (attach(4), attach(0));
+    while matches!(dead.hold_client(7, 3), ClientHold::Held { .. }) {}
+    assert_eq!(worker.hold_client(7, 3), ClientHold::Full);
+    control.close_lane(4).unwrap();
+    assert!(matches!(worker.hold_client(7, 3), ClientHold::Held { .. }));
+    control.open_lane(4, 2).unwrap();
+    assert!(matches!(attach(4).hold_client(7, 2), ClientHold::Held { .. }), "its lane begins empty");
+    worker.release_client(u32::MAX);
+    assert_eq!(View::new(segment).counters()[Counter::Nonsense as usize], 1);
 }
 
 /// Four threads charge a few keys with a moving clock: each key gets at most burst + rate × time, and the table is

@@ -107,6 +107,7 @@ def test_the_head_tells_a_worker_what_python_needs() -> None:
                 "keepalive_timeout_ms": 55000,
                 "max_idle": 64,
                 "user_timeout_ms": 120_000,
+                "max_pending": 1024,
             },
             {
                 "name": "api",
@@ -115,6 +116,7 @@ def test_the_head_tells_a_worker_what_python_needs() -> None:
                 "keepalive_timeout_ms": 4000,
                 "max_idle": 3,
                 "user_timeout_ms": 120_000,
+                "max_pending": 1024,
             },
         ],
     }
@@ -151,6 +153,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "max_requests": 9,
         "max_age_ms": None,
         "keep_in_paths": [],
+        "max_connections_per_client": None,
     }
     assert document["listeners"][1]["max_body_bytes"] is None
     assert document["services"][1] == {

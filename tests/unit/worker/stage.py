@@ -277,6 +277,7 @@ class Stage:
     instances: int = 2
     tries: int = 2
     max_idle: int = 4
+    max_pending: int = 1024
     now: int = 1_000 * NANOSECONDS
     listener: dict[str, Any] = field(default_factory=dict)
     limits: tuple[dict[str, Any], ...] = ()
@@ -302,6 +303,7 @@ class Stage:
             "slot": SERVICE,
             "keepalive_timeout_ms": 55_000,
             "max_idle": self.max_idle,
+            "max_pending": self.max_pending,
             "user_timeout_ms": 120_000,
         }
 
@@ -311,7 +313,7 @@ class Stage:
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 60_000, "min_bytes_per_second": 0, "max_head_bytes": 32768, "max_line_bytes": 8192, "max_fields": 100,
             "max_target_bytes": 8192, "max_body_bytes": None, "max_requests": None,
-            "max_age_ms": None,
+            "max_age_ms": None, "max_connections_per_client": None,
         } | self.listener  # fmt: skip
         service = {
             "name": "s", "slot": SERVICE, "balance": "round_robin",
@@ -400,6 +402,7 @@ class Stage:
         assert self.lane.expired(FAR) == []
         assert self.plane.admission.clients == 0
         assert self.plane.admission.upstreams == len(self.pooled())
+        assert not self.plane.admission.pending
         assert not any(self.plane._connections)
         assert not [connect for connect in self.loop.connects if not connect.done.done()]
         for upstream in self.pooled():

@@ -55,7 +55,8 @@ class Supervisor:
     def publish(self, blob: bytes | None = None, epoch: int = 1, listeners: tuple[str, ...] = ("l",)) -> None:
         """Sends the snapshot."""
         policy: dict[str, Any] = {
-            "slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4, "user_timeout_ms": 120_000,
+            "slot": 0, "keepalive_timeout_ms": 55_000, "max_idle": 4, "max_pending": 64,
+            "user_timeout_ms": 120_000,
         }  # fmt: skip
         message = {
             "type": "snapshot",

@@ -196,6 +196,9 @@ impl Connection {
         self.phase = Phase::Closed;
         worker.deadlines.close(self.index);
         worker.rests.set(self.index, Rest::Busy);
+        if let Some(place) = self.client_hold.take() {
+            worker.state.release_client(place);
+        }
         worker.state.count(Counter::ConnectionsEnded, 1);
         self.index = u32::MAX;
     }

@@ -3,7 +3,7 @@
 //! Only a trusted proxy may send one. Whoever else connects there, or sends anything else, is not answered: nobody knows
 //! whom an answer would reach.
 
-use super::{Connection, Phase, Verdict, Waiting};
+use super::{Action, Connection, Phase, Verdict, Waiting};
 use crate::proxy_protocol::{self, Header};
 use crate::state::{Counter, State};
 use crate::worker::Worker;
@@ -33,6 +33,10 @@ impl Connection {
                 self.peer = client.map_or(self.socket, Into::into);
                 let requests = std::mem::take(&mut self.inbound);
                 self.await_request(worker, now);
+                let verdict = self.count_client(worker, now);
+                if verdict.action != Action::Wait {
+                    return verdict;
+                }
                 self.receive(worker, &requests[length..], now)
             }
             Err(proxy_protocol::Malformed) => self.refuse_preamble(worker, now),

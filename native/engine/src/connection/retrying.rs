@@ -69,6 +69,19 @@ impl Connection {
         self.forward_again(worker, now)
     }
 
+    /// To the instance as many connections are under way as may be. That is no failure: another one is taken, at once and
+    /// at the cost of no try.
+    pub fn crowded<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        worker.fresh_output();
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        let more = exchange.tried.len() < Tried::CAPACITY; // a full set would not remember this one
+        exchange.leave_instance(&worker.state);
+        if more && exchange.select_another(worker) {
+            return self.forward_again(worker, now);
+        }
+        self.fail(worker, Reason::ConnectsPending, now)
+    }
+
     fn forward_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.link = Link::Kept;

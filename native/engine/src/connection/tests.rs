@@ -1,6 +1,7 @@
 //! The state machine event by event: what each one leads to, and what is counted and given back.
 
 mod access_log;
+mod admission;
 mod deadlines;
 mod endings;
 mod evictions;

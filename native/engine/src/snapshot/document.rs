@@ -71,6 +71,7 @@ pub(super) struct Listener {
     max_age_ms: Option<u64>,
     #[serde(default)]
     keep_in_paths: Vec<Spelling>,
+    max_connections_per_client: Option<u32>,
 }
 
 impl Listener {
@@ -90,6 +91,10 @@ impl Listener {
             max_requests: self.max_requests.map(|most| positive("max_requests", most)).transpose()?,
             max_age: self.max_age_ms.map(|most| nanos("max_age_ms", most)).transpose()?,
             kept: self.keep_in_paths.into_iter().collect(),
+            max_connections_per_client: self
+                .max_connections_per_client
+                .map(|most| positive("max_connections_per_client", most))
+                .transpose()?,
             name: self.name,
             scheme: self.scheme,
             proxy_protocol: self.proxy_protocol,

@@ -17,7 +17,7 @@ fn document() -> Value {
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 60_000, "min_bytes_per_second": 500, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
             "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2,
-            "keep_in_paths": ["encoded_slash", "duplicate_slashes"]}],
+            "keep_in_paths": ["encoded_slash", "duplicate_slashes"], "max_connections_per_client": 3}],
         "services": [
             {"name": "api", "slot": 4, "balance": "p2c", "connect_timeout_ms": 2_000,
              "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000},
@@ -51,6 +51,7 @@ fn listeners_and_services_arrive() {
     assert_eq!((listener.max_body_bytes, listener.max_requests), (None, Some(1_000)));
     assert_eq!(listener.max_age, Some(2_000_000));
     assert_eq!(listener.kept, [Spelling::EncodedSlash, Spelling::DuplicateSlashes].into_iter().collect());
+    assert_eq!(listener.max_connections_per_client, Some(3));
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
     assert_eq!((api.name.as_str(), api.slot, api.balance), ("api", 4, Balance::P2c));
     assert_eq!((web.name.as_str(), web.slot, web.balance), ("web", 2, Balance::RoundRobin));
@@ -124,6 +125,11 @@ fn senseless_values_are_refused_with_their_place() {
         ("/services/0/first_byte_timeout_ms", json!(0), "services[0].first_byte_timeout_ms: must be above 0"),
         ("/services/1/idle_timeout_ms", json!(0), "services[1].idle_timeout_ms: must be above 0"),
         ("/services/1/tunnel_timeout_ms", json!(0), "services[1].tunnel_timeout_ms: must be above 0"),
+        (
+            "/listeners/0/max_connections_per_client",
+            json!(0),
+            "listeners[0].max_connections_per_client: must be above 0",
+        ),
         ("/listeners/0/max_age_ms", json!(0), "listeners[0].max_age_ms: must be above 0"),
         ("/listeners/0/header_timeout_ms", json!(0), "listeners[0].header_timeout_ms: must be above 0"),
         ("/listeners/0/body_idle_timeout_ms", json!(0), "listeners[0].body_idle_timeout_ms: must be above 0"),

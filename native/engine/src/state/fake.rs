@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
+use super::{Bank, ClientHold, Counter, Instance, LimitDecision, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
 use crate::selection::smooth_sequence;
 
@@ -45,6 +45,8 @@ pub struct FakeState {
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
+    /// Connections by client; their places are counted up.
+    clients: RefCell<Vec<(u64, bool)>>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
     durations: RefCell<HashMap<u32, Vec<u64>>>,
     decisions: RefCell<HashMap<u32, [u64; 4]>>,
@@ -152,6 +154,16 @@ impl FakeState {
         self.words(slot).failures
     }
 
+    /// Connections that a client holds.
+    pub fn connections_of(&self, key: u64) -> u32 {
+        self.clients.borrow().iter().filter(|&&client| client == (key, true)).count() as u32
+    }
+
+    /// Connections that all clients hold.
+    pub fn connections(&self) -> usize {
+        self.clients.borrow().iter().filter(|(_, held)| *held).count()
+    }
+
     /// One of the worker's counters.
     pub fn counter(&self, counter: Counter) -> u64 {
         self.counters.get()[counter as usize]
@@ -228,6 +240,20 @@ impl State for FakeState {
 
     fn note_answer(&self, slot: u32) {
         self.write(slot, |words| words.failures = 0);
+    }
+
+    fn hold_client(&self, key: u64, most: u32) -> ClientHold {
+        if self.connections_of(key) >= most {
+            return ClientHold::Full;
+        }
+        let mut clients = self.clients.borrow_mut();
+        clients.push((key, true));
+        ClientHold::Held { place: clients.len() as u32 - 1 }
+    }
+
+    fn release_client(&self, place: u32) {
+        let held = std::mem::take(&mut self.clients.borrow_mut()[place as usize].1);
+        assert!(held, "given back twice");
     }
 
     /// Charges a copy of the buckets claim by claim, so that claims on one bucket see each other, and keeps the copy

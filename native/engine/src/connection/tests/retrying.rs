@@ -2,7 +2,7 @@
 
 use super::scene::{slot, Scene, Told, GET, MILLI, OK, POST, POST_BEGUN, SECOND};
 use crate::connection::Action;
-use crate::state::State;
+use crate::state::{Counter, State};
 
 /// What the third instance holds for others.
 const BUSY: u32 = 1_000;
@@ -96,4 +96,31 @@ fn the_choice_is_checked_after_the_wait() {
     }
     assert_eq!(scene.try_again().answer(), (Action::Reply, 503));
     scene.ends_as(503);
+}
+
+/// An instance with too many connects under way is passed over, whatever the method and however few the tries; when all
+/// are, the client is told at once.
+#[test]
+fn a_crowded_instance_is_passed_over() {
+    let mut scene = Scene::with(|document| document["routes"][1]["tries"] = 0.into());
+    let first = slot(&scene.receive(POST));
+    let told = scene.crowded();
+    assert_eq!((slot(&told), told.payload.len(), scene.held()), (1 - first, 0, 1));
+    let told = scene.crowded();
+    assert_eq!((told.answer(), scene.held()), ((Action::Reply, 503), 0));
+    assert!(told.text().contains("error=connection_limit_reached; details=\"connects pending\""));
+    let counters = [Counter::Retries, Counter::UpstreamConnectFailures];
+    assert_eq!(counters.map(|counter| scene.worker.state.counter(counter)), [0, 0]);
+    scene.ends_as(503);
+}
+
+/// However many instances are crowded, there is an end to it.
+#[test]
+fn more_crowded_instances_than_are_remembered() {
+    let mut scene = Scene::new();
+    scene.worker.state.set_members(0, &(0..40).collect::<Vec<_>>());
+    scene.receive(GET);
+    let passed_over = (0..100).take_while(|_| scene.crowded().action == Action::Forward).count();
+    assert_eq!(passed_over, 16);
+    assert!((0..40).all(|slot| scene.worker.state.in_flight(slot) % 10 == 0), "nothing is held");
 }

@@ -29,7 +29,8 @@ pub(super) fn document() -> Value {
         "listeners": [{"name": "127.0.0.1:80", "scheme": "http", "row": UNROUTED,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
             "write_timeout_ms": 61_000, "min_bytes_per_second": 0, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
-            "max_target_bytes": 8_192, "max_body_bytes": 1_000, "max_requests": null, "max_age_ms": null}],
+            "max_target_bytes": 8_192, "max_body_bytes": 1_000, "max_requests": null, "max_age_ms": null,
+            "max_connections_per_client": null}],
         "services": [{"name": "api", "slot": SERVICE, "balance": "p2c", "connect_timeout_ms": 2_000,
             "first_byte_timeout_ms": 31_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000}],
         "routes": [
@@ -138,6 +139,16 @@ impl Scene {
 
     pub(super) fn try_again(&mut self) -> Told {
         let verdict = self.connection.try_again(&mut self.worker, self.now);
+        self.told(verdict, b"")
+    }
+
+    pub(super) fn admit(&mut self) -> Told {
+        let verdict = self.connection.admit(&mut self.worker, self.now);
+        self.told(verdict, b"")
+    }
+
+    pub(super) fn crowded(&mut self) -> Told {
+        let verdict = self.connection.crowded(&mut self.worker, self.now);
         self.told(verdict, b"")
     }
 
