@@ -46,7 +46,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         """The fast path has what the pool goes by."""
         return super().__new__(cls, instance, policy.keepalive_ns, policy.max_idle)
 
-    def __init__(self, instance: int, policy: ServicePolicy, pool: Pool, admission: Admission) -> None:  # noqa: ARG002 - __new__ has it
+    def __init__(self, instance: int, policy: ServicePolicy, pool: Pool, admission: Admission) -> None:
         """It is counted from here on, before the system is asked for a descriptor, until its first end."""
         # wiring
         self._pool = pool

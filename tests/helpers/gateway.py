@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -36,9 +36,13 @@ class Gateway:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
+        inherit: Sequence[int] = (),
     ) -> None:
-        """``descriptors``: each of its processes may have so many open and can get no more."""
+        """``descriptors``: each of its processes may have so many open and can get no more. ``inherit``: those of ours
+        that it finds open under the same numbers.
+        """
         self._descriptors = descriptors
+        self._inherit = inherit
         self.exit_code = 0
         self.may_log_traces = False
         self._environment = environment or {}
@@ -149,6 +153,7 @@ class Gateway:
                 sys.executable, "-m", "gateway", "run", str(self.file), *self._arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=stderr,
                 cwd=ROOT, env={**os.environ, **self._environment, name: value}, preexec_fn=self._prepare,
+                pass_fds=self._inherit,
             )  # fmt: skip
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), START_SECONDS)

@@ -176,3 +176,51 @@ async def test_a_connect_without_a_descriptor_is_no_failure_of_the_instance(stag
     await stage.turn()
     stage.assert_clean()
     assert stage.lane.expired(FAR) == []
+
+
+async def test_connects_to_one_instance_are_bounded(stage_with: SetUp) -> None:
+    """While one is under way another request goes to the other instance, and a third one is told; an end makes room."""
+    stage = await stage_with(max_pending=1)
+    clients = [stage.client() for _ in range(3)]
+    for client in clients:
+        client.says(REQUEST)
+    assert clients[2].got().startswith(b"HTTP/1.1 503 ")
+    await stage.turn()
+    first, second = stage.loop.connects
+    assert first.address != second.address
+    clients[0].breaks()
+    await stage.turn()
+    clients[2].says(REQUEST)
+    await stage.turn()
+    assert [connect.address for connect in stage.loop.connects] == [
+        first.address,
+        second.address,
+        first.address,
+    ]
+    second.succeeds()
+    await stage.turn()
+    assert len(stage.plane.admission.pending) == 1
+    for client in clients[1:]:
+        client.breaks()
+    await stage.turn()
+    stage.loop.connects.clear()
+    stage.assert_clean()
+
+
+async def test_a_connection_too_many_is_refused_at_once(stage_with: SetUp) -> None:
+    """The client is told before it asks, and has time to read that; what it sends goes nowhere."""
+    stage = await stage_with(listener={"max_connections_per_client": 1})
+    first, second = stage.client(), stage.client()
+    assert second.got().startswith(b"HTTP/1.1 429 ")
+    assert second.eof_sent
+    second.says(REQUEST)
+    await stage.pass_time(1.9)
+    assert not second.closing
+    await stage.pass_time(0.1)
+    assert second.gone
+    assert not second.reset
+    first.ends()
+    await stage.turn()
+    assert not stage.client().got()
+    assert stage.counter("connections_rejected") == 1
+    assert not stage.loop.connects
