@@ -227,9 +227,20 @@ impl Connection {
         if let Some(instance) = exchange.instance.take() {
             worker.state.release(instance.slot);
         }
-        worker.state.count_request(exchange.row, exchange.status);
-        worker.state.observe_duration(exchange.service, now.saturating_sub(exchange.started));
+        self.count_exchange(worker, reason, now);
+    }
+
+    /// Counts the exchange and writes its line.
+    pub(super) fn count_exchange<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        reason: Option<&str>,
+        now: u64,
+    ) {
+        let Phase::Exchange(exchange) = &self.phase else { return };
         let status = exchange.status;
+        worker.state.count_request(exchange.row, status);
+        worker.state.observe_duration(exchange.service, now.saturating_sub(exchange.started));
         self.log(worker, status, reason, now);
     }
 

@@ -135,9 +135,11 @@ impl Connection {
         self.judge_answer(worker);
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.status = 101;
-        let instance = exchange.instance.take();
         self.record_answer(worker.output.len(), now);
-        self.end_exchange(worker, None, now);
+        self.count_exchange(worker, None, now);
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        let instance = exchange.instance.take();
+        self.response_head = Vec::new();
         self.phase = Phase::Tunnel(Tunnel { instance, idle_timeout });
         self.flowing(worker, now);
         Verdict::with(Action::Switch, Payload::Output)

@@ -51,6 +51,7 @@ pub struct FakeState {
     durations: RefCell<HashMap<u32, Vec<u64>>>,
     decisions: RefCell<HashMap<u32, [u64; 4]>>,
     counters: Cell<[u64; Counter::NAMES.len()]>,
+    calls_until_panic: Cell<Option<u32>>,
 }
 
 /// Setting the scene.
@@ -111,6 +112,24 @@ impl FakeState {
     /// Bounds the number of bucket keys; a further one overflows.
     pub fn set_bucket_capacity(&self, keys: usize) {
         self.bucket_capacity.set(Some(keys));
+    }
+
+    /// Breaks the promise of [`State`]: the call after so many of those that change something panics. (One that gives a
+    /// reservation back does not: nobody could do it then.)
+    pub fn panic_after(&self, calls: u32) {
+        self.calls_until_panic.set(Some(calls));
+    }
+
+    /// Has the panic come?
+    pub fn has_panicked(&self) -> bool {
+        self.calls_until_panic.get().is_none()
+    }
+
+    fn call(&self) {
+        if let Some(left) = self.calls_until_panic.take() {
+            assert!(left > 0, "a panic that was asked for");
+            self.calls_until_panic.set(Some(left - 1));
+        }
     }
 
     /// The instance that occupies a slot.
@@ -222,6 +241,7 @@ impl State for FakeState {
     }
 
     fn reserve(&self, slot: u32) -> bool {
+        self.call();
         let words = self.words(slot);
         let room = words.cap == 0 || words.in_flight < words.cap;
         if room {
@@ -235,10 +255,12 @@ impl State for FakeState {
     }
 
     fn note_failure(&self, slot: u32) {
+        self.call();
         self.write(slot, |words| words.failures += 1);
     }
 
     fn note_answer(&self, slot: u32) {
+        self.call();
         self.write(slot, |words| words.failures = 0);
     }
 
@@ -259,6 +281,7 @@ impl State for FakeState {
     /// Charges a copy of the buckets claim by claim, so that claims on one bucket see each other, and keeps the copy
     /// only when no claim was refused.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
+        self.call();
         let mut buckets = self.buckets.borrow().clone();
         let mut overflow = None;
         for (index, claim) in claims.iter().enumerate() {
@@ -283,18 +306,22 @@ impl State for FakeState {
     }
 
     fn count_request(&self, row: u32, code: u16) {
+        self.call();
         *self.requests.borrow_mut().entry((row, code)).or_default() += 1;
     }
 
     fn observe_duration(&self, service: u32, nanos: u64) {
+        self.call();
         self.durations.borrow_mut().entry(service).or_default().push(nanos);
     }
 
     fn count_limit(&self, row: u32, decision: LimitDecision) {
+        self.call();
         self.decisions.borrow_mut().entry(row).or_default()[decision as usize] += 1;
     }
 
     fn count(&self, counter: Counter, amount: u64) {
+        self.call();
         let mut counters = self.counters.get();
         counters[counter as usize] += amount;
         self.counters.set(counters);

@@ -202,6 +202,11 @@ impl Scene {
         [0, 1].iter().map(|&slot| self.worker.state.in_flight(slot)).sum::<u32>() - 2 * HELD_BY_OTHERS
     }
 
+    /// Another connection of the same worker.
+    pub(super) fn reopen(&mut self) {
+        self.connection = Connection::open(&mut self.worker, 0, "192.0.2.1".parse().unwrap(), self.now);
+    }
+
     /// What was counted for requests with a route.
     pub(super) fn counted(&self) -> Vec<(u16, u64)> {
         self.worker.state.requests(ROUTED)
