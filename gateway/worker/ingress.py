@@ -29,7 +29,7 @@ from gateway.state.lane import (
     ClientFastPath,
     Connection,
 )
-from gateway.worker.transport import client_address, reset, take_up, untaken
+from gateway.worker.transport import client_address, pass_on, reset, take_up, untaken
 from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import NO_DESCRIPTOR, NOT_ASKED
 
@@ -211,7 +211,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         """More of the request's body."""
         self._keep_for_replay(payload)
         if self._upstream is not None:
-            self._upstream.transport.write(payload)
+            pass_on(self._upstream.transport, payload)
         elif self._replay_bytes > REPLAY_BYTES:
             self._pause(CONNECTING)
 
@@ -227,7 +227,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
     def _relay(self, _: int, payload: bytes) -> None:
         """More of the response, after which the request is not sent again."""
         self._replay = None
-        self._transport.write(payload)
+        pass_on(self._transport, payload)
 
     def _finish(self, pipelined: int, payload: bytes) -> None:
         """The end of a response after which both connections live on."""

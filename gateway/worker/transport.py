@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import socket
 import struct
 import termios
@@ -10,6 +11,8 @@ from typing import cast
 HIGH_WATER_BYTES = 64 * 1024
 """Unsent bytes above which the sender is paused. uvloop's own low-water mark is 16 bytes: a pause per write."""
 LOW_WATER_BYTES = 16 * 1024
+MUCH_BYTES = HIGH_WATER_BYTES
+"""Of a larger piece it matters how much stays in memory."""
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: the close sends RST instead of FIN."""
@@ -21,6 +24,31 @@ def take_up(transport: asyncio.BaseTransport) -> asyncio.Transport:
     transport = cast("asyncio.Transport", transport)
     transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
     return transport
+
+
+def pass_on(transport: asyncio.Transport, piece: bytes) -> None:
+    """Writes a piece of a stream, and keeps hardly more of it than is unsent.
+
+    uvloop reads up to 250 KiB at once, and keeps all of what it was given to write as long as any of it is unsent; below
+    the high-water mark the next piece comes on top. So a peer that takes nothing would cost twice of that. Here it is the
+    unsent end of one piece: the kernel gets the piece first, and the sender is paused as long as anything is unsent. (To
+    read smaller pieces would bound it as well, and cost a stream half as much again.)
+    """
+    if len(piece) > MUCH_BYTES:
+        transport.set_write_buffer_limits(0, 0)
+        if transport.get_write_buffer_size() == 0 and not transport.is_closing():
+            piece = piece[_send(transport, piece) :]
+            if not piece:
+                return
+    transport.write(piece)
+
+
+def _send(transport: asyncio.Transport, piece: bytes) -> int:
+    """Hands the kernel what it takes at once. An error shows again when the transport writes."""
+    try:
+        return os.write(transport.get_extra_info("socket").fileno(), piece)
+    except OSError:
+        return 0
 
 
 def client_address(transport: asyncio.Transport) -> str:

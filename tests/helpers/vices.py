@@ -228,11 +228,12 @@ class Sends100Continue(Origin):
 
 
 class StreamsBody(Origin):
-    """Sends ``size`` bytes as fast as they are taken; ``sent`` counts what has been handed to the kernel."""
+    """Sends ``size`` bytes as fast as they are taken, a block at a time; ``sent`` counts what was handed to the kernel."""
 
-    def __init__(self, size: int, *, in_chunks: bool = False) -> None:
+    def __init__(self, size: int, *, in_chunks: bool = False, block: bytes = bytes(range(256)) * 256) -> None:
         super().__init__()
         self._size = size
+        self._block = block
         self._in_chunks = in_chunks
         self.sent = 0
 
@@ -240,9 +241,8 @@ class StreamsBody(Origin):
         """A large answer."""
         framing = "Transfer-Encoding: chunked" if self._in_chunks else f"Content-Length: {self._size}"
         await connection.send(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode())
-        block = bytes(range(256)) * 256
         while self.sent < self._size:
-            part = block[: self._size - self.sent]
+            part = self._block[: self._size - self.sent]
             await connection.send(b"%x\r\n%b\r\n" % (len(part), part) if self._in_chunks else part)
             self.sent += len(part)
         if self._in_chunks:

@@ -16,6 +16,11 @@ def in_kernel(transport: asyncio.Transport) -> int:
     return cast("Transport", transport).in_kernel
 
 
+def send(transport: asyncio.Transport, piece: bytes) -> int:
+    """What the kernel takes at once of a piece for a transport of the stage."""
+    return cast("Transport", transport).send(piece)
+
+
 @pytest.fixture
 def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
     """Makes a stage whose clock the worker reads."""
@@ -25,6 +30,7 @@ def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
         for module in ("ingress", "plane", "short_clock", "tunnel"):
             monkeypatch.setattr(f"gateway.worker.{module}.monotonic_ns", lambda: stage.now)
         monkeypatch.setattr("gateway.worker.transport._in_kernel", in_kernel)
+        monkeypatch.setattr("gateway.worker.transport._send", send)
         return stage
 
     return set_up

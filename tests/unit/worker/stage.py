@@ -61,6 +61,10 @@ class Transport:
         """Bytes that were sent and that the peer has not acknowledged."""
         self.stuck = False
         """The peer does not read."""
+        self.room: int | None = None
+        """Bytes that the kernel takes before the peer is stuck; None for any number."""
+        self.kept = 0
+        """Bytes in memory for what is unsent: pieces are kept whole."""
         self.reading = False
         self.closing = self.gone = self.eof_sent = self.reset = self.aborted = False
         self.paused = False
@@ -103,6 +107,24 @@ class Transport:
         """Is the end under way?"""
         return self.closing
 
+    def send(self, data: bytes) -> int:
+        """One system call, past the transport; how much it took."""
+        assert not self.unsent, "ahead of what waits"
+        assert not self.closing, "the descriptor may be another's"
+        data = data[: self._fits(data)]
+        self.sent += data
+        self.writes += 1
+        return len(data)
+
+    def _fits(self, data: bytes) -> int:
+        """How much of it the kernel takes."""
+        if self.stuck or self.room is None:
+            return 0 if self.stuck else len(data)
+        fits = min(self.room, len(data))
+        self.room -= fits
+        self.stuck = self.room == 0
+        return fits
+
     def write(self, data: bytes) -> None:
         """One system call."""
         self.writelines([data])
@@ -116,10 +138,12 @@ class Transport:
         if self.aborted or not (data := b"".join(parts)):
             return
         assert type(data) is bytes
+        unsent = len(data) - self._fits(data)
         self.sent += data
         self.writes += 1
-        if self.stuck:
-            self.unsent += len(data)
+        if unsent:
+            self.unsent += unsent
+            self.kept += len(data)
             if self.unsent > self._limits[0] and not self.paused and self.protocol:
                 self.paused = True
                 self.protocol.pause_writing()
@@ -180,6 +204,7 @@ class Transport:
         """Reads some of what is unsent, and stays stuck after that."""
         self.unsent -= amount
         assert self.unsent >= 0
+        self.kept = self.kept if self.unsent else 0
         if self.paused and self.unsent <= self._limits[1] and self.protocol:
             self.paused = False
             self.protocol.resume_writing()

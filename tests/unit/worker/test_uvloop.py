@@ -393,7 +393,7 @@ async def test_a_request_over_real_sockets() -> None:
     """The stage's transports leave nothing out that matters: the same protocols answer on a real loop."""
     stage = Stage(instances=1)
     stage.plane.loop = asyncio.get_running_loop()
-    body = bytes(3_000_000)
+    body = bytes(range(251)) * 12_000
 
     class Origin(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -405,8 +405,9 @@ async def test_a_request_over_real_sockets() -> None:
     async with serving(Origin) as (host, port), serving(lambda: ClientConnection(stage.plane, 0)) as gateway:
         stage.control.write_instance(0, 1, f"{host}:{port}", weight=1, max_in_flight=0, health=HEALTH_HEALTHY)
         reader, writer = await asyncio.open_connection(*gateway)
-        for _ in range(3):
+        for pause in (0, 0, 0.2):
             writer.write(REQUEST)
+            await asyncio.sleep(pause)  # so long that the gateway has to wait for its client
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
             assert await reader.readexactly(len(body)) == body
         writer.close()
