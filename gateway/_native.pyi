@@ -297,8 +297,8 @@ class Connection:
     def flowing(self, now: int) -> None:
         """It takes it again. In a tunnel ``now`` is when bytes moved last."""
     def expire(self, taken: int, now: int) -> _Verdict:
-        """The deadline has passed. ``taken``: bytes that the side that does not take enough has taken since it was said
-        to be stalled."""
+        """The deadline has passed. ``taken``: bytes that the side that was stalled has taken since it was said to be,
+        or since this was asked last."""
     def close(self, now: int) -> None:
         """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""
 

@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.clock import monotonic_ns
-from gateway.state.lane import Connection
+from gateway.state.lane import WAIT, Connection
 from gateway.worker.transport import reset, untaken
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ class Tunnel:
     def both_ended(self) -> None:
         """Nothing more will come. Each connection closes when it has taken what waits for it, in the time for a write."""
         self._closing = True
-        self._since = self.moved_at
         self._unsent = self._waiting_bytes()
         self._machine.stalled(client=True, now=monotonic_ns())
         self._client.transport.close()
@@ -101,11 +100,16 @@ class Tunnel:
     def deadline_passed(self) -> None:
         """Nothing moves any more, unless something has since the deadline was set."""
         before, self._unsent = self._unsent, self._waiting_bytes()
-        if self._unsent < before:  # it is taken, slowly
-            self._give_time(monotonic_ns())
+        taken = max(0, before - self._unsent)
+        if self._closing:
+            action, _, _ = self._machine.expire(taken, monotonic_ns())
+            if action != WAIT:
+                self.break_off()
+        elif taken:  # slowly
+            self._machine.flowing(monotonic_ns())
         elif self.moved_at > self._since:
             self._since = self.moved_at
-            self._give_time(self.moved_at)
+            self._machine.flowing(self.moved_at)
         else:
             self.break_off()
 
@@ -121,12 +125,6 @@ class Tunnel:
         """
         self._client.transport.abort()
         self._instance.transport.abort()
-
-    def _give_time(self, now: int) -> None:
-        if self._closing:
-            self._machine.stalled(client=True, now=now)
-        else:
-            self._machine.flowing(now)
 
     def _waiting_bytes(self) -> int:
         return untaken(self._client.transport) + untaken(self._instance.transport)

@@ -26,7 +26,7 @@ use crate::deadline::NEVER;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
 use crate::http1::head::Request;
-use crate::pace::Stopwatch;
+use crate::pace::{Stall, Stopwatch};
 use crate::request_id::RequestId;
 use crate::rest::Rest;
 use crate::selection::{Balance, Tried};
@@ -262,6 +262,8 @@ pub struct Connection {
     body_bytes: u64,
     /// The time that the client has had for its body; `None` until it may send it.
     body_clock: Option<Stopwatch>,
+    /// How the side takes what was sent to it that was said to be stalled last.
+    stall: Stall,
     /// The beginning of a response head.
     response_head: Vec<u8>,
     /// Where the connection is counted for its client; `None` where nobody asks.
@@ -293,6 +295,7 @@ impl Connection {
             request_body: Body::default(),
             body_bytes: 0,
             body_clock: None,
+            stall: Stall::begin(now),
             response_head: Vec::new(),
             client_hold: None,
             record: None,
@@ -356,7 +359,8 @@ impl Connection {
     pub fn stalled<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) {
         let waiting = if client { Waiting::ClientTakes } else { Waiting::InstanceTakes };
         let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
-        self.arm_for_others(worker, waiting, now, timeout);
+        self.stall = Stall::begin(now);
+        self.arm_for_others(worker, waiting, now, Stall::until_look(timeout));
     }
 
     /// Bytes move again, in a tunnel since `now`: what is waited for is told by how far the exchange has come.

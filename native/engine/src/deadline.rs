@@ -32,6 +32,12 @@ impl Deadlines {
         }
     }
 
+    /// When a connection's deadline is.
+    #[cfg(test)]
+    pub(crate) fn at(&self, index: u32) -> u64 {
+        self.at[index as usize]
+    }
+
     /// The connections whose deadline has passed; each is disarmed, so that none is told twice.
     pub fn expired(&mut self, now: u64) -> Vec<u32> {
         let mut expired = Vec::new();

@@ -1,4 +1,5 @@
-//! How slow a client may be: the least average rate that it must keep, and the clock that its rate is measured by.
+//! How slow a peer may be: the least average rate that a client must keep, the clock that its rate is measured by, and
+//! how a peer is watched that does not take what is sent to it.
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// How long a body may come as slowly as it likes: shorter ones are not worth a verdict, and TCP starts slowly.
@@ -64,6 +65,51 @@ impl Stopwatch {
     }
 }
 
+/// How a peer takes what it has let pile up. It is looked at several times in the time for a write: what the kernel takes
+/// at first, on its way to a peer that reads nothing, must not earn the peer the whole time once more.
+#[derive(Clone, Copy, Debug)]
+pub struct Stall {
+    /// When the rate began to be measured.
+    since: u64,
+    /// Bytes taken since then.
+    taken: u64,
+    /// When something was seen to be taken last.
+    moved: u64,
+}
+
+impl Stall {
+    /// Looks in the time for a write: so much of it can be added to that time.
+    const LOOKS: u64 = 8;
+
+    /// One that begins `now`.
+    pub fn begin(now: u64) -> Self {
+        Self { since: now, taken: 0, moved: now }
+    }
+
+    /// So many bytes were taken since the last look. The nanoseconds until the next one; `None` when nothing was taken for
+    /// `timeout`, or less in it than is asked for.
+    pub fn look(&mut self, taken: u64, timeout: u64, rate: Option<MinRate>, now: u64) -> Option<u64> {
+        if taken > 0 {
+            self.taken = self.taken.saturating_add(taken);
+            self.moved = now;
+        }
+        let measured = now.saturating_sub(self.since);
+        if measured >= timeout {
+            if rate.is_some_and(|rate| !rate.is_kept(self.taken, measured)) {
+                return None;
+            }
+            (self.since, self.taken) = (now, 0);
+        }
+        let left = self.moved.saturating_add(timeout).saturating_sub(now);
+        (left > 0).then(|| left.min(Self::until_look(timeout)))
+    }
+
+    /// Nanoseconds until the next look, at the most.
+    pub fn until_look(timeout: u64) -> u64 {
+        (timeout / Self::LOOKS).max(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +138,36 @@ mod tests {
             assert!(!rate.is_kept(0, 1), "{bytes}");
         }
         assert!(!MinRate::per_second(500).unwrap().is_kept(499, SECOND));
+    }
+
+    /// Looks as the deadlines come, with what is taken before each: seconds until the stall is over.
+    fn stalled(rate: Option<MinRate>, mut taken: impl FnMut(u64) -> u64) -> Option<u64> {
+        let timeout = 80 * SECOND;
+        let (mut stall, mut now) = (Stall::begin(0), Stall::until_look(timeout));
+        while now < 10_000 * SECOND {
+            match stall.look(taken(now / SECOND), timeout, rate, now) {
+                Some(wait) => now += wait,
+                None => return Some(now / SECOND),
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn who_takes_nothing_has_the_time_for_a_write_from_the_last_byte_on() {
+        assert_eq!(stalled(None, |_| 0), Some(80));
+        assert_eq!(stalled(None, |second| u64::from(second == 10)), Some(90), "the kernel's buffers");
+        assert_eq!(stalled(None, |second| u64::from(second <= 300)), Some(380));
+        assert_eq!(stalled(None, |second| u64::from(second % 70 == 0)), None);
+    }
+
+    #[test]
+    fn who_takes_too_little_has_the_time_for_one_write() {
+        let rate = MinRate::per_second(500);
+        assert_eq!(stalled(rate, |_| 4_999), Some(80));
+        assert_eq!(stalled(rate, |_| 5_000), None);
+        assert_eq!(stalled(rate, |second| if second <= 80 { 5_000 } else { 1 }), Some(160));
+        assert_eq!(stalled(rate, |second| if second == 10 { SECOND } else { 0 }), Some(90));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Every way an exchange stops: complete, refused, failed, aborted, out of time, or left by its client.
 
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
-use crate::deadline::NEVER;
 use crate::reply::{self, Circumstances, Reason};
 use crate::rest::Rest;
 use crate::state::{Counter, State};
@@ -112,10 +111,14 @@ impl Connection {
         Verdict::bare(Action::Abort)
     }
 
-    /// The deadline has passed. `taken`: bytes that the side that does not take enough has taken since it was said to be
-    /// stalled.
+    /// The deadline has passed. `taken`: bytes that the side that was stalled has taken since it was said to be, or since
+    /// this was asked last.
     pub fn expire<S: State>(&mut self, worker: &mut Worker<S>, taken: u64, now: u64) -> Verdict {
         worker.fresh_output();
+        let stalled = matches!(self.waiting, Waiting::InstanceTakes | Waiting::ClientTakes);
+        if stalled && self.is_taking(worker, taken, now) {
+            return Verdict::WAIT;
+        }
         if self.waiting.is_for_instance() {
             self.blame_instance(worker);
         }
@@ -132,24 +135,21 @@ impl Connection {
             }
             Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
-            Waiting::InstanceTakes if taken > 0 => self.wait_on(worker, false, now),
             Waiting::InstanceTakes => self.fail(worker, Reason::WriteTimeout, now),
             Waiting::ResponseBody => self.abort(worker, RESPONSE_TIMEOUT, now),
-            Waiting::ClientTakes if self.takes_enough(worker, taken) => self.wait_on(worker, true, now),
             Waiting::ClientTakes => self.abort(worker, CLIENT_WRITE_TIMEOUT, now),
         }
     }
 
-    /// Does a client that has taken so many bytes in the time for a write keep the rate that is asked of it?
-    fn takes_enough<S>(&self, worker: &Worker<S>, taken: u64) -> bool {
+    /// Does the side that was stalled take enough to be waited for?
+    fn is_taking<S: State>(&mut self, worker: &mut Worker<S>, taken: u64, now: u64) -> bool {
+        let waiting = self.waiting;
         let Some(listener) = self.listener(worker) else { return false };
-        listener.min_rate.map_or(taken > 0, |rate| rate.is_kept(taken, listener.write_timeout))
-    }
-
-    /// Who is slow has the same time again.
-    fn wait_on<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) -> Verdict {
-        self.stalled(worker, client, now);
-        Verdict::WAIT
+        // An instance has no rate to keep: it is configured, not hostile.
+        let rate = listener.min_rate.filter(|_| waiting == Waiting::ClientTakes);
+        let Some(wait) = self.stall.look(taken, listener.write_timeout, rate, now) else { return false };
+        self.arm(worker, waiting, now, wait);
+        true
     }
 
     /// The worker needs the descriptor of a connection that [`crate::rest::Rests`] says can be spared. One that was never
@@ -208,8 +208,7 @@ impl Connection {
     pub(super) fn leave<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         self.end_exchange(worker, Some(CLIENT_CLOSED), now);
         self.phase = Phase::Closed;
-        let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
-        self.arm(worker, Waiting::ClientTakes, now, timeout);
+        self.stalled(worker, true, now);
         Verdict::CLOSE
     }
 

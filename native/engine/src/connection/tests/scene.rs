@@ -183,12 +183,20 @@ impl Scene {
         self.expire_after_taking(0, nanos)
     }
 
-    /// As `expire_after`; whoever was stalled has taken so many bytes.
+    /// As `expire_after`; whoever was stalled has taken so many bytes by the end. It may be looked at before.
     pub(super) fn expire_after_taking(&mut self, taken: u64, nanos: u64) -> Told {
-        let index = self.connection.index();
-        assert!(self.worker.deadlines.expired(self.now + nanos - 1).is_empty(), "the deadline is too early");
-        self.now += nanos;
-        assert_eq!(self.worker.deadlines.expired(self.now), [index], "the deadline is too late");
+        let (index, end) = (self.connection.index(), self.now + nanos);
+        while self.worker.deadlines.at(index) < end {
+            self.now = self.worker.deadlines.at(index);
+            assert_eq!(self.expire(index, 0).action, Action::Wait, "the deadline is too early");
+        }
+        assert_eq!(self.worker.deadlines.at(index), end, "the deadline is too late");
+        self.now = end;
+        self.expire(index, taken)
+    }
+
+    fn expire(&mut self, index: u32, taken: u64) -> Told {
+        assert_eq!(self.worker.deadlines.expired(self.now), [index]);
         let verdict = self.connection.expire(&mut self.worker, taken, self.now);
         self.told(verdict, b"")
     }
