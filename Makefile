@@ -12,7 +12,7 @@ OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.re
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native test-loom test-python proof check format bench bench-native bench-instructions bench-peers wheel clean
+.PHONY: help setup demo test test-native test-loom test-python proof conformance check format bench bench-native bench-instructions bench-peers wheel clean
 
 help:  ## Lists the commands.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -68,6 +68,10 @@ format:  ## Formats everything the way `make check` wants it.
 	$(BIN)/ruff check --fix --quiet || true
 	$(BIN)/ruff format
 	cargo fmt --all
+
+conformance: setup  ## Judges the gateway by a framing oracle: make conformance CORPUS=DIR ORACLE=FILE.
+	@test -n "$(CORPUS)" -a -n "$(ORACLE)" || { echo "usage: make conformance CORPUS=DIR ORACLE=FILE" >&2; exit 2; }
+	@$(BIN)/python -m tests.conformance "$(CORPUS)" "$(ORACLE)"
 
 # What people would use instead, of which only benchmarks know.
 $(RIVALS): pyproject.toml | setup

@@ -214,6 +214,7 @@ impl Connection {
             return Err(refuse(Reason::Loop));
         }
         if request.framing != Framing::Empty && request.upgrade().is_some() {
+            self.persists = false; // what follows may be meant in the other protocol
             return Err(refuse(Reason::UpgradeWithBody));
         }
         if let Framing::Length(length) = request.framing {

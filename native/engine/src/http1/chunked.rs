@@ -3,6 +3,7 @@
 //! Extensions are checked and dropped, trailers are kept for the end. A size line or trailer section that never ends is
 //! a fault.
 
+use super::framing::MAX_LENGTH;
 use super::syntax::{hex_digit, is_token};
 use super::trailers::{self, Trailers};
 
@@ -12,7 +13,7 @@ const MAX_EXTENSION_BYTES: u32 = 4 * 1024;
 const MAX_TRAILER_BYTES: usize = 8 * 1024;
 /// Fields of the trailer section; each costs every reader more than its bytes.
 const MAX_TRAILERS: u8 = 32;
-/// Hexadecimal digits of a size that fit 64 bits.
+/// Hexadecimal digits of a size, so that none is lost from 64 bits.
 const MAX_SIZE_DIGITS: u8 = 16;
 
 /// Where the reader stands. What has been counted so far is in [`Chunked`].
@@ -189,6 +190,9 @@ impl Chunked {
             return Err(ChunkFault);
         }
         self.left = self.left << 4 | hex_digit(byte).ok_or(ChunkFault)?;
+        if self.left > MAX_LENGTH {
+            return Err(ChunkFault);
+        }
         Ok(Place::Size)
     }
 
@@ -303,6 +307,8 @@ mod tests {
             b"1\r\nab",
             b"1\r\na\n0\r\n\r\n",
             b"1\r\na\rx",
+            b"8000000000000000\r\n",
+            b"ffffffffffffffff\r\n",
             b"11111111111111111\r\n",
             b"1;\x00\r\n",
             b"1;\n",

@@ -25,6 +25,10 @@ pub enum FramingFault {
     UnknownCoding,
 }
 
+/// The longest length that is believed: many readers count in signed 64 bits, and what is beyond means another number
+/// to them.
+pub const MAX_LENGTH: u64 = i64::MAX as u64;
+
 /// The framing fields of one head, collected field by field.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FramingFields {
@@ -38,7 +42,7 @@ impl FramingFields {
     /// allows to refuse; two equal lengths come from nobody honest).
     pub fn content_length(&mut self, value: &[u8]) {
         match decimal(value) {
-            Some(length) if self.length.is_none() => self.length = Some(length),
+            Some(length) if self.length.is_none() && length <= MAX_LENGTH => self.length = Some(length),
             _ => self.fault = Some(FramingFault::Ambiguous),
         }
     }
@@ -118,6 +122,7 @@ mod tests {
     fn one_length_or_one_coding_tells_the_body() {
         assert_eq!(fields(&[], &[]).request(1), Ok(Framing::Empty));
         assert_eq!(fields(&["0"], &[]).request(1), Ok(Framing::Empty));
+        assert_eq!(fields(&["9223372036854775807"], &[]).request(1), Ok(Framing::Length(MAX_LENGTH)));
         assert_eq!(fields(&["5"], &[]).request(0), Ok(Framing::Length(5)));
         assert_eq!(fields(&[], &["Chunked"]).request(1), Ok(Framing::Chunked));
     }
@@ -128,6 +133,7 @@ mod tests {
             (&["5", "6"][..], &[][..]),
             (&["5", "5"], &[]),
             (&["5, 5"], &[]),
+            (&["9223372036854775808"], &[]),
             (&["+5"], &[]),
             (&[""], &[]),
             (&["5"], &["chunked"]),
