@@ -27,6 +27,10 @@ LISTEN_FORMS = '"IPV4:PORT", "[IPV6]:PORT", "unix:/PATH" or "fd:N"'
 INSTANCE_FORMS = '"HOST:PORT", "[IPV6]:PORT" or "unix:/PATH"'
 
 
+ERROR_STATUSES = (400, 404, 405, 408, 413, 414, 417, 429, 431, 501, 502, 503, 504, 505)
+"""The codes of the answers that the gateway makes itself."""
+
+
 class Health(IntEnum):
     """State of an instance: the numbers that stand in its health word in shared memory."""
 

@@ -59,6 +59,10 @@ def compile_snapshot(
         "epoch": epoch,
         "access_log": access_log,
         "trusted_proxies": [str(network) for network in config.gateway.trusted_proxies],
+        "errors": [
+            {"status": int(status), "content_type": page.type, "body": page.body}
+            for status, page in config.errors.items()
+        ],
         "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
         "services": [_service(name, slots[name], service) for name, service in config.services.items()],
         "routes": [_route(route, indexes[route.service], listeners, rows) for route in config.routes],

@@ -1,5 +1,6 @@
 """The kinds of values that a configuration has: how each is read, and how the JSON Schema describes it."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from gateway.errors import InvalidValueError
 from gateway.model import (
     ACCESS_LOG_OFF,
     ACCESS_LOG_STDOUT,
+    ERROR_STATUSES,
     AddressKind,
     InstanceAddress,
     ListenAddress,
@@ -26,9 +28,11 @@ from gateway.model import (
 MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
 MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
+MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
 _ANY_TEXT: JsonSchemaValue = {"type": "string"}
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(; ?[a-z0-9-]+=[A-Za-z0-9.+-]+)*", re.ASCII)
 _REFERENCE: JsonSchemaValue = {"type": "string", "pattern": r"\$\{"}
 
 
@@ -180,6 +184,18 @@ def _throughput(value: str) -> Throughput:
     return throughput
 
 
+def _page(value: str) -> str:
+    if len(value.encode()) > MAX_PAGE_BYTES:
+        raise InvalidValueError(f"a text of at most {MAX_PAGE_BYTES // 1024} KiB")
+    return value
+
+
+def _media_type(value: str) -> str:
+    if not _MEDIA_TYPE.fullmatch(value):
+        raise InvalidValueError('a media type, such as "text/html; charset=utf-8"')
+    return value
+
+
 def _name(value: str) -> str:
     """A name that stands bare in paths, metrics and command lines."""
     first, allowed = value[:1], value.replace("-", "").replace("_", "").replace(".", "")
@@ -242,6 +258,9 @@ Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+PageBody = Annotated[str, text(_page, "a text")]
+MediaType = Annotated[str, text(_media_type, "a media type")]
+ErrorStatus = Annotated[str, choice(*map(str, ERROR_STATUSES))]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]
 MaxShare = Annotated[Share, text(Share.parse, 'a share, such as "50%"', {"pattern": "^[0-9]{1,3}%$"})]

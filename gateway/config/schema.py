@@ -9,14 +9,17 @@ from gateway.config.fields import (
     AccessLog,
     AdminAddress,
     Counted,
+    ErrorStatus,
     Flag,
     Host,
     LimitRate,
     Listening,
     MaxShare,
+    MediaType,
     Method,
     MinRate,
     Name,
+    PageBody,
     Path,
     ProbeTarget,
     Proxy,
@@ -303,6 +306,15 @@ class Route(Table):
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 
 
+class ErrorPage(Table):
+    """What clients get in place of the gateway's own words."""
+
+    body: PageBody
+    """The whole page, at most 64 KiB."""
+    type: MediaType = "text/html; charset=utf-8"
+    """The value of ``Content-Type``."""
+
+
 class Config(Table):
     """A whole configuration file."""
 
@@ -310,6 +322,8 @@ class Config(Table):
     """What belongs to the whole gateway."""
     log: Log = Log()
     """The log on standard error, and the access log."""
+    errors: dict[ErrorStatus, ErrorPage] = {}
+    """Pages by the status code that they stand for."""
     listen: Annotated[tuple[Listen, ...], Counted("[[listen]]")]
     """Addresses at which clients connect."""
     services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]

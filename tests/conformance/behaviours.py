@@ -87,6 +87,7 @@ BEHAVIOURS = {
     "G05": "A killed worker costs its own exchanges alone.",
     "G06": "Workers of a killed supervisor free its port and end.",
     "G07": "A bug costs one connection.",
+    "G08": "Without free descriptors, what is open is served on.",
     "G10": "A log that nobody takes holds up no request.",
 }
 
@@ -100,7 +101,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "T06": (f"{_REQUESTS}::test_a_host_has_one_route",),
     "T07": (f"{_REQUESTS}::test_no_spelling_leads_around_a_route",),
     "H09": (f"{_REQUESTS}::test_answers_of_our_own",),
-    "H10": (f"{_REQUESTS}::test_answers_of_our_own",),
+    "H10": (f"{_REQUESTS}::test_answers_of_our_own", f"{_REQUESTS}::test_pages"),
     "U10": (
         "tests/integration/test_streaming.py::test_a_slow_reader_holds_back_the_instance",
         "tests/unit/worker/test_back_pressure.py::test_a_slow_client_pauses_its_instance",
@@ -142,6 +143,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     ),
     "G06": ("tests/chaos/test_orphans.py::test_a_successor_has_the_port_while_the_orphans_drain",),
     "G07": ("tests/integration/test_faults.py::test_a_bug_costs_one_connection",),
+    "G08": ("tests/chaos/test_descriptors.py::test_a_crowd_beyond_the_descriptors",),
     "G10": (
         "tests/integration/test_access_log.py::test_a_reader_that_stops_holds_up_no_request",
         "tests/unit/worker/test_access_log.py::test_a_full_disk_is_told_once_and_counted",

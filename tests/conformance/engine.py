@@ -62,7 +62,7 @@ class Outcome:
 class Engine:
     """One lane with one service of one healthy instance, under a configuration like any other."""
 
-    def __init__(self, listen: str = "", route: str = "") -> None:
+    def __init__(self, listen: str = "", route: str = "", errors: str = "") -> None:
         self._segment = Segment.create(
             lanes=4, instances=1, services=1, series=4, limits=4, limit_keys=16, hash_seed=42
         )
@@ -71,7 +71,7 @@ class Engine:
         control.write_instance(0, 1, "127.0.0.1:9", weight=1, max_in_flight=0, health=Health.HEALTHY)
         control.publish_members(0, [0])
         self.lane = Lane(self._segment, 0, random_seed=42)
-        config = parse(configuration("127.0.0.1:9", listen=listen, route=route), "conformance", {})
+        config = parse(errors + configuration("127.0.0.1:9", listen=listen, route=route), "conformance", {})
         _, blob = compile_snapshot(config, 1, Rows.fresh(services=1, series=4, limits=4))
         self.lane.adopt(Snapshot.compile(blob))
 

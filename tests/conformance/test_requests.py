@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -156,6 +157,26 @@ def test_answers_of_our_own() -> None:
     assert answer.values("content-length") != ["0"]
     (answer,) = reference.responses(engine.serve([get(version=b"1.0")]).answer, ["GET"])
     assert answer.values("connection") == ["close"]
+
+
+def test_pages() -> None:
+    """H10: an own page comes as it is, JSON to who prefers it, and the head is that of any other answer."""
+    engine = Engine(errors='errors.404 = { body = "<p>nichts ähnliches</p>" }\n', route='host = "known"')
+    accepts = ("", "Accept: */*\r\n", "Accept: text/html, application/json\r\n")
+    for fields in accepts:
+        (answer,) = reference.responses(engine.serve([get(fields.encode())]).answer, ["GET"])
+        assert answer.body.decode() == "<p>nichts ähnliches</p>"
+        assert answer.values("content-type") == ["text/html; charset=utf-8"]
+        assert len(answer.values("date")) == len(answer.values("proxy-status")) == 1
+    (answer,) = reference.responses(engine.serve([get(b"Accept: application/json\r\n")]).answer, ["GET"])
+    assert orjson.loads(answer.body) == {"status": 404, "title": "Not Found", "detail": "no route"}
+    assert answer.values("content-type") == ["application/problem+json"]
+    head = engine.serve([b"HEAD / HTTP/1.1\r\n" + A + b"\r\n"])
+    (answer,) = reference.responses(head.answer, ["HEAD"])
+    assert (answer.body, answer.values("content-length")) == (
+        b"",
+        [str(len("<p>nichts ähnliches</p>".encode()))],
+    )
 
 
 def test_jumps_of_the_wall_clock() -> None:

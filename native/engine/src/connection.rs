@@ -23,6 +23,7 @@ use std::net::IpAddr;
 use crate::access_log::Record;
 use crate::address::Address;
 use crate::deadline::NEVER;
+use crate::http1::accept::Form;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
 use crate::http1::head::Request;
@@ -250,6 +251,8 @@ pub struct Connection {
     persists: bool,
     /// The wish alone: the client may go on sending requests.
     client_persists: bool,
+    /// What it would rather have of an answer of ours.
+    form: Form,
     /// The client has sent its FIN.
     half_closed: bool,
     /// Bytes from the client that are not understood yet: a head's beginning, or pipelined requests.
@@ -288,6 +291,7 @@ impl Connection {
             minor_version: 1,
             persists: true,
             client_persists: true,
+            form: Form::Text,
             half_closed: false,
             inbound: Vec::new(),
             searched: 0,

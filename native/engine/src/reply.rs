@@ -1,6 +1,14 @@
 //! The gateway's own answers: one table from reason to status code, RFC 9209 error type and text.
+//!
+//! The body is a line of text, an object of JSON (RFC 9457) for clients that prefer it, or the operator's own page. It
+//! never repeats a byte of the request.
+
+mod pages;
+
+pub use pages::{Page, Pages};
 
 use crate::client_address::ForwardingFault;
+use crate::http1::accept::Form;
 use crate::http1::framing::FramingFault;
 use crate::http1::head::HeadFault;
 
@@ -195,25 +203,34 @@ pub struct Circumstances<'a> {
     pub confirm_keep_alive: bool,
     /// The answer is to a HEAD request: no body follows.
     pub to_head: bool,
+    /// What the client would rather have.
+    pub form: Form,
+    /// The operator's own pages, in place of text.
+    pub pages: &'a Pages,
 }
 
-/// Writes a whole response. It never repeats a byte of the request.
+/// Writes a whole response.
 pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances<'_>) {
     let Answer { status, phrase, error, details } = reason.answer();
-    let mut number = itoa::Buffer::new();
+    let (mut code, mut number) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (code, phrase, details) = (code.format(status).as_bytes(), phrase.as_bytes(), details.as_bytes());
+    let page = circumstances.pages.find(status);
+    let json: [&[u8]; 7] =
+        [b"{\"status\":", code, b",\"title\":\"", phrase, b"\",\"detail\":\"", details, b"\"}\n"];
+    let (content_type, body): (&str, &[&[u8]]) = match page {
+        _ if circumstances.form == Form::Json => ("application/problem+json", &json),
+        Some(Page { content_type, body }) => (content_type, &[body]),
+        None => ("text/plain; charset=utf-8", &[code, b" ", phrase, b"\n"]),
+    };
+    let length = body.iter().map(|part| part.len()).sum::<usize>();
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| output.extend_from_slice(part));
-    put(&[b"HTTP/1.1 ", number.format(status).as_bytes(), b" ", phrase.as_bytes()]);
-    put(&[
-        b"\r\nDate: ",
-        circumstances.date,
-        b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ",
-    ]);
-    put(&[number.format(phrase.len() + 5).as_bytes()]);
-    put(&[b"\r\nProxy-Status: headgate; "]);
+    put(&[b"HTTP/1.1 ", code, b" ", phrase, b"\r\nDate: ", circumstances.date]);
+    put(&[b"\r\nContent-Type: ", content_type.as_bytes(), b"\r\nVary: Accept\r\nContent-Length: "]);
+    put(&[number.format(length).as_bytes(), b"\r\nProxy-Status: headgate; "]);
     if !error.is_empty() {
         put(&[b"error=", error.as_bytes(), b"; "]);
     }
-    put(&[b"details=\"", details.as_bytes(), b"\"\r\n"]);
+    put(&[b"details=\"", details, b"\"\r\n"]);
     if reason.lists_methods() {
         put(&[b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"]);
     }
@@ -227,7 +244,7 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     }
     put(&[b"\r\n"]);
     if !circumstances.to_head {
-        put(&[number.format(status).as_bytes(), b" ", phrase.as_bytes(), b"\n"]);
+        put(body);
     }
 }
 
@@ -292,6 +309,8 @@ mod tests {
             close: true,
             confirm_keep_alive: false,
             to_head: false,
+            form: Form::Text,
+            pages: &Pages::default(),
         };
         write(&mut output, Reason::RateLimited, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -315,9 +334,51 @@ mod tests {
             close: false,
             confirm_keep_alive: true,
             to_head: true,
+            form: Form::Text,
+            pages: &Pages::default(),
         };
         write(&mut output, Reason::NoRoute, &circumstances);
         let text = String::from_utf8(output).unwrap();
         assert!(text.ends_with("Connection: keep-alive\r\n\r\n") && text.contains("Content-Length: 14\r\n"));
+    }
+
+    #[test]
+    fn who_prefers_it_gets_json_and_all_others_the_page() {
+        let (date, body) = (http_date(0), "<p>bald zurück</p>");
+        let page = Page { content_type: "text/html; charset=utf-8".into(), body: body.as_bytes().into() };
+        let pages = Pages::from_iter([(503, page)]);
+        let written = |reason, form, to_head| {
+            let circumstances = Circumstances {
+                date: &date,
+                retry_after: None,
+                close: false,
+                confirm_keep_alive: false,
+                to_head,
+                form,
+                pages: &pages,
+            };
+            let mut output = Vec::new();
+            write(&mut output, reason, &circumstances);
+            String::from_utf8(output).unwrap()
+        };
+        let answer = written(Reason::NoInstance, Form::Text, false);
+        assert!(
+            answer.contains(&format!("\r\nContent-Length: {}\r\n", body.len())) && answer.ends_with(body)
+        );
+        assert!(answer.contains("\r\nContent-Type: text/html; charset=utf-8\r\nVary: Accept\r\n"));
+        let head = written(Reason::NoInstance, Form::Text, true);
+        assert!(
+            head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())) && head.ends_with("\r\n\r\n")
+        );
+        assert!(written(Reason::NoRoute, Form::Text, false).ends_with("\r\n\r\n404 Not Found\n"));
+        for reason in [Reason::NoInstance, Reason::NoRoute] {
+            let answer = written(reason, Form::Json, false);
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let value: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(value["status"], reason.status());
+            assert_eq!(value["detail"], reason.answer().details);
+            assert!(head.contains("\r\nContent-Type: application/problem+json\r\n"));
+            assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())));
+        }
     }
 }

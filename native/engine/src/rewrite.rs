@@ -42,7 +42,7 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
     put(output, &[request.method, b" ", &request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]);
     let hops_left = request.hops_left();
     put_fields(output, &request.fields, |kind| {
-        matches!(kind, Field::Other | Field::Date | Field::Via)
+        matches!(kind, Field::Other | Field::Accept | Field::Date | Field::Via)
             || (kind == Field::Trailer && request.framing == Framing::Chunked)
             || (kind == Field::MaxForwards && hops_left.is_none())
     });
@@ -77,6 +77,7 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
         matches!(
             kind,
             Field::Other
+                | Field::Accept
                 | Field::Date
                 | Field::Expect
                 | Field::Host
@@ -115,7 +116,7 @@ pub fn switching(output: &mut Vec<u8>, response: &Response<'_, '_>, protocol: &[
 fn put_interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
     put_status_line(output, response);
     put_fields(output, &response.fields, |kind| {
-        matches!(kind, Field::Other | Field::Date | Field::RequestId | Field::Via)
+        matches!(kind, Field::Other | Field::Accept | Field::Date | Field::RequestId | Field::Via)
     });
 }
 

@@ -19,6 +19,7 @@ use hashbrown::HashMap;
 use crate::address::Networks;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
+use crate::reply::Pages;
 use crate::routing::{RouteMatch, Table};
 use crate::selection::{Balance, Tried};
 use document::Document;
@@ -124,6 +125,8 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// Who is believed about the client that it speaks for.
     pub trusted_proxies: Networks,
+    /// The operator's own pages for answers of the gateway's own.
+    pub pages: Pages,
     /// Is a line of the access log to be written for every request?
     pub access_log: bool,
     /// Finds the index of a request's route.
@@ -150,6 +153,9 @@ impl Snapshot {
             epoch: document.epoch,
             trusted_proxies,
             access_log: document.access_log,
+            pages: compile_all("errors", document.errors, document::ErrorPage::compile)?
+                .into_iter()
+                .collect(),
             listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
             services: compile_all("services", document.services, document::Service::compile)?,
             routes: compile_all("routes", document.routes, |route| route.compile(services, listeners))?,

@@ -13,9 +13,10 @@ from gateway.config.draft import submodel
 from gateway.config.load import parse
 from gateway.config.schema import Config
 from gateway.errors import ConfigErrors
+from gateway.model import ERROR_STATUSES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
-HEADINGS = {"`[gateway]`": "gateway", "`[log]`": "log", "`[[listen]]`": "listen", "`[services.NAME]`": "services",
+HEADINGS = {"`[gateway]`": "gateway", "`[log]`": "log", "`[errors.STATUS]`": "errors", "`[[listen]]`": "listen", "`[services.NAME]`": "services",
             "`[[routes]]`": "routes"}  # fmt: skip
 DESCRIBED_IN_WORDS = {"required", "no bound", "none", "not probed", "one second of rate", "from the match",
                       "every host", "every path", "every method"}  # fmt: skip
@@ -87,3 +88,10 @@ def test_the_report_is_the_one_that_is_shown() -> None:
     with pytest.raises(ConfigErrors) as caught:
         parse(text, "gateway.toml", {})
     assert f"{caught.value}\n" == blocks[0]
+
+
+def test_pages_are_for_the_answers_that_there_are() -> None:
+    """A page can stand for every answer that docs/behaviour.md lists, and for no other."""
+    page = (Path(__file__).parents[3] / "docs" / "behaviour.md").read_text(encoding="utf-8")
+    listed = {int(status) for status in re.findall(r"^\| (\d{3}) \|", page, re.MULTILINE)}
+    assert listed == set(ERROR_STATUSES)

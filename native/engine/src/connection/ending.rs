@@ -85,6 +85,8 @@ impl Connection {
             close,
             confirm_keep_alive: self.minor_version == 0,
             to_head,
+            form: self.form,
+            pages: &worker.snapshot.pages,
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);

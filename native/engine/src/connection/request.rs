@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::client_address::client_address;
 use crate::deadline::NEVER;
 use crate::forwarding::{self, Sender};
+use crate::http1::accept::Form;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
@@ -130,6 +131,7 @@ impl Connection {
         };
         self.requests += 1;
         self.minor_version = request.minor_version;
+        self.form = request.fields.preferred_form();
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
@@ -331,6 +333,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         self.request_body = Body::UntilClose;
+        self.form = Form::Text;
         let request_id = RequestId::of(None, &mut worker.random);
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);

@@ -5,6 +5,8 @@ use memchr::memchr;
 /// A field name that means something to the gateway; every other one is [`Field::Other`] and passed on as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
+    /// `Accept`: which form an answer should have (RFC 9110 §12.5.1).
+    Accept,
     /// `Connection`: names the fields that end at this hop (RFC 9110 §7.6.1).
     Connection,
     /// `Content-Length` (RFC 9110 §8.6).
@@ -54,6 +56,7 @@ pub fn classify(name: &[u8]) -> Field {
         4 if is(b"host") => Field::Host,
         4 if is(b"date") => Field::Date,
         5 if is(b"proxy") => Field::HopByHop,
+        6 if is(b"accept") => Field::Accept,
         6 if is(b"expect") => Field::Expect,
         7 if is(b"upgrade") => Field::Upgrade,
         7 if is(b"trailer") => Field::Trailer,

@@ -13,6 +13,7 @@ use httparse::Header;
 use memchr::memchr;
 use memchr::memmem::Finder;
 
+use super::accept::{preferred, Form};
 use super::fields::{classify, Field};
 use super::framing::{Framing, FramingFault, FramingFields};
 use super::path::{AmbiguousPath, Kept};
@@ -146,6 +147,7 @@ pub struct Fields<'h, 'b> {
     has_date: bool,
     request_id: RequestIdField<'b>,
     upgrade: Option<&'b [u8]>,
+    form: Form,
     hops: usize,
 }
 
@@ -187,6 +189,7 @@ impl<'h, 'b> Fields<'h, 'b> {
             has_date: false,
             request_id: RequestIdField::None,
             upgrade: None,
+            form: Form::Text,
             hops: 0,
         };
         let mut nominations = 0;
@@ -196,6 +199,7 @@ impl<'h, 'b> Fields<'h, 'b> {
                 Field::Connection => fields.connection(header.value, nominated, &mut nominations)?,
                 Field::ContentLength => fields.framing.content_length(header.value),
                 Field::TransferEncoding => fields.framing.transfer_encoding(header.value),
+                Field::Accept if fields.form == Form::Text => fields.form = preferred(header.value),
                 Field::Date => fields.has_date = true,
                 Field::RequestId => fields.request_id.note(header.value),
                 // Two such fields would be one list; nobody sends that, so it counts as naming nothing.
@@ -285,6 +289,11 @@ impl<'h, 'b> Fields<'h, 'b> {
     /// The good `Content-Length` of the message, if it has one.
     pub fn content_length(&self) -> Option<u64> {
         self.framing.length()
+    }
+
+    /// The form of an answer that the sender prefers.
+    pub fn preferred_form(&self) -> Form {
+        self.form
     }
 
     /// How often the message has passed a gateway of our kind.

@@ -6,6 +6,7 @@ use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::http1::path::Spelling;
 use crate::limit::Gcra;
 use crate::pace::MinRate;
+use crate::reply::Page;
 use crate::routing::RouteMatch;
 use crate::selection::Balance;
 
@@ -44,6 +45,8 @@ pub(super) struct Document {
     pub(super) access_log: bool,
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
+    #[serde(default)]
+    pub(super) errors: Vec<ErrorPage>,
     pub(super) listeners: Vec<Listener>,
     pub(super) services: Vec<Service>,
     pub(super) routes: Vec<Route>,
@@ -100,6 +103,29 @@ impl Listener {
             proxy_protocol: self.proxy_protocol,
             row: self.row,
         })
+    }
+}
+
+/// A page for one status code.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ErrorPage {
+    status: u16,
+    content_type: String,
+    body: String,
+}
+
+impl ErrorPage {
+    /// Its type stands in the head of answers, so nothing in it may end a line.
+    pub(super) fn compile(self) -> Result<(u16, Page), SnapshotError> {
+        if !(400..=599).contains(&self.status) {
+            return Err(SnapshotError::invalid("status", "must be from 400 to 599"));
+        }
+        if self.content_type.is_empty() || !self.content_type.bytes().all(|it| matches!(it, b' '..=b'~')) {
+            return Err(SnapshotError::invalid("content_type", "must be printable ASCII"));
+        }
+        let body = self.body.into_bytes().into_boxed_slice();
+        Ok((self.status, Page { content_type: self.content_type.into_boxed_str(), body }))
     }
 }
 

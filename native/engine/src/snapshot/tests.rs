@@ -12,6 +12,7 @@ use crate::selection::Balance;
 fn document() -> Value {
     json!({
         "epoch": 7,
+        "errors": [{"status": 503, "content_type": "text/html", "body": "<p>"}],
         "trusted_proxies": ["10.0.0.0/8", "fd00::1"],
         "listeners": [{"name": "127.0.0.1:8080", "scheme": "http", "row": 0,
             "header_timeout_ms": 10_000, "body_idle_timeout_ms": 30_000, "keepalive_timeout_ms": 75_000,
@@ -42,6 +43,11 @@ fn compile(document: &Value) -> Result<Snapshot, SnapshotError> {
 fn listeners_and_services_arrive() {
     let snapshot = compile(&document()).unwrap();
     assert_eq!(snapshot.epoch, 7);
+    assert_eq!(
+        snapshot.pages.find(503).map(|page| (&*page.content_type, &*page.body)),
+        Some(("text/html", &b"<p>"[..]))
+    );
+    assert_eq!(snapshot.pages.find(502), None);
     let listener = &snapshot.listeners[0];
     assert_eq!((listener.name.as_str(), listener.scheme, listener.row), ("127.0.0.1:8080", Scheme::Http, 0));
     assert_eq!((listener.header_timeout, listener.body_idle_timeout), (10_000_000_000, 30_000_000_000));
@@ -131,6 +137,8 @@ fn senseless_values_are_refused_with_their_place() {
             "listeners[0].max_connections_per_client: must be above 0",
         ),
         ("/listeners/0/max_age_ms", json!(0), "listeners[0].max_age_ms: must be above 0"),
+        ("/errors/0/status", json!(200), "errors[0].status: must be from 400 to 599"),
+        ("/errors/0/content_type", json!("a\r\nX: y"), "errors[0].content_type: must be printable ASCII"),
         ("/listeners/0/header_timeout_ms", json!(0), "listeners[0].header_timeout_ms: must be above 0"),
         ("/listeners/0/body_idle_timeout_ms", json!(0), "listeners[0].body_idle_timeout_ms: must be above 0"),
         ("/listeners/0/keepalive_timeout_ms", json!(0), "listeners[0].keepalive_timeout_ms: must be above 0"),

@@ -262,3 +262,23 @@ fn hops_are_bounded() {
     assert_eq!(told.answer(), (Action::Reply, 502));
     assert!(told.text().contains("error=proxy_loop_detected"));
 }
+
+/// Failures before and after the request was forwarded are told in JSON to who prefers it, and by the operator's page
+/// to all others; a request that was not understood prefers nothing.
+#[test]
+fn failures_are_told_as_the_client_prefers() {
+    let page = serde_json::json!([{"status": 502, "content_type": "text/html", "body": "<p>"}]);
+    let scene = || Scene::with(|document| document["errors"] = page.clone());
+    let json = GET.replace("\r\n\r\n", "\r\nAccept: application/json\r\n\r\n").replace("GET", "POST");
+    for (request, body) in [(&json, "{\"status\":502"), (&GET.replace("GET", "POST"), "<p>")] {
+        let mut scene = scene();
+        scene.receive(request);
+        let told = scene.lost(true);
+        assert_eq!(told.answer(), (Action::Reply, 502));
+        assert!(told.body().starts_with(body), "{}", told.text());
+        let told = scene.receive("BAD\r\n\r\n");
+        assert_eq!((told.status(), told.body()), (400, "400 Bad Request\n".into()));
+    }
+    let told = scene().receive(json.replace("Host: a", "Host: b"));
+    assert!(told.body().starts_with("{\"status\":404"), "{}", told.text());
+}

@@ -144,7 +144,7 @@ fn an_upgrade_with_a_body_is_refused() {
         assert_eq!((scene.counted(), scene.held()), (vec![(400, 1)], 0));
     }
     let whole = with_upgrade("POST", "1.1", connection, "Upgrade: x", "Content-Length: 2\r\n") + "ab";
-    assert_eq!(Scene::new().receive(whole).answer(), (Action::Reply, 400));
+    assert_eq!(Scene::new().receive(whole).answer(), (Action::ReplyClose, 400), "the same however it is cut");
     let empty = with_upgrade("GET", "1.1", connection, "Upgrade: x", "Content-Length: 0\r\n");
     assert_eq!(Scene::new().receive(empty).action, Action::Forward);
 }
