@@ -82,6 +82,7 @@ BEHAVIOURS = {
     "W04": "An upgrade has no body.",
     "W05": "A half-close passes a tunnel; idleness and drains bound it.",
     "W06": "CONNECT is refused.",
+    "A05": "A PROXY header is read from trusted peers that must send one, and from nobody else.",
     "G02": "A wrong configuration changes nothing.",
     "G03": "A stop loses no request.",
     "G05": "A killed worker costs its own exchanges alone.",
@@ -92,14 +93,21 @@ BEHAVIOURS = {
 }
 
 _REQUESTS = "tests/conformance/test_requests.py"
+_CLIENT = "tests/integration/test_client_address.py"
+_PROXY = "tests/integration/test_proxy_protocol.py"
 _FAILURES = "tests/integration/test_failures.py"
 _ENDINGS = "tests/unit/worker/test_endings.py"
+_TIMEOUTS = "tests/integration/test_timeouts.py"
 _TUNNEL = "tests/unit/worker/test_tunnel.py"
 _UPGRADES = "tests/integration/test_upgrades.py"
 
 ELSEWHERE: dict[str, tuple[str, ...]] = {
     "T06": (f"{_REQUESTS}::test_a_host_has_one_route",),
     "T07": (f"{_REQUESTS}::test_no_spelling_leads_around_a_route",),
+    "H03": (
+        f"{_CLIENT}::test_a_trusted_proxy_is_believed_and_a_stranger_is_not",
+        f"{_CLIENT}::test_forwarded_is_believed_and_extended",
+    ),
     "H09": (f"{_REQUESTS}::test_answers_of_our_own",),
     "H10": (f"{_REQUESTS}::test_answers_of_our_own", f"{_REQUESTS}::test_pages"),
     "U10": (
@@ -117,14 +125,21 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "L05": (f"{_REQUESTS}::test_rows_in_process", f"{_REQUESTS}::test_rows_over_sockets"),
     "L08": ("tests/integration/test_proxying.py::test_connections_end_by_count_and_by_age",),
     "L09": (f"{_FAILURES}::test_an_instance_that_closes_kept_connections",),
-    "O01": (f"{_FAILURES}::test_a_client_that_never_finishes_its_head",),
+    "O01": (
+        f"{_FAILURES}::test_a_client_that_never_finishes_its_head",
+        f"{_TIMEOUTS}::test_a_body_that_stops",
+        f"{_TIMEOUTS}::test_a_body_that_is_too_slow",
+    ),
     "O02": (
         f"{_FAILURES}::test_first_byte_timeout",
         f"{_FAILURES}::test_a_connect_that_hangs_and_nobody_else",
     ),
     "O03": (f"{_FAILURES}::test_nobody_there",),
     "O04": (f"{_FAILURES}::test_a_slow_body_within_its_idle_time",),
-    "O05": (f"{_ENDINGS}::test_a_last_answer_that_is_not_read_does_not_hold_the_connection",),
+    "O05": (
+        f"{_ENDINGS}::test_a_last_answer_that_is_not_read_does_not_hold_the_connection",
+        f"{_TIMEOUTS}::test_a_client_that_does_not_read",
+    ),
     "O06": (f"{_REQUESTS}::test_jumps_of_the_wall_clock",),
     "W01": ("tests/integration/test_websocket.py::test_conversations_are_the_same_as_without_the_gateway",),
     "W02": (
@@ -135,6 +150,10 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
         f"{_TUNNEL}::test_a_half_close_is_carried_over",
         f"{_TUNNEL}::test_nothing_for_the_idle_time_ends_the_tunnel",
         f"{_UPGRADES}::test_a_drain_leaves_tunnels_their_own_time",
+    ),
+    "A05": (
+        f"{_PROXY}::test_anything_else_is_closed_without_an_answer",
+        f"{_PROXY}::test_strangers_are_not_listened_to",
     ),
     "G02": ("tests/integration/test_reload.py::test_a_wrong_file_changes_nothing",),
     "G03": ("tests/chaos/test_stop_under_load.py::test_every_accepted_request_is_answered",),
