@@ -340,3 +340,45 @@ class ResetsRequests(Origin):
             connection.reset()
         else:
             await super().answer(request, connection)
+
+
+class Capricious(Origin):
+    """Does what the target asks for: ``/good``, ``/chunked``, ``/early`` (answers before it has the body), ``/surplus`` (sends
+    an answer that nobody asked for behind its own), ``/closes`` (after the answer, unannounced), ``/cut`` (resets within the
+    answer), ``/dies`` (instead of an answer), ``/silent`` (never answers). An answer repeats ``X-Nonce`` and the body.
+    """
+
+    async def serve(self, connection: OriginConnection) -> None:
+        """Answers, and perhaps more, until the connection is of no more use."""
+        while (request := await self.read_request(connection, with_body=False)) is not None:
+            mood, nonce = request.target[1:], request.fields.one("x-nonce") or ""
+            if mood == "early":
+                await connection.send(
+                    render("HTTP/1.1 200 OK", [("X-Nonce", nonce), ("Content-Length", "5")], b"early")
+                )
+                return await connection.until_peer_closes()
+            await self.read_body(request, connection)
+            if mood == "silent":
+                return await connection.until_peer_closes()
+            if mood == "dies":
+                return connection.reset()
+            await connection.send(self._answer(mood, nonce, request.body.data))
+            if mood == "cut":
+                return connection.reset()
+            if mood == "closes":
+                return None
+        return None
+
+    @staticmethod
+    def _answer(mood: str, nonce: str, body: bytes) -> bytes:
+        fields = [("X-Nonce", nonce)]
+        if mood == "chunked":
+            half = len(body) // 2
+            fields.append(("Transfer-Encoding", "chunked"))
+            return render("HTTP/1.1 200 OK", fields, chunked(body[:half], body[half:]))
+        whole = render("HTTP/1.1 200 OK", [*fields, ("Content-Length", str(len(body)))], body)
+        if mood == "cut":
+            return whole[: -len(body) // 2]
+        return whole + render("HTTP/1.1 200 OK", [("X-Nonce", "nobody"), ("Content-Length", "0")]) * (
+            mood == "surplus"
+        )
