@@ -4,6 +4,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
 mod model;
+mod mutations;
+mod pieces;
+mod properties;
 mod reference;
 mod requests;
 mod responses;

@@ -146,7 +146,8 @@ fn head(bytes: &[u8]) -> Result<Head<'_>, String> {
     let mut lines = text.split("\r\n").map(str::to_string);
     let line = lines.next().unwrap();
     let fields = lines.map(|line| field(&line)).collect::<Result<Vec<_>, _>>()?;
-    if line.chars().any(char::is_control) {
+    // A reason phrase may have tabs (RFC 9112 §4); a request line is looked at part by part.
+    if line.chars().any(|character| character.is_control() && character != '\t') {
         return Err(format!("first line {line:?}"));
     }
     Ok((line, fields, &bytes[end + 4..]))

@@ -1,46 +1,9 @@
 //! What requests mean, however their bytes arrive: whole, byte by byte, and with the next request glued on.
 
-use super::shell::{Client, Outcome, Shell};
+use super::pieces::{meanings, Asked};
+use super::shell::Client;
 
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const NEXT: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
-
-/// What became of some bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Meaning {
-    /// A request with this line and body reached an instance.
-    Forwarded(String, String),
-    /// The gateway answered itself.
-    Refused(u16),
-}
-
-/// Feeds the pieces to a connection whose instances answer every complete request at once.
-fn meanings(pieces: &[&[u8]]) -> (Vec<Meaning>, Client) {
-    let mut shell = Shell::new();
-    let mut meanings = vec![];
-    for piece in pieces {
-        shell.receive(piece);
-        loop {
-            shell.connected();
-            if let Some(request) = shell.request().filter(|request| request.complete) {
-                let line = request.line.trim_end_matches(" HTTP/1.1").to_string();
-                meanings.push(Meaning::Forwarded(line, String::from_utf8(request.body).unwrap()));
-                shell.respond(OK);
-            }
-            if let Some(Outcome::Refused(status)) = shell.outcomes.pop() {
-                meanings.push(Meaning::Refused(status));
-            }
-            if !shell.pending {
-                break;
-            }
-            shell.pending = false;
-            shell.receive(b"");
-        }
-    }
-    let client = shell.client;
-    shell.close();
-    (meanings, client)
-}
 
 fn byte_by_byte(bytes: &str) -> Vec<&[u8]> {
     bytes.as_bytes().chunks(1).collect()
@@ -76,13 +39,13 @@ const UNDERSTOOD: [(&str, &str, &str, bool); 17] = [
 #[test]
 fn requests_mean_the_same_however_they_are_cut() {
     for (bytes, line, body, open) in UNDERSTOOD {
-        let first = Meaning::Forwarded(line.into(), body.into());
+        let first = Asked::Forwarded(line.into(), body.into());
         let client = if open { Client::Open } else { Client::Finishing };
         assert_eq!(meanings(&[bytes.as_bytes()]), (vec![first.clone()], client), "{bytes:?} whole");
         assert_eq!(meanings(&byte_by_byte(bytes)), (vec![first.clone()], client), "{bytes:?} byte by byte");
         let glued = [bytes, NEXT].concat();
         let mut both = vec![first];
-        both.extend(open.then(|| Meaning::Forwarded("GET /next".into(), String::new())));
+        both.extend(open.then(|| Asked::Forwarded("GET /next".into(), String::new())));
         assert_eq!(meanings(&[glued.as_bytes()]), (both.clone(), client), "{bytes:?} glued");
         assert_eq!(meanings(&byte_by_byte(&glued)), (both.clone(), client), "{bytes:?} glued, byte by byte");
         for cut in 1..glued.len() {
@@ -132,7 +95,7 @@ const REFUSED: [(&str, u16); 32] = [
 #[test]
 fn refused_bytes_end_the_connection_however_they_are_cut() {
     for (bytes, status) in REFUSED {
-        let expected = (vec![Meaning::Refused(status)], Client::Finishing);
+        let expected = (vec![Asked::Refused(status)], Client::Finishing);
         for glued in [bytes.to_string(), [bytes, NEXT].concat()] {
             assert_eq!(meanings(&[glued.as_bytes()]), expected, "{glued:?} whole");
             assert_eq!(meanings(&byte_by_byte(&glued)), expected, "{glued:?} byte by byte");
@@ -157,7 +120,7 @@ fn refused_bodies_end_the_connection_however_they_are_cut() {
         ("10000000000000000\r\n", 400),
         (&large, 413),
     ] {
-        let expected = (vec![Meaning::Refused(status)], Client::Finishing);
+        let expected = (vec![Asked::Refused(status)], Client::Finishing);
         let glued = [head, body, NEXT].concat();
         assert_eq!(meanings(&[glued.as_bytes()]), expected, "{body:?} whole");
         assert_eq!(meanings(&byte_by_byte(&glued)), expected, "{body:?} byte by byte");
@@ -185,8 +148,8 @@ fn limits_hold_at_the_same_byte_however_a_head_is_cut() {
         for pieces in [vec![head.as_bytes()], byte_by_byte(&head)] {
             let (found, _) = meanings(&pieces);
             let as_expected = match (&found[..], refused) {
-                ([Meaning::Refused(status)], Some(expected)) => *status == expected,
-                ([Meaning::Forwarded(..)], None) => true,
+                ([Asked::Refused(status)], Some(expected)) => *status == expected,
+                ([Asked::Forwarded(..)], None) => true,
                 _ => false,
             };
             assert!(as_expected, "{found:?} instead of {refused:?} for {} bytes: {head:?}", head.len());

@@ -1,55 +1,9 @@
 //! What responses mean to clients of both versions, however their bytes arrive.
 
-use super::reference::Message;
-use super::shell::{Client, Outcome, Shell};
+use super::pieces::{meaning, Answer, End};
+use super::shell::Client;
 
-/// How the instance's side ends after its bytes.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Open,
-    Fin,
-    Reset,
-}
-
-/// What the client has at the end: (statuses, body), or a status of the gateway, or a broken answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Meaning {
-    Answered(Vec<u16>, String),
-    Refused(u16),
-    Aborted,
-    Unanswered,
-}
-
-fn meaning(request: &str, pieces: &[&[u8]], end: End) -> (Meaning, Client) {
-    let mut shell = Shell::new();
-    shell.receive(request.as_bytes());
-    shell.connected();
-    for piece in pieces {
-        if shell.upstream.is_some() {
-            shell.respond(piece);
-        }
-    }
-    match end {
-        End::Open => {}
-        End::Fin => shell.lost(true),
-        End::Reset => shell.lost(false),
-    }
-    let meaning = match shell.outcomes.pop() {
-        Some(Outcome::Answered(messages)) => {
-            let body = messages.last().map(|last| last.body.clone()).unwrap_or_default();
-            let statuses = messages.iter().map(Message::status).collect();
-            Meaning::Answered(statuses, String::from_utf8(body).unwrap())
-        }
-        Some(Outcome::Refused(status)) => Meaning::Refused(status),
-        Some(Outcome::Aborted) => Meaning::Aborted,
-        None => Meaning::Unanswered,
-    };
-    let client = shell.client;
-    shell.close();
-    (meaning, client)
-}
-
-fn check(request: &str, response: &str, end: End, expected: &(Meaning, Client)) {
+fn check(request: &str, response: &str, end: End, expected: &(Answer, Client)) {
     let bytes = response.as_bytes();
     assert_eq!(meaning(request, &[bytes], end), *expected, "{request:?} {response:?} {end:?} whole");
     let single: Vec<&[u8]> = bytes.chunks(1).collect();
@@ -99,7 +53,7 @@ const WHOLE: [Row; 19] = [
 fn responses_mean_the_same_however_they_are_cut() {
     for (request, response, end, statuses, body, open) in WHOLE {
         let client = if open { Client::Open } else { Client::Finishing };
-        check(request, response, end, &(Meaning::Answered(statuses.to_vec(), body.into()), client));
+        check(request, response, end, &(Answer::Whole(statuses.to_vec(), body.into()), client));
     }
 }
 
@@ -112,19 +66,19 @@ fn a_response_cut_short_is_seen_to_be() {
         (GET, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"),
         (GET_1_0, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\no"),
     ] {
-        check(request, response, End::Fin, &(Meaning::Aborted, Client::Gone));
-        check(request, response, End::Reset, &(Meaning::Aborted, Client::Gone));
+        check(request, response, End::Fin, &(Answer::Aborted, Client::Gone));
+        check(request, response, End::Reset, &(Answer::Aborted, Client::Gone));
     }
-    check(GET, "HTTP/1.1 200 OK\r\n\r\nok", End::Reset, &(Meaning::Aborted, Client::Gone));
-    check(GET_1_0, "HTTP/1.1 200 OK\r\n\r\nok", End::Reset, &(Meaning::Aborted, Client::Gone));
+    check(GET, "HTTP/1.1 200 OK\r\n\r\nok", End::Reset, &(Answer::Aborted, Client::Gone));
+    check(GET_1_0, "HTTP/1.1 200 OK\r\n\r\nok", End::Reset, &(Answer::Aborted, Client::Gone));
 }
 
 /// A head that breaks off is no answer: a request that must not be sent again gets 502, another one is sent again.
 #[test]
 fn a_head_cut_short_is_no_answer() {
     for response in ["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", "H"] {
-        check(POST, response, End::Fin, &(Meaning::Refused(502), Client::Open));
-        check(GET, response, End::Fin, &(Meaning::Unanswered, Client::Open));
+        check(POST, response, End::Fin, &(Answer::Refused(502), Client::Open));
+        check(GET, response, End::Fin, &(Answer::Unanswered, Client::Open));
     }
 }
 
@@ -144,6 +98,6 @@ fn malformed_responses_are_502_however_they_are_cut() {
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
     ] {
-        check(POST, response, End::Open, &(Meaning::Refused(502), Client::Open));
+        check(POST, response, End::Open, &(Answer::Refused(502), Client::Open));
     }
 }

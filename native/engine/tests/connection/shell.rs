@@ -1,7 +1,7 @@
 //! What stands around a connection in a worker, without I/O: it does what verdicts say and objects to what no verdict
 //! may say.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use headgate_engine::connection::{Action, Connection, Payload, Verdict};
 use headgate_engine::snapshot::Snapshot;
@@ -86,7 +86,8 @@ pub(crate) struct Shell {
     ended: bool,
 }
 
-fn snapshot() -> Arc<Snapshot> {
+/// Compiled once: the tests make many shells.
+static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
     let document = json!({
         "epoch": 1,
         "access_log": true,
@@ -101,12 +102,12 @@ fn snapshot() -> Arc<Snapshot> {
             "rows": [ROWS[1]], "limits": []}]
     });
     Snapshot::compile(document.to_string().as_bytes()).unwrap().into()
-}
+});
 
 impl Shell {
     pub(crate) fn new() -> Self {
         let mut worker = Worker::new(FakeState::new(), 1);
-        worker.snapshot = snapshot();
+        worker.snapshot = Arc::clone(&SNAPSHOT);
         worker.state.set_members(SERVICE, &INSTANCES);
         for slot in INSTANCES {
             worker.state.set_in_flight(slot, HELD_BY_OTHERS);
