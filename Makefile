@@ -12,7 +12,7 @@ OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.re
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native test-loom test-python proof conformance check format bench bench-native bench-instructions bench-peers wheel clean
+.PHONY: help setup demo test test-native test-loom test-python proof fuzz conformance check format bench bench-native bench-instructions bench-peers wheel clean
 
 help:  ## Lists the commands.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,24 @@ test-python: setup
 
 proof:  ## Runs the same tests at full count; takes long.
 	@HEADGATE_PROOF=1 PROPTEST_CASES=20000 $(MAKE) test
+
+# libFuzzer on the stable toolchain, with the flags of `cargo fuzz run --sanitizer none`. What breaks a property is written to
+# target/fuzz; put it into native/fuzz/corpus, where every test run replays it.
+FUZZ_TARGETS := request response chunked target proxy_header
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+fuzz:  ## Fuzzes the engine, guided by coverage, FUZZ_SECONDS (60) for each target; needs a C++ compiler.
+	@RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --quiet --release --manifest-path native/fuzz/Cargo.toml \
+	    --target $(HOST) --target-dir target/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+	    echo "==> $$target for $(FUZZ_SECONDS) s"; mkdir -p target/fuzz/found/$$target; \
+	    target/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
+	        -artifact_prefix=target/fuzz/$$target- target/fuzz/found/$$target native/fuzz/corpus/$$target || exit 1; \
+	done
 
 check: setup  ## Lint, types, import contracts.
 	$(BIN)/ruff check

@@ -93,6 +93,17 @@ fn mutated(random: &mut Random, inputs: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+/// Every property has its target for the coverage-guided fuzzer.
+#[test]
+fn every_property_is_fuzzed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
+    for (name, _) in PROPERTIES {
+        let target = fs::read_to_string(folder.join(name).with_extension("rs")).unwrap();
+        assert!(target.contains(&format!("\"{name}\"")), "{name}");
+    }
+    assert_eq!(fs::read_dir(folder).unwrap().count(), PROPERTIES.len());
+}
+
 /// Every input of every corpus, and mutations of them, keep the property of the corpus.
 #[test]
 fn properties_hold_for_the_corpora_and_around_them() {
