@@ -5,6 +5,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+import pytest
+
 from tests.helpers import Client, Gateway, configuration
 from tests.helpers.client import Response
 from tests.helpers.proof import PROOF
@@ -89,6 +91,7 @@ class Asker:
         return "aborted"
 
 
+@pytest.mark.timeout(3600)
 async def test_everybody_gets_the_own_answer() -> None:
     """A nonce in head and body comes back in head and body, over kept connections that are cut, late, early and poisoned."""
     books = Books()

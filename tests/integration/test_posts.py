@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections import Counter
 
+import pytest
+
 from tests.helpers import Client, Gateway, Origin, configuration
 from tests.helpers.message import render
 from tests.helpers.origin import OriginConnection
@@ -48,6 +50,7 @@ class ResetsSomewhere(Origin):
                 return connection.reset()
 
 
+@pytest.mark.timeout(1200)
 async def test_no_post_arrives_twice() -> None:
     """Unique identities, three instances and a dead one, retries on: none is seen twice, and many are answered."""
     arrived: Counter[str] = Counter()

@@ -49,6 +49,7 @@ class DiesWithin(Origin):
             connection.writer.close()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_no_client_sees_a_complete_message(how: str) -> None:
     """The client's connection breaks off within the answer, or 502 tells that there was none."""
