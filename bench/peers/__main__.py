@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,8 +34,8 @@ _RIVALS = "headgate,nginx,haproxy,envoy,caddy"
 _ORIGIN = "nginx"
 _OVERHEAD_SECONDS = 3.0
 """Of one measurement: start, verification, warm-up, end."""
-_ADDRESSES_PER_SECOND = 15_000
-"""Client addresses that each send a first request before a measurement begins."""
+_CLIENTS_PER_SECOND = 40_000
+"""Clients that each send a first request before a measurement begins."""
 
 _EXPECTED_FAILURES = (DebugBuildError, PackageError, ServerError)
 
@@ -64,9 +63,8 @@ def _run(options: argparse.Namespace) -> int:
     for workload, some in chosen:
         unfit = {gateway.name: reason for gateway in some if (reason := gateway.unfit(workload))}
         fit = [gateway for gateway in some if gateway.name not in unfit]
-        own_plan = replace(plan, rounds=min(plan.rounds, workload.most_rounds))
-        outcome = measure(workload, fit, own_plan, programs, _progress)
-        document["workloads"].append(report.section(workload, own_plan, outcome, unfit))
+        outcome = measure(workload, fit, plan, programs, _progress)
+        document["workloads"].append(report.section(workload, plan, outcome, unfit))
         _print(document["workloads"][-1])
         if options.json is not None:  # after each workload: a run that is cut short keeps what it has
             report.write(options.json, document)
@@ -113,9 +111,8 @@ def _minutes(plan: Plan, chosen: Sequence[tuple[Workload, Sequence[Gateway]]]) -
     seconds = 0.0
     for workload, gateways in chosen:
         one = plan.seconds * (2 if workload.measure == "latency" else 1) + _OVERHEAD_SECONDS
-        filling = sum(setup.client_addresses for setup in workload.setups) / _ADDRESSES_PER_SECOND
-        rounds = min(plan.rounds, workload.most_rounds)
-        seconds += rounds * len(gateways) * (one * len(workload.setups) + filling)
+        filling = sum(setup.clients for setup in workload.setups) / _CLIENTS_PER_SECOND
+        seconds += plan.rounds * len(gateways) * (one * len(workload.setups) + filling)
     return seconds / 60
 
 

@@ -12,8 +12,8 @@ HEALTH_PATH = "/healthz"
 MeasureName = Literal["cost", "latency", "idle memory"]
 """What is measured of a workload; ``bench.peers.measures`` says how."""
 
-LoadName = Literal["wrk", "addresses"]
-"""Who sends the requests of a cost: wrk, or clients at many addresses."""
+CLIENTS_FIELD = "X-Forwarded-For"
+"""Where a trusted proxy names the client that it speaks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Setup:
     """Stands beside the gateway's name; empty in a workload with one setup."""
     routes: int = 1
     instances: int = 2
-    client_addresses: int = 1
-    """Addresses that requests come from, each with a key of its own in the limit per client address."""
+    clients: int = 1
+    """Client addresses of the requests, each with a key of its own in the limit; many only behind a proxy."""
     workers: int = 1
     access_log: bool = False
 
@@ -48,13 +48,12 @@ class Workload:
     paths: int = 1
     """Paths that the requests ask for in turn."""
     measure: MeasureName = "cost"
-    load: LoadName = "wrk"
+    behind_proxy: bool = False
+    """Requests come from a proxy that the gateway trusts, with the client's address in a field more."""
     setups: tuple[Setup, ...] = (Setup(),)
     """The first is what the others are compared to."""
     against_itself: bool = False
     """The setups of a gateway are compared rather than gateways."""
-    most_rounds: int = 1000
-    """Bounds the rounds of a workload whose measurements take long."""
     note: str = ""
     """What a reader of the figures must know."""
 
@@ -94,8 +93,8 @@ class Limit:
 
 FAST_LIMIT = Limit(per_minute=60_000_000, burst=1_000_000)
 """A million per second."""
-SLOW_LIMIT = Limit(per_minute=1, burst=500_000)
-"""A request is forgotten after a minute: its client's bucket is kept for as long, so that a million are there."""
+SLOW_LIMIT = Limit(per_minute=2, burst=1_000_000)
+"""A request is forgotten after half a minute: its client's bucket is kept for as long, so that a million are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class Job:
     @property
     def limit(self) -> Limit:
         """The limit per client address, the same in all setups of a workload."""
-        return SLOW_LIMIT if self.workload.load == "addresses" else FAST_LIMIT
+        return SLOW_LIMIT if self.workload.behind_proxy else FAST_LIMIT
 
     @property
     def idle_connections(self) -> int:

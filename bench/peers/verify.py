@@ -39,7 +39,7 @@ def verify(port: int, job: Job, *, speaks_http: bool) -> None:
     seen = [_ask(port, job.workload.host) for _ in range(_CHECKS)]
     problems = instances_missed(seen, job.instances)
     if speaks_http:
-        problems += head_problems(seen, job.workload.host)
+        problems += head_problems(seen, job.workload)
         problems += _routing_problems(port, job.workload)
     if problems:
         raise VerifyError("; ".join(problems))
@@ -60,19 +60,19 @@ def instances_missed(seen: Sequence[dict[str, str]], instances: Sequence[tuple[s
     return [f"only {found} of {len(instances)} instances got a request"] if found < _MANY else []
 
 
-def head_problems(seen: Sequence[dict[str, str]], host: str) -> list[str]:
+def head_problems(seen: Sequence[dict[str, str]], workload: Workload) -> list[str]:
     """A sentence for everything that is wrong with the heads which the origin received."""
-    expected = {
-        "host": host,
-        "x-forwarded-for": "127.0.0.1",
-        "x-forwarded-proto": "http",
-        "x-forwarded-host": host,
-    }
+    expected = {"host": workload.host, "x-forwarded-proto": "http", "x-forwarded-host": workload.host}
     problems = [
         f"the origin got {name} {echo.get(name, '')!r} instead of {value!r}"
         for echo in seen[:1]
         for name, value in expected.items()
         if echo.get(name) != value
+    ]
+    problems += [
+        f"the origin got the clients {echo.get('x-forwarded-for', '')!r}"
+        for echo in seen[:1]
+        if not _is_right_client(echo.get("x-forwarded-for", ""), workload)
     ]
     if all(echo.get("requests-on-connection") == "1" for echo in seen):
         problems.append("no connection to the origin is used twice")
@@ -88,6 +88,13 @@ def answer_problem(status: int, body: bytes, workload: Workload) -> str | None:
         if not received.isdecimal() or int(received) < workload.request_bytes:
             return f"{body[:32]!r} to {workload.request_bytes} bytes"
     return None
+
+
+def _is_right_client(field: str, workload: Workload) -> bool:
+    """A client's own word is replaced; a trusted proxy is believed, and may be named behind its client."""
+    if workload.behind_proxy:
+        return field.partition(",")[0] == _FORGED
+    return field == "127.0.0.1"
 
 
 def _wrong_answer(port: int, workload: Workload) -> str | None:

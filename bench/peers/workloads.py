@@ -110,14 +110,13 @@ _ALL = (
     Workload(
         name="keys-1000000",
         title="Many limit keys",
-        fields=_CLOSING,
-        setups=(Setup("1 key"), Setup("1,000,000 keys", client_addresses=1_000_000)),
-        load="addresses",
+        fields=_TWELVE_FIELDS,
+        setups=(Setup("1 key"), Setup("1,000,000 keys", clients=1_000_000)),
+        behind_proxy=True,
         against_itself=True,
-        most_rounds=3,
         note=(
-            "the key is the client's address, so every request is a connection from the next of a million loopback "
-            "addresses; each of them has sent a request before the measurement begins"
+            "the key is the client's address, which a trusted proxy names in X-Forwarded-For: a million addresses in "
+            "turn, each of which has sent a request before the measurement begins, or always the same"
         ),
     ),
     Workload(

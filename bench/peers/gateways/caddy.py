@@ -78,7 +78,7 @@ class Caddy(Gateway):
 
     def unfit(self, workload: Workload, /) -> str:
         """It has no limit."""
-        return "has no limit per client" if workload.load == "addresses" else ""
+        return "has no limit per client" if workload.behind_proxy else ""
 
     def start(
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]

@@ -101,6 +101,7 @@ def _connection_manager(job: Job, log: Path) -> dict[str, Any]:
             # As an edge: what clients claim to forward is replaced. No request id, as the job asks for none.
             "use_remote_address": True,
             "skip_xff_append": True,
+            "xff_num_trusted_hops": 1 if job.workload.behind_proxy else 0,
             "generate_request_id": False,
             "request_headers_timeout": "10s",
             "stream_idle_timeout": "60s",
@@ -108,7 +109,7 @@ def _connection_manager(job: Job, log: Path) -> dict[str, Any]:
             "access_log": [_access_log(log)] if job.setup.access_log else [],
             "route_config": {"name": "routes", "virtual_hosts": [_virtual_host(job)]},
             "http_filters": [
-                _local_rate_limit(job.limit, job.setup.client_addresses),
+                _local_rate_limit(job.limit, job.setup.clients),
                 {
                     "name": "envoy.filters.http.router",
                     "typed_config": {

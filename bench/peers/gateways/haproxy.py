@@ -37,7 +37,7 @@ defaults
 frontend edge
     bind 127.0.0.1:{port} backlog 4096
     stick-table type ip size 2m expire 5m store http_req_rate({window})
-    http-request track-sc0 src
+{proxies}    http-request track-sc0 src
     http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {limit} }}
     acl host_matches hdr(host) -i {host}
     acl path_matches path_beg -f {prefixes}
@@ -54,6 +54,8 @@ backend service
     default-server check inter {interval}s fall 3 rise 2 pool-max-conn {idle}
 {instances}
 """
+
+_BEHIND_PROXY = "    http-request set-src req.hdr_ip(X-Forwarded-For,-1)\n"
 
 _LOG = (
     """    log global\n    log-format '{"time":"%trl","client":"%ci","method":"%HM","path":"%{+E}HP","status":%ST,"""
@@ -106,6 +108,7 @@ def _configuration(job: Job, port: int, prefixes: Path) -> str:
         global_log="    log stdout format raw local0" if job.setup.access_log else "",
         log=_LOG if job.setup.access_log else "    no log",
         port=port,
+        proxies=_BEHIND_PROXY if job.workload.behind_proxy else "",
         # A window of a minute takes the burst for what may come in it.
         window="1m" if rest else "1s",
         limit=job.limit.burst if rest else per_second,

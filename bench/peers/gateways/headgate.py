@@ -16,12 +16,14 @@ from bench.peers.process import Server, ServerError
 
 _READY_SECONDS = 30.0
 
+_DEFAULT_KEYS = 1_000_000
+
 # Metrics are always on.
 _CONFIGURATION = """\
 [gateway]
 workers = {workers}
 admin = "127.0.0.1:0"
-max_limit_keys = {keys}
+{proxies}max_limit_keys = {keys}
 
 [log]
 level = "warning"
@@ -36,6 +38,8 @@ balance = "p2c"
 max_idle = {idle}
 health = {{ path = "{health}", interval = "{interval}s" }}
 """
+
+_BEHIND_PROXY = 'trusted_proxies = ["127.0.0.1"]\n'
 
 _ROUTE = """
 [[routes]]
@@ -95,9 +99,8 @@ def parse_ready_line(line: bytes) -> int:
 def _configuration(job: Job, folder: Path) -> str:
     settings = _CONFIGURATION.format(
         workers=job.setup.workers,
-        keys=max(
-            1_000_000, job.setup.client_addresses + 1
-        ),  # the default; the harness itself is a client, too
+        proxies=_BEHIND_PROXY if job.workload.behind_proxy else "",
+        keys=max(_DEFAULT_KEYS, job.setup.clients + 1),  # the harness itself is a client, too
         access=folder / "access.log" if job.setup.access_log else "off",
         instances=", ".join(f'"{host}:{at}"' for host, at in job.instances),
         idle=job.idle_connections,

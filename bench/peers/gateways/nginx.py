@@ -31,7 +31,7 @@ _HTTP = """\
     server {{
         listen 127.0.0.1:{port};
         server_name {host};
-        limit_req zone=clients burst={burst} nodelay;
+        {proxies}limit_req zone=clients burst={burst} nodelay;
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
@@ -51,6 +51,8 @@ _HTTP = """\
 {locations}
         location / {{ return 404; }}
     }}"""
+
+_BEHIND_PROXY = "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;\n        "
 
 _LOG = """\
     log_format json escape=json '{{"time":"$time_iso8601","client":"$remote_addr","method":"$request_method",'
@@ -86,7 +88,8 @@ class Nginx(Gateway):
                 f"        server {host}:{at} max_fails=3 fail_timeout=10s;" for host, at in job.instances
             ),
             keepalive=job.idle_connections * len(job.instances),
-            limit_zone="256m" if job.setup.client_addresses > 1 else "10m",
+            limit_zone="256m" if job.setup.clients > 1 else "10m",
+            proxies=_BEHIND_PROXY if job.workload.behind_proxy else "",
             rate=job.limit.per_minute,
             burst=job.limit.burst,
             port=port,

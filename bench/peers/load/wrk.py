@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from bench.peers.job import Workload
+from bench.peers.job import CLIENTS_FIELD, Job, Setup, Workload
 from bench.peers.load import LoadError, LoadReport
 
 _TOTALS = re.compile(r"^\s*(\d+) requests in ([\d.]+)(us|ms|s|m|h),", re.MULTILINE)
@@ -33,23 +33,44 @@ request = function()
 end
 """
 
+# Clients in turn, from the one that the command line names: only the address is made for each request.
+_CLIENTS = """\
+local turn, before, after
+init = function(arguments)
+   turn = tonumber(arguments[1])
+   wrk.headers["{field}"] = "@"
+   before, after = wrk.format("{method}"):match("^(.-)@(.*)$")
+end
+request = function()
+   local client = turn % {clients}
+   turn = turn + 1
+   local high, middle, low = math.floor(client / 65536), math.floor(client / 256) % 256, client % 256
+   return before .. string.format("10.%d.%d.%d", high, middle, low) .. after
+end
+"""
 
-def wrk_command(wrk: str, workload: Workload, port: int, seconds: int, script: Path | None) -> list[str]:
+
+def wrk_command(
+    wrk: str, workload: Workload, port: int, seconds: int, script: Path | None, *, first_client: int = 0
+) -> list[str]:
     """The command line; wrk takes whole seconds only."""
     fields = [argument for name, value in workload.fields for argument in ("-H", f"{name}: {value}")]
     scripted = [] if script is None else ["-s", str(script)]
     size = ["-t", "1", "-c", str(workload.connections), "-d", f"{seconds}s"]
-    return [wrk, *size, *scripted, *fields, f"http://127.0.0.1:{port}{workload.path()}"]
+    url = f"http://127.0.0.1:{port}{workload.path()}"
+    return [wrk, *size, *scripted, *fields, url, *([str(first_client)] if workload.behind_proxy else [])]
 
 
-def wrk_script(workload: Workload) -> str:
-    """What of the workload's requests the command line cannot say, in Lua; empty when there is nothing."""
+def wrk_script(workload: Workload, setup: Setup) -> str:
+    """What of the requests the command line cannot say, in Lua; empty when there is nothing."""
     script = ""
     if workload.request_bytes:
         script += _BODY.format(method=workload.method, length=workload.request_bytes)
     if workload.paths > 1:
         numbered = workload.path(0).replace(f"{0:05}", "%05d")  # as Lua formats it
         script += _PATHS.format(method=workload.method, paths=workload.paths, path=numbered)
+    if workload.behind_proxy:
+        script += _CLIENTS.format(method=workload.method, field=CLIENTS_FIELD, clients=setup.clients)
     return script
 
 
@@ -68,9 +89,10 @@ def parse_report(output: str) -> LoadReport:
     return LoadReport(requests=int(requests), seconds=float(amount) * _SECONDS_PER[unit])
 
 
-def run(wrk: str, workload: Workload, port: int, seconds: int, *, folder: Path) -> LoadReport:
+def run(wrk: str, job: Job, port: int, seconds: int, *, folder: Path, first_client: int = 0) -> LoadReport:
     """Loads the port and waits for the report; wrk runs on the caller's core, its script is put into the folder."""
-    command = wrk_command(wrk, workload, port, seconds, _written(wrk_script(workload), folder))
+    script = _written(wrk_script(job.workload, job.setup), folder)
+    command = wrk_command(wrk, job.workload, port, seconds, script, first_client=first_client)
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=seconds + _GRACE_SECONDS, check=False

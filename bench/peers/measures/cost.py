@@ -2,7 +2,6 @@
 
 from bench.peers.cpu import core_busy_seconds, group_time
 from bench.peers.load import LoadError, LoadReport, wrk
-from bench.peers.load.addresses import Addresses
 from bench.peers.measures import Figure, Subject
 
 
@@ -23,11 +22,10 @@ class Cost:
     programs = ("wrk",)
 
     def warm_up(self, subject: Subject, seconds: int, /) -> None:
-        """The same load for a shorter time; or one request from each client address, where there are many."""
-        if subject.job.setup.client_addresses > 1:
-            _addresses(subject).visit_all()
-        else:
-            _load(subject, seconds)
+        """The same load, until every client has sent a request."""
+        sent = 0
+        while sent < subject.job.setup.clients:
+            sent += _load(subject, seconds, first_client=sent).requests
 
     def take(self, subject: Subject, seconds: int, /) -> dict[str, float]:
         """Loads the gateway between two looks at what it has used."""
@@ -56,15 +54,9 @@ class Cost:
         return figures
 
 
-def _load(subject: Subject, seconds: int) -> LoadReport:
-    job = subject.job
-    if job.workload.load == "addresses":
-        return _addresses(subject).run(seconds)
-    return wrk.run(subject.programs["wrk"], job.workload, subject.server.port, seconds, folder=subject.folder)
-
-
-def _addresses(subject: Subject) -> Addresses:
-    return Addresses(subject.server.port, subject.job.workload, subject.job.setup.client_addresses)
+def _load(subject: Subject, seconds: int, *, first_client: int = 0) -> LoadReport:
+    program, port = subject.programs["wrk"], subject.server.port
+    return wrk.run(program, subject.job, port, seconds, folder=subject.folder, first_client=first_client)
 
 
 def _busy(core: int | None) -> float:

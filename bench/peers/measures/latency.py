@@ -40,6 +40,5 @@ class Latency:
 
 
 def _closed_loop(subject: Subject, seconds: int) -> float:
-    workload = subject.job.workload
-    port, folder = subject.server.port, subject.folder
-    return wrk.run(subject.programs["wrk"], workload, port, seconds, folder=folder).requests_per_second
+    program, port = subject.programs["wrk"], subject.server.port
+    return wrk.run(program, subject.job, port, seconds, folder=subject.folder).requests_per_second

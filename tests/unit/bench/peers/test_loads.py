@@ -1,11 +1,8 @@
-"""Answers, addresses and percentiles of the load generators of this suite."""
-
-from itertools import islice
+"""Answers and percentiles of the load generators of this suite."""
 
 import pytest
 
 from bench.peers.load import LoadError, is_whole
-from bench.peers.load.addresses import addresses
 from bench.peers.load.open_loop import Latencies
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
@@ -30,20 +27,6 @@ def test_wrong_answer(answer: bytes, message: str) -> None:
     """Anything else than the expected answer voids the measurement, as soon as it can be told."""
     with pytest.raises(LoadError, match=message):
         is_whole(answer, 4)
-
-
-def test_addresses_in_turn() -> None:
-    """So many different loopback addresses, over and over."""
-    assert list(islice(addresses(3), 5)) == [
-        "127.16.0.0",
-        "127.16.0.1",
-        "127.16.0.2",
-        "127.16.0.0",
-        "127.16.0.1",
-    ]
-    million = list(islice(addresses(1_000_000), 1_000_000))
-    assert len(set(million)) == 1_000_000
-    assert million[-1] == "127.31.66.63"
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50.0), (99, 99.0), (99.9, 100.0), (1, 1.0), (0, 1.0)])

@@ -28,7 +28,7 @@ def test_echo() -> None:
 
 def test_good_gateway() -> None:
     """A gateway that does everything has no problem."""
-    assert head_problems([GOOD, REUSED], HOST) == []
+    assert head_problems([GOOD, REUSED], KEEP_ALIVE) == []
     assert instances_missed([GOOD, REUSED], [("127.0.0.1", 9001), ("127.0.0.2", 9001)]) == []
 
 
@@ -45,14 +45,24 @@ def test_good_gateway() -> None:
 )
 def test_wrong_field(field: str, value: str) -> None:
     """A missing, forged, continued or wrong field is named with what came instead."""
-    problems = head_problems([{**GOOD, field: value}, REUSED], HOST)
+    problems = head_problems([{**GOOD, field: value}, REUSED], KEEP_ALIVE)
     assert len(problems) == 1
-    assert f"{field} {value!r}" in problems[0]
+    assert repr(value) in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "right"),
+    [("203.0.113.9", True), ("203.0.113.9, 127.0.0.1", True), ("127.0.0.1", False), ("", False)],
+)
+def test_client_behind_a_proxy(field: str, right: bool) -> None:
+    """Where the proxy is trusted, the client that it names is the first that the origin learns of."""
+    problems = head_problems([{**GOOD, "x-forwarded-for": field}, REUSED], WORKLOADS["keys-1000000"])
+    assert (problems == []) == right
 
 
 def test_no_keep_alive_to_the_origin() -> None:
     """A gateway that opens a connection for each request is not tuned for the job."""
-    assert head_problems([GOOD, GOOD], HOST) == ["no connection to the origin is used twice"]
+    assert head_problems([GOOD, GOOD], KEEP_ALIVE) == ["no connection to the origin is used twice"]
 
 
 def test_missed_instance() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.peers.job import Setup
 from bench.peers.load import LoadError
 from bench.peers.load.wrk import parse_report, wrk_command, wrk_script
 from bench.peers.workloads import KEEP_ALIVE, WORKLOADS
@@ -75,18 +76,32 @@ def test_command_with_script() -> None:
 
 def test_plain_requests_need_no_script() -> None:
     """What the command line says is not said twice."""
-    assert wrk_script(KEEP_ALIVE) == ""
+    assert wrk_script(KEEP_ALIVE, Setup()) == ""
 
 
 def test_script_of_uploads() -> None:
     """The body has the workload's length."""
-    assert wrk_script(WORKLOADS["upload-64k"]) == 'wrk.method = "POST"\nwrk.body = string.rep("x", 65536)\n'
+    assert (
+        wrk_script(WORKLOADS["upload-64k"], Setup())
+        == 'wrk.method = "POST"\nwrk.body = string.rep("x", 65536)\n'
+    )
 
 
 def test_script_of_many_paths() -> None:
     """Lua makes the same paths as the workload has."""
     workload = WORKLOADS["routes-10000"]
-    script = wrk_script(workload)
+    script = wrk_script(workload, Setup())
     assert 'string.format("/api/%05d/items/42", number - 1)' in script
     assert "for number = 1, 9999 do" in script
     assert workload.path(17) == "/api/00017/items/42"
+
+
+def test_many_clients() -> None:
+    """A proxy names as many clients as the setup has, beginning with the one that the command line asks for."""
+    workload = WORKLOADS["keys-1000000"]
+    script = wrk_script(workload, workload.setups[1])
+    assert 'wrk.headers["X-Forwarded-For"] = "@"' in script
+    assert "turn % 1000000" in script
+    assert "turn % 1\n" in wrk_script(workload, workload.setups[0])
+    command = wrk_command("/usr/bin/wrk", workload, 8080, 5, Path("/tmp/wrk.lua"), first_client=500_000)
+    assert command[-2:] == ["http://127.0.0.1:8080/api/00000/items/42", "500000"]
