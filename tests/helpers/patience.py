@@ -30,7 +30,13 @@ async def eventually(
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(
-                f"not within {within} s: {why or inspect.getsource(condition).strip()}; last: {last!r}"
-            )
+            raise AssertionError(f"not within {within} s: {why or _source(condition)}; last: {last!r}")
         await asyncio.sleep(INTERVAL_SECONDS)
+
+
+def _source(condition: Callable[[], Any]) -> str:
+    """What was waited for, as it stands in the test; a partial has no source of its own."""
+    try:
+        return inspect.getsource(condition).strip()
+    except (OSError, TypeError):
+        return repr(condition)

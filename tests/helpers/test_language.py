@@ -1,6 +1,7 @@
 """The language of the tests tells the truth: origins have the vice in their name, the client sees it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -124,6 +125,13 @@ async def test_eventually_fails_with_the_last_value() -> None:
     """A condition that stays false fails the test and shows what it was last."""
     with pytest.raises(AssertionError, match="last: 0"):
         await eventually(lambda: 0, within=0.02, why="never")
+
+
+async def test_eventually_names_what_it_waited_for() -> None:
+    """Its source, or itself where it has none."""
+    for condition in (lambda: None, partial(dict, ())):
+        with pytest.raises(AssertionError, match=r"not within 0.02 s: .*(lambda|partial)"):
+            await eventually(condition, within=0.02)
 
 
 def test_metrics_are_summed_over_labels() -> None:

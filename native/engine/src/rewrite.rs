@@ -134,7 +134,7 @@ fn put(output: &mut Vec<u8>, parts: &[&[u8]]) {
 /// Writes the fields that do not end at this hop: those of an end-to-end kind that `Connection` does not name.
 ///
 /// A line that came as it would be written is copied, and neighbours are copied together: most heads need one or two
-/// copies, where four for each field took an eighth of the instructions of an exchange.
+/// copies. Four for each field take 600 instructions more in an exchange of 13,300.
 fn put_fields(output: &mut Vec<u8>, fields: &Fields<'_, '_>, is_end_to_end: impl Fn(Field) -> bool) {
     let mut lines = 0..0;
     for (header, _) in fields.iter().filter(|(_, kind)| is_end_to_end(*kind)) {
