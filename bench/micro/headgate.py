@@ -30,14 +30,13 @@ class HeadgateSide:
     """One worker's lane; the decisions are those of the request path."""
 
     def __init__(self, *, instances: int = 2, keys: int = 8, other_routes: int = 0) -> None:
-        # Both limits may have a bucket for every key.
         self.segment = Segment.create(
             lanes=LANES,
             instances=instances,
             services=len(SERVICES),
             series=SERIES,
             limits=8,
-            limit_keys=keys * len(LIMITS),
+            limit_keys=keys + 8,  # those of the one limit, and the few that show the verdicts of the other
             hash_seed=42,
         )
         self._control = Control(self.segment)
