@@ -249,6 +249,17 @@ async def test_workers_inherit_nothing_else() -> None:
         assert f"socket:[{os.fstat(secret.fileno()).st_ino}]" not in sockets
 
 
+async def test_the_libraries_of_a_worker_are_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they go by stands in its environment, and what the supervisor's own says counts more."""
+    monkeypatch.setenv("UV_USE_IO_URING", "1")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    async with _world(1) as world:
+        await world.start()
+        environ = Path(f"/proc/{world.workers.processes()[0].pid}/environ").read_bytes().split(b"\0")
+    assert b"UV_USE_IO_URING=1" in environ
+    assert b"MALLOC_TRIM_THRESHOLD_=8388608" in environ
+
+
 async def test_further_workers_join_on_sockets_of_their_own() -> None:
     """Those that run go on, the new ones serve beside them, and a worker that dies is replaced by its like."""
     async with _world(1) as world:
