@@ -71,7 +71,7 @@ def _read(model: type[BaseModel], raw: Mapping[str, object]) -> dict[str, Any]:
             continue
         try:
             if name in raw:
-                sound[name] = _adapter(model, name).validate_python(raw[name])
+                sound[name] = adapter(model, name).validate_python(raw[name])
             elif not field.is_required():
                 sound[name] = field.get_default(call_default_factory=True, validated_data=sound)
         except (ValidationError, KeyError):  # a wrong value; a default that follows from one
@@ -80,7 +80,8 @@ def _read(model: type[BaseModel], raw: Mapping[str, object]) -> dict[str, Any]:
 
 
 @cache
-def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+def adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """What reads the value of one key, as the model itself would."""
     field = model.model_fields[name]
     annotation: Any = field.annotation
     return TypeAdapter(Annotated[annotation, *field.metadata] if field.metadata else annotation)

@@ -1,0 +1,197 @@
+"""Values that an operator has put in place of the file's while the gateway runs: pure, by the path of what they change.
+
+Rates and bursts of limits change the configuration; weights and states change instances, wherever a service found them.
+Everything else is the file's alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.config.draft import adapter
+from gateway.config.paths import dotted
+from gateway.config.schema import Config, Instance, Limit, Route
+from gateway.config.suggest import did_you_mean
+from gateway.errors import ConfigErrors, InvalidValueError, Mistake
+from gateway.model import InstanceAddress
+
+Path = tuple[str, ...]
+"""Keys from the root, such as ``("routes", "checkout", "limit", "rate")``; routes and limits stand by their names."""
+Settings = Mapping[Path, Any]
+"""Raw values by their paths."""
+
+LIMIT_KEYS = ("rate", "burst")
+WEIGHT, STATE = "weight", "state"
+INSTANCE_KEYS = (WEIGHT, STATE)
+KEYS = LIMIT_KEYS + INSTANCE_KEYS
+DEPTH = 5
+"""Steps of the longest path."""
+STATES = ENABLED, DISABLED = "enabled", "disabled"
+MAX_SETTINGS = 1000
+"""Overrides at the same time: what is changed in so many places belongs into the file."""
+
+FORMS = "routes.NAME.limit.rate, …limit.burst, services.NAME.instances.ADDRESS.weight or ….state"
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What is different about one instance."""
+
+    weight: int | None = None
+    """In place of the configured one."""
+    disabled: bool = False
+    """It gets no new requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings that have been read: each has a place that exists in principle, and a value that may stand there."""
+
+    settings: Settings = field(default_factory=dict)
+    limits: Mapping[tuple[str, str | None], Mapping[str, Any]] = field(default_factory=dict)
+    """Sound values, as they were written, by their keys and by the names of route and limit; no name: the route's only one."""
+    instances: Mapping[str, Mapping[InstanceAddress, Adjustment]] = field(default_factory=dict)
+    """Adjustments by service and address."""
+
+
+def patched(settings: Settings, patch: object) -> dict[Path, Any]:
+    """The settings after a JSON Merge Patch (RFC 7396) of the tables they would stand in. Raises ConfigErrors."""
+    if not isinstance(patch, dict):
+        raise _wrong((), "expected an object")
+    changed = dict(settings)
+    for path, value in _leaves(patch, ()):
+        if value is None:
+            for known in [known for known in changed if known[: len(path)] == path]:
+                del changed[known]
+        else:
+            changed[path] = value
+    if len(changed) > MAX_SETTINGS:
+        raise _wrong((), f"at most {MAX_SETTINGS} overrides")
+    return changed
+
+
+def read(settings: Settings) -> Overrides:
+    """Reads every path and every value. Raises ConfigErrors with all that are wrong."""
+    limits: dict[tuple[str, str | None], dict[str, Any]] = {}
+    instances: dict[str, dict[InstanceAddress, Adjustment]] = {}
+    mistakes: list[Mistake] = []
+    for path, raw in settings.items():
+        try:
+            match path:
+                case ("routes", route, "limit", *limit, key) if key in LIMIT_KEYS and len(limit) < 2:  # noqa: PLR2004
+                    values = limits.setdefault((route, limit[0] if limit else None), {})
+                    values[key] = _sound(Limit, key, raw)
+                case ("services", service, "instances", address, key) if key in INSTANCE_KEYS:
+                    adjustments = instances.setdefault(service, {})
+                    where: InstanceAddress = _value(Instance, "address", address)
+                    adjustments[where] = _adjusted(adjustments.get(where, Adjustment()), key, raw)
+                case _:
+                    mistakes.append(_mistake(path, f"expected {FORMS}", did_you_mean(path[-1], KEYS)))
+        except InvalidValueError as error:
+            mistakes.append(_mistake(path, f"expected {error.expected}", error.hint))
+    if mistakes:
+        raise ConfigErrors("", mistakes)
+    return Overrides(settings, limits, instances)
+
+
+def overridden(config: Config, overrides: Overrides) -> Config:
+    """The configuration with the rates and bursts that are in force instead; what has no place in it has no effect."""
+    if not overrides.limits:
+        return config
+    routes = tuple(_overridden(route, overrides) for route in config.routes)
+    return config.model_copy(update={"routes": routes})
+
+
+def without_place(config: Config, overrides: Overrides) -> Iterator[tuple[Path, str]]:
+    """The settings that a configuration has no route, limit or service for, each with the reason."""
+    routes = {route.name: route for route in config.routes}
+    for path in overrides.settings:
+        kind, name, *rest = path
+        known: Iterable[str] = routes if kind == "routes" else config.services
+        if name not in known:
+            yield path, _unknown(f"no {kind.removesuffix('s')}", name, known)
+        elif kind == "routes" and (reason := _no_limit(routes[name], rest[1:-1])):
+            yield path, reason
+
+
+def described(path: Path, reason: str) -> Mistake:
+    """The mistake of a setting that has no place."""
+    return _mistake(path, reason)
+
+
+def _leaves(table: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict) and len(path) < DEPTH:
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _sound(model: type[BaseModel], key: str, raw: Any) -> Any:
+    """The raw value, if the model can read it. Raises InvalidValueError."""
+    _value(model, key, raw)
+    return raw
+
+
+def _value(model: type[BaseModel], key: str, raw: Any) -> Any:
+    """What a key of the model reads. Raises InvalidValueError."""
+    try:
+        return adapter(model, key).validate_python(raw)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        found = detail.get("ctx", {}).get("error")
+        raise found if isinstance(found, InvalidValueError) else InvalidValueError(detail["msg"]) from None
+
+
+def _adjusted(adjustment: Adjustment, key: str, raw: Any) -> Adjustment:
+    if key == WEIGHT:
+        return replace(adjustment, weight=_value(Instance, WEIGHT, raw))
+    if raw not in STATES:
+        raise InvalidValueError(" or ".join(f'"{state}"' for state in STATES), did_you_mean(str(raw), STATES))
+    return replace(adjustment, disabled=raw == DISABLED)
+
+
+def _overridden(route: Route, overrides: Overrides) -> Route:
+    limits = tuple(
+        _limit(limit, overrides.limits.get((route.name, None), {}) if len(route.limit) == 1 else {})
+        for limit in route.limit
+    )
+    limits = tuple(_limit(limit, overrides.limits.get((route.name, limit.name), {})) for limit in limits)
+    return route.model_copy(update={"limit": limits})
+
+
+def _limit(limit: Limit, values: Mapping[str, Any]) -> Limit:
+    """Read again from what was written, so that a burst which nobody wrote follows its rate."""
+    if not values:
+        return limit
+    written = limit.model_dump(mode="json", include=limit.model_fields_set)
+    return Limit.model_validate({**written, **values})
+
+
+def _no_limit(route: Route, name: Sequence[str]) -> str | None:
+    """Why the route has no such limit, if it has none."""
+    names = [limit.name for limit in route.limit]
+    if name:
+        return None if name[0] in names else _unknown("the route has no limit", name[0], names)
+    if len(names) == 1:
+        return None
+    return (
+        f"the route has {len(names)} limits: name one of {', '.join(names)}"
+        if names
+        else "the route has no limit"
+    )
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    hint = did_you_mean(name, known)
+    return f"{what} of this name" + (f"; {hint}" if hint else "")
+
+
+def _mistake(path: Path, message: str, hint: str = "") -> Mistake:
+    return Mistake(f"{message}; {hint}" if hint else message, dotted(path))
+
+
+def _wrong(path: Path, message: str) -> ConfigErrors:
+    return ConfigErrors("", [_mistake(path, message)])
