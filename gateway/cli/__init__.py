@@ -18,6 +18,8 @@ COMMANDS = {
     "check": Entry("gateway.cli.check:check", "Tell whether FILE is right, and every mistake in it."),
     "show": Entry("gateway.cli.show:show", "Show all that FILE stands for, every default included."),
     "reload": Entry("gateway.cli.reload:reload", "Have a running gateway read its file again."),
+    "set": Entry("gateway.cli.overrides:set_", "Change a rate, burst, weight or state at run time."),
+    "unset": Entry("gateway.cli.overrides:unset", "Have it be what the file says again."),
     "status": Entry("gateway.cli.status:status", "Show what a running gateway is doing."),
     "demo": Entry("gateway.cli.demo:demo", "Run the gateway in front of sample services."),
 }

@@ -2,7 +2,7 @@
 
 import http.client
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,9 +65,20 @@ class Admin:
         """Gives a command. Raises AdminError."""
         return self._ask("POST", path, b"{}", timeout_s)
 
-    def _ask(self, method: str, path: str, body: bytes | None, timeout_s: float) -> Answer:
+    def patch(self, path: str, patch: Mapping[str, Any], *, agent: str, timeout_s: float) -> Answer:
+        """Changes a document by a JSON Merge Patch; ``agent`` says who does. Raises AdminError."""
+        return self._ask("PATCH", path, orjson.dumps(patch), timeout_s, {"User-Agent": agent})
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        timeout_s: float,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
-        fields = {"Content-Type": "application/json"} if body is not None else {}
+        fields = {**(more or {}), **({"Content-Type": "application/json"} if body is not None else {})}
         try:
             connection.request(method, path, body, fields)
             response = connection.getresponse()

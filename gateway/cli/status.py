@@ -36,8 +36,11 @@ def render(document: dict[str, Any]) -> str:
         *map(_worker, document["workers"]),
     ]
     instances = [("SERVICE", "INSTANCE", "STATE", "IN FLIGHT", "WEIGHT", "REASON"), *_instances(document)]
+    overrides = [("OVERRIDE", "VALUE", "SINCE", "BY"), *map(_override, document["overrides"])]
     head = f"{document['state']}, epoch {document['epoch']}"
-    return "\n\n".join([head, *("\n".join(_table(rows)) for rows in (listeners, workers, instances))])
+    tables: Sequence[Sequence[Sequence[object]]]
+    tables = (listeners, workers, instances, *([overrides] if document["overrides"] else []))
+    return "\n\n".join([head, *("\n".join(_table(rows)) for rows in tables)])
 
 
 def _worker(worker: dict[str, Any]) -> Sequence[object]:
@@ -50,6 +53,10 @@ def _worker(worker: dict[str, Any]) -> Sequence[object]:
         worker["restarts"],
         f"{worker['last_exit'] or NOTHING}{loop}",
     )
+
+
+def _override(override: dict[str, Any]) -> Sequence[object]:
+    return tuple(override[key] for key in ("key", "value", "since", "by"))
 
 
 def _instances(document: dict[str, Any]) -> Iterator[Sequence[object]]:

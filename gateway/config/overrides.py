@@ -80,7 +80,7 @@ def read(settings: Settings) -> Overrides:
     for path, raw in settings.items():
         try:
             match path:
-                case ("routes", route, "limit", *limit, key) if key in LIMIT_KEYS and len(limit) < 2:  # noqa: PLR2004
+                case ("routes", route, "limit", *limit, key) if key in LIMIT_KEYS and len(limit) < 2:
                     values = limits.setdefault((route, limit[0] if limit else None), {})
                     values[key] = _sound(Limit, key, raw)
                 case ("services", service, "instances", address, key) if key in INSTANCE_KEYS:

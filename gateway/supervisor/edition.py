@@ -12,6 +12,7 @@ from typing import Any
 from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
 from gateway.config.load import load
+from gateway.config.overrides import Overrides, overridden
 from gateway.config.rules import Finding
 from gateway.config.schema import Config, Listen
 from gateway.errors import ConfigErrors, Mistake
@@ -20,6 +21,7 @@ from gateway.supervisor.rows import NoRowError, Rows
 from gateway.supervisor.telemetry.metrics import Legend
 
 NO_CHANGES = Changes()
+NO_OVERRIDES = Overrides()
 FIRST_EPOCH = 1  # 0 is what a lane holds before it has seen any
 
 
@@ -28,7 +30,10 @@ class Edition:
     """One configuration in force, or about to be."""
 
     epoch: int
+    written: Config
+    """As the file has it."""
     config: Config
+    """With what operators have put in its place."""
     rows: Rows
     retired: Mapping[str, Listen]
     """Listeners of earlier editions, by name and as they were last: connections may still be theirs."""
@@ -42,7 +47,7 @@ class Edition:
 
 def first_edition(config: Config, rows: Rows) -> Edition:
     """What a gateway starts with. Raises NoRowError when the rows were made for another configuration."""
-    return _edition(config, FIRST_EPOCH, rows, {})
+    return _edition(config, NO_OVERRIDES, FIRST_EPOCH, rows, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,9 @@ class Bounds:
     """The engine's judgement of a snapshot; raises ValueError."""
 
 
-def next_edition(file: Path, environ: Mapping[str, str], running: Edition, bounds: Bounds) -> Edition:
+def next_edition(
+    file: Path, environ: Mapping[str, str], running: Edition, bounds: Bounds, overrides: Overrides
+) -> Edition:
     """The edition that a file makes of the running one. Raises ConfigErrors with every reason against it."""
     rows = running.rows.copy()
     made: list[Edition] = []
@@ -69,24 +76,49 @@ def next_edition(file: Path, environ: Mapping[str, str], running: Edition, bound
         for listen in config.listen:
             retired.pop(listen.name, None)
         try:
-            made.append(_edition(config, running.epoch + 1, rows, retired, diff(running.config, config)))
+            made.append(_edition(config, overrides, running.epoch + 1, rows, retired, before=running.config))
         except NoRowError as error:
             yield Finding((error.key,), f"too many for the running gateway: {error}")
 
     load(file, environ, judge)
+    return _judged(made[0], bounds, str(file))
+
+
+def same_edition(running: Edition, bounds: Bounds, overrides: Overrides) -> Edition:
+    """The running edition with other overrides. Raises ConfigErrors."""
+    made = _edition(
+        running.written,
+        overrides,
+        running.epoch + 1,
+        running.rows.copy(),
+        running.retired,
+        before=running.config,
+    )
+    return _judged(made, bounds, "")
+
+
+def _judged(edition: Edition, bounds: Bounds, name: str) -> Edition:
     try:
-        bounds.compiles(made[0].blob)
+        bounds.compiles(edition.blob)
     except ValueError as error:
-        raise ConfigErrors(str(file), [Mistake(f"the engine refuses it: {error}")]) from None
-    return made[0]
+        raise ConfigErrors(name, [Mistake(f"the engine refuses it: {error}")]) from None
+    return edition
 
 
 def _edition(
-    config: Config, epoch: int, rows: Rows, retired: Mapping[str, Listen], changes: Changes = NO_CHANGES
+    written: Config,
+    overrides: Overrides,
+    epoch: int,
+    rows: Rows,
+    retired: Mapping[str, Listen],
+    *,
+    before: Config | None = None,
 ) -> Edition:
+    config = overridden(written, overrides)
+    changes = NO_CHANGES if before is None else diff(before, config)
     head, blob = compile_snapshot(config, epoch, rows, retired.values())
     legend = Legend(rows.requests(), rows.limits(), rows.services())
-    return Edition(epoch, config, rows, retired, head, blob, legend, changes)
+    return Edition(epoch, written, config, rows, retired, head, blob, legend, changes)
 
 
 def _new_descriptors(running: Edition, config: Config) -> Iterator[Finding]:

@@ -63,7 +63,8 @@ class Instance:
     @property
     def word(self) -> int:
         """Its health word in shared memory."""
-        return self.health | (HEALTH_EJECTED_BIT if self.ejected else 0)
+        ejected = HEALTH_EJECTED_BIT if self.ejected else 0
+        return self.health | ejected | (HEALTH_DISABLED_BIT if self.member.disabled else 0)
 
     @property
     def address(self) -> InstanceAddress:
@@ -123,7 +124,8 @@ class Instances:
     def apply(self, service: str, members: Sequence[Member]) -> tuple[list[Instance], list[Instance]]:
         """Makes these the members of a service; returns (those that came, those that went).
 
-        One that stays keeps its slot and its state; another weight or cap is written in place.
+        One that stays keeps its slot and its state; another weight or cap is written in place, and so is the word of
+        an operator.
         """
         before = self._present[service]
         self._slots.reclaim(

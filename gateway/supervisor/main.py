@@ -35,6 +35,7 @@ from gateway.supervisor.lifecycle import Event, State, after
 from gateway.supervisor.listeners import Listeners, Opening
 from gateway.supervisor.memory import Capacities, capacities
 from gateway.supervisor.monitor import Monitor
+from gateway.supervisor.overrides import OverrideBook
 from gateway.supervisor.overview import Dictionary, Overview
 from gateway.supervisor.pidfile import pid_file
 from gateway.supervisor.reload import Reloader
@@ -99,6 +100,7 @@ class Supervisor:
         launcher = Launcher(control, sizes.lanes)
         self._workers = Workers(slots, self._equipment, launcher, clock=monotonic_ns)
         self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
+        overrides = OverrideBook(wall_ns)
         rows = Rows.fresh(services=sizes.services, series=sizes.series, limits=sizes.limits)
         self._reloader = Reloader(
             file,
@@ -110,6 +112,7 @@ class Supervisor:
             roster=self._roster,
             workers=self._workers,
             equipment=self._equipment,
+            overrides=overrides,
         )
         overview = Overview(
             state=lambda: self._state,
@@ -121,6 +124,7 @@ class Supervisor:
             health=self._roster.health,
             ejections=self._roster.ejections,
             workers=self._workers,
+            overrides=overrides.document,
             listeners=listeners.urls,
         )
         self._admin = AdminServer(application(overview, self._reloader), admin.sockets[0])

@@ -15,6 +15,8 @@ from gateway.supervisor.lifecycle import State
 from gateway.supervisor.telemetry import metrics
 from gateway.supervisor.workers import Slot, Workers
 
+DISABLED = "disabled"
+"""The state of an instance that an operator has taken out, whatever else is the matter with it."""
 EJECTED = "ejected"
 """The state of an instance that is out for its failures, and not for its checks as well."""
 
@@ -51,9 +53,10 @@ class Overview:
         health: HealthService,
         ejections: Ejections,
         workers: Workers,
+        overrides: Callable[[], Sequence[dict[str, Any]]],
         listeners: Callable[[], Mapping[str, str]],
     ) -> None:
-        """``listeners``: the URL of each by its name; ``wall``: Unix time in nanoseconds."""
+        """``listeners``: the URL of each by its name; ``overrides``: what is in force instead of the file; ``wall``: Unix time in nanoseconds."""
         self._state = state
         self._clock = clock
         self._wall = wall
@@ -63,6 +66,7 @@ class Overview:
         self._health = health
         self._ejections = ejections
         self._workers = workers
+        self._overrides = overrides
         self._listeners = listeners
 
     def not_ready_because(self) -> list[str]:
@@ -79,7 +83,12 @@ class Overview:
             workers=self._worker_facts(),
             lanes={lane: LaneFacts(epoch, beat) for lane, _, epoch, beat in self._readings.lanes()},
             services={name: self._instance_facts(name) for name in self._instances.services()},
+            overrides=self._overrides(),
         )
+
+    def overrides(self) -> list[dict[str, Any]]:
+        """What is in force instead of the file's values."""
+        return list(self._overrides())
 
     def metrics(self) -> Callable[[], str]:
         """What writes the metrics page: names and workers as they are now, counters as they are when it is called."""
@@ -118,6 +127,8 @@ class Overview:
             until = record.standing.until + self._wall() - self._clock()
             if instance.health is not Health.UNHEALTHY:
                 state, reason = EJECTED, record.reason
+        if instance.member.disabled:
+            state, reason, until = DISABLED, "by an operator", None
         return InstanceFacts(
             address=str(instance.address),
             state=state,

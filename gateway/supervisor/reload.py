@@ -1,4 +1,4 @@
-"""Applies a new configuration to a running gateway: the whole of it, or nothing with the reason.
+"""Applies a new configuration to a running gateway, or other overrides of it: the whole, or nothing with the reason.
 
 SIGHUP and the admin API come here, one after the other. Until the sockets are open and further workers have taken the
 snapshot anything may refuse and nothing has changed; from there on nothing may fail, so the steps follow one rule: what is
@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gateway.config.overrides import Overrides, described, patched, read, without_place
+from gateway.config.paths import dotted
 from gateway.config.schema import Config
 from gateway.errors import ConfigErrors, Mistake
 from gateway.supervisor import logs
 from gateway.supervisor.access_log import require_writable
-from gateway.supervisor.edition import Bounds, Edition, next_edition
+from gateway.supervisor.edition import Bounds, Edition, next_edition, same_edition
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.launch import Equipment
 from gateway.supervisor.listeners import Listeners, Opening
+from gateway.supervisor.overrides import OverrideBook
 from gateway.supervisor.recruits import NoRecruitError
 from gateway.supervisor.roster import Roster
 from gateway.supervisor.workers import Slot, Workers
@@ -61,6 +64,7 @@ class Reloader:
         roster: Roster,
         workers: Workers,
         equipment: Callable[[Config, Opening], Equipment],
+        overrides: OverrideBook,
     ) -> None:
         """``serving``: only a gateway that does takes a new configuration; ``equipment``: what its workers inherit."""
         self.edition = edition
@@ -71,6 +75,7 @@ class Reloader:
         self._roster = roster
         self._workers = workers
         self._equipment = equipment
+        self._book = overrides
         self._one_at_a_time = asyncio.Lock()
         self._hung_up = asyncio.Event()
 
@@ -94,12 +99,56 @@ class Reloader:
         _log(outcome)
         return outcome
 
+    async def override(self, patch: object, by: str) -> Outcome:
+        """Changes the overrides by a JSON Merge Patch; returns when every worker decides by them, or why nothing changed.
+
+        ``by`` names whoever wants it, for the audit record.
+        """
+        async with self._one_at_a_time:
+            if not self._serving():
+                return self._refused("the gateway is starting or stopping")
+            try:
+                overrides = read(patched(self._book.overrides.settings, patch))
+                self._require_places(overrides)
+                if overrides.limits != self._book.overrides.limits:
+                    await self._readjust(overrides)
+            except ConfigErrors as errors:
+                return self._refused("the overrides are wrong", errors.mistakes)
+            self._roster.adjust(overrides.instances)
+            changes = self._book.take(overrides, by)
+            return Outcome(applied=True, epoch=self.edition.epoch, changes=changes)
+
+    async def _readjust(self, overrides: Overrides) -> None:
+        """Brings other limits into force. Raises ConfigErrors."""
+        make = partial(same_edition, self.edition, self._bounds, overrides)
+        self.edition = await asyncio.get_running_loop().run_in_executor(None, make)
+        await self._workers.publish(self.edition.head, self.edition.blob, {})
+
+    def _require_places(self, overrides: Overrides) -> None:
+        """What is new must have an effect. Raises ConfigErrors. (What is old may have lost its place by a reload.)"""
+        known = self._book.overrides
+        mistakes = [
+            described(path, reason)
+            for path, reason in without_place(self.edition.config, overrides)
+            if path not in known.settings
+        ]
+        for service, adjustments in overrides.instances.items():
+            for address in adjustments.keys() - known.instances.get(service, {}).keys():
+                if service in self.edition.config.services and not self._roster.instances.find(
+                    service, address
+                ):
+                    path = ("services", service, "instances", str(address))
+                    mistakes.append(described(path, "the service has no instance at this address"))
+        if mistakes:
+            raise ConfigErrors("", mistakes)
+
     async def _reload(self) -> Outcome:
         if not self._serving():
             return self._refused("the gateway is starting or stopping")
         try:
             loop = asyncio.get_running_loop()
-            edition = await loop.run_in_executor(None, self._revise, self.edition, self._bounds)
+            revise = partial(self._revise, self.edition, self._bounds, self._book.overrides)
+            edition = await loop.run_in_executor(None, revise)
         except ConfigErrors as errors:
             return self._refused("the configuration is wrong", errors.mistakes)
         count = edition.config.gateway.worker_count(self._bounds.cpus)
@@ -121,8 +170,12 @@ class Reloader:
                 return self._refused("the gateway is stopping")
             undo.pop_all()
         absent = await self._apply(edition, opening, count)
-        warnings = tuple(f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent)
-        return Outcome(applied=True, epoch=edition.epoch, changes=tuple(edition.changes), warnings=warnings)
+        warnings = [f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent]
+        for path, reason in without_place(edition.config, self._book.overrides):
+            warnings.append(f"the override of {dotted(path)} has no effect: {reason}")
+        return Outcome(
+            applied=True, epoch=edition.epoch, changes=tuple(edition.changes), warnings=tuple(warnings)
+        )
 
     async def _apply(self, edition: Edition, opening: Opening, count: int) -> list[Slot]:
         """Brings it into force; returns the new slots whose worker has not come up."""

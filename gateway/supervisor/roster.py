@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from gateway.config.overrides import Adjustment
 from gateway.config.schema import HealthCheck, Passive, Service
-from gateway.model import Health
+from gateway.model import Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.discovery.service import DiscoveryService, Watch
 from gateway.supervisor.health.ejection import Policy
@@ -20,6 +22,10 @@ logger = logging.getLogger("headgate.supervisor")
 SERVICES_A_TURN = (
     50  # some 2 ms: a configuration of thousands must not hold up probes, heartbeats and the admin API
 )
+
+
+Adjustments = Mapping[str, Mapping[InstanceAddress, Adjustment]]
+"""What operators want otherwise, by service and address."""
 
 
 class Roster:
@@ -40,6 +46,9 @@ class Roster:
         self.ejections = Ejections(instances, clock=clock, draw=draw)
         self._discovery = DiscoveryService(self._changed, watch)
         self._checks: dict[str, HealthCheck | None] = {}
+        self._found: dict[str, Sequence[Member]] = {}
+        """The members of each service as its sources have them."""
+        self._adjustments: Adjustments = {}
 
     def start(self) -> None:
         """Begins to look at the failures of instances."""
@@ -60,6 +69,13 @@ class Roster:
             if before != service.health:
                 self._check_anew(name)
 
+    def adjust(self, adjustments: Adjustments) -> None:
+        """From now on these instances are as an operator says, those that come later included; every other is as found."""
+        before, self._adjustments = self._adjustments, adjustments
+        for service in before.keys() | adjustments.keys():
+            if before.get(service) != adjustments.get(service) and service in self._found:
+                self._changed(service, self._found[service])
+
     async def remove_all_but(self, services: Mapping[str, Service]) -> None:
         """Ends every other service, once no request can be led to it any more."""
         async for name in _in_turns(self._checks.keys() - services.keys()):
@@ -68,6 +84,7 @@ class Roster:
             for instance in self.instances.remove(name):
                 self.health.forget(name, instance.address)
             del self._checks[name]
+            self._found.pop(name, None)
 
     async def close(self) -> None:
         """Ends all sources and checks."""
@@ -90,8 +107,11 @@ class Roster:
         return check is not None
 
     def _changed(self, service: str, members: Sequence[Member]) -> None:
-        """Discovery found other members."""
-        came, gone = self.instances.apply(service, members)
+        """Discovery found other members, or an operator wants them otherwise."""
+        self._found[service] = members
+        adjustments = self._adjustments.get(service, {})
+        adjusted = [_adjusted(member, adjustments.get(member.address)) for member in members]
+        came, gone = self.instances.apply(service, adjusted)
         for instance in gone:
             self.health.forget(service, instance.address)
         for instance in came:
@@ -115,6 +135,13 @@ class Roster:
             report.reason,
         )
         self.instances.set_health(target.service, target.address, report.health)
+
+
+def _adjusted(member: Member, adjustment: Adjustment | None) -> Member:
+    if adjustment is None:
+        return member
+    weight = member.weight if adjustment.weight is None else adjustment.weight
+    return replace(member, weight=weight, disabled=adjustment.disabled)
 
 
 async def _in_turns(names: Iterable[str]) -> AsyncIterator[str]:

@@ -16,6 +16,7 @@ from gateway.supervisor.reload import Outcome
 from gateway.supervisor.telemetry.metrics import CONTENT_TYPE
 
 MAX_BODY_BYTES = 64 * 1024  # of a command to the gateway
+MAX_AGENT_CHARACTERS = 100
 
 
 class Gateway(Protocol):
@@ -30,12 +31,18 @@ class Gateway(Protocol):
     def status(self) -> dict[str, Any]:
         """The status document."""
 
+    def overrides(self) -> list[dict[str, Any]]:
+        """What is in force instead of the file's values."""
+
 
 class Reloads(Protocol):
-    """What takes a new configuration."""
+    """What takes a new configuration, and overrides of it."""
 
     async def reload(self) -> Outcome:
         """Reads the file again and applies it."""
+
+    async def override(self, patch: object, by: str) -> Outcome:
+        """Changes the overrides by a JSON Merge Patch."""
 
 
 def application(gateway: Gateway, reloads: Reloads) -> Starlette:
@@ -57,15 +64,19 @@ def application(gateway: Gateway, reloads: Reloads) -> Starlette:
         return _json(gateway.status())
 
     async def reload(request: Request) -> Response:
-        if (refusal := await _refusal(request)) is not None:
-            return refusal
-        outcome = await reloads.reload()
-        if outcome.applied:
-            document = {"applied": True, "epoch": outcome.epoch, "changes": outcome.changes}
-            return _json({**document, "warnings": outcome.warnings})
-        mistakes = [_mistake(mistake) for mistake in outcome.mistakes]
-        document = {"applied": False, "epoch": outcome.epoch, "reason": outcome.reason, "mistakes": mistakes}
-        return _json(document, 422 if mistakes else 409)
+        body = await _command(request)
+        if isinstance(body, Response):
+            return body
+        if body != {}:
+            return _json({"reason": "the body must be empty, or an empty JSON object"}, 400)
+        return _outcome(await reloads.reload())
+
+    async def overrides(_: Request) -> Response:
+        return _json({"overrides": gateway.overrides()})
+
+    async def override(request: Request) -> Response:
+        body = await _command(request)
+        return body if isinstance(body, Response) else _outcome(await reloads.override(body, _who(request)))
 
     return Starlette(
         routes=[
@@ -74,12 +85,14 @@ def application(gateway: Gateway, reloads: Reloads) -> Starlette:
             Route("/metrics", metrics, methods=["GET"]),
             Route("/v1/status", status, methods=["GET"]),
             Route("/v1/reload", reload, methods=["POST"]),
+            Route("/v1/overrides", overrides, methods=["GET"]),
+            Route("/v1/overrides", override, methods=["PATCH"]),
         ]
     )
 
 
-async def _refusal(request: Request) -> Response | None:
-    """The answer to a writing request that may not be let in; its body is an empty object at most."""
+async def _command(request: Request) -> object:
+    """What the body of a writing request says, an empty object for none; the answer, if it may not be let in."""
     body = b""
     async for part in request.stream():
         body += part
@@ -90,10 +103,25 @@ async def _refusal(request: Request) -> Response | None:
     if against is not None:
         return _json({"reason": against.reason}, against.status)
     try:
-        known = not body or orjson.loads(body) == {}
+        return orjson.loads(body) if body else {}
     except orjson.JSONDecodeError:
-        known = False
-    return None if known else _json({"reason": "the body must be empty, or an empty JSON object"}, 400)
+        return _json({"reason": "the body is not JSON"}, 400)
+
+
+def _who(request: Request) -> str:
+    """Whoever asks, as far as that can be told: its address, and what it says of itself."""
+    address = request.client.host if request.client is not None else "unknown"
+    agent = request.headers.get("user-agent", "")[:MAX_AGENT_CHARACTERS]
+    return f"{address} ({''.join(filter(str.isprintable, agent))})" if agent else address
+
+
+def _outcome(outcome: Outcome) -> Response:
+    if outcome.applied:
+        document = {"applied": True, "epoch": outcome.epoch, "changes": outcome.changes}
+        return _json({**document, "warnings": outcome.warnings})
+    mistakes = [_mistake(mistake) for mistake in outcome.mistakes]
+    document = {"applied": False, "epoch": outcome.epoch, "reason": outcome.reason, "mistakes": mistakes}
+    return _json(document, 422 if mistakes else 409)
 
 
 def _mistake(mistake: Mistake) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from gateway.clock import NANOSECONDS
+from gateway.clock import NANOSECONDS, rfc3339
 from gateway.supervisor.lifecycle import State
 
 
@@ -80,6 +79,7 @@ def status_document(
     workers: Sequence[WorkerFacts],
     lanes: Mapping[int, LaneFacts],
     services: Mapping[str, Sequence[InstanceFacts]],
+    overrides: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The status document. ``now`` is monotonic nanoseconds, as the heartbeats are; ``listeners`` are URLs by name."""
     return {
@@ -93,6 +93,7 @@ def status_document(
             {"name": name, "instances": [_instance(instance) for instance in instances]}
             for name, instances in services.items()
         ],
+        "overrides": list(overrides),
     }
 
 
@@ -116,13 +117,7 @@ def _instance(instance: InstanceFacts) -> dict[str, Any]:
         "address": instance.address,
         "state": instance.state,
         "reason": instance.reason,
-        "until": None if instance.until is None else _time(instance.until),
+        "until": None if instance.until is None else rfc3339(instance.until),
         "in_flight": instance.in_flight,
         "weight": instance.weight,
     }
-
-
-def _time(wall_ns: int) -> str:
-    """Unix time as the access log writes it: RFC 3339 in UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(wall_ns / NANOSECONDS, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

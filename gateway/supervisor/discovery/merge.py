@@ -8,11 +8,14 @@ from gateway.model import InstanceAddress
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An instance as a source names it. ``max_in_flight`` 0 is no cap."""
+    """An instance as a source names it. ``max_in_flight`` 0 is no cap; no source names one that is disabled, which is
+    for operators to say.
+    """
 
     address: InstanceAddress
     weight: int = 1
     max_in_flight: int = 0
+    disabled: bool = False
 
 
 class Merge:
