@@ -22,6 +22,7 @@ DOCUMENT = {
         {"name": "api", "instances": [INSTANCE, {**INSTANCE, "address": "unix:/run/a", "state": "unhealthy", "reason": "\x1b[31mno"}]},
         {"name": "empty", "instances": []},
     ],
+    "overrides": [],
 }  # fmt: skip
 
 RENDERED = """\
@@ -43,3 +44,12 @@ empty    -              -          -          -       -"""
 def test_the_tables() -> None:
     """Aligned, with a dash for what there is none of, and nothing that a terminal would obey."""
     assert render(DOCUMENT) == RENDERED
+
+
+def test_overrides_stand_last() -> None:
+    """Where there are any."""
+    override = {"key": "routes.a.limit.rate", "path": ["routes"], "value": "1/s", "since": "now", "by": "me"}
+    assert render({**DOCUMENT, "overrides": [override]}).splitlines()[-2:] == [
+        "OVERRIDE             VALUE  SINCE  BY",
+        "routes.a.limit.rate  1/s    now    me",
+    ]

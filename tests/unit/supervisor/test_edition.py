@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from gateway.config.load import parse
+from gateway.config.overrides import Overrides, patched, read
 from gateway.errors import ConfigErrors
-from gateway.supervisor.edition import Bounds, Edition, first_edition, next_edition
+from gateway.supervisor.edition import Bounds, Edition, first_edition, next_edition, same_edition
 from gateway.supervisor.rows import Rows
 from gateway.supervisor.telemetry.metrics import RequestRow
 
@@ -31,11 +32,14 @@ class World:
         rows = Rows.fresh(services=services, series=series, limits=limits)
         self.running = first_edition(parse(TEXT, "first", {}), rows)
         self.compiled: list[bytes] = []
+        self.overrides = Overrides()
 
     def next(self, text: str) -> Edition:
         """The edition that a text makes; it becomes the running one."""
         self.file.write_text(text)
-        self.running = next_edition(self.file, {}, self.running, Bounds(7, 2, self.compiled.append))
+        self.running = next_edition(
+            self.file, {}, self.running, Bounds(7, 2, self.compiled.append), self.overrides
+        )
         return self.running
 
     def mistakes(self, text: str) -> list[str]:
@@ -110,4 +114,36 @@ def test_what_the_engine_refuses(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.file.write_text(TEXT)
     with pytest.raises(ConfigErrors, match=r"the engine refuses it: routes\[0\]: it leads nowhere"):
-        next_edition(world.file, {}, world.running, Bounds(7, 2, refuses))
+        next_edition(world.file, {}, world.running, Bounds(7, 2, refuses), world.overrides)
+
+
+def test_overrides_outlive_the_file(tmp_path: Path) -> None:
+    """They are in every edition until they are taken back, and what the file has comes back then."""
+    world = World(tmp_path)
+    text = TEXT + 'name = "all"\nlimit = { rate = "10/s" }\n'
+    world.next(text)
+    world.overrides = read(patched({}, {"routes": {"all": {"limit": {"rate": "20/s"}}}}))
+    bounds = Bounds(7, 2, world.compiled.append)
+    world.running = same_edition(world.running, bounds, world.overrides)
+    assert (world.running.epoch, rates(world.running)) == (3, [20])
+    assert list(world.running.changes) == ["route all changed"]
+    assert world.compiled[-1] == world.running.blob
+    assert rates(world.next(text.replace("8080", "9090"))) == [20]
+    assert rates(same_edition(world.running, bounds, Overrides())) == [10]
+
+
+def test_the_engine_may_refuse_overrides_too(tmp_path: Path) -> None:
+    """The reason is the engine's; there is no file to blame."""
+    world = World(tmp_path)
+
+    def refuses(_: bytes) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ConfigErrors, match="1 mistake") as caught:
+        same_edition(world.running, Bounds(7, 2, refuses), Overrides())
+    assert [mistake.headline() for mistake in caught.value.mistakes] == ["the engine refuses it: no"]
+
+
+def rates(edition: Edition) -> list[int]:
+    """Tokens per period of every limit, as the workers get them."""
+    return [limit["tokens"] for route in orjson.loads(edition.blob)["routes"] for limit in route["limits"]]

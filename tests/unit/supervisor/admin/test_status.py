@@ -47,6 +47,7 @@ def test_the_status_document() -> None:
                 InstanceFacts("10.0.0.2:80", "ejected", "5 failures in a row", 0, 1, 86_400_123_456_789),
             ]
         },
+        overrides=[{"key": "routes.a.limit.rate"}],
     )
     assert (document["state"], document["epoch"]) == ("ready", 2)
     assert document["listeners"] == [{"name": "127.0.0.1:0", "url": "http://127.0.0.1:8080"}]
@@ -77,3 +78,4 @@ def test_the_status_document() -> None:
         "weight": 1,
     }
     assert document["services"] == [{"name": "api", "instances": [instance, ejected]}]
+    assert document["overrides"] == [{"key": "routes.a.limit.rate"}]

@@ -1,0 +1,172 @@
+"""Overrides: what an operator may put in place of the file's values, and what that makes of a configuration."""
+
+from typing import Any
+
+import pytest
+
+from gateway.config.load import parse
+from gateway.config.overrides import (
+    MAX_SETTINGS,
+    Adjustment,
+    Path,
+    overridden,
+    patched,
+    read,
+    without_place,
+)
+from gateway.config.schema import Config
+from gateway.errors import ConfigErrors
+from gateway.model import InstanceAddress
+
+A = InstanceAddress.parse("10.0.0.1:80")
+ROUTE = ("routes", "all", "limit")
+INSTANCE = ("services", "api", "instances", str(A))
+
+
+def configuration(limits: str = '{ rate = "10/s" }') -> Config:
+    """One route with these limits."""
+    return parse(
+        f"""
+        [[listen]]
+        address = "127.0.0.1:80"
+        [services.api]
+        instances = ["{A}"]
+        [[routes]]
+        service = "api"
+        name = "all"
+        limit = {limits}
+        """,
+        "test",
+        {},
+    )
+
+
+def nested(path: Path, value: object) -> dict[str, Any]:
+    """The patch of a single value."""
+    for key in reversed(path):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def mistakes(path: Path, value: object) -> list[str]:
+    """What is said of a single value."""
+    with pytest.raises(ConfigErrors) as caught:
+        read(patched({}, nested(path, value)))
+    return [mistake.headline() for mistake in caught.value.mistakes]
+
+
+def test_a_patch_adds_changes_and_removes() -> None:
+    """As RFC 7396 has it: null removes a value, or everything below a key; what is not named stays."""
+    first = patched({}, {"routes": {"all": {"limit": {"rate": "1/s", "burst": 3}}}})
+    assert first == {(*ROUTE, "rate"): "1/s", (*ROUTE, "burst"): 3}
+    second = patched(first, nested((*ROUTE, "rate"), None))
+    assert second == {(*ROUTE, "burst"): 3}
+    assert patched(second, {"routes": None}) == {}
+    assert patched(second, {"services": None}) == second
+    assert first == {(*ROUTE, "rate"): "1/s", (*ROUTE, "burst"): 3}, "it was changed in place"
+
+
+@pytest.mark.parametrize("patch", [1, "a", None, [], [{}]])
+def test_a_patch_is_an_object(patch: object) -> None:
+    """Anything else would replace everything."""
+    with pytest.raises(ConfigErrors):
+        patched({}, patch)
+
+
+def test_there_is_an_end_to_them() -> None:
+    """The file is for more; what is removed makes room."""
+    full = patched({}, {"routes": {str(number): {"limit": {"burst": 1}} for number in range(MAX_SETTINGS)}})
+    with pytest.raises(ConfigErrors, match="at most"):
+        patched(full, nested((*ROUTE, "burst"), 1))
+    patched(full, {"routes": {"all": {"limit": {"burst": 1}}, "0": None}})
+
+
+def test_a_deep_patch_is_a_mistake_and_no_recursion() -> None:
+    """However deep, it is refused at the depth that a path can have."""
+    deep = nested(("a",) * 900, 1)
+    with pytest.raises(ConfigErrors):
+        read(patched({}, deep))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ((*ROUTE, "rate"), "10", "a rate with its unit"),
+        ((*ROUTE, "rate"), 10, "a rate"),
+        ((*ROUTE, "rate"), "0/s", "a rate"),
+        ((*ROUTE, "burst"), 0, "a whole number from 1"),
+        ((*ROUTE, "burst"), True, "a whole number from 1"),
+        ((*ROUTE, "other", "burst"), [1], "a whole number from 1"),
+        ((*ROUTE, "rat"), "1/s", 'did you mean "rate"?'),
+        ((*ROUTE, "a", "b", "rate"), "1/s", "routes.NAME.limit.rate"),
+        (("routes",), 1, "routes.NAME.limit.rate"),
+        (("gateway", "workers"), 1, "routes.NAME.limit.rate"),
+        ((*INSTANCE, "weight"), -1, "a whole number from 0"),
+        ((*INSTANCE, "weight"), "1", "a whole number from 0"),
+        ((*INSTANCE, "state"), "disable", 'did you mean "disabled"?'),
+        ((*INSTANCE, "state"), 1, '"enabled" or "disabled"'),
+        ((*INSTANCE, "address"), "10.0.0.1:80", "services.NAME.instances.ADDRESS.weight"),
+        (("services", "api", "instances", "nowhere", "weight"), 1, "the port is missing"),
+    ],
+)
+def test_wrong_values_and_places(path: Path, value: object, message: str) -> None:
+    """Each is named with its path and with what was expected."""
+    (mistake,) = mistakes(path, value)
+    assert mistake.startswith(path[0])
+    assert message in mistake
+
+
+def test_all_mistakes_at_once() -> None:
+    """As of a file."""
+    settings = {(*ROUTE, "rate"): 1, (*INSTANCE, "weight"): 1, (*INSTANCE, "state"): 1}
+    with pytest.raises(ConfigErrors) as caught:
+        read(settings)
+    assert len(caught.value.mistakes) == 2
+
+
+def test_a_burst_that_nobody_wrote_follows_its_rate() -> None:
+    """One that the file has stays, until it is overridden as well."""
+    rate = read({(*ROUTE, "rate"): "50/s"})
+    assert overridden(configuration(), rate).routes[0].limit[0].burst == 50
+    written = overridden(configuration('{ rate = "10/s", burst = 3 }'), rate)
+    assert (written.routes[0].limit[0].rate.tokens, written.routes[0].limit[0].burst) == (50, 3)
+    both = overridden(configuration(), read({(*ROUTE, "rate"): "50/s", (*ROUTE, "burst"): 7}))
+    assert both.routes[0].limit[0].burst == 7
+
+
+def test_one_of_several_limits_has_a_name() -> None:
+    """Without the name it is no longer clear which is meant."""
+    two = configuration('[{ name = "a", rate = "1/s" }, { name = "b", rate = "2/s" }]')
+    named = read({(*ROUTE, "b", "rate"): "9/s"})
+    assert [limit.rate.tokens for limit in overridden(two, named).routes[0].limit] == [1, 9]
+    assert list(without_place(two, named)) == []
+    unnamed = read({(*ROUTE, "rate"): "9/s"})
+    assert overridden(two, unnamed) == two
+    ((_, reason),) = without_place(two, unnamed)
+    assert reason == "the route has 2 limits: name one of a, b"
+
+
+def test_what_has_no_place() -> None:
+    """Each with the reason; the configuration stays as it is."""
+    config = configuration()
+    settings = {
+        ("routes", "other", "limit", "rate"): "1/s",
+        (*ROUTE, "defalt", "rate"): "1/s",
+        ("services", "ap", "instances", str(A), "weight"): 1,
+        (*INSTANCE, "weight"): 1,
+    }
+    overrides = read(settings)
+    assert [reason for _, reason in without_place(config, overrides)] == [
+        "no route of this name",
+        'the route has no limit of this name; did you mean "default"?',
+        'no service of this name; did you mean "api"?',
+    ]
+    assert overridden(config, overrides) == config
+
+
+def test_instances_are_read_by_their_addresses() -> None:
+    """Weight and state together; enabled is what every instance is."""
+    overrides = read({(*INSTANCE, "weight"): 0, (*INSTANCE, "state"): "disabled"})
+    assert overrides.instances == {"api": {A: Adjustment(weight=0, disabled=True)}}
+    assert read({(*INSTANCE, "state"): "enabled"}).instances == {"api": {A: Adjustment()}}
