@@ -430,16 +430,16 @@ impl Connection {
     /// Begins what the access log will say of a request; `None` stands for one that was not understood.
     fn record<S: State>(
         &mut self,
-        worker: &Worker<S>,
+        worker: &mut Worker<S>,
         request_id: &RequestId<'_>,
         client: &Address,
         request: Option<&Request<'_, '_>>,
         now: u64,
     ) {
         if worker.snapshot.access_log {
-            let id = request_id.as_bytes();
-            let record = Record::new(now, worker.wall(now), client, &self.socket, id, request);
-            self.record = Some(Box::new(record));
+            let (wall, id) = (worker.wall(now), request_id.as_bytes());
+            let log = &mut worker.access_log;
+            self.record = Some(Record::begin(log, now, wall, client, &self.socket, id, request));
         }
     }
 
@@ -469,7 +469,7 @@ impl Connection {
     /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
     fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
         if let Some(record) = self.record.take() {
-            record.finish(&mut worker.access_log, &worker.state, status, reason, now);
+            worker.access_log.finish(record, &worker.state, status, reason, now);
         }
     }
 

@@ -25,10 +25,21 @@ const fn widths() -> [u8; 256] {
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8], room: usize) {
     let room = room.saturating_sub(2 + CUT.len());
     if bytes.len() <= room && is_plain(bytes) {
-        out.push(b'"');
-        out.extend_from_slice(bytes);
-        return out.push(b'"');
+        return put_plain(out, bytes);
     }
+    put_escaped_bytes(out, bytes, room);
+}
+
+/// Bytes that all stand for themselves, however many they are.
+#[inline]
+pub(super) fn put_plain(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(bytes);
+    out.push(b'"');
+}
+
+#[cold]
+fn put_escaped_bytes(out: &mut Vec<u8>, bytes: &[u8], room: usize) {
     let fits = fitting(bytes, room);
     out.push(b'"');
     let mut rest = &bytes[..fits];
@@ -46,9 +57,14 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8], room: usize) {
 
 /// A name of the configuration: as [`put_bytes`], but what is not ASCII stays as it is.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str, room: usize) {
-    if text.is_ascii() {
-        return put_bytes(out, text.as_bytes(), room);
+    if text.len() + 2 + CUT.len() <= room && is_plain(text.as_bytes()) {
+        return put_plain(out, text.as_bytes());
     }
+    put_escaped_text(out, text, room);
+}
+
+#[cold]
+fn put_escaped_text(out: &mut Vec<u8>, text: &str, room: usize) {
     let mut left = room.saturating_sub(2 + CUT.len());
     out.push(b'"');
     for character in text.chars() {
@@ -67,8 +83,24 @@ pub(super) fn put_text(out: &mut Vec<u8>, text: &str, room: usize) {
     out.push(b'"');
 }
 
-/// Does every byte stand for itself? Almost always; told without a branch or a table, 16 bytes at a time.
+/// Does every byte stand for itself? Almost always; told in pieces without a branch or a table in them. The last piece
+/// overlaps the one before, so that no byte is left over for a loop of its own.
+#[inline]
 fn is_plain(bytes: &[u8]) -> bool {
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let mut pieces = bytes.chunks_exact(16);
+        pieces.all(is_plain_piece) && is_plain_piece(last)
+    } else if let Some((first, last)) = bytes.first_chunk::<8>().zip(bytes.last_chunk::<8>()) {
+        is_plain_piece(first) & is_plain_piece(last)
+    } else if let Some((first, last)) = bytes.first_chunk::<4>().zip(bytes.last_chunk::<4>()) {
+        is_plain_piece(first) & is_plain_piece(last)
+    } else {
+        bytes.iter().all(|&byte| WIDTHS[usize::from(byte)] == 1)
+    }
+}
+
+#[inline]
+fn is_plain_piece(bytes: &[u8]) -> bool {
     let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
     bytes.iter().fold(true, |all, &byte| all & plain(byte))
 }

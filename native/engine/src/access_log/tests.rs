@@ -6,8 +6,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::http1::head::{slots, HeadLimits};
+use crate::address::Address;
+use crate::http1::head::{slots, HeadLimits, Request};
 use crate::http1::path::Kept;
+use crate::request_id;
 use crate::state::fake::FakeState;
 
 const LIMITS: HeadLimits = HeadLimits { head: 1 << 20, line: 1 << 20, fields: 100, target: 1 << 20 };
@@ -29,11 +31,17 @@ fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<(&st
         Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut slots, &LIMITS, Kept::NONE).unwrap();
     (request.method, request.host, request.target) = (method, host, target.into());
     let (mut log, state) = (AccessLog::default(), FakeState::new());
-    let mut record = Record::new(5, 1, &long_address(1), &long_address(2), id, Some(&request));
+    let mut record = Record::begin(&mut log, 5, 1, &long_address(1), &long_address(2), id, Some(&request));
     record.routed(names);
     record.tried(state.instance(0));
-    record.finish(&mut log, &state, 200, None, u64::MAX);
+    log.finish(record, &state, 200, None, u64::MAX);
     log.lines().to_vec()
+}
+
+/// The line of a request that was not understood.
+fn write_one(log: &mut AccessLog, state: &FakeState) {
+    let record = Record::begin(log, 0, 0, &long_address(1), &long_address(1), b"id", None);
+    log.finish(record, state, 200, None, 0);
 }
 
 /// What every reader of the file relies on: one line, printable, an object.
@@ -77,8 +85,7 @@ fn a_full_buffer_drops_whole_lines_and_counts_them() {
     let (mut log, state) = (AccessLog::default(), FakeState::new());
     let mut written = 0;
     while state.counter(Counter::AccessLogLinesDropped) < 3 {
-        Record::new(0, 0, &long_address(1), &long_address(1), b"id", None)
-            .finish(&mut log, &state, 200, None, 0);
+        write_one(&mut log, &state);
         written += 1;
     }
     assert!(log.lines().len() <= CAPACITY && log.lines().len() > CAPACITY - 2 * MAX_LINE_BYTES);
@@ -97,8 +104,7 @@ fn a_buffer_falls_due_once_until_it_is_drained() {
     for _ in 0..2 {
         let mut told = 0;
         for _ in 0..1_000 {
-            Record::new(0, 0, &long_address(1), &long_address(1), b"id", None)
-                .finish(&mut log, &state, 200, None, 0);
+            write_one(&mut log, &state);
             let before = log.lines().len();
             if log.falls_due() {
                 assert!(before >= DUE);
