@@ -272,7 +272,7 @@ pub struct Connection {
     /// Where the connection is counted for its client; `None` where nobody asks.
     client_hold: Option<u32>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
-    record: Option<Box<Record>>,
+    record: Option<Record>,
 }
 
 impl Connection {

@@ -101,6 +101,8 @@ pub struct Route {
     pub traces: bool,
     /// For each listener the row of the request table that counts this route's requests.
     pub rows: Vec<u32>,
+    /// What the access log says of this route.
+    pub logged: Box<[u8]>,
 }
 
 /// The place of a limit in a snapshot.
@@ -148,7 +150,8 @@ impl Snapshot {
             serde_json::from_slice(blob).map_err(|error| SnapshotError::malformed(&error))?;
         let table = routing_table(&document)?;
         let trusted_proxies = trusted_proxies(&document)?;
-        let (services, listeners) = (document.services.len(), document.listeners.len());
+        let listeners = compile_all("listeners", document.listeners, document::Listener::compile)?;
+        let services = compile_all("services", document.services, document::Service::compile)?;
         let mut snapshot = Self {
             epoch: document.epoch,
             trusted_proxies,
@@ -156,9 +159,11 @@ impl Snapshot {
             pages: compile_all("errors", document.errors, document::ErrorPage::compile)?
                 .into_iter()
                 .collect(),
-            listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
-            services: compile_all("services", document.services, document::Service::compile)?,
-            routes: compile_all("routes", document.routes, |route| route.compile(services, listeners))?,
+            routes: compile_all("routes", document.routes, |route| {
+                route.compile(&services, listeners.len())
+            })?,
+            listeners,
+            services,
             table,
             services_by_name: HashMap::default(),
             limits_by_name: HashMap::default(),

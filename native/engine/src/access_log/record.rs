@@ -25,17 +25,13 @@ const _: () = {
 /// Room that a record begins with; most lines take less.
 const USUAL_LINE_BYTES: usize = 512;
 
-/// What stands between a value and the next: the key as it is written, in one piece.
-macro_rules! key {
-    ($name:literal) => {
-        concat!(",\"", $name, "\":").as_bytes()
-    };
-}
-
 /// One request under way, as far as its line is known. It names what the request was decided by at that time, so a
-/// reload does not change it.
-#[derive(Debug)]
-pub(crate) struct Record {
+/// reload does not change it. It goes from connection to connection as the one pointer that it is.
+#[derive(Debug, Default)]
+pub(crate) struct Record(Box<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
     /// What is written of the line.
     line: Vec<u8>,
     started: u64,
@@ -46,13 +42,6 @@ pub(crate) struct Record {
     /// The instance of the last try.
     instance: Option<Instance>,
     tries: u8,
-}
-
-impl Default for Record {
-    fn default() -> Self {
-        let line = Vec::with_capacity(USUAL_LINE_BYTES);
-        Self { line, started: 0, first_byte: None, sent: 0, instance: None, tries: 0 }
-    }
 }
 
 impl Record {
@@ -66,80 +55,88 @@ impl Record {
         peer: &Address,
         id: &[u8],
         request: Option<&Request<'_, '_>>,
-    ) -> Box<Self> {
-        let mut record = log.blank();
-        let mut line = std::mem::take(&mut record.line);
+    ) -> Self {
+        let mut record = log.spare.pop().unwrap_or_default();
+        let mut line = std::mem::take(&mut record.0.line);
         line.clear();
+        line.reserve(USUAL_LINE_BYTES);
         line.extend_from_slice(b"{\"time\":");
         line.extend_from_slice(log.clock.text(wall));
-        put_value(&mut line, key!("request_id"), Some(id), REQUEST_ID_ROOM);
-        put_address(&mut line, key!("client"), Some(client));
-        put_address(&mut line, key!("peer"), (peer != client).then_some(peer));
-        put_value(&mut line, key!("method"), request.map(|it| it.method), METHOD_ROOM);
-        put_value(&mut line, key!("host"), request.map(|it| it.host), HOST_ROOM);
-        put_value(&mut line, key!("path"), request.map(|it| &*it.target), PATH_ROOM);
-        *record = Self { line, started, first_byte: None, sent: 0, instance: None, tries: 0 };
+        put_value(&mut line, b",\"request_id\":", Some(id), REQUEST_ID_ROOM);
+        put_address(&mut line, b",\"client\":", Some(client));
+        put_address(&mut line, b",\"peer\":", (peer != client).then_some(peer));
+        put_value(&mut line, b",\"method\":", request.map(|it| it.method), METHOD_ROOM);
+        put_value(&mut line, b",\"host\":", request.map(|it| it.host), HOST_ROOM);
+        put_value(&mut line, b",\"path\":", request.map(|it| &*it.target), PATH_ROOM);
+        *record.0 = Known { line, started, ..Known::default() };
         if request.is_none() {
             record.routed(None);
         }
         record
     }
 
-    /// The names of the route and of its service; `None` for a request that has none. To be called once.
-    pub(crate) fn routed(&mut self, names: Option<(&str, &str)>) {
-        put_name(&mut self.line, key!("route"), names.map(|(route, _)| route));
-        put_name(&mut self.line, key!("service"), names.map(|(_, service)| service));
+    /// [`names`] of the route and its service; `None` for a request that has none. To be called once.
+    pub(crate) fn routed(&mut self, names: Option<&[u8]>) {
+        self.0.line.extend_from_slice(names.unwrap_or(b",\"route\":null,\"service\":null"));
     }
 
     /// The request goes to an instance.
     pub(crate) fn tried(&mut self, instance: Instance) {
-        self.instance = Some(instance);
-        self.tries = self.tries.saturating_add(1);
+        self.0.instance = Some(instance);
+        self.0.tries = self.0.tries.saturating_add(1);
     }
 
     /// So many bytes are on their way to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
+        self.0.sent += bytes as u64;
     }
 
     /// The final answer begins.
     pub(crate) fn answered(&mut self, now: u64) {
-        self.first_byte = Some(now);
+        self.0.first_byte = Some(now);
     }
 
     /// The instance of the last try.
     pub(super) fn instance(&self) -> Option<Instance> {
-        self.instance
+        self.0.instance
     }
 
     /// Writes the rest. `instance`: its address, as a string of the line.
     pub(super) fn complete(&mut self, instance: Option<&[u8]>, status: u16, reason: Option<&str>, now: u64) {
-        let line = &mut self.line;
-        line.extend_from_slice(key!("instance"));
+        let Known { line, started, first_byte, sent, tries, .. } = &mut *self.0;
+        line.extend_from_slice(b",\"instance\":");
         line.extend_from_slice(instance.unwrap_or(b"null"));
-        put_number(line, key!("tries"), u64::from(self.tries));
-        put_number(line, key!("status"), u64::from(status));
-        put_number(line, key!("bytes"), self.sent);
-        put_milliseconds(line, key!("duration_ms"), Some(now.saturating_sub(self.started)));
-        let first_byte = self.first_byte.map(|at| at.saturating_sub(self.started));
-        put_milliseconds(line, key!("first_byte_ms"), first_byte);
-        put_name(line, key!("reason"), reason);
+        put_number(line, b",\"tries\":", u64::from(*tries));
+        put_number(line, b",\"status\":", u64::from(status));
+        put_number(line, b",\"bytes\":", *sent);
+        put_milliseconds(line, b",\"duration_ms\":", Some(now.saturating_sub(*started)));
+        let first_byte = first_byte.map(|at| at.saturating_sub(*started));
+        put_milliseconds(line, b",\"first_byte_ms\":", first_byte);
+        put_name(line, b",\"reason\":", reason);
         line.extend_from_slice(b"}\n");
     }
 
     /// What is written.
     pub(super) fn line(&self) -> &[u8] {
-        &self.line
+        &self.0.line
     }
 
     /// Is it worth to be kept for another request? One long line must not cost memory for ever.
     pub(super) fn is_small(&self) -> bool {
-        self.line.capacity() <= 2 * USUAL_LINE_BYTES
+        self.0.line.capacity() <= 2 * USUAL_LINE_BYTES
     }
 }
 
+/// What the lines of a route say of it, made once for all of them.
+pub(crate) fn names(route: &str, service: &str) -> Box<[u8]> {
+    let mut names = Vec::new();
+    put_name(&mut names, b",\"route\":", Some(route));
+    put_name(&mut names, b",\"service\":", Some(service));
+    names.into()
+}
+
 #[inline]
-fn put_value(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>, room: usize) {
+fn put_value<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], value: Option<&[u8]>, room: usize) {
     out.extend_from_slice(key);
     match value {
         Some(value) => put_bytes(out, value, room),
@@ -149,7 +146,7 @@ fn put_value(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>, room: usize) {
 
 /// The text of an address, which always fits and needs no look.
 #[inline]
-fn put_address(out: &mut Vec<u8>, key: &[u8], address: Option<&Address>) {
+fn put_address<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], address: Option<&Address>) {
     out.extend_from_slice(key);
     match address {
         Some(address) => put_plain(out, address.text()),
@@ -158,7 +155,7 @@ fn put_address(out: &mut Vec<u8>, key: &[u8], address: Option<&Address>) {
 }
 
 #[inline]
-fn put_name(out: &mut Vec<u8>, key: &[u8], name: Option<&str>) {
+fn put_name<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], name: Option<&str>) {
     out.extend_from_slice(key);
     match name {
         Some(name) => put_text(out, name, NAME_ROOM),
@@ -167,7 +164,7 @@ fn put_name(out: &mut Vec<u8>, key: &[u8], name: Option<&str>) {
 }
 
 #[inline]
-fn put_number(out: &mut Vec<u8>, key: &[u8], number: u64) {
+fn put_number<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], number: u64) {
     out.extend_from_slice(key);
     if number < 10 {
         return out.push(b'0' + number as u8);
@@ -177,7 +174,7 @@ fn put_number(out: &mut Vec<u8>, key: &[u8], number: u64) {
 
 /// Milliseconds with microseconds behind the point.
 #[inline]
-fn put_milliseconds(out: &mut Vec<u8>, key: &[u8], nanos: Option<u64>) {
+fn put_milliseconds<const N: usize>(out: &mut Vec<u8>, key: &[u8; N], nanos: Option<u64>) {
     let Some(micros) = nanos.map(|nanos| nanos / 1_000) else {
         out.extend_from_slice(key);
         return out.extend_from_slice(b"null");

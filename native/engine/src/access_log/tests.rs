@@ -25,7 +25,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// The line of one request, whose strings are changed after parsing: no parser protects the log.
-fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<(&str, &str)>) -> Vec<u8> {
+fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<&[u8]>) -> Vec<u8> {
     let mut slots = slots();
     let mut request =
         Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut slots, &LIMITS, Kept::NONE).unwrap();
@@ -68,7 +68,7 @@ fn no_byte_of_a_request_can_forge_a_line() {
 fn the_longest_line_fits_into_one_write_on_a_pipe() {
     let (long, id) = (vec![0xff; 9_000], [b'x'; request_id::MAX_BYTES]);
     let name = "é".repeat(400);
-    let written = line(&long, &long, &long, &id, Some((&name, &name)));
+    let written = line(&long, &long, &long, &id, Some(&names(&name, &name)));
     let value = parsed(&written);
     assert!((3_000..=MAX_LINE_BYTES).contains(&written.len()), "{}", written.len());
     assert_eq!(value["request_id"], shown(&id));
@@ -117,6 +117,56 @@ fn a_buffer_falls_due_once_until_it_is_drained() {
     }
 }
 
+#[test]
+fn a_record_that_is_used_again_says_nothing_of_its_last_request() {
+    let (mut log, state) = (AccessLog::default(), FakeState::new());
+    let mut first = Record::begin(&mut log, 1, 1, &long_address(1), &long_address(2), &[b'x'; 64], None);
+    first.tried(state.instance(0));
+    first.answered(2_000_000);
+    first.sent(7);
+    log.finish(first, &state, 502, Some("connection_refused"), 3_000_000);
+    write_one(&mut log, &state);
+    let lines: Vec<_> = log.lines().split_inclusive(|&byte| byte == b'\n').collect();
+    let mut fresh = AccessLog::default();
+    write_one(&mut fresh, &state);
+    assert_eq!(lines[1], fresh.lines());
+    assert_eq!(log.spare.len(), 1);
+}
+
+#[test]
+fn few_records_are_kept_and_none_that_is_long() {
+    let (mut log, state) = (AccessLog::default(), FakeState::new());
+    let begin =
+        |log: &mut AccessLog| Record::begin(log, 0, 0, &long_address(1), &long_address(1), b"id", None);
+    let records: Vec<_> = (0..2 * SPARE_RECORDS).map(|_| begin(&mut log)).collect();
+    for record in records {
+        log.finish(record, &state, 200, None, 0);
+    }
+    assert_eq!(log.spare.len(), SPARE_RECORDS);
+    let mut long = begin(&mut log);
+    long.routed(Some(&[b'x'; 4_000]));
+    log.finish(long, &state, 200, None, 0);
+    assert_eq!(log.spare.len(), SPARE_RECORDS - 1);
+}
+
+#[test]
+fn an_instance_is_named_by_the_address_that_it_had_when_the_request_was_sent() {
+    let (mut log, state) = (AccessLog::default(), FakeState::new());
+    let line = |log: &mut AccessLog, instance| {
+        let mut record = Record::begin(log, 0, 0, &long_address(1), &long_address(1), b"id", None);
+        record.tried(instance);
+        log.finish(record, &state, 200, None, 0);
+        let line = parsed(log.lines());
+        log.drained();
+        line["instance"].clone()
+    };
+    let at = |slot, generation| Instance { slot, generation };
+    assert_eq!(line(&mut log, state.instance(3)), "10.0.0.3:80");
+    assert_eq!(line(&mut log, at(3 + 64, 0)), "10.0.0.67:80", "another one in the same place");
+    assert_eq!(line(&mut log, at(3, 0)), "10.0.0.3:80");
+    assert_eq!(line(&mut log, at(3, 1)), Value::Null, "gone before it was ever written");
+}
+
 proptest! {
     #[test]
     fn any_request_is_one_line_that_reads_back(
@@ -124,7 +174,7 @@ proptest! {
         host in proptest::collection::vec(any::<u8>(), 0..80),
         path in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let value = parsed(&line(&method, &host, &path, b"id", Some(("r", "s"))));
+        let value = parsed(&line(&method, &host, &path, b"id", Some(&names("r", "s"))));
         prop_assert_eq!(&value["method"], &shown(&method));
         prop_assert_eq!(&value["host"], &shown(&host));
         prop_assert_eq!(&value["path"], &shown(&path));

@@ -199,7 +199,7 @@ impl Connection {
         let matched = found.and_then(|index| snapshot.routes.get(index as usize));
         let policy = matched.and_then(|route| Some((route, snapshot.services.get(route.service as usize)?)));
         if let Some(record) = &mut self.record {
-            record.routed(policy.map(|(route, service)| (route.name.as_str(), service.name.as_str())));
+            record.routed(policy.map(|(route, _)| &*route.logged));
         }
         let Some((route, service)) = policy else {
             return Err(Refusal { reason: Reason::NoRoute, row: unrouted, retry_after: None });

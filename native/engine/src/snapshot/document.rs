@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
+use crate::access_log;
 use crate::http1::path::Spelling;
 use crate::limit::Gcra;
 use crate::pace::MinRate;
@@ -176,11 +177,15 @@ impl Route {
         RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
     }
 
-    /// `services` and `listeners`: how many of them the document has.
-    pub(super) fn compile(self, services: usize, listeners: usize) -> Result<super::Route, SnapshotError> {
-        if self.service as usize >= services {
-            return Err(SnapshotError::invalid("service", format!("there are {services} services")));
-        }
+    /// `services`: those of the document; `listeners`: how many it has.
+    pub(super) fn compile(
+        self,
+        services: &[super::Service],
+        listeners: usize,
+    ) -> Result<super::Route, SnapshotError> {
+        let Some(service) = services.get(self.service as usize) else {
+            return Err(SnapshotError::invalid("service", format!("there are {} services", services.len())));
+        };
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
@@ -193,6 +198,7 @@ impl Route {
         let compile = |limit: RouteLimit| limit.compile(&self.name);
         Ok(super::Route {
             limits: super::compile_all("limits", self.limits, compile)?,
+            logged: access_log::names(&self.name, &service.name),
             name: self.name,
             service: self.service,
             tries: self.tries,
