@@ -52,11 +52,7 @@ pub fn is_host(bytes: &[u8]) -> bool {
         let Some(end) = memchr(b']', literal).filter(|&end| is_ipv6(&literal[..end])) else { return false };
         (&literal[..end], &literal[end + 1..])
     } else {
-        let (name, port) = bytes.split_at(memchr(b':', bytes).unwrap_or(bytes.len()));
-        if !name.iter().all(|&byte| HOST[usize::from(byte)]) {
-            return false;
-        }
-        (name, port)
+        bytes.split_at(bytes.iter().position(|&byte| !HOST[usize::from(byte)]).unwrap_or(bytes.len()))
     };
     port.is_empty() || (!name.is_empty() && port.strip_prefix(b":").is_some_and(is_port))
 }
@@ -73,7 +69,7 @@ fn is_port(digits: &[u8]) -> bool {
 
 /// Are these bytes that a request target may hold?
 pub fn is_target(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| TARGET[usize::from(byte)])
+    bytes.iter().all(|&byte| TARGET[usize::from(byte)])
 }
 
 /// A number written in decimal digits and nothing else, without overflow (`1*DIGIT`, RFC 9110 §8.6).

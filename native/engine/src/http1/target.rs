@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memmem};
 
 use super::head::HeadFault;
-use super::path::{canonical, Kept};
+use super::path::{canonical, canonical_length, Kept};
 use super::syntax;
 
 /// A request target taken apart.
@@ -20,30 +20,27 @@ pub(super) struct Target<'b> {
 impl<'b> Target<'b> {
     /// Origin form, absolute form or asterisk form (RFC 9112 §3.2); the authority form is CONNECT's alone.
     pub(super) fn parse(method: &[u8], target: &'b [u8], kept: Kept) -> Result<Self, HeadFault> {
-        if method == b"CONNECT" {
-            return Err(HeadFault::Connect);
+        match target {
+            _ if method == b"CONNECT" => Err(HeadFault::Connect),
+            [b'/', ..] => Self::origin(None, target, kept),
+            b"*" if method == b"OPTIONS" => Ok(Self::asterisk(None)),
+            _ => Self::absolute(method, target, kept),
         }
-        if !syntax::is_target(target) {
-            return Err(HeadFault::Malformed);
-        }
-        if target[0] == b'/' {
-            return Self::origin(None, target, kept);
-        }
-        if target == b"*" && method == b"OPTIONS" {
-            return Ok(Self::asterisk(None));
-        }
-        Self::absolute(method, target, kept)
     }
 
+    /// A path, perhaps none, and perhaps a query. Almost every path is canonical: then each byte is looked at once.
     fn origin(authority: Option<&'b [u8]>, target: &'b [u8], kept: Kept) -> Result<Self, HeadFault> {
+        let path_length = canonical_length(target);
+        let (path, rest) = target.split_at(path_length);
+        if !syntax::is_target(rest) {
+            return Err(HeadFault::Malformed);
+        }
+        if !path.is_empty() && matches!(rest.first(), None | Some(b'?')) {
+            return Ok(Self { authority, path_and_query: Cow::Borrowed(target), path_length });
+        }
         let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
-        let path = if path.is_empty() { Cow::Borrowed(&b"/"[..]) } else { canonical(path, kept)? };
-        let path_length = path.len();
-        let path_and_query = match path {
-            Cow::Borrowed(path) if path.len() + query.len() == target.len() => Cow::Borrowed(target),
-            path => Cow::Owned([&*path, query].concat()),
-        };
-        Ok(Self { authority, path_and_query, path_length })
+        let path = if path.is_empty() { b"/".to_vec() } else { canonical(path, kept)? };
+        Ok(Self { authority, path_length: path.len(), path_and_query: Cow::Owned([&path, query].concat()) })
     }
 
     fn asterisk(authority: Option<&'b [u8]>) -> Self {
@@ -51,6 +48,9 @@ impl<'b> Target<'b> {
     }
 
     fn absolute(method: &[u8], target: &'b [u8], kept: Kept) -> Result<Self, HeadFault> {
+        if !syntax::is_target(target) {
+            return Err(HeadFault::Malformed);
+        }
         let scheme = memmem::find(target, b"://").ok_or(HeadFault::Malformed)?;
         if !target[..scheme].eq_ignore_ascii_case(b"http") && !target[..scheme].eq_ignore_ascii_case(b"https")
         {
