@@ -114,7 +114,7 @@ def _body(
             return unstated, (), data[len(unstated) :]
         case [], ["chunked"]:
             return _chunked(data)
-        case [length], [] if re.fullmatch("[0-9]{1,18}", length):
+        case [length], [] if re.fullmatch("[0-9]{1,19}", length) and int(length) < 2**63:
             if len(data) < int(length):
                 raise IncompleteError
             return data[: int(length)], (), data[int(length) :]
