@@ -1,4 +1,6 @@
-"""How a TCP connection notices that its peer is gone without a word: keepalive and the user time-out, on both sides."""
+"""What the kernel is asked to do for TCP connections: to notice that a peer is gone without a word (keepalive and the user
+time-out, on both sides), and to hold little for a client that does not read.
+"""
 
 import socket
 from typing import Protocol
@@ -11,6 +13,10 @@ GONE_MS = (IDLE_SECONDS + INTERVAL_SECONDS * PROBES) * 1000
 """When a silent peer that answers no probe is given up; one that owes an acknowledgement gets no longer."""
 MARGIN_MS = 60_000
 """The kernel leaves a peer that takes nothing to our own time-out for writes, which can tell why."""
+UNSENT_BYTES = 128 * 1024
+"""What the kernel takes for a client beyond what it can send: enough to keep a fast one busy. By itself it takes several megabytes, so
+that some hundred clients that do not read would hold all the memory that a machine has for TCP.
+"""
 
 
 class Tunable(Protocol):
@@ -26,6 +32,11 @@ def user_timeout_ms(write_ms: int) -> int:
     A peer whose window is closed acknowledges nothing either, however well it is (RFC 5482, and Linux' TCP_USER_TIMEOUT).
     """
     return max(GONE_MS, write_ms + MARGIN_MS)
+
+
+def hold_little(listening: Tunable) -> None:
+    """Bounds what the kernel takes for the connections that are accepted here, which inherit it. Raises OSError."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def watch(connection: Tunable, user_timeout: int) -> None:

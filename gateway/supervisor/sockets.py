@@ -159,6 +159,7 @@ def _tcp_socket(family: int, *, share: bool) -> socket.socket:
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # [::] and 0.0.0.0 are two listeners
     tcp.watch(sock, tcp.GONE_MS)
+    tcp.hold_little(sock)
     return sock
 
 

@@ -10,6 +10,7 @@ import pytest
 from gateway.model import ListenAddress
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.listeners import Listeners
+from gateway.tcp import UNSENT_BYTES
 
 ANY_PORT = ListenAddress.parse("127.0.0.1:0")
 
@@ -61,6 +62,22 @@ def test_the_kernel_leaves_slow_clients_to_the_time_out_for_writes(tmp_path: Pat
             sock = socket.socket(fileno=descriptor)
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == expected
             sock.detach()
+    listeners.close()
+
+
+def test_the_kernel_holds_little_for_clients_that_do_not_read() -> None:
+    """An accepted connection takes not much more than its client does."""
+    listeners = Listeners()
+    listeners.take(listeners.open([ANY_PORT], 1))
+    (descriptor,) = listeners.filenos()[str(ANY_PORT)]
+    with socket.socket() as client, socket.socket(fileno=os.dup(descriptor)) as listening:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(_target(listeners, ANY_PORT))
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            accepted.setblocking(False)
+            assert UNSENT_BYTES <= accepted.send(bytes(16 << 20)) <= 2 * UNSENT_BYTES
     listeners.close()
 
 
