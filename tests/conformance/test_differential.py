@@ -18,7 +18,7 @@ from tests.conformance.engine import NOW, Engine
 from tests.helpers.proof import PROOF
 
 INPUTS = 1_000_000 if PROOF else 50_000
-EXAMPLES = 20_000 if PROOF else 200
+EXAMPLES = 5_000 if PROOF else 200
 PLAIN_TARGET = re.compile(rb"/[A-Za-z0-9]*(\?[A-Za-z0-9=]*)?")
 """A target that is forwarded as it came: nothing in it has another spelling."""
 MADE_ID = re.compile("[0-9a-f]{32}")
