@@ -5,7 +5,7 @@ Only ``gateway.state`` imports this module. All times are nanoseconds of CLOCK_M
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Final, Self, final
+from typing import Any, ClassVar, Final, Protocol, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -28,16 +28,21 @@ __all__ = [
     "HEALTH_HEALTHY",
     "HEALTH_UNHEALTHY",
     "HEALTH_UNKNOWN",
+    "HIGH_WATER_BYTES",
     "HOLD",
+    "LOW_WATER_BYTES",
     "Lane",
+    "Listener",
     "Pool",
     "RELAY",
     "REPLY",
     "REPLY_CLOSE",
+    "Reactor",
     "SEND",
     "SWITCH",
     "Segment",
     "Snapshot",
+    "Transport",
     "UpstreamFastPath",
     "View",
     "WAIT",
@@ -302,10 +307,88 @@ class Connection:
     def close(self, now: int) -> None:
         """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""
 
+HIGH_WATER_BYTES: Final[int]
+"""Unsent bytes of a connection above which its sender is paused. After a larger piece it is paused while any is unsent."""
+LOW_WATER_BYTES: Final[int]
+"""Unsent bytes at which it may go on."""
+
+class _Connecting(Protocol):
+    """Who wants a connection."""
+
+    def connection_made(self, transport: Transport, /) -> None: ...
+    def connection_failed(self, error: int, /) -> None: ...
+
+@final
+class Reactor:
+    """The sockets of one worker, inside its event loop: the loop calls ``turn`` when ``fileno`` is readable.
+
+    It calls protocols as asyncio does, with these differences. ``connection_lost`` comes at the end of a turn, or in the
+    loop's next one. ``eof_received`` comes once, whether the reading was paused meanwhile or not. A reset that comes while
+    nothing is read is told at once, unless there are bytes to read before it. Whatever a protocol raises, in any of its
+    calls, goes to the loop's exception handler under the name of the protocol; unless it was flow control, the connection
+    is closed.
+    """
+
+    def __new__(cls, event_loop: asyncio.AbstractEventLoop, keepalive: tuple[int, int, int]) -> Reactor:
+        """``keepalive``: seconds of silence before the first probe of a connection that is made, seconds between probes,
+        and how many there are. Raises OSError."""
+    def fileno(self) -> int: ...
+    def turn(self) -> None:
+        """Attends to every socket that is ready. Raises OSError."""
+    def settle(self) -> None:
+        """Tells protocols of the ends that they have not heard of yet; for the reactor itself to call."""
+    def accept_again(self) -> None:
+        """There may be descriptors for the clients that wait for one; for the reactor itself to call."""
+    def listen(self, fd: int, backlog: int, accepted: Callable[[], Any]) -> Listener:
+        """Accepts from a duplicate of a listening socket; ``accepted`` makes the protocol of each connection. Clients for
+        which there is no descriptor wait. Raises OSError."""
+    def connect(
+        self, address: tuple[str, int] | str, protocol: _Connecting, user_timeout_ms: int
+    ) -> Transport | None:
+        """Begins to connect to an IP address and port, or to the path of a Unix socket. The protocol hears of the outcome,
+        unless what is returned is closed before; None where it has failed already. Raises ValueError."""
+    def fail(self, protocol: _Connecting, errno: int) -> None:
+        """Has a protocol hear that there will be no connection, as from ``connect``."""
+    def close(self) -> None:
+        """Closes every socket without a word to anybody."""
+
+@final
+class Listener:
+    """A listening socket that a reactor accepts from."""
+
+    def close(self) -> None:
+        """Accepts no more. The queue stays with whoever else has the socket."""
+
+@final
+class Transport:
+    """The worker's end of a connection; the part of asyncio's transport that protocols here need. After its end every
+    call is allowed and does nothing."""
+
+    @property
+    def peer_address(self) -> str:
+        """The IP address of who has connected; the local host for a Unix socket."""
+    def write(self, data: bytes) -> None:
+        """The kernel gets it first; what it does not take is copied."""
+    def write_eof(self) -> None:
+        """A FIN, behind what is unsent; what is written later is not sent."""
+    def close(self) -> None:
+        """Ends the connection when everything is sent, however long that takes."""
+    def abort(self) -> None:
+        """Ends it now. A protocol that waits for its connection hears no more."""
+    def send_reset(self) -> None:
+        """As ``abort``, but the peer notices an incomplete message, however that was framed."""
+    def is_closing(self) -> bool: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def get_write_buffer_size(self) -> int: ...
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+    def fileno(self) -> int:
+        """The descriptor; -1 after the end."""
+
 @disjoint_base
 class ClientFastPath:
-    """The client's side of the fast path: a request that comes in one piece goes out on a connection of the pool, and
-    a response that comes in one piece ends the exchange. Every other verdict goes to ``_perform``.
+    """The client's side of the fast path: a request goes out on a connection of the pool, and its response comes back, in
+    however many pieces; the gateway's own answer takes the place of both. Every other verdict goes to ``_perform``.
 
     Base of the worker's client connections, which share its fields. Reading ``_machine`` or ``_transport`` before
     it was set raises AttributeError.
@@ -314,30 +397,40 @@ class ClientFastPath:
     UNNOTICED_BYTES: ClassVar[int]
     """A request up to this size has left the write buffer by the time its answer comes; a larger one may not have."""
     _machine: Connection
-    _transport: asyncio.Transport
+    _transport: Transport
     _paused: int
     """Why the client is not read; 0 when it is."""
     _upstream: Any
     """The connection to the instance that the exchange is on: an UpstreamFastPath, or None."""
     _written: bool
     """Something of the request was written to the instance."""
-    _replay: list[bytes] | None
-    """What of the request is at hand for another try; None when that is not all."""
-    _replay_bytes: int
-    def __new__(cls, pool: Pool) -> Self: ...
+    @property
+    def _replay(self) -> bytes | None:
+        """What of the request is at hand for another try; None when that is not all."""
+    @property
+    def _is_replayable(self) -> bool:
+        """It is, and is not too much to be written twice."""
+    @property
+    def _replay_bytes(self) -> int:
+        """How much of the request was sent, or is to be."""
+    def _begin_replay(self, head: bytes) -> None: ...
+    def _go_on_replay(self, piece: bytes) -> None:
+        """Without a connection everything is kept."""
+    def _forget_replay(self) -> None:
+        """The request is not sent again."""
+    def __new__(cls, pool: Pool, most_replayed: int) -> Self:
+        """``most_replayed``: bytes of a request that was written that are kept for another try."""
     @property
     def _pool(self) -> Pool: ...
     def data_received(self, data: bytes) -> None:
         """Bytes from the client; ``b""`` takes up what was pipelined."""
-    def instance_sent(self, data: bytes) -> None:
-        """Bytes from the instance."""
 
 @disjoint_base
 class UpstreamFastPath:
     """The instance's side of the fast path: what it hears goes to the client's side, or to ``close`` when there is
     no client. Base of the worker's connections to instances."""
 
-    transport: asyncio.Transport
+    transport: Transport
     client: Any
     """The ClientFastPath it serves, None while it is idle."""
     def __new__(cls, instance: int, keepalive_ns: int, max_idle: int) -> Self:

@@ -9,6 +9,7 @@ IDLE_SECONDS = 60
 """Silence before the first probe."""
 INTERVAL_SECONDS = 15
 PROBES = 4
+KEEPALIVE = (IDLE_SECONDS, INTERVAL_SECONDS, PROBES)
 GONE_MS = (IDLE_SECONDS + INTERVAL_SECONDS * PROBES) * 1000
 """When a silent peer that answers no probe is given up; one that owes an acknowledgement gets no longer."""
 MARGIN_MS = 60_000

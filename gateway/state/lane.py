@@ -1,4 +1,5 @@
-"""A worker's door to the engine and the shared memory: its lane, its connections, and what a verdict may ask for.
+"""A worker's door to the engine, the shared memory and its sockets: its lane, its connections, and what a verdict may
+ask for.
 
 ``Lane`` has the three decisions that hooks, tests and benchmarks call as the request path does: ``select``, ``charge``
 and ``health``.
@@ -15,6 +16,7 @@ from gateway._native import (
     FINISH_DROP,
     FINISH_DROP_CLOSE,
     FORWARD,
+    HIGH_WATER_BYTES,
     HOLD,
     RELAY,
     REPLY,
@@ -25,9 +27,12 @@ from gateway._native import (
     ClientFastPath,
     Connection,
     Lane,
+    Listener,
     Pool,
+    Reactor,
     Segment,
     Snapshot,
+    Transport,
     UpstreamFastPath,
     keep_panic_places,
     take_panic_place,
@@ -42,6 +47,7 @@ __all__ = [
     "FINISH_DROP",
     "FINISH_DROP_CLOSE",
     "FORWARD",
+    "HIGH_WATER_BYTES",
     "HOLD",
     "RELAY",
     "REPLY",
@@ -52,8 +58,11 @@ __all__ = [
     "ClientFastPath",
     "Connection",
     "Lane",
+    "Listener",
     "Pool",
+    "Reactor",
     "Snapshot",
+    "Transport",
     "UpstreamFastPath",
     "keep_panic_places",
     "open_lane",

@@ -1,8 +1,8 @@
 """A client's connection: hands its bytes to the engine and does what the verdict says.
 
-The law: the engine decides, this shell moves bytes. Every end of an exchange passes ``_release`` or ``_drop``, and
-every end of the connection passes ``connection_lost``. A request and an answer that each come in one piece, over a
-connection of the pool, never come here: they are the fast path's.
+The law: the engine decides, this shell does what it says. Every end of an exchange passes ``_release`` or ``_drop``, and
+every end of the connection passes ``connection_lost``. What goes over a connection of the pool in the usual way never
+comes here: the fast path moves it.
 """
 
 import asyncio
@@ -28,8 +28,9 @@ from gateway.state.lane import (
     WAIT,
     ClientFastPath,
     Connection,
+    Transport,
 )
-from gateway.worker.transport import client_address, pass_on, reset, take_up, untaken
+from gateway.worker.transport import untaken
 from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import NO_DESCRIPTOR, NOT_ASKED
 
@@ -59,7 +60,6 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     __slots__ = (
         "_backing_off",
-        "_connecting",
         "_listener",
         "_opening",
         "_plane",
@@ -72,7 +72,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     def __new__(cls, plane: "DataPlane", listener: int) -> Self:  # noqa: ARG004 - __init__ has it
         """The fast path has the pool."""
-        return super().__new__(cls, plane.pool)
+        return super().__new__(cls, plane.pool, REPLAY_BYTES)
 
     def __init__(self, plane: "DataPlane", listener: int) -> None:
         # wiring
@@ -84,24 +84,19 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         self._untaken = 0
         # exchange
         self._opening: UpstreamConnection | None = None
-        self._connecting: asyncio.Task[None] | None = None
         self._backing_off: ShortDeadline | None = None
 
-    # What asyncio calls
+    # What the transport calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # it is one of ours
         """A client has connected."""
-        self._transport = take_up(transport)
-        try:
-            address = client_address(self._transport)
-            self._machine = Connection(self._plane.lane, self._listener, address, monotonic_ns())
-            self._plane.opened(self, self._machine.index)
-            action, argument, payload = self._machine.admit(monotonic_ns())
-            if action != WAIT:
-                self._perform(action, argument, payload)
-        except BaseException:
-            self._transport.abort()  # uvloop would keep the socket, unread
-            raise
+        self._transport = transport
+        now = monotonic_ns()
+        self._machine = Connection(self._plane.lane, self._listener, transport.peer_address, now)
+        self._plane.opened(self, self._machine.index)
+        action, argument, payload = self._machine.admit(now)
+        if action != WAIT:
+            self._perform(action, argument, payload)
 
     def eof_received(self) -> bool:
         """The client will send no more; it may still read."""
@@ -137,6 +132,20 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     # What the connection to the instance and the clock call
 
+    def instance_connected(self, upstream: "UpstreamConnection") -> None:
+        """The connection is there: what was held back goes out."""
+        self._opening = None
+        self._machine.connected(monotonic_ns())
+        self._send_held_back(upstream)
+
+    def instance_unreachable(self, error: int) -> None:
+        """The connection could not be made, for this reason of the system's (errno)."""
+        self._opening = None
+        if error in NO_DESCRIPTOR:
+            self._perform(*self._machine.no_descriptor(monotonic_ns()))
+        else:
+            self._perform(*self._machine.upstream_failed(error not in NOT_ASKED, monotonic_ns()))
+
     def instance_full(self) -> None:
         """The instance does not take the request as fast as the client sends it."""
         self._pause(INSTANCE_FULL)
@@ -150,8 +159,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
     def instance_lost(self, *, clean: bool) -> None:
         """The instance's connection is over, with a FIN if ``clean``."""
         self._upstream = None
-        replayable = self._replay is not None and self._replay_bytes <= REPLAY_BYTES
-        self._perform(*self._machine.upstream_lost(clean, self._written, replayable, monotonic_ns()))
+        self._perform(*self._machine.upstream_lost(clean, self._written, self._is_replayable, monotonic_ns()))
 
     def deadline_passed(self) -> None:
         """What was waited for did not come in time."""
@@ -162,7 +170,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
     def break_off(self) -> None:
         """Resets the connection without asking the engine: after a fault, or when there is no time left."""
         self._drop()
-        reset(self._transport)
+        self._transport.send_reset()
 
     def close_if_idle(self) -> None:
         """Ends a connection that carries no exchange."""
@@ -182,8 +190,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     def _forward(self, instance: int, payload: bytes) -> None:
         """A new exchange with an instance."""
-        self._replay = [payload]
-        self._replay_bytes = len(payload)
+        self._begin_replay(payload)
         upstream = self._pool.take(instance)
         if upstream is None:
             self._connect(instance)
@@ -209,25 +216,16 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     def _send(self, _: int, payload: bytes) -> None:
         """More of the request's body."""
-        self._keep_for_replay(payload)
+        self._go_on_replay(payload)
         if self._upstream is not None:
-            pass_on(self._upstream.transport, payload)
+            self._upstream.transport.write(payload)
         elif self._replay_bytes > REPLAY_BYTES:
             self._pause(CONNECTING)
 
-    def _keep_for_replay(self, payload: bytes) -> None:
-        if self._replay is None:
-            return
-        self._replay_bytes += len(payload)
-        if self._upstream is not None and self._replay_bytes > REPLAY_BYTES:
-            self._replay = None
-        else:
-            self._replay.append(payload)
-
     def _relay(self, _: int, payload: bytes) -> None:
         """More of the response, after which the request is not sent again."""
-        self._replay = None
-        pass_on(self._transport, payload)
+        self._forget_replay()
+        self._transport.write(payload)
 
     def _finish(self, pipelined: int, payload: bytes) -> None:
         """The end of a response after which both connections live on."""
@@ -260,13 +258,14 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         self._drop()
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            self._await(client=True)  # uvloop waits for it without end
+            self._await(client=True)  # the transport waits for it without end
 
     def _switch(self, _: int, payload: bytes) -> None:
         """The instance has agreed to another protocol: a tunnel takes everything over."""
         assert self._upstream is not None, "it has just answered"
         upstream, paused = self._upstream, self._paused
-        self._upstream = upstream.client = self._replay = None
+        self._upstream = upstream.client = None
+        self._forget_replay()
         self._paused = 0
         tunnel = Tunnel(self._plane, self._machine, self._transport, upstream)
         tunnel.start(
@@ -302,42 +301,22 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         if self._plane.is_crowded(instance, service):
             self._perform(*self._machine.crowded(monotonic_ns()))
             return
-        upstream = self._plane.upstream(instance, service)
+        upstream = self._plane.upstream(instance, service, self)
         if upstream is None:
             self._perform(*self._machine.no_descriptor(monotonic_ns()))
             return
         self._machine.connecting(monotonic_ns())
         self._opening = upstream
-        self._connecting = self._plane.loop.create_task(self._connected(upstream))
-
-    async def _connected(self, upstream: "UpstreamConnection") -> None:
-        """Waits for the connection and sends what was held back. The connect deadline or the client may cancel it."""
-        try:
-            failure = await self._plane.connect(upstream)
-            self._connecting = None
-            if failure is None:
-                self._machine.connected(monotonic_ns())
-                self._send_held_back(upstream)
-                self._opening = None
-            elif failure.errno in NO_DESCRIPTOR:
-                self._perform(*self._machine.no_descriptor(monotonic_ns()))
-            else:
-                refused = failure.errno not in NOT_ASKED
-                self._perform(*self._machine.upstream_failed(refused, monotonic_ns()))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._connecting = None
-            self._plane.faults.cost(self, error)
+        self._plane.connect(upstream)
 
     def _send_held_back(self, upstream: "UpstreamConnection") -> None:
         self._upstream = upstream
         upstream.client = self
         self._written = True
         self._resume(CONNECTING)
-        upstream.transport.writelines(self._replay or ())
+        upstream.transport.write(self._replay or b"")
         if self._replay_bytes > REPLAY_BYTES:
-            self._replay = None
+            self._forget_replay()
 
     # Private helpers
 
@@ -368,7 +347,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         """The exchange is over and the instance's connection may serve another."""
         upstream = self._upstream
         self._upstream = None
-        self._replay = None
+        self._forget_replay()
         if upstream is not None:
             upstream.client = None
             if self._replay_bytes > self.UNNOTICED_BYTES and upstream.transport.get_write_buffer_size():
@@ -384,7 +363,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
     def _drop(self) -> None:
         """The exchange is over, and the instance's connection with it."""
         self._leave_instance()
-        self._replay = None
+        self._forget_replay()
         self._resume(CONNECTING | INSTANCE_FULL)
         self._resume_held()
 
@@ -392,11 +371,8 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         if self._backing_off is not None:
             self._backing_off.cancel()
             self._backing_off = None
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self._connecting = None
         if self._opening is not None:
-            self._opening.abandon()
+            self._opening.close()
             self._opening = None
         if self._upstream is not None:
             self._upstream.close()

@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 import uvloop
 
-from gateway import descriptors
+from gateway import descriptors, tcp
 from gateway.channel import Message
 from gateway.descriptors import Parcel
-from gateway.state.lane import Snapshot, keep_panic_places, open_lane
+from gateway.state.lane import Reactor, Snapshot, keep_panic_places, open_lane
 from gateway.worker.admission import NO_LIMIT
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.listeners import Listeners
@@ -59,8 +59,10 @@ class Worker:
         self._start = start
         self._loop = loop
         lane = open_lane(start.memory, start.lane, random_seed=secrets.randbits(64))
-        self._plane = DataPlane(lane, loop)
-        self._listeners = Listeners(loop, start.sockets, self._accepted)
+        reactor = Reactor(loop, tcp.KEEPALIVE)
+        loop.add_reader(reactor.fileno(), reactor.turn)
+        self._plane = DataPlane(lane, loop, reactor)
+        self._listeners = Listeners(loop, reactor, start.sockets, self._accepted)
         self._plane.accept = self._listeners.accept
         self._plane.descriptors = self._descriptors
         self._supervision = Supervision(self._commanded, self._orphaned)
@@ -90,7 +92,7 @@ class Worker:
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return (NO_LIMIT if limit == resource.RLIM_INFINITY else limit), self._listeners.descriptors
 
-    def _accepted(self, listener: int) -> asyncio.Protocol:
+    def _accepted(self, listener: int) -> ClientConnection:
         return ClientConnection(self._plane, listener)
 
     def _commanded(self, message: Message, attachment: bytes) -> None:
@@ -109,9 +111,9 @@ class Worker:
                 case "snapshot":
                     await self._adopt(message, attachment)
                 case "serve":
-                    await self._serve()
+                    self._serve()
                 case "adopt":
-                    await self._listeners.serve(message["slot"])
+                    self._listeners.serve(message["slot"])
                 case "release":
                     self._listeners.release(message["slot"])
                 case "reopen_logs":
@@ -137,15 +139,15 @@ class Worker:
         logging.getLogger().setLevel(message["log_level"].upper())
         self._inherit(epoch)
         self._plane.adopt(snapshot, message["services"])
-        await self._listeners.follow({one["name"]: one["number"] for one in message["listeners"]})
+        self._listeners.follow({one["name"]: one["number"] for one in message["listeners"]})
         self._supervision.tell({"type": "ack", "epoch": epoch})
 
-    async def _serve(self) -> None:
+    def _serve(self) -> None:
         """Accepts from the sockets of its own slot, for the first time."""
         if self._serving:
             return
         self._serving = True
-        await self._listeners.serve(self._start.slot)
+        self._listeners.serve(self._start.slot)
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process; never look at it again
         self._supervision.tell({"type": "ready"})
@@ -179,7 +181,6 @@ class Worker:
         self._plane.start_drain()
         await asyncio.sleep(ACCEPT_GRACE_SECONDS)
         self._listeners.close()
-        await asyncio.sleep(0)  # what was accepted last becomes a connection
         await self._plane.emptied(exchanges - ACCEPT_GRACE_SECONDS, tunnels - ACCEPT_GRACE_SECONDS)
 
 

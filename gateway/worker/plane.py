@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway import tcp
 from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
-from gateway.state.lane import Lane, Pool, Snapshot
+from gateway.state.lane import Lane, Pool, Reactor, Snapshot
 from gateway.worker.access_log import AccessLog
 from gateway.worker.admission import NO_LIMIT, Admission, Room
 from gateway.worker.faults import Faults
@@ -46,9 +46,10 @@ class LaneLostError(Exception):
 class DataPlane:
     """Everything that the connections of one worker have in common."""
 
-    def __init__(self, lane: Lane, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, lane: Lane, loop: asyncio.AbstractEventLoop, reactor: Reactor) -> None:
         self.lane = lane
         self.loop = loop
+        self.reactor = reactor
         self.faults = Faults(lane)
         self.access_log = AccessLog(lane, loop.call_soon)
         self.pool = Pool(MAX_IDLE)
@@ -120,41 +121,22 @@ class DataPlane:
         most = self._policies.get(service, GONE).max_pending
         return self.admission.pending.get(instance, 0) >= most
 
-    def upstream(self, instance: int, service: int) -> UpstreamConnection | None:
+    def upstream(self, instance: int, service: int, asker: ClientConnection) -> UpstreamConnection | None:
         """A connection to an instance, yet to be made; None when there is no descriptor for one."""
         if self.admission.is_full:
             self._evict_upstreams(1)
             if self.admission.is_full:
                 return None
         policy = self._policies.get(service, GONE)
-        return UpstreamConnection(instance, policy, self.pool, self.admission)
+        return UpstreamConnection(instance, policy, self.pool, self.admission, asker)
 
-    async def connect(self, upstream: UpstreamConnection) -> OSError | None:
-        """Makes a connection, or says why it cannot; the deadline is the caller's, who cancels."""
-        failure = await self._connect(upstream)
-        if failure is not None:
-            upstream.abandon()
-        return failure
-
-    async def _connect(self, upstream: UpstreamConnection) -> OSError | None:
+    def connect(self, upstream: UpstreamConnection) -> None:
+        """Begins to make a connection, which will hear of the outcome; the deadline is the caller's, who closes it."""
         address = self.lane.address(upstream.instance)
         if address is None:
-            return OSError(errno.ENXIO, "the instance is gone since the decision")
-        try:
-            if isinstance(address, str):
-                await self.loop.create_unix_connection(lambda: upstream, address)
-            else:
-                transport, _ = await self.loop.create_connection(lambda: upstream, *address)
-                tcp.watch(transport.get_extra_info("socket"), upstream.user_timeout_ms)
-        except OSError as error:
-            return error
-        except BaseException:
-            upstream.abandon()
-            raise
-        # An instance that hangs up, or speaks before it was asked, has ended the connection by now.
-        if upstream.transport.is_closing():
-            return ConnectionResetError("it hung up, or spoke before it was asked")
-        return None
+            self.reactor.fail(upstream, errno.ENXIO)  # the instance is gone since the decision
+            return
+        upstream.attempt = self.reactor.connect(address, upstream, upstream.user_timeout_ms)
 
     def _evict_upstreams(self, most: int) -> None:
         evicted = self.pool.evict(most)

@@ -8,8 +8,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.clock import monotonic_ns
-from gateway.state.lane import WAIT, Connection
-from gateway.worker.transport import reset, untaken
+from gateway.state.lane import WAIT, Connection, Transport
+from gateway.worker.transport import untaken
 
 if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
@@ -36,7 +36,7 @@ class Tunnel:
         self,
         plane: "DataPlane",
         machine: Connection,
-        client: asyncio.Transport,
+        client: Transport,
         upstream: "UpstreamConnection",
     ) -> None:
         # wiring
@@ -141,7 +141,7 @@ class End(asyncio.Protocol):
 
     other: "End"
 
-    def __init__(self, tunnel: Tunnel, transport: asyncio.Transport) -> None:
+    def __init__(self, tunnel: Tunnel, transport: Transport) -> None:
         # wiring
         self._tunnel = tunnel
         self.transport = transport
@@ -179,7 +179,7 @@ class End(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """This connection is over. A failure, such as a reset, is passed on; without one the tunnel ends it itself."""
         if exc is not None:
-            reset(self.other.transport)
+            self.other.transport.send_reset()
         self._tunnel.lost(self)
 
     def break_off(self) -> None:

@@ -8,9 +8,8 @@ import errno
 from typing import TYPE_CHECKING, Self
 
 from gateway.clock import NANOSECONDS
-from gateway.state.lane import Pool, UpstreamFastPath
+from gateway.state.lane import Pool, Transport, UpstreamFastPath
 from gateway.worker.admission import Admission
-from gateway.worker.transport import take_up
 
 if TYPE_CHECKING:
     from gateway.worker.ingress import ClientConnection
@@ -38,31 +37,62 @@ class ServicePolicy:
 class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
     """One connection to one instance. ``data_received`` is the fast path's."""
 
-    __slots__ = ("_admission", "_counted", "_pending", "_pool", "user_timeout_ms")
+    __slots__ = ("_admission", "_asker", "_counted", "_pending", "_pool", "attempt", "user_timeout_ms")
 
     client: "ClientConnection | None"
 
-    def __new__(cls, instance: int, policy: ServicePolicy, pool: Pool, admission: Admission) -> Self:  # noqa: ARG004 - __init__ has them
+    def __new__(
+        cls,
+        instance: int,
+        policy: ServicePolicy,
+        pool: Pool,  # noqa: ARG004 - __init__ has these three
+        admission: Admission,  # noqa: ARG004
+        asker: "ClientConnection",  # noqa: ARG004
+    ) -> Self:
         """The fast path has what the pool goes by."""
         return super().__new__(cls, instance, policy.keepalive_ns, policy.max_idle)
 
-    def __init__(self, instance: int, policy: ServicePolicy, pool: Pool, admission: Admission) -> None:
-        """It is counted from here on, before the system is asked for a descriptor, until its first end."""
+    def __init__(
+        self,
+        instance: int,
+        policy: ServicePolicy,
+        pool: Pool,
+        admission: Admission,
+        asker: "ClientConnection",
+    ) -> None:
+        """It is counted from here on, before the system is asked for a descriptor, until its first end. ``asker`` waits
+        for it.
+        """
         # wiring
         self._pool = pool
         self._admission = admission
+        self._asker: ClientConnection | None = asker
         self._counted = self._pending = True
         admission.upstreams += 1
         admission.pending[instance] = admission.pending.get(instance, 0) + 1
         # connection
+        self.attempt: Transport | None = None
+        """The connection while it is under way."""
         self.user_timeout_ms = policy.user_timeout_ms
 
-    # What asyncio calls
+    # What the transport calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # it is one of ours
         """The connection is there."""
-        self.transport = take_up(transport)
+        self.attempt = None
+        self.transport = transport
         self._settle()
+        if self._asker is not None:
+            self._asker.instance_connected(self)
+            self._asker = None
+
+    def connection_failed(self, error: int) -> None:
+        """There will be no connection, for this reason of the system's (errno)."""
+        self.attempt = None
+        self.discount()
+        if self._asker is not None:
+            self._asker.instance_unreachable(error)
+            self._asker = None
 
     def eof_received(self) -> bool:
         """The instance will send no more; that may be the end of a response."""
@@ -86,16 +116,13 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
     # What the client's connection calls
 
     def close(self) -> None:
-        """Ends the connection now, whatever is on its way; nobody hears of it again."""
-        self.client = None
+        """Ends the connection now, whatever is on its way, or gives it up; nobody hears of it again."""
+        self.client = self._asker = None
         self._pool.discard(self)
-        self.transport.abort()
-        self.discount()
-
-    def abandon(self) -> None:
-        """Nobody waits for this connection any more, whether it was made by now or not."""
-        if hasattr(self, "transport"):
-            self.close()
+        if self.attempt is not None:
+            self.attempt.abort()
+        elif hasattr(self, "transport"):
+            self.transport.abort()
         self.discount()
 
     def discount(self) -> None:
@@ -112,8 +139,8 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
             self._admission.settled(self.instance)
 
     def break_off(self) -> None:
-        """Ends the connection and the one of the client it serves, after a fault."""
-        client = self.client
+        """Ends the connection and the one of the client it serves or was to serve, after a fault."""
+        client = self.client or self._asker
         self.close()
         if client is not None:
             client.break_off()

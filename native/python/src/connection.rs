@@ -11,6 +11,7 @@ use pyo3::types::PyBytes;
 
 use crate::clock::Nanoseconds;
 use crate::lane::Lane;
+use crate::piece::Piece;
 
 /// The state machine of one client connection and its current exchange.
 #[pyclass(module = "gateway._native")]
@@ -22,70 +23,101 @@ pub(crate) struct Connection {
 /// (action, argument, payload)
 type Answer<'py> = (u8, u64, Bound<'py, PyBytes>);
 
-/// One step of the state machine: what to do, and the payload as Python's bytes.
-pub(crate) struct Step<'py> {
+/// One step of the state machine: what to do, and with what.
+///
+/// What the engine has made is taken out of it for that time, so that nothing stays borrowed.
+pub(crate) struct Step<'a, 'py> {
     pub(crate) verdict: Verdict,
-    pub(crate) payload: Bound<'py, PyBytes>,
+    input: Piece<'a, 'py>,
+    output: Vec<u8>,
     /// When it was taken.
     pub(crate) now: u64,
 }
 
-fn payload<'py>(
-    py: Python<'py>,
-    verdict: Verdict,
-    worker: &Worker<SharedState>,
-    input: Option<&Bound<'py, PyBytes>>,
-) -> Bound<'py, PyBytes> {
-    match (verdict.payload, input) {
-        (Payload::Output, _) => PyBytes::new(py, &worker.output),
-        (Payload::Input, Some(input)) => input.clone(),
-        (Payload::Input | Payload::Nothing, _) => PyBytes::new(py, b""),
+impl<'py> Step<'_, 'py> {
+    pub(crate) fn payload(&self) -> &[u8] {
+        match self.verdict.payload {
+            Payload::Input => self.input.bytes(),
+            Payload::Output => &self.output,
+            Payload::Nothing => &[],
+        }
+    }
+
+    pub(crate) fn object(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        match self.verdict.payload {
+            Payload::Input => self.input.object(py),
+            Payload::Output => PyBytes::new(py, &self.output),
+            Payload::Nothing => PyBytes::new(py, b""),
+        }
     }
 }
 
 impl Connection {
     /// Bytes from the client, now by the lane's clock.
-    pub(crate) fn receive_now<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Step<'py>> {
-        let (py, bytes) = (data.py(), data.as_bytes());
-        let now = self.lane.borrow(py).now(py)?;
-        Ok(self.step(py, Some(data), now, |connection, worker| connection.receive(worker, bytes, now)))
+    pub(crate) fn receive_now<'a, 'py>(
+        &mut self,
+        py: Python<'py>,
+        data: Piece<'a, 'py>,
+    ) -> PyResult<Step<'a, 'py>> {
+        self.step_now(py, data, |connection, worker, now| connection.receive(worker, data.bytes(), now))
     }
 
     /// Bytes from the instance, now by the lane's clock.
-    pub(crate) fn respond_now<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Step<'py>> {
-        let (py, bytes) = (data.py(), data.as_bytes());
-        let now = self.lane.borrow(py).now(py)?;
-        Ok(self.step(py, Some(data), now, |connection, worker| connection.respond(worker, bytes, now)))
-    }
-
-    /// Runs one step of the state machine. Nothing that could come back here is called while the lane is borrowed.
-    fn step<'py>(
+    pub(crate) fn respond_now<'a, 'py>(
         &mut self,
         py: Python<'py>,
-        input: Option<&Bound<'py, PyBytes>>,
-        now: u64,
-        step: impl FnOnce(&mut connection::Connection, &mut Worker<SharedState>) -> Verdict,
-    ) -> Step<'py> {
+        data: Piece<'a, 'py>,
+    ) -> PyResult<Step<'a, 'py>> {
+        self.step_now(py, data, |connection, worker, now| connection.respond(worker, data.bytes(), now))
+    }
+
+    fn step_now<'a, 'py>(
+        &mut self,
+        py: Python<'py>,
+        input: Piece<'a, 'py>,
+        step: impl FnOnce(&mut connection::Connection, &mut Worker<SharedState>, u64) -> Verdict,
+    ) -> PyResult<Step<'a, 'py>> {
+        let now = self.lane.borrow(py).now(py)?;
         let mut lane = self.lane.borrow_mut(py);
-        let verdict = step(&mut self.connection, &mut lane.worker);
-        let payload = payload(py, verdict, &lane.worker, input);
+        let verdict = step(&mut self.connection, &mut lane.worker, now);
+        let output = match verdict.payload {
+            Payload::Output => std::mem::take(&mut lane.worker.output),
+            Payload::Input | Payload::Nothing => Vec::new(),
+        };
+        self.tell_due(py, lane);
+        Ok(Step { verdict, input, output, now })
+    }
+
+    /// The step is done, and what the engine has made is its own again.
+    pub(crate) fn done(&self, py: Python<'_>, step: Step<'_, '_>) {
+        if step.output.capacity() > 0 {
+            self.lane.borrow_mut(py).worker.output = step.output;
+        }
+    }
+
+    fn tell_due(&self, py: Python<'_>, mut lane: PyRefMut<'_, Lane>) {
         if let Some(callback) = lane.due(py) {
             drop(lane);
             if let Err(error) = callback.call0(py) {
                 error.write_unraisable(py, None); // hot calls never raise
             }
         }
-        Step { verdict, payload, now }
     }
 
     fn answer<'py>(
         &mut self,
         py: Python<'py>,
         input: Option<&Bound<'py, PyBytes>>,
-        now: u64,
         step: impl FnOnce(&mut connection::Connection, &mut Worker<SharedState>) -> Verdict,
     ) -> Answer<'py> {
-        let Step { verdict, payload, .. } = self.step(py, input, now, step);
+        let mut lane = self.lane.borrow_mut(py);
+        let verdict = step(&mut self.connection, &mut lane.worker);
+        let payload = match (verdict.payload, input) {
+            (Payload::Output, _) => PyBytes::new(py, &lane.worker.output),
+            (Payload::Input, Some(input)) => input.clone(),
+            (Payload::Input | Payload::Nothing, _) => PyBytes::new(py, b""),
+        };
+        self.tell_due(py, lane);
         (verdict.action as u8, verdict.argument, payload)
     }
 }
@@ -131,16 +163,16 @@ impl Connection {
 
     fn receive<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: Nanoseconds) -> Answer<'py> {
         let bytes = data.as_bytes();
-        self.answer(py, Some(data), now.0, |connection, worker| connection.receive(worker, bytes, now.0))
+        self.answer(py, Some(data), |connection, worker| connection.receive(worker, bytes, now.0))
     }
 
     fn respond<'py>(&mut self, py: Python<'py>, data: &Bound<'py, PyBytes>, now: Nanoseconds) -> Answer<'py> {
         let bytes = data.as_bytes();
-        self.answer(py, Some(data), now.0, |connection, worker| connection.respond(worker, bytes, now.0))
+        self.answer(py, Some(data), |connection, worker| connection.respond(worker, bytes, now.0))
     }
 
     fn client_eof<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.client_eof(worker, now))
+        self.answer(py, None, |connection, worker| connection.client_eof(worker, now))
     }
 
     fn upstream_lost<'py>(
@@ -151,33 +183,33 @@ impl Connection {
         replayable: bool,
         now: u64,
     ) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| {
+        self.answer(py, None, |connection, worker| {
             connection.upstream_lost(worker, clean, written, replayable, now)
         })
     }
 
     fn upstream_failed<'py>(&mut self, py: Python<'py>, refused: bool, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.upstream_failed(worker, refused, now))
+        self.answer(py, None, |connection, worker| connection.upstream_failed(worker, refused, now))
     }
 
     fn admit<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.admit(worker, now))
+        self.answer(py, None, |connection, worker| connection.admit(worker, now))
     }
 
     fn crowded<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.crowded(worker, now))
+        self.answer(py, None, |connection, worker| connection.crowded(worker, now))
     }
 
     fn no_descriptor<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.no_descriptor(worker, now))
+        self.answer(py, None, |connection, worker| connection.no_descriptor(worker, now))
     }
 
     fn evict<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.evict(worker, now))
+        self.answer(py, None, |connection, worker| connection.evict(worker, now))
     }
 
     fn try_again<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.try_again(worker, now))
+        self.answer(py, None, |connection, worker| connection.try_again(worker, now))
     }
 
     fn connecting(&mut self, py: Python<'_>, now: u64) {
@@ -197,7 +229,7 @@ impl Connection {
     }
 
     fn expire<'py>(&mut self, py: Python<'py>, taken: u64, now: u64) -> Answer<'py> {
-        self.answer(py, None, now, |connection, worker| connection.expire(worker, taken, now))
+        self.answer(py, None, |connection, worker| connection.expire(worker, taken, now))
     }
 
     fn close(&mut self, py: Python<'_>, now: u64) {

@@ -1,7 +1,8 @@
-//! The fast path of an exchange, without a line of Python: a request and a response that each come in one piece, over
-//! a connection from the pool. Everything else becomes one call of the Python shell that these classes are the base of.
+//! The fast path of an exchange, without a line of Python: a request over a connection from the pool and its response,
+//! in however many pieces they come. Everything else becomes one call of the Python shell that these classes are the
+//! base of.
 //!
-//! The law: no borrow is held across a call into Python, for uvloop calls `pause_writing` inside `write`.
+//! The law: no borrow is held across a call into Python, and a write may make one (`pause_writing`).
 
 use headgate_engine::connection::{Action, Payload};
 use headgate_engine::pool::Ticket;
@@ -9,31 +10,16 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyBytes;
 
 use crate::connection::{Connection, Step};
+use crate::link::Link;
+use crate::piece::Piece;
 use crate::pool::Pool;
+use crate::replay::Replay;
 
 /// A request up to this size has left our write buffer by the time its answer comes; a larger one may not have.
 const UNNOTICED_BYTES: usize = 8 * 1024;
-
-/// A transport with its `write`, which is looked up once.
-struct Transport {
-    transport: Py<PyAny>,
-    write: Py<PyAny>,
-}
-
-impl Transport {
-    fn new(transport: Bound<'_, PyAny>) -> PyResult<Self> {
-        let write = transport.getattr(intern!(transport.py(), "write"))?.unbind();
-        Ok(Self { transport: transport.unbind(), write })
-    }
-
-    fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.transport)?;
-        visit.call(&self.write)
-    }
-}
 
 fn not_connected() -> PyErr {
     PyAttributeError::new_err("there is no connection yet")
@@ -45,63 +31,135 @@ pub(crate) struct ClientFastPath {
     #[pyo3(get, name = "_pool")]
     pool: Py<Pool>,
     machine: Option<Py<Connection>>,
-    transport: Option<Transport>,
+    link: Option<Link>,
     #[pyo3(get, set, name = "_paused")]
     paused: u32,
     #[pyo3(get, set, name = "_upstream")]
     upstream: Option<Py<UpstreamFastPath>>,
     #[pyo3(get, set, name = "_written")]
     written: bool,
-    #[pyo3(get, set, name = "_replay")]
-    replay: Option<Py<PyList>>,
-    #[pyo3(get, set, name = "_replay_bytes")]
-    replay_bytes: usize,
+    replay: Replay,
+    /// How much of a request that was written is kept for another try.
+    most_replayed: usize,
 }
 
 impl ClientFastPath {
-    fn perform(slf: &Bound<'_, Self>, step: Step<'_>) -> PyResult<()> {
-        let Step { verdict, payload, .. } = step;
-        let arguments = (verdict.action as u8, verdict.argument, payload);
-        slf.call_method1(intern!(slf.py(), "_perform"), arguments).map(drop)
+    fn perform(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
+        let py = slf.py();
+        let arguments = (step.verdict.action as u8, step.verdict.argument, step.object(py));
+        slf.call_method1(intern!(py, "_perform"), arguments).map(drop)
+    }
+
+    fn machine_of(slf: &Bound<'_, Self>) -> PyResult<Py<Connection>> {
+        let client = slf.borrow();
+        client.machine.as_ref().map(|machine| machine.clone_ref(slf.py())).ok_or_else(not_connected)
+    }
+
+    fn link(slf: &Bound<'_, Self>) -> PyResult<Link> {
+        let client = slf.borrow();
+        client.link.as_ref().map(|link| link.clone_ref(slf.py())).ok_or_else(not_connected)
+    }
+
+    /// Bytes from the client.
+    pub(crate) fn received(slf: &Bound<'_, Self>, data: Piece<'_, '_>) -> PyResult<()> {
+        let py = slf.py();
+        let machine = Self::machine_of(slf)?;
+        let step = machine.borrow_mut(py).receive_now(py, data)?;
+        match step.verdict.action {
+            Action::Wait => {}
+            Action::Forward if step.verdict.payload != Payload::Nothing => Self::forward(slf, &step)?,
+            Action::Send => Self::send(slf, &step)?,
+            Action::Reply => Self::reply(slf, &step)?,
+            _ => Self::perform(slf, &step)?,
+        }
+        machine.borrow(py).done(py, step);
+        Ok(())
+    }
+
+    /// Bytes from the instance.
+    fn responded(slf: &Bound<'_, Self>, data: Piece<'_, '_>) -> PyResult<()> {
+        let py = slf.py();
+        let machine = Self::machine_of(slf)?;
+        let step = machine.borrow_mut(py).respond_now(py, data)?;
+        match step.verdict.action {
+            Action::Wait => {}
+            Action::Relay => Self::relay(slf, &step)?,
+            Action::Finish | Action::FinishClose => Self::finish(slf, &step)?,
+            _ => Self::perform(slf, &step)?,
+        }
+        machine.borrow(py).done(py, step);
+        Ok(())
     }
 
     /// A whole request head goes to an instance that there is an idle connection to.
-    fn forward(slf: &Bound<'_, Self>, step: Step<'_>) -> PyResult<()> {
+    fn forward(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let taken = slf.borrow().pool.bind(py).borrow_mut().take(py, step.verdict.argument);
         let Some(upstream) = taken else {
             return Self::perform(slf, step);
         };
-        let write = {
+        let link = {
             let mut upstream = upstream.bind(py).borrow_mut();
             upstream.client = Some(slf.clone().unbind());
-            upstream.transport.as_ref().ok_or_else(not_connected)?.write.clone_ref(py)
+            upstream.link.as_ref().ok_or_else(not_connected)?.clone_ref(py)
         };
         {
             let mut client = slf.borrow_mut();
-            client.replay = Some(PyList::new(py, [&step.payload])?.unbind());
-            client.replay_bytes = step.payload.as_bytes().len();
+            client.replay.begin(step.payload());
             client.written = true;
             client.upstream = Some(upstream);
         }
-        write.call1(py, (step.payload,)).map(drop)
+        link.write(py, step.payload())
+    }
+
+    /// More of a request for an instance that has some of it.
+    fn send(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
+        let py = slf.py();
+        let link = {
+            let mut client = slf.borrow_mut();
+            let Some(upstream) = client.upstream.as_ref().map(|upstream| upstream.clone_ref(py)) else {
+                drop(client);
+                return Self::perform(slf, step);
+            };
+            let most = client.most_replayed;
+            client.replay.go_on(step.payload(), Some(most));
+            let upstream = upstream.bind(py).borrow();
+            upstream.link.as_ref().ok_or_else(not_connected)?.clone_ref(py)
+        };
+        link.write(py, step.payload())
+    }
+
+    /// More of a response, after which the request is not sent again.
+    fn relay(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
+        slf.borrow_mut().replay.forget();
+        Self::link(slf)?.write(slf.py(), step.payload())
+    }
+
+    /// An answer of our own to a request that no instance has heard of.
+    fn reply(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
+        {
+            let client = slf.borrow();
+            let alone = client.upstream.is_none() && client.replay.bytes().is_none();
+            if !alone || step.verdict.argument != 0 || client.paused != 0 {
+                drop(client);
+                return Self::perform(slf, step);
+            }
+        }
+        Self::link(slf)?.write(slf.py(), step.payload())
     }
 
     /// The end of a response. First the instance's connection goes back to the pool: a slow client must not pause one
     /// that is there by then.
-    fn finish(slf: &Bound<'_, Self>, step: Step<'_>) -> PyResult<()> {
+    fn finish(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         let py = slf.py();
-        let (upstream, write, replay) = {
+        if step.verdict.argument != 0 || slf.borrow().paused != 0 || Self::is_unsent(slf)? {
+            return Self::perform(slf, step);
+        }
+        let upstream = {
             let mut client = slf.borrow_mut();
-            let whole = step.verdict.argument == 0 && client.paused == 0;
-            if !whole || client.replay_bytes > UNNOTICED_BYTES {
-                drop(client);
-                return Self::perform(slf, step);
-            }
-            let write = client.transport.as_ref().ok_or_else(not_connected)?.write.clone_ref(py);
-            (client.upstream.take(), write, client.replay.take())
+            client.replay.forget();
+            client.upstream.take()
         };
-        drop(replay); // not while the client is borrowed: it may run any destructor
         if let Some(upstream) = upstream {
             let upstream = upstream.into_bound(py);
             let client = upstream.borrow_mut().client.take();
@@ -111,7 +169,27 @@ impl ClientFastPath {
                 surplus.call_method0(py, intern!(py, "close"))?;
             }
         }
-        write.call1(py, (step.payload,)).map(drop)
+        let link = Self::link(slf)?;
+        link.write(py, step.payload())?;
+        if step.verdict.action == Action::FinishClose {
+            link.close(py)?;
+        }
+        Ok(())
+    }
+
+    /// Has the instance answered before it was sent all of the request?
+    fn is_unsent(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let py = slf.py();
+        let link = {
+            let client = slf.borrow();
+            if client.replay.len() <= UNNOTICED_BYTES {
+                return Ok(false);
+            }
+            let Some(upstream) = &client.upstream else { return Ok(false) };
+            let upstream = upstream.bind(py).borrow();
+            upstream.link.as_ref().ok_or_else(not_connected)?.clone_ref(py)
+        };
+        Ok(link.unsent(py)? > 0)
     }
 }
 
@@ -121,45 +199,21 @@ impl ClientFastPath {
     const UNNOTICED_BYTES: usize = UNNOTICED_BYTES;
 
     #[new]
-    fn new(pool: Py<Pool>) -> Self {
+    fn new(pool: Py<Pool>, most_replayed: usize) -> Self {
         Self {
             pool,
             machine: None,
-            transport: None,
+            link: None,
             paused: 0,
             upstream: None,
             written: false,
-            replay: None,
-            replay_bytes: 0,
+            replay: Replay::default(),
+            most_replayed,
         }
     }
 
     fn data_received(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let py = slf.py();
-        let step = {
-            let client = slf.borrow();
-            let machine = client.machine.as_ref().ok_or_else(not_connected)?;
-            machine.bind(py).borrow_mut().receive_now(data)?
-        };
-        match step.verdict.action {
-            Action::Forward if step.verdict.payload != Payload::Nothing => Self::forward(slf, step),
-            Action::Wait => Ok(()),
-            _ => Self::perform(slf, step),
-        }
-    }
-
-    fn instance_sent(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let py = slf.py();
-        let step = {
-            let client = slf.borrow();
-            let machine = client.machine.as_ref().ok_or_else(not_connected)?;
-            machine.bind(py).borrow_mut().respond_now(data)?
-        };
-        match step.verdict.action {
-            Action::Finish => Self::finish(slf, step),
-            Action::Wait => Ok(()),
-            _ => Self::perform(slf, step),
-        }
+        Self::received(slf, Piece::Passed(data))
     }
 
     #[getter(_machine)]
@@ -174,13 +228,44 @@ impl ClientFastPath {
 
     #[getter(_transport)]
     fn transport(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.transport.as_ref().map(|it| it.transport.clone_ref(py)).ok_or_else(not_connected)
+        self.link.as_ref().map(|link| link.object(py)).ok_or_else(not_connected)
     }
 
     #[setter(_transport)]
     fn set_transport(&mut self, transport: Bound<'_, PyAny>) -> PyResult<()> {
-        self.transport = Some(Transport::new(transport)?);
+        self.link = Some(Link::new(transport)?);
         Ok(())
+    }
+
+    #[getter(_replay)]
+    fn replay<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.replay.bytes().map(|bytes| PyBytes::new(py, bytes))
+    }
+
+    #[getter(_is_replayable)]
+    fn is_replayable(&self) -> bool {
+        self.replay.bytes().is_some() && self.replay.len() <= self.most_replayed
+    }
+
+    #[getter(_replay_bytes)]
+    fn replay_bytes(&self) -> usize {
+        self.replay.len()
+    }
+
+    #[pyo3(name = "_begin_replay")]
+    fn begin_replay(&mut self, head: &[u8]) {
+        self.replay.begin(head);
+    }
+
+    #[pyo3(name = "_go_on_replay")]
+    fn go_on_replay(&mut self, piece: &[u8]) {
+        let most = self.upstream.as_ref().map(|_| self.most_replayed); // without a connection everything is kept
+        self.replay.go_on(piece, most);
+    }
+
+    #[pyo3(name = "_forget_replay")]
+    fn forget_replay(&mut self) {
+        self.replay.forget();
     }
 
     #[allow(clippy::needless_pass_by_value)] // the shape that Python's collector asks for
@@ -188,15 +273,13 @@ impl ClientFastPath {
         visit.call(&self.pool)?;
         visit.call(&self.machine)?;
         visit.call(&self.upstream)?;
-        visit.call(&self.replay)?;
-        self.transport.as_ref().map_or(Ok(()), |transport| transport.visit(&visit))
+        self.link.as_ref().map_or(Ok(()), |link| link.visit(&visit))
     }
 
     fn __clear__(&mut self) {
         self.machine = None;
         self.upstream = None;
-        self.replay = None;
-        self.transport = None;
+        self.link = None;
     }
 }
 
@@ -209,47 +292,54 @@ pub(crate) struct UpstreamFastPath {
     pub(crate) max_idle: usize,
     /// Where it stands in the pool while it is idle.
     pub(crate) ticket: Option<Ticket>,
-    transport: Option<Transport>,
+    link: Option<Link>,
     #[pyo3(get, set)]
     client: Option<Py<ClientFastPath>>,
+}
+
+impl UpstreamFastPath {
+    /// Bytes from the instance.
+    pub(crate) fn received(slf: &Bound<'_, Self>, data: Piece<'_, '_>) -> PyResult<()> {
+        let py = slf.py();
+        let client = slf.borrow().client.as_ref().map(|client| client.clone_ref(py));
+        match client {
+            Some(client) => ClientFastPath::responded(client.bind(py), data),
+            None => slf.call_method0(intern!(py, "close")).map(drop),
+        }
+    }
 }
 
 #[pymethods]
 impl UpstreamFastPath {
     #[new]
     fn new(instance: u64, keepalive_ns: u64, max_idle: usize) -> Self {
-        Self { instance, keepalive_ns, max_idle, ticket: None, transport: None, client: None }
+        Self { instance, keepalive_ns, max_idle, ticket: None, link: None, client: None }
     }
 
     fn data_received(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let py = slf.py();
-        let client = slf.borrow().client.as_ref().map(|client| client.clone_ref(py));
-        match client {
-            Some(client) => ClientFastPath::instance_sent(client.bind(py), data),
-            None => slf.call_method0(intern!(py, "close")).map(drop),
-        }
+        Self::received(slf, Piece::Passed(data))
     }
 
     #[getter]
     fn transport(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.transport.as_ref().map(|it| it.transport.clone_ref(py)).ok_or_else(not_connected)
+        self.link.as_ref().map(|link| link.object(py)).ok_or_else(not_connected)
     }
 
     #[setter]
     fn set_transport(&mut self, transport: Bound<'_, PyAny>) -> PyResult<()> {
-        self.transport = Some(Transport::new(transport)?);
+        self.link = Some(Link::new(transport)?);
         Ok(())
     }
 
     #[allow(clippy::needless_pass_by_value)] // the shape that Python's collector asks for
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.client)?;
-        self.transport.as_ref().map_or(Ok(()), |transport| transport.visit(&visit))
+        self.link.as_ref().map_or(Ok(()), |link| link.visit(&visit))
     }
 
     fn __clear__(&mut self) {
         self.client = None;
-        self.transport = None;
+        self.link = None;
     }
 }
 

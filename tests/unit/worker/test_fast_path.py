@@ -121,8 +121,8 @@ async def life(stage: Stage, rng: random.Random) -> tuple[Trace, Trace, int, dic
         say(client, rng.choice(REQUESTS), rng)
         for _ in range(3):
             await stage.turn()
-            while stage.loop.connects:
-                instances.append(stage.loop.connects.pop(0).succeeds())
+            while stage.network.connects:
+                instances.append(stage.network.connects.pop(0).succeeds())
                 await stage.turn()
             for instance in instances:
                 if got := instance.got():

@@ -69,7 +69,7 @@ async def assert_it_cost_one(stage: Stage, client: Transport, caplog: pytest.Log
 
 
 async def test_after_a_connect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in the task that connects does not leave the client waiting."""
+    """A bug when the connection is there does not leave the client waiting."""
     client = stage.client()
     client.says(REQUEST)
     sabotage(client, "connected")
@@ -77,12 +77,13 @@ async def test_after_a_connect(stage: Stage, caplog: pytest.LogCaptureFixture) -
     await assert_it_cost_one(stage, client, caplog)
 
 
-async def test_in_a_connect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    """An exception that no connect should raise is a bug too, not a refused connect."""
+async def test_after_a_failed_connect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor does one when there will be none."""
     client = stage.client()
     client.says(REQUEST)
     await stage.turn()
-    stage.loop.connects.pop().fails(ValueError("what?"))
+    sabotage(client, "upstream_failed")
+    stage.network.connects.pop().fails()
     await assert_it_cost_one(stage, client, caplog)
 
 
@@ -109,7 +110,7 @@ async def test_at_a_deadline(stage: Stage, caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.mark.parametrize("step", ["receive", "respond", "stalled"])
 async def test_in_a_transport_callback(stage: Stage, caplog: pytest.LogCaptureFixture, step: str) -> None:
-    """What uvloop reports names the protocol, of the client or of the instance: the client's connection ends."""
+    """What the reactor reports names the protocol, of the client or of the instance: the client's connection ends."""
     client = stage.client()
     client.says(REQUEST)
     instance = await stage.instance()
@@ -137,7 +138,7 @@ async def test_at_the_end_of_a_connection(stage: Stage) -> None:
 
 
 async def test_at_the_beginning_of_a_connection(stage: Stage) -> None:
-    """A connection that cannot be taken up is closed: uvloop would keep its socket."""
+    """A connection that cannot be taken up leaves nothing behind."""
     connection = ClientConnection(stage.plane, 0)
     with pytest.raises(ValueError, match="no IP address"):
         Transport(connection, ("nonsense", 1))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.state.lane import Reactor, Transport
 from gateway.worker.listeners import Listeners
 from tests.helpers.patience import eventually
-from tests.unit.worker.test_uvloop import on_uvloop
+from tests.unit.worker.sockets import on_uvloop, reacting
 
 
 class Greeter(asyncio.Protocol):
@@ -19,9 +20,8 @@ class Greeter(asyncio.Protocol):
     def __init__(self, worker: str, listener: int) -> None:
         self._greeting = f"{worker}{listener}".encode()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # it is one of ours
         """Greets and closes."""
-        assert hasattr(transport, "write")
         transport.write(self._greeting)
         transport.close()
 
@@ -31,6 +31,7 @@ class Slots(contextlib.ExitStack):
 
     def __init__(self, count: int = 2) -> None:
         super().__init__()
+        self._reactor: Reactor | None = None
         self.sockets: list[socket.socket] = []
         port = 0
         for _ in range(count):
@@ -48,11 +49,19 @@ class Slots(contextlib.ExitStack):
         files = [listening.fileno() for listening in self.sockets]
         listeners = Listeners(
             asyncio.get_running_loop(),
+            self.reactor,
             {"l": [os.dup(file) for file in files] if copies else files},
             lambda listener: Greeter(name, listener),
         )
         listeners._numbers = {"l": 0}
         return listeners
+
+    @property
+    def reactor(self) -> Reactor:
+        """That of all workers, in the running loop."""
+        if self._reactor is None:
+            self._reactor = self.enter_context(reacting())
+        return self._reactor
 
     def connect(self, count: int) -> list[socket.socket]:
         """Clients whose connections the kernel completes, whether anybody accepts them or not."""
@@ -82,8 +91,8 @@ async def test_own_slots() -> None:
     """Two workers share the connections; each accepts from its own socket."""
     with Slots() as slots:
         a, b = slots.worker("a"), slots.worker("b")
-        await a.serve(0)
-        await b.serve(1)
+        a.serve(0)
+        b.serve(1)
         assert await greetings(slots.connect(60)) == {b"a0", b"b0"}
         a.close()
         b.close()
@@ -94,13 +103,13 @@ async def test_a_neighbour_answers_what_waits_in_the_queue() -> None:
     """Connections that queue at a slot without a worker are served by its adopter, and again by its new owner."""
     with Slots() as slots:
         a, b = slots.worker("a"), slots.worker("b")
-        await a.serve(0)
+        a.serve(0)
         clients = slots.connect(40)
-        await a.serve(1)
+        a.serve(1)
         assert await greetings(clients) == {b"a0"}
         a.release(1)
         clients = slots.connect(40)
-        await b.serve(1)
+        b.serve(1)
         assert await greetings(clients) == {b"a0", b"b0"}
         a.close()
         b.close()
@@ -111,18 +120,18 @@ async def test_no_connection_is_lost_while_slots_change_hands() -> None:
     """Connections are made all the time while a neighbour adopts and releases; every one is greeted."""
     with Slots() as slots:
         a, b = slots.worker("a"), slots.worker("b")
-        await a.serve(0)
+        a.serve(0)
         clients = []
         for _ in range(20):
             clients += slots.connect(5)
-            await a.serve(1)
+            a.serve(1)
             clients += slots.connect(5)
             await asyncio.sleep(0)
             a.release(1)
-            await b.serve(1)
+            b.serve(1)
             clients += slots.connect(5)
             b.release(1)
-        await b.serve(1)
+        b.serve(1)
         assert await greetings(clients) == {b"a0", b"b0"}
         a.close()
         b.close()
@@ -133,26 +142,25 @@ async def test_serving_twice_is_serving_once() -> None:
     """An order that was obeyed already changes nothing; so does the release of what is not served."""
     with Slots() as slots:
         a = slots.worker("a")
-        await a.serve(0)
-        await a.serve(0)
+        a.serve(0)
+        a.serve(0)
         a.release(1)
-        assert len(a._servers) == 1
+        assert len(a._open) == 1
         a.close()
 
 
 @on_uvloop
 async def test_a_closed_listener_is_closed_for_good() -> None:
-    """After close nothing is accepted, not even for an order that was on its way; the kernel's queue stays."""
+    """After close nothing is accepted, whatever is ordered; the kernel's queue stays."""
     with Slots(1) as slots:
         a = slots.worker("a")
-        order = asyncio.get_running_loop().create_task(a.serve(0))
+        a.serve(0)
         a.close()
-        await order
-        await a.serve(0)
-        assert not a._servers
+        a.serve(0)
+        assert not a._open
         clients = slots.connect(3)
         b = slots.worker("b")
-        await b.serve(0)
+        b.serve(0)
         assert await greetings(clients) == {b"b0"}
         b.close()
 
@@ -162,8 +170,8 @@ async def test_abandoned_sockets_listen_no_more_for_anybody() -> None:
     """The port is free although others hold copies of its sockets, and nothing is served or closed twice later."""
     with Slots() as slots:
         a, b = slots.worker("a"), slots.worker("b", copies=True)
-        await a.serve(0)
-        await b.serve(1)
+        a.serve(0)
+        b.serve(1)
         a.close()  # as a stopped worker, it only holds the sockets on
         b.abandon()
         with pytest.raises(ConnectionRefusedError):
@@ -171,7 +179,7 @@ async def test_abandoned_sockets_listen_no_more_for_anybody() -> None:
         with socket.socket() as successor:
             successor.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             successor.bind(slots.address)
-        await b.serve(0)
+        b.serve(0)
         b.release(1)
 
 
@@ -180,23 +188,13 @@ async def test_an_inherited_socket_is_left_to_its_giver() -> None:
     """``fd:N`` is closed and not shut down: its connections wait for a successor."""
     with Slots(1) as slots:
         descriptor = os.dup(slots.sockets[0].fileno())
-        listeners = Listeners(asyncio.get_running_loop(), {"fd:7": [descriptor]}, lambda _: Greeter("a", 0))
+        listeners = Listeners(
+            asyncio.get_running_loop(), slots.reactor, {"fd:7": [descriptor]}, lambda _: Greeter("a", 0)
+        )
         listeners.abandon()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
         slots.connect(1)
-
-
-@on_uvloop
-async def test_an_opening_that_is_overtaken_by_the_close() -> None:
-    """A server that comes about after the close is closed."""
-    with Slots(1) as slots:
-        a = slots.worker("a")
-        server = await a._open("l", slots.sockets[0].fileno())
-        a.close()
-        a._keep(("l", 0), server)
-        await eventually(lambda: not server.is_serving())
-        assert not a._servers
 
 
 def test_a_shared_unix_socket(tmp_path: Path) -> None:
@@ -205,15 +203,18 @@ def test_a_shared_unix_socket(tmp_path: Path) -> None:
 
     @on_uvloop
     async def serve_and_release() -> None:
-        with socket.socket(socket.AF_UNIX) as listening:
+        with reacting() as reactor, socket.socket(socket.AF_UNIX) as listening:
             listening.bind(path)
             listening.listen(8)
             a = Listeners(
-                asyncio.get_running_loop(), {"u": [listening.fileno()]}, lambda number: Greeter("a", number)
+                asyncio.get_running_loop(),
+                reactor,
+                {"u": [listening.fileno()]},
+                lambda number: Greeter("a", number),
             )
-            await a.follow({"u": 0})
+            a.follow({"u": 0})
             for slot in (0, 1):
-                await a.serve(slot)
+                a.serve(slot)
             a.release(1)
             client = socket.socket(socket.AF_UNIX)
             client.connect(path)
@@ -229,17 +230,17 @@ async def test_listeners_come_and_go_with_the_snapshot() -> None:
     """A new one is served for every slot that is, a removed one by nobody, and its descriptors are closed."""
     with Slots(2) as slots, Slots(2) as others:
         a = slots.worker("a")
-        await a.follow({"l": 0})
-        await a.serve(0)
-        await a.serve(1)
+        a.follow({"l": 0})
+        a.serve(0)
+        a.serve(1)
         descriptors = [os.dup(listening.fileno()) for listening in others.sockets]
         a.inherit("m", descriptors)
-        await a.follow({"l": 0, "m": 7})
+        a.follow({"l": 0, "m": 7})
         assert await greetings(slots.connect(20)) == {b"a0"}
         assert await greetings(others.connect(20)) == {b"a7"}
-        await a.follow({"l": 0})
+        a.follow({"l": 0})
         assert await greetings(slots.connect(20)) == {b"a0"}
-        assert {name for name, _ in a._servers} == {"l"}
+        assert {name for name, _ in a._open} == {"l"}
         a.close()
         await eventually(lambda: [copies(listening) for listening in others.sockets] == [1, 1])
 
@@ -250,18 +251,19 @@ async def test_sockets_of_further_slots() -> None:
     with Slots(2) as slots:
         a = Listeners(
             asyncio.get_running_loop(),
+            slots.reactor,
             {"l": [os.dup(slots.sockets[0].fileno())]},
             lambda listener: Greeter("a", listener),
         )
-        await a.follow({"l": 3})
-        await a.serve(0)
+        a.follow({"l": 3})
+        a.serve(0)
         clients = slots.connect(20)
         a.inherit("l", [os.dup(slots.sockets[1].fileno())])
-        await a.follow({"l": 3})
-        await a.serve(1)
+        a.follow({"l": 3})
+        a.serve(1)
         assert await greetings(clients) == {b"a3"}
         a.close()
-        await a.follow({})
+        a.follow({})
 
 
 @on_uvloop

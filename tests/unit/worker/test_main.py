@@ -16,9 +16,9 @@ from gateway.worker import main
 from gateway.worker.main import Start, Worker
 from gateway.worker.plane import LaneLostError
 from tests.helpers.patience import eventually
+from tests.unit.worker.sockets import on_uvloop
 from tests.unit.worker.stage import Stage
 from tests.unit.worker.test_listeners import Slots
-from tests.unit.worker.test_uvloop import on_uvloop
 
 UNROUTED = b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n"
 

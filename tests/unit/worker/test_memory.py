@@ -47,26 +47,26 @@ async def test_an_exchange_leaves_nothing_on_the_connections(stage: Stage) -> No
     await stage.exchange(client)
     connection = client.protocol
     assert isinstance(connection, ClientConnection)
-    assert (connection._upstream, connection._connecting, connection._replay) == (None, None, None)
+    assert (connection._upstream, connection._opening, connection._replay) == (None, None, None)
     (upstream,) = stage.pooled()
     assert upstream.client is None
 
 
 @pytest.mark.parametrize("ending", ["refused", "cancelled"])
 async def test_a_failed_connect_leaves_nothing(stage: Stage, ending: str) -> None:
-    """Neither an exception with its trace nor a cancelled task keeps the connection."""
+    """Neither an attempt that has failed nor one that was given up keeps the connection."""
     before = alive(ClientConnection)
     client = stage.client()
     client.says(REQUEST)
     await stage.turn()
     if ending == "refused":
-        stage.loop.connects.pop().fails()
+        stage.network.connects.pop().fails()
         await stage.turn()
-        stage.loop.connects.pop().fails()
+        stage.network.connects.pop().fails()
     await stage.turn()
     client.breaks()
     await stage.turn()
-    stage.loop.connects.clear()
+    stage.network.connects.clear()
     del client
     assert alive(ClientConnection) == before
 

@@ -1,0 +1,100 @@
+//! What the kernel has not taken yet of what was written to a connection.
+
+/// Unsent bytes above which the sender is paused.
+pub const HIGH_WATER_BYTES: usize = 64 * 1024;
+/// Unsent bytes at which it may go on.
+pub const LOW_WATER_BYTES: usize = 16 * 1024;
+
+/// Bytes in the order in which they were written. An empty one takes no memory.
+///
+/// The sender is paused above the high-water mark, and after a piece larger than that as long as any of it is left:
+/// another one of its kind shall not come on top. So the memory for a peer that takes nothing is bounded by the mark and
+/// one piece.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    bytes: Vec<u8>,
+    sent: usize,
+    paused: bool,
+    large: bool,
+}
+
+impl Backlog {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn unsent(&self) -> &[u8] {
+        &self.bytes[self.sent..]
+    }
+
+    /// Keeps what is left of a piece of that many bytes. True: the sender is to be paused now.
+    pub(crate) fn keep(&mut self, left: &[u8], piece: usize) -> bool {
+        if self.sent > self.bytes.len() / 2 {
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
+        }
+        self.bytes.extend_from_slice(left);
+        self.large |= piece > HIGH_WATER_BYTES;
+        let pause = !self.paused && (self.large || self.len() > HIGH_WATER_BYTES);
+        self.paused |= pause;
+        pause
+    }
+
+    /// The kernel has taken so many more. True: the sender may go on from now on.
+    pub(crate) fn taken(&mut self, count: usize) -> bool {
+        self.sent += count;
+        let mark = if self.large { 0 } else { LOW_WATER_BYTES };
+        let resume = self.paused && self.len() <= mark;
+        if self.is_empty() {
+            *self = Self::default();
+        }
+        self.paused &= !resume;
+        resume
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_marks_pause_and_resume_once() {
+        let mut backlog = Backlog::default();
+        let piece = vec![0; HIGH_WATER_BYTES];
+        assert!(!backlog.keep(&piece, piece.len()));
+        assert!(backlog.keep(b"x", 1));
+        assert!(!backlog.keep(b"x", 1));
+        assert!(!backlog.taken(HIGH_WATER_BYTES + 1 - LOW_WATER_BYTES));
+        assert!(backlog.taken(1));
+        assert!(!backlog.taken(1));
+    }
+
+    #[test]
+    fn of_a_large_piece_all_must_be_taken() {
+        let mut backlog = Backlog::default();
+        assert!(backlog.keep(b"ab", HIGH_WATER_BYTES + 1));
+        assert!(!backlog.taken(1));
+        assert!(backlog.taken(1));
+        assert!(!backlog.keep(b"c", 1));
+    }
+
+    #[test]
+    fn bytes_stay_in_their_order_and_an_empty_one_takes_no_memory() {
+        let mut backlog = Backlog::default();
+        let mut rest = Vec::new();
+        for byte in 0..200 {
+            backlog.keep(&[byte; 3], 3);
+            rest.extend_from_slice(&[byte; 3]);
+            backlog.taken(2);
+            rest.drain(..2);
+            assert_eq!(backlog.unsent(), rest);
+        }
+        backlog.taken(rest.len());
+        assert!(backlog.is_empty());
+        assert_eq!(backlog.bytes.capacity(), 0);
+    }
+}
