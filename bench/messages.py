@@ -9,6 +9,8 @@ REQUEST_12_FIELDS = (
     b"Referer: https://www.example.com/some/page\r\nConnection: keep-alive\r\n\r\n"
 )
 """A browser's request."""
+REQUEST_12_FIELDS_CLOSING = REQUEST_12_FIELDS.replace(b"Connection: keep-alive", b"Connection: close")
+"""The last one of its connection."""
 REQUEST_2_FIELDS = b"GET /some/path HTTP/1.1\r\nHost: www.example.com\r\nAccept: */*\r\n\r\n"
 """A program's request."""
 RESPONSE = (

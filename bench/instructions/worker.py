@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from bench.instructions import callgrind
 from bench.instructions.callgrind import CallgrindError, Profile
 from bench.instructions.origin import Origin
-from bench.messages import REQUEST_2_FIELDS, REQUEST_12_FIELDS, RESPONSE
+from bench.messages import REQUEST_2_FIELDS, REQUEST_12_FIELDS, REQUEST_12_FIELDS_CLOSING, RESPONSE
 
 REQUESTS = 2_000
 """Requests of one count."""
@@ -62,11 +62,14 @@ class Case:
     name: str
     request: bytes
     access_log: bool = False
+    connects: bool = False
+    """Each request comes on a connection of its own."""
 
 
 CASES = (
     Case("keep-alive, 12 fields", REQUEST_12_FIELDS),
     Case("keep-alive, 2 fields", REQUEST_2_FIELDS),
+    Case("new connection, 12 fields", REQUEST_12_FIELDS_CLOSING, connects=True),
     Case("keep-alive, 12 fields, access log", REQUEST_12_FIELDS, access_log=True),
 )
 
@@ -78,27 +81,38 @@ def count(requests: int = REQUESTS, cases: Sequence[Case] = CASES) -> Iterator[t
         if alike:
             with _worker(access_log=access_log) as worker:
                 for case in alike:
-                    yield case, worker.count(case.request, requests)
+                    yield case, worker.count(case, requests)
 
 
 class _Worker:
     """A worker under callgrind with one connection to it."""
 
-    def __init__(self, pid: int, client: socket.socket, profile: Path) -> None:
+    def __init__(self, pid: int, address: tuple[str, int], client: socket.socket, profile: Path) -> None:
         self._pid = pid
+        self._address = address
         self._client = client
         self._profile = profile
         self._phases = 0
 
-    def count(self, request: bytes, requests: int) -> Profile:
+    def count(self, case: Case, requests: int) -> Profile:
         """What one of so many requests takes."""
-        self._load(request, _WARM_UP)
-        return self._load(request, requests).per(requests)
+        self._load(case, _WARM_UP)
+        return self._load(case, requests).per(requests)
 
-    def _load(self, request: bytes, requests: int) -> Profile:
+    @staticmethod
+    def _ask(client: socket.socket, request: bytes) -> bytes:
+        client.sendall(request)
+        return client.recv(_READ_BYTES)
+
+    def _load(self, case: Case, requests: int) -> Profile:
         for _ in range(requests):
-            self._client.sendall(request)
-            answer = self._client.recv(_READ_BYTES)
+            if case.connects:
+                with socket.create_connection(self._address, _ANSWER_SECONDS) as client:
+                    answer = self._ask(client, case.request)
+                    if client.recv(1):
+                        raise CallgrindError("the gateway has kept the connection")
+            else:
+                answer = self._ask(self._client, case.request)
             if not (answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(_BODY)):
                 raise CallgrindError(f"the gateway answered {answer!r}")
         self._phases += 1
@@ -114,8 +128,9 @@ def _worker(*, access_log: bool) -> Iterator[_Worker]:
         configuration.write_text(_CONFIGURATION.format(instance=origin.address, access_log=target))
         with _gateway(configuration, profile) as ready:
             address = urlsplit(ready["listen"][0])
-            with socket.create_connection((address.hostname, address.port), _ANSWER_SECONDS) as client:
-                yield _Worker(ready["workers"][0], client, profile)
+            target = (address.hostname, address.port)
+            with socket.create_connection(target, _ANSWER_SECONDS) as client:
+                yield _Worker(ready["workers"][0], target, client, profile)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ impl Connection {
             Payload::Output => std::mem::take(&mut lane.worker.output),
             Payload::Input | Payload::Nothing => Vec::new(),
         };
-        self.tell_due(py, lane);
+        tell_due(py, lane);
         Ok(Step { verdict, input, output, now })
     }
 
@@ -92,15 +92,6 @@ impl Connection {
     pub(crate) fn done(&self, py: Python<'_>, step: Step<'_, '_>) {
         if step.output.capacity() > 0 {
             self.lane.borrow_mut(py).worker.output = step.output;
-        }
-    }
-
-    fn tell_due(&self, py: Python<'_>, mut lane: PyRefMut<'_, Lane>) {
-        if let Some(callback) = lane.due(py) {
-            drop(lane);
-            if let Err(error) = callback.call0(py) {
-                error.write_unraisable(py, None); // hot calls never raise
-            }
         }
     }
 
@@ -117,8 +108,18 @@ impl Connection {
             (Payload::Input, Some(input)) => input.clone(),
             (Payload::Input | Payload::Nothing, _) => PyBytes::new(py, b""),
         };
-        self.tell_due(py, lane);
+        tell_due(py, lane);
         (verdict.action as u8, verdict.argument, payload)
+    }
+}
+
+/// The access log may have to be drained.
+fn tell_due(py: Python<'_>, mut lane: PyRefMut<'_, Lane>) {
+    if let Some(callback) = lane.due(py) {
+        drop(lane);
+        if let Err(error) = callback.call0(py) {
+            error.write_unraisable(py, None); // hot calls never raise
+        }
     }
 }
 

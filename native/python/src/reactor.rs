@@ -199,7 +199,14 @@ impl Reactor {
         let py = slf.py();
         let Some(makes) = Self::owner(slf, listener) else { return };
         let Owner::Listener(accepted) = &makes else { return };
-        let Ok(token) = slf.borrow_mut().sockets.adopt(fd, Owner::Nobody) else { return };
+        let adopted = slf.borrow_mut().sockets.adopt(fd, Owner::Nobody);
+        let token = match adopted {
+            Ok(token) => token,
+            Err((errno, nobody)) => {
+                let error = to_python(errno).into_value(py).into_any();
+                return Self::fault(slf, None, &nobody, error);
+            }
+        };
         let step = || {
             let protocol = accepted.bind(py).call0()?;
             let owner = Owner::of(&protocol)?;
@@ -260,11 +267,11 @@ impl Reactor {
         }
     }
 
-    fn settle_one(slf: &Bound<'_, Self>, outcome: Outcome) {
+    fn settle_one(slf: &Bound<'_, Self>, outcome: &Outcome) {
         let py = slf.py();
-        let (Outcome::Lost(owner, _) | Outcome::Failed(owner, _)) = &outcome;
+        let (Outcome::Lost(owner, _) | Outcome::Failed(owner, _)) = outcome;
         let Some(protocol) = owner.protocol(py) else { return };
-        let step = || match &outcome {
+        let step = || match outcome {
             Outcome::Lost(_, reason) => {
                 let reason = match reason {
                     Reason::Nothing => None,
@@ -384,7 +391,7 @@ impl Reactor {
         loop {
             let outcome = slf.borrow_mut().outcomes.pop_front();
             let Some(outcome) = outcome else { break };
-            Self::settle_one(slf, outcome);
+            Self::settle_one(slf, &outcome);
         }
         let mut reactor = slf.borrow_mut();
         reactor.telling = false;

@@ -38,7 +38,7 @@ impl Transport {
         match written {
             Written::Done => {}
             Written::Full => {
-                Reactor::tell_flow(self.reactor.bind(py), self.token, intern!(py, "pause_writing"))
+                Reactor::tell_flow(self.reactor.bind(py), self.token, intern!(py, "pause_writing"));
             }
             Written::Broken(errno) => Reactor::end(self.reactor.bind(py), self.token, Reason::System(errno)),
         }

@@ -260,14 +260,14 @@ impl<T> Reactor<T> {
     /// Reads no more for the time being.
     pub fn pause(&mut self, token: Token) {
         if let Some(stream) = self.stream(token) {
-            stream.paused = true;
+            stream.pause();
         }
     }
 
     /// Reads again.
     pub fn resume(&mut self, token: Token) {
         if let Some(stream) = self.stream(token) {
-            if std::mem::take(&mut stream.paused) && !stream.ended {
+            if stream.resume() {
                 self.register_anew(token);
             }
         }

@@ -55,6 +55,16 @@ pub enum Sent {
     Broken(Errno),
 }
 
+/// How the peer's direction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    On,
+    /// Not for the time being.
+    Paused,
+    /// The peer's FIN was read.
+    Ended,
+}
+
 /// A connection and whose it is.
 #[derive(Debug)]
 pub(crate) struct Stream<T> {
@@ -62,10 +72,7 @@ pub(crate) struct Stream<T> {
     pub(crate) owner: T,
     pub(crate) phase: Phase,
     pub(crate) backlog: Backlog,
-    /// The peer is not to be read.
-    pub(crate) paused: bool,
-    /// The peer's FIN was read.
-    pub(crate) ended: bool,
+    reading: Reading,
     /// Our FIN is to follow what is unsent, or has.
     pub(crate) finished: bool,
     /// The kernel tells when there is room to send. Only what was ever full asks for that.
@@ -79,15 +86,29 @@ impl<T> Stream<T> {
             owner,
             phase,
             backlog: Backlog::default(),
-            paused: false,
-            ended: false,
+            reading: Reading::On,
             finished: false,
             told_of_room: phase == Phase::Connecting,
         }
     }
 
     fn is_read(&self) -> bool {
-        self.phase == Phase::Open && !self.paused && !self.ended
+        self.phase == Phase::Open && self.reading == Reading::On
+    }
+
+    pub(crate) fn pause(&mut self) {
+        if self.reading == Reading::On {
+            self.reading = Reading::Paused;
+        }
+    }
+
+    /// True: what has come meanwhile is to be read.
+    pub(crate) fn resume(&mut self) -> bool {
+        let resume = self.reading == Reading::Paused;
+        if resume {
+            self.reading = Reading::On;
+        }
+        resume
     }
 
     pub(crate) fn read(&mut self, into: &mut [u8]) -> Read {
@@ -97,7 +118,7 @@ impl<T> Stream<T> {
         loop {
             return match net::recv(&self.fd, &mut *into, RecvFlags::empty()) {
                 Ok((0, _)) => {
-                    self.ended = true;
+                    self.reading = Reading::Ended;
                     Read::End
                 }
                 Ok((count, _)) => Read::Bytes(count),
@@ -110,7 +131,7 @@ impl<T> Stream<T> {
 
     /// How a connection that is not read has broken, unless there is something to read before one hears of that.
     pub(crate) fn broken_unread(&self) -> Option<Errno> {
-        let unread = self.phase == Phase::Open && !self.ended && io::ioctl_fionread(&self.fd) != Ok(0);
+        let unread = self.reading != Reading::Ended && io::ioctl_fionread(&self.fd) != Ok(0);
         if self.is_read() || unread {
             return None;
         }

@@ -255,8 +255,8 @@ class Connect:
         self.over = True
         try:
             self.protocol.connection_failed(error)
-        except BaseException as error:
-            report(self.faults, self.protocol, error)
+        except BaseException as bug:
+            report(self.faults, self.protocol, bug)
 
 
 def report(faults: Faults, protocol: object, error: BaseException) -> None:

@@ -417,6 +417,11 @@ async def test_a_client_has_its_address() -> None:
         assert protocols[0].transport.peer_address == "127.0.0.1"
 
 
+def open_descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 async def connected(reactor: Reactor, address: tuple[str, int] | str) -> Recording:
     """A protocol that has heard whether its connection came about."""
     protocol = Recording()
@@ -475,7 +480,7 @@ async def test_an_attempt_that_is_given_up_is_heard_of_no_more() -> None:
         return accepted[-1]
 
     with reacting() as reactor, serving(reactor, theirs) as address:
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         for turns in range(4):
             ours = Recording()
             attempt = reactor.connect(address, ours, 120_000)
@@ -483,11 +488,11 @@ async def test_an_attempt_that_is_given_up_is_heard_of_no_more() -> None:
             for _ in range(turns):
                 await asyncio.sleep(0)
             attempt.abort()
-            await eventually(lambda: "connection_made" not in ours.calls or ours.is_over)
+            await eventually(lambda ours=ours: "connection_made" not in ours.calls or ours.is_over)
         await eventually(lambda: len(accepted) == 4 and all("eof_received" in one.calls for one in accepted))
         for one in accepted:
             one.transport.abort()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert open_descriptors() == before
 
 
 @on_uvloop
