@@ -40,7 +40,7 @@ test: setup test-native test-loom test-python  ## Passes every test, each proof 
 
 test-native:
 	@echo "==> tests of the native crates"
-	@cargo test --quiet -p headgate-engine -p headgate-shm $(if $(HEADGATE_PROOF),$(OPTIMISED))
+	@cargo test --quiet -p headgate-engine -p headgate-reactor -p headgate-shm $(if $(HEADGATE_PROOF),$(OPTIMISED))
 
 # Loom explores every interleaving; only a build with optimisations does so in a moment.
 test-loom:

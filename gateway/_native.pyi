@@ -418,6 +418,10 @@ class ClientFastPath:
         """Without a connection everything is kept."""
     def _forget_replay(self) -> None:
         """The request is not sent again."""
+    def _open(self, lane: Lane, listener: int, transport: Transport) -> int:
+        """A client has connected: makes ``_machine``, and returns its index."""
+    def _admit(self) -> None:
+        """Asks it whether the client may stay, and does what it says."""
     def __new__(cls, pool: Pool, most_replayed: int) -> Self:
         """``most_replayed``: bytes of a request that was written that are kept for another try."""
     @property

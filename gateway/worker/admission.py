@@ -61,6 +61,16 @@ class Admission:
         else:
             del self.pending[instance]
 
+    def came(self) -> bool:
+        """A client is here. True: with so many connections something may have to be done."""
+        self.clients += 1
+        return self.clients >= self.room.clients or self.clients + self.upstreams >= self.room.connections
+
+    def went(self) -> bool:
+        """A client is gone. True: so others that wait may come."""
+        self.clients -= 1
+        return not self.accepting
+
     def changes_mind(self) -> bool:
         """Shall the worker accept from now on, or stop to? False: all is as it was; ``accepting`` tells how."""
         accepting = self.clients < (self.room.clients if self.accepting else self.room.resume + 1)

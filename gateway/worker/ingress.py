@@ -27,7 +27,6 @@ from gateway.state.lane import (
     SWITCH,
     WAIT,
     ClientFastPath,
-    Connection,
     Transport,
 )
 from gateway.worker.transport import untaken
@@ -90,13 +89,8 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # it is one of ours
         """A client has connected."""
-        self._transport = transport
-        now = monotonic_ns()
-        self._machine = Connection(self._plane.lane, self._listener, transport.peer_address, now)
-        self._plane.opened(self, self._machine.index)
-        action, argument, payload = self._machine.admit(now)
-        if action != WAIT:
-            self._perform(action, argument, payload)
+        self._plane.opened(self, self._open(self._plane.lane, self._listener, transport))
+        self._admit()
 
     def eof_received(self) -> bool:
         """The client will send no more; it may still read."""
@@ -106,7 +100,8 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the same for every reason
         """The connection is over."""
-        self._drop()
+        self._leave_instance()
+        self._forget_replay()
         if hasattr(self, "_machine"):
             self._plane.closed(self._machine.index)
             self._machine.close(monotonic_ns())

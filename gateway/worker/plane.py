@@ -93,10 +93,10 @@ class DataPlane:
             self._connections.append(connection)
         else:
             self._connections[index] = connection
-        self.admission.clients += 1
-        if self.admission.is_full:
-            self._evict_upstreams(1)
-        self._reconsider()
+        if self.admission.came():
+            if self.admission.is_full:
+                self._evict_upstreams(1)
+            self._reconsider()
         if self._emptied is not None:
             self._emptied.clear()
             self._newcomers.add(connection)
@@ -109,8 +109,8 @@ class DataPlane:
     def closed(self, index: int) -> None:
         """A client connection, or the tunnel that it became, has ended."""
         self._connections[index] = None
-        self.admission.clients -= 1
-        self._reconsider()
+        if self.admission.went():
+            self._reconsider()
         if self.admission.clients == 0 and self._emptied is not None:
             self._emptied.set()
 

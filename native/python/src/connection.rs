@@ -88,6 +88,17 @@ impl Connection {
         Ok(Step { verdict, input, output, now })
     }
 
+    /// The machine of a connection just accepted.
+    pub(crate) fn open(py: Python<'_>, lane: Py<Lane>, listener: u32, peer: IpAddr) -> PyResult<Self> {
+        let now = lane.borrow(py).now(py)?;
+        let connection = connection::Connection::open(&mut lane.borrow_mut(py).worker, listener, peer, now);
+        Ok(Self { connection, lane })
+    }
+
+    pub(crate) fn admit_now<'a, 'py>(&mut self, py: Python<'py>) -> PyResult<Step<'a, 'py>> {
+        self.step_now(py, Piece::Read(&[]), |connection, worker, now| connection.admit(worker, now))
+    }
+
     /// The step is done, and what the engine has made is its own again.
     pub(crate) fn done(&self, py: Python<'_>, step: Step<'_, '_>) {
         if step.output.capacity() > 0 {
@@ -113,6 +124,11 @@ impl Connection {
     }
 }
 
+/// An IP address in text.
+pub(crate) fn parse(address: &str) -> PyResult<IpAddr> {
+    address.parse().map_err(|_| PyValueError::new_err(format!("{address:?} is no IP address")))
+}
+
 /// The access log may have to be drained.
 fn tell_due(py: Python<'_>, mut lane: PyRefMut<'_, Lane>) {
     if let Some(callback) = lane.due(py) {
@@ -127,14 +143,13 @@ fn tell_due(py: Python<'_>, mut lane: PyRefMut<'_, Lane>) {
 impl Connection {
     #[new]
     fn new(py: Python<'_>, lane: Py<Lane>, listener: u32, peer: &str, now: u64) -> PyResult<Self> {
-        let peer: IpAddr =
-            peer.parse().map_err(|_| PyValueError::new_err(format!("{peer:?} is no IP address")))?;
+        let peer = parse(peer)?;
         let connection = connection::Connection::open(&mut lane.borrow_mut(py).worker, listener, peer, now);
         Ok(Self { connection, lane })
     }
 
     #[getter]
-    fn index(&self) -> u32 {
+    pub(crate) fn index(&self) -> u32 {
         self.connection.index()
     }
 

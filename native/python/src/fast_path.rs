@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::connection::{Connection, Step};
+use crate::lane::Lane;
 use crate::link::Link;
 use crate::piece::Piece;
 use crate::pool::Pool;
@@ -210,6 +211,34 @@ impl ClientFastPath {
             replay: Replay::default(),
             most_replayed,
         }
+    }
+
+    #[pyo3(name = "_open")]
+    fn open(
+        slf: &Bound<'_, Self>,
+        lane: Py<Lane>,
+        listener: u32,
+        transport: Bound<'_, PyAny>,
+    ) -> PyResult<u32> {
+        let py = slf.py();
+        let link = Link::new(transport)?;
+        slf.borrow_mut().link = Some(link.clone_ref(py));
+        let machine = Connection::open(py, lane, listener, link.peer(py)?)?;
+        let index = machine.index();
+        slf.borrow_mut().machine = Some(Py::new(py, machine)?);
+        Ok(index)
+    }
+
+    #[pyo3(name = "_admit")]
+    fn admit(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let machine = Self::machine_of(slf)?;
+        let step = machine.borrow_mut(py).admit_now(py)?;
+        if step.verdict.action != Action::Wait {
+            Self::perform(slf, &step)?;
+        }
+        machine.borrow(py).done(py, step);
+        Ok(())
     }
 
     fn data_received(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {

@@ -1,11 +1,15 @@
 //! The transport of a connection as the fast path uses it: one of ours, without a call into Python, or any that asyncio
 //! would take for one.
 
+use std::net::IpAddr;
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
+use crate::connection::parse;
 use crate::transport::Transport;
 
 /// A transport.
@@ -25,6 +29,17 @@ impl Link {
         }
         let write = transport.getattr(intern!(transport.py(), "write"))?.unbind();
         Ok(Self::Foreign { transport: transport.unbind(), write })
+    }
+
+    /// Who is at the other end of an accepted connection.
+    pub(crate) fn peer(&self, py: Python<'_>) -> PyResult<IpAddr> {
+        match self {
+            Self::Native(transport) => Ok(transport.get().peer()),
+            Self::Foreign { transport, .. } => {
+                let address = transport.bind(py).getattr(intern!(py, "peer_address"))?;
+                parse(address.extract::<PyBackedStr>()?.as_ref())
+            }
+        }
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {

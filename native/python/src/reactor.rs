@@ -29,7 +29,8 @@ use crate::owner::Owner;
 use crate::transport::Transport;
 
 /// What one read takes at the most. All connections share the buffer: what is not passed on at once is copied.
-const READ_BYTES: usize = 256 * 1024;
+/// Together with the high-water mark of a connection it bounds what one that takes nothing costs.
+const READ_BYTES: usize = 128 * 1024;
 /// Reads of a full buffer from one connection in one turn; then it is the others' turn.
 const FULL_READS_A_TURN: usize = 4;
 /// Connections accepted from one listening socket in one turn.
@@ -395,8 +396,8 @@ impl Reactor {
         }
         let mut reactor = slf.borrow_mut();
         reactor.telling = false;
-        if reactor.sockets.is_held() {
-            reactor.sockets.accept_again(); // something may have been closed
+        if reactor.sockets.may_accept_again() {
+            reactor.sockets.accept_again();
         }
     }
 

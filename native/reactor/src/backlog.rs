@@ -37,8 +37,11 @@ impl Backlog {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
-        self.bytes.extend_from_slice(left);
         self.large |= piece > HIGH_WATER_BYTES;
+        if self.large {
+            self.bytes.reserve_exact(left.len()); // nothing more comes
+        }
+        self.bytes.extend_from_slice(left);
         let pause = !self.paused && (self.large || self.len() > HIGH_WATER_BYTES);
         self.paused |= pause;
         pause

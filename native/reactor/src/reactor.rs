@@ -89,13 +89,15 @@ pub struct Reactor<T> {
     sockets: Slab<Socket<T>>,
     /// Some listener waits for a descriptor.
     held: bool,
+    /// A descriptor was given back since one began to.
+    freed: bool,
 }
 
 impl<T> Reactor<T> {
     /// An empty one.
     pub fn new() -> Result<Self, Errno> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll, sockets: Slab::new(), held: false })
+        Ok(Self { epoll, sockets: Slab::new(), held: false, freed: false })
     }
 
     /// Readable when a socket is ready.
@@ -164,13 +166,14 @@ impl<T> Reactor<T> {
             // Its queue would be reported again and again.
             listener.held = epoll::modify(&self.epoll, &listener.fd, data, EventFlags::empty()).is_ok();
             self.held |= listener.held;
+            self.freed = false;
         }
         accepted
     }
 
-    /// Does a listener wait for a descriptor?
-    pub fn is_held(&self) -> bool {
-        self.held
+    /// Does a listener wait for a descriptor, and was one given back meanwhile?
+    pub fn may_accept_again(&self) -> bool {
+        self.held && self.freed
     }
 
     /// Descriptors may be had again.
@@ -326,6 +329,7 @@ impl<T> Reactor<T> {
     /// Closes a socket now, whatever is unsent. Nothing is said of it any more.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         let socket = self.sockets.remove(token)?;
+        self.freed = true;
         if let Socket::Listener(listener) = &socket {
             // It has duplicates, for whose sake the kernel would keep it in the set.
             let _ = epoll::delete(&self.epoll, listener.fd.as_fd());

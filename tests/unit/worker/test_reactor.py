@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import socket
 import struct
 from collections.abc import Iterator
@@ -515,6 +516,64 @@ async def test_clients_are_accepted_as_long_as_they_shall_be() -> None:
         assert len(accepted) == 5
         for client in clients:
             client.close()
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """This process gets no further descriptor, unless one is given back."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 2, hard))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("given_back", [True, False])
+def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
+    """In the queue, and without keeping the loop busy: until a connection ends, or one is found at a later look."""
+
+    @on_uvloop
+    async def wait() -> None:
+        turns = 0
+        accepted: list[Recording] = []
+
+        def theirs() -> Recording:
+            accepted.append(Recording())
+            return accepted[-1]
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            reactor.turn()
+
+        with reacting() as reactor, serving(reactor, theirs) as address, socket.socket() as waiting:
+            asyncio.get_running_loop().add_reader(reactor.fileno(), turn)
+            with socket.create_connection(address):
+                await eventually(lambda: accepted)
+                with no_descriptors():
+                    before = turns
+                    waiting.connect(address)
+                    await eventually(lambda: turns > before)
+                    for _ in range(100):
+                        await asyncio.sleep(0)
+                    assert len(accepted) == 1
+                    assert turns < before + 10, "it is not tried again and again"
+                    if given_back:
+                        accepted[0].transport.abort()
+                        for _ in range(10):
+                            await asyncio.sleep(0)
+                        assert len(accepted) == 2
+                await eventually(lambda: len(accepted) == 2)
+
+    wait()
 
 
 @on_uvloop
