@@ -96,7 +96,7 @@ impl Connection {
     }
 
     pub(crate) fn admit_now<'a, 'py>(&mut self, py: Python<'py>) -> PyResult<Step<'a, 'py>> {
-        self.step_now(py, Piece::Read(&[]), |connection, worker, now| connection.admit(worker, now))
+        self.step_now(py, Piece::Read(&[]), connection::Connection::admit)
     }
 
     /// The step is done, and what the engine has made is its own again.
