@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import resource
 import socket
@@ -480,6 +481,7 @@ async def test_an_attempt_that_is_given_up_is_heard_of_no_more() -> None:
         accepted.append(Recording())
         return accepted[-1]
 
+    gc.collect()  # what earlier tests have left would be closed at any time
     with reacting() as reactor, serving(reactor, theirs) as address:
         before = open_descriptors()
         for turns in range(4):
@@ -521,6 +523,7 @@ async def test_clients_are_accepted_as_long_as_they_shall_be() -> None:
 @contextlib.contextmanager
 def no_descriptors() -> Iterator[None]:
     """This process gets no further descriptor, unless one is given back."""
+    gc.collect()  # what earlier tests have left would be given back at any time
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 2, hard))
