@@ -1,8 +1,8 @@
 """CPU time per request of a gateway's whole process group while a closed loop keeps it busy."""
 
-from bench.peers.cpu import core_busy_seconds, group_time
 from bench.peers.load import LoadError, LoadReport, wrk
 from bench.peers.measures import Figure, Subject
+from gateway.benchmark.cpu import core_busy_seconds, group_time
 
 
 class Cost:

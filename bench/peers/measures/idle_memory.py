@@ -2,7 +2,7 @@
 
 from bench.peers.load.idle import IdleClients
 from bench.peers.measures import Figure, Subject
-from bench.peers.memory import group_memory
+from gateway.benchmark.memory import group_memory
 
 _BEFORE = 500
 """Clients that are there at the first look: what a gateway sets up for its first connections is no client's."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.peers.cpu import group_time
+from gateway.benchmark.cpu import group_time
 
 _PROC = Path("/proc")
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.peers.cpu import CpuTime, group_time, parse_core_busy, parse_schedstat, parse_stat, scaled
+from gateway.benchmark.cpu import CpuTime, group_time, parse_core_busy, parse_schedstat, parse_stat, scaled
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 

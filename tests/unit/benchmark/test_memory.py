@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.peers.memory import Memory, group_memory, parse_rollup
+from gateway.benchmark.memory import Memory, group_memory, parse_rollup
 
 ROLLUP = """\
 00400000-7ffd1000 ---p 00000000 00:00 0                                  [rollup]
