@@ -94,6 +94,23 @@ def group_time(group: int) -> GroupTime:
     return GroupTime(leader=leader, others=workers + reaped, pids=frozenset(stat.pid for stat in members))
 
 
+def process_time(pid: int) -> CpuTime:
+    """What one living process has used so far. Raises OSError when it is gone, or not to be read."""
+    return _precise(parse_stat((_PROC / str(pid) / "stat").read_text())).own
+
+
+def parse_machine(text: str) -> tuple[float, float]:
+    """Seconds since boot that all cores together were (not idle, there), from the text of /proc/stat."""
+    user, nice, system, idle, iowait, irq, softirq = (int(tick) for tick in text.split(maxsplit=8)[1:8])
+    busy = user + nice + system + irq + softirq
+    return busy / _TICKS_PER_SECOND, (busy + idle + iowait) / _TICKS_PER_SECOND
+
+
+def machine_seconds() -> tuple[float, float]:
+    """Seconds since boot that all cores together were (not idle, there)."""
+    return parse_machine((_PROC / "stat").read_text())
+
+
 def parse_core_busy(text: str, core: int) -> float:
     """Seconds that a core was not idle, from the text of /proc/stat. Raises LookupError for an unknown core."""
     for line in text.splitlines():

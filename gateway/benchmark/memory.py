@@ -33,8 +33,12 @@ def parse_rollup(text: str) -> Memory:
 
 def group_memory(group: int) -> Memory:
     """What all living processes of a group hold."""
-    rollups = ((_PROC / str(pid) / "smaps_rollup").read_text() for pid in group_time(group).pids)
-    return sum((parse_rollup(text) for text in rollups), Memory())
+    return sum(map(process_memory, group_time(group).pids), Memory())
+
+
+def process_memory(pid: int) -> Memory:
+    """What one living process holds. Raises OSError when it is gone, or not to be read."""
+    return parse_rollup((_PROC / str(pid) / "smaps_rollup").read_text())
 
 
 def _sizes(lines: Iterable[str]) -> Iterable[tuple[str, int]]:

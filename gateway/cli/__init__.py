@@ -21,6 +21,7 @@ COMMANDS = {
     "set": Entry("gateway.cli.overrides:set_", "Change a rate, burst, weight or state at run time."),
     "unset": Entry("gateway.cli.overrides:unset", "Have it be what the file says again."),
     "status": Entry("gateway.cli.status:status", "Show what a running gateway is doing."),
+    "bench": Entry("gateway.cli.bench:bench", "Load a gateway, and say what it does."),
     "demo": Entry("gateway.cli.demo:demo", "Run the gateway in front of sample services."),
 }
 

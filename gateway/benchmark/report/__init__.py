@@ -1,0 +1,1 @@
+"""How results are shown: as text, as a page with plots; a file for each."""

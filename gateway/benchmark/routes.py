@@ -1,0 +1,23 @@
+"""Requests that a configuration has routes for, for those who name none. Pure."""
+
+from gateway.benchmark.load import Request
+from gateway.config.schema import Config, Route
+
+
+def requests_of_routes(config: Config) -> tuple[Request, ...]:
+    """One for each route that takes a GET, with equal weights; the shortest that the route matches."""
+    requests = [
+        Request(route.name, "GET", _path(route), (("Host", host),) if (host := _host(route)) else ())
+        for route in config.routes
+        if not route.methods or "GET" in route.methods
+    ]
+    return tuple(requests) or (Request("GET /"),)
+
+
+def _host(route: Route) -> str:
+    host = route.host or ""
+    return f"any{host.removeprefix('*')}" if host.startswith("*") else host
+
+
+def _path(route: Route) -> str:
+    return (route.path or "/").removesuffix("*") or "/"
