@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from gateway.benchmark import statistics
 from gateway.benchmark.diagnosis import disturbed
@@ -12,6 +13,7 @@ from gateway.benchmark.statistics import Interval, Verdict
 CONFIDENCE = 0.99
 LEAST_EFFECT = 0.05
 """Two runs of the same thing some minutes apart differ by as much on a quiet machine."""
+MOST_BLOCKS = 20
 LEAST_ERRORS = 0.1
 """Percent of the requests."""
 
@@ -84,13 +86,21 @@ def change(
     """The ratio of two runs' parts, and what may be said of it.
 
     The parts of a run resemble each other more than those of two runs, so that the ranks alone would see changes in two
-    runs of the same thing. So a change must also exceed what either figure wandered within its own run.
+    runs of the same thing. So the interval is widened by what the figure wandered within each run.
     """
-    ratio = statistics.ratio(
-        statistics.independent(logarithms(list(before)), logarithms(list(after)), CONFIDENCE)
-    )
-    least = max(LEAST_EFFECT, 2 * statistics.drift(before), 2 * statistics.drift(after))
-    return ratio, statistics.verdict(ratio, less_is_better=less_is_better, least=least)
+    before, after = _blocks(before), _blocks(after)
+    ratio = statistics.ratio(statistics.independent(logarithms(before), logarithms(after), CONFIDENCE))
+    if ratio is None:
+        return None, Verdict.UNCLEAR
+    wandered = (1 + statistics.drift(before)) * (1 + statistics.drift(after))
+    ratio = Interval(ratio.estimate, ratio.lower / wandered, ratio.upper * wandered)
+    return ratio, statistics.verdict(ratio, less_is_better=less_is_better, least=LEAST_EFFECT)
+
+
+def _blocks(values: Sequence[float]) -> list[float]:
+    """Medians of neighbours, so that there are not too many: more would pretend to know more."""
+    size = -(-len(values) // MOST_BLOCKS) or 1
+    return [median(values[start : start + size]) for start in range(0, len(values), size)]
 
 
 def _of_errors(before: float, after: float) -> Verdict:

@@ -134,7 +134,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """What ``read`` reads."""
         return {
-            "headgate_bench": FORMAT,
+            "bench_format": FORMAT,
             "target": self.target,
             "started": self.started,
             "machine": self.machine,
@@ -150,7 +150,7 @@ def read(path: Path) -> Result:
         if path.stat().st_size > MAX_BYTES:
             raise LoadError(f"{path} is larger than any result")
         document = orjson.loads(path.read_bytes())
-        if document["headgate_bench"] != FORMAT:
+        if document["bench_format"] != FORMAT:
             raise LoadError(f"{path} was written by another version of headgate bench")
         phases = [Phase.from_json(phase) for phase in document["phases"]]
         return Result(

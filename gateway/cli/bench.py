@@ -12,7 +12,7 @@ import click
 import orjson
 
 from gateway.benchmark import comparison, result
-from gateway.benchmark.access_log import read_access_log
+from gateway.benchmark.access_log import Recording, read_access_log
 from gateway.benchmark.bench import Bench, Plan
 from gateway.benchmark.load import Closed, LoadError, Request, Shape, Steady, Step, Target
 from gateway.benchmark.measure import GENERATORS
@@ -165,8 +165,7 @@ def _plan(target: str, options: dict[str, Any]) -> Plan:
     notes: list[str] = []
     shape: Shape | None = _shape(options)
     if options["replay"]:
-        with options["replay"].open(encoding="utf-8", errors="replace") as lines:
-            recording = read_access_log(lines, speed=options["speed"], unsafe=options["unsafe_methods"])
+        recording = _recording(options["replay"], options["speed"], unsafe=options["unsafe_methods"])
         requests, shape = recording.requests, recording.replay
         notes = [
             f"{count:,} lines of the log were left out: {why}." for why, count in recording.skipped.items()
@@ -182,6 +181,14 @@ def _plan(target: str, options: dict[str, Any]) -> Plan:
         admin,
         notes,
     )
+
+
+def _recording(log: Path, speed: float, *, unsafe: bool) -> Recording:
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            return read_access_log(lines, speed=speed, unsafe=unsafe)
+    except OSError as error:
+        raise LoadError(f"{log}: {(error.strerror or str(error)).lower()}") from None
 
 
 def _target(target: str, options: dict[str, Any]) -> tuple[Target, tuple[Request, ...], str | None]:

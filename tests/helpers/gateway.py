@@ -230,12 +230,14 @@ async def run_to_end(
         return await run_with(command, file or str(path))
 
 
-async def run_with(*arguments: str) -> tuple[int, str, str]:
+async def run_with(
+    *arguments: str, environment: Mapping[str, str] | None = None, within: float = START_SECONDS
+) -> tuple[int, str, str]:
     """Runs a command that must end by itself: (exit code, stdout, stderr)."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, preexec_fn=die_with_parent,
+        sys.executable, "-m", "gateway", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT, env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
+    out, err = await asyncio.wait_for(process.communicate(), within)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()

@@ -47,9 +47,9 @@ class OpenLoop:
         return max(1, min(needed, len(os.sched_getaffinity(0)), load.connections))
 
     async def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
-        """A part for each tenth of the time, at least half a second long unless the whole is shorter."""
+        """Parts of a tenth of the time, but of half a second to two, unless the whole is shorter."""
         seconds = load.shape.seconds
-        part_seconds = min(max(seconds / 10, 0.5), max(seconds, 0.05))
+        part_seconds = min(max(seconds / 10, 0.5), 2.0, max(seconds, 0.05))
         shards = self.threads(load)
         jobs = [
             Job(target, place.family, place.address, load, part_seconds, shard, shards)
