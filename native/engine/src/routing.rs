@@ -15,6 +15,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 pub use host::host_without_port;
+pub(crate) use host::{canonical as canonical_host, MAX_HOST};
 
 use host::HostPattern;
 use path::PathRoutes;

@@ -3,7 +3,7 @@
 use memchr::{memchr_iter, memrchr_iter};
 
 /// The longest name that DNS can carry (RFC 1035 §3.1); a longer host matches no named one.
-pub(super) const MAX_HOST: usize = 255;
+pub(crate) const MAX_HOST: usize = 255;
 
 /// The host of an authority or a Host field: `name`, `name:port`, `[v6]` or `[v6]:port`. An IPv6 address keeps its
 /// brackets. Everything from the first colon on is port, because no name and no IPv4 address contains one.
@@ -42,7 +42,7 @@ impl HostPattern {
 }
 
 /// The host in lower case and without the root's dot, in `buffer`; `None` when it does not fit.
-pub(super) fn canonical<'a>(host: &[u8], buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a [u8]> {
+pub(crate) fn canonical<'a>(host: &[u8], buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a [u8]> {
     let host = host.strip_suffix(b".").unwrap_or(host);
     let room = buffer.get_mut(..host.len())?;
     room.copy_from_slice(host);
