@@ -30,6 +30,7 @@ __all__ = [
     "HEALTH_UNKNOWN",
     "HIGH_WATER_BYTES",
     "HOLD",
+    "LIMIT_DECISIONS",
     "LOW_WATER_BYTES",
     "Lane",
     "Listener",
@@ -69,6 +70,8 @@ HEALTH_EJECTED: Final[int]
 
 COUNTERS: Final[tuple[str, ...]]
 """Names of a worker's own counters, in the order ``View.counters`` returns them."""
+LIMIT_DECISIONS: Final[tuple[str, ...]]
+"""What becomes of a request at a limit, in the order ``View.limit_decisions`` counts it."""
 DURATION_BOUNDS: Final[tuple[float, ...]]
 """Upper bounds of the duration histogram in seconds; one more bucket lies above the last."""
 
@@ -147,12 +150,13 @@ class View:
         """(status code, count) of a row of the request table, counts above 0 only."""
     def durations(self, service: int) -> tuple[list[int], int]:
         """(count per bucket, sum in nanoseconds)."""
-    def limit_decisions(self, row: int) -> tuple[int, int, int, int]:
-        """(allowed, refused, overflow, forfeited)."""
+    def limit_decisions(self, row: int) -> list[int]:
+        """Counts in the order of ``LIMIT_DECISIONS``."""
     def counters(self) -> list[int]:
         """Sums in the order of ``COUNTERS``."""
-    def limit_table(self) -> tuple[int, int]:
-        """(slots, slots in use): a scan of the whole bucket table; for the admin plane only."""
+    def limit_table(self, now: int) -> tuple[int, int, int]:
+        """(slots, slots with a key, slots whose key cannot be replaced yet): a scan of the bucket table, or of a part that
+        stands for a larger one; for the admin plane only."""
 
 @final
 class Snapshot:
@@ -231,8 +235,9 @@ class Lane:
         nothing. Raises KeyError for an unknown service."""
     def charge(self, limit: str, key: bytes, cost: int, now: int) -> tuple[bool, int]:
         """Takes ``cost`` tokens of the bucket ``key`` of limit ``ROUTE/NAME``: (conforms, nanoseconds until it
-        would). An address is its 16 bytes, IPv4 mapped into IPv6. Raises KeyError for an unknown limit and
-        ValueError for a cost of 0."""
+        would). That of a service is ``services.SERVICE/NAME``. The key is the one of a limit by one part; of an address
+        it is the 16 bytes of its network, IPv4 mapped into IPv6. Raises KeyError for an unknown limit and ValueError
+        for a cost of 0."""
     def health(self, instance: int) -> int:
         """The health word of an instance, by instance key; ``HEALTH_UNHEALTHY`` when the slot has another occupant."""
     def take_access_log(self) -> bytes:

@@ -45,7 +45,7 @@ def summary(config: Config, memory: Size) -> str:
         (len(config.services), "service"),
         (sum(len(service.instances) for service in config.services.values()), "instance"),
         (len(config.routes), "route"),
-        (sum(len(route.limit) for route in config.routes), "limit"),
+        (config.limit_count(), "limit"),
     )
     parts = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
     return ", ".join([*parts, f"{memory.bytes / MEBIBYTE:.1f} MiB of shared memory"])

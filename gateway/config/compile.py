@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from gateway.config.keys import Cost, ResponseCost
 from gateway.config.schema import Config, Limit, Listen, Route, Service
 from gateway.model import ACCESS_LOG_OFF
 from gateway.tcp import user_timeout_ms
@@ -25,8 +26,8 @@ class Rows(Protocol):
         """The row that counts what came in at a listener for a route to a service; None is for no route."""
         ...
 
-    def limit_row(self, route: str, limit: str) -> int:
-        """The row that counts the decisions of a route's limit."""
+    def limit_row(self, kind: str, owner: str, limit: str) -> int:
+        """The row that counts the decisions of a limit; ``kind`` is that of its owner, ``routes`` or ``services``."""
         ...
 
 
@@ -64,7 +65,7 @@ def compile_snapshot(
             for status, page in config.errors.items()
         ],
         "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
-        "services": [_service(name, slots[name], service) for name, service in config.services.items()],
+        "services": [_service(name, slots[name], service, rows) for name, service in config.services.items()],
         "routes": [_route(route, indexes[route.service], listeners, rows) for route in config.routes],
     }
     return head, orjson.dumps(blob)
@@ -106,7 +107,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
     }
 
 
-def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
+def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, Any]:
     return {
         "name": name,
         "slot": slot,
@@ -116,6 +117,7 @@ def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
+        "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
     }
 
 
@@ -127,7 +129,7 @@ def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) 
         "methods": route.methods,
         "service": service,
         "tries": route.retry.attempts,
-        "limits": [_limit(limit, rows.limit_row(route.name, limit.name)) for limit in route.limit],
+        "limits": [_limit(limit, rows.limit_row("routes", route.name, limit.name)) for limit in route.limit],
         "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],
     }
 
@@ -140,4 +142,13 @@ def _limit(limit: Limit, row: int) -> dict[str, Any]:
         "period_ns": limit.rate.period.nanoseconds,
         "burst": limit.burst,
         "key": limit.key,
+        "missing": limit.missing,
+        "cost": _cost(limit.cost),
+        "overflow": limit.overflow,
+        "mode": limit.mode,
+        "fields": limit.fields,
     }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {"response_header": cost.header} if isinstance(cost, ResponseCost) else {"constant": cost}

@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from gateway.config.interpolate import Interpolated
+from gateway.config.keys import CLIENT_IP, KEY_FORMS, MAX_COST, Cost, read_cost, read_key_part, write_cost
 from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
@@ -39,14 +40,21 @@ _REFERENCE: JsonSchemaValue = {"type": "string", "pattern": r"\$\{"}
 class Reads:
     """Annotation of a field: one function reads the TOML value, and raises InvalidValueError for a wrong one."""
 
-    def __init__(self, read: Callable[[object], object], schema: JsonSchemaValue) -> None:
+    def __init__(
+        self,
+        read: Callable[[object], object],
+        schema: JsonSchemaValue,
+        write: Callable[..., object] | None = None,
+    ) -> None:
+        """``write`` makes what a file has of the value; without it, its text."""
         self._read = read
         self._schema = schema
+        self._write = write or _written
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The function is all the validation there is; the value is written back as text."""
+        """The function is all the validation there is; the value is written back as a file has it."""
         return core_schema.no_info_plain_validator_function(
-            self._read, serialization=core_schema.plain_serializer_function_ser_schema(_written)
+            self._read, serialization=core_schema.plain_serializer_function_ser_schema(self._write)
         )
 
     def __get_pydantic_json_schema__(
@@ -263,5 +271,36 @@ MediaType = Annotated[str, text(_media_type, "a media type")]
 ErrorStatus = Annotated[str, choice(*map(str, ERROR_STATUSES))]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]
+KeyPart = Annotated[
+    str,
+    text(
+        read_key_part,
+        KEY_FORMS,
+        {
+            "anyOf": [
+                {"enum": [CLIENT_IP, "path", "host", "route", "service"]},
+                {"pattern": "^(client_ip/[0-9]{1,2}/[0-9]{1,3}|(header|cookie|query):.+)$"},
+            ]
+        },
+    ),
+]
+RequestCost = Annotated[
+    Cost,
+    Reads(
+        read_cost,
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_COST},
+                {
+                    "type": "object",
+                    "properties": {"response_header": {"type": "string"}},
+                    "required": ["response_header"],
+                    "additionalProperties": False,
+                },
+            ]
+        },
+        write_cost,
+    ),
+]
 MaxShare = Annotated[Share, text(Share.parse, 'a share, such as "50%"', {"pattern": "^[0-9]{1,3}%$"})]
 LimitRate = Annotated[Rate, text(Rate.parse, 'a rate, such as "100/s"', {"pattern": "^[0-9]+/(s|m|h)$"})]

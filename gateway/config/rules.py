@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.config.draft import Part
+from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
+    MAX_LIMITS,
     Config,
     Gateway,
     HealthCheck,
@@ -133,7 +135,7 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     if series > MAX_ROWS:
         message = f"too many: listeners × routes are {series}, at most {MAX_ROWS} can be counted"
         yield Finding(("routes",), message)
-    limits = sum(len(route.tables("limit", Limit)) for route in draft.routes)
+    limits = sum(1 for _ in _limits(draft))
     if limits > MAX_ROWS:
         yield Finding(("routes",), f"too many limits: {limits}, at most {MAX_ROWS} can be counted")
 
@@ -238,30 +240,88 @@ def _route_names_differ(draft: Draft) -> Iterator[Finding]:
             yield Finding((*route.path, "name"), f"{dotted(first.path)} has the same name")
 
 
+def _limited(draft: Draft) -> Iterator[Part]:
+    """Everything that has limits."""
+    yield from draft.routes
+    yield from draft.services.values()
+
+
+def _limits(draft: Draft) -> Iterator[Part]:
+    """Every limit."""
+    for owner in _limited(draft):
+        yield from owner.tables("limit", Limit)
+
+
 def _limit_names_differ(draft: Draft) -> Iterator[Finding]:
-    """A name belongs to one limit of a route."""
-    for route in draft.routes:
+    """A name belongs to one limit of a route or service."""
+    for owner in _limited(draft):
         seen: dict[str, KeyPath] = {}
-        for limit in route.tables("limit", Limit):
+        for limit in owner.tables("limit", Limit):
             if not limit.has("name"):
                 continue
             first = seen.setdefault(limit["name"], limit.path)
             if first != limit.path:
-                hint = "" if limit.is_given("name") else 'give each limit of the route a name = "…"'
+                hint = "" if limit.is_given("name") else f'give each limit of the {_kind(owner)} a name = "…"'
                 yield Finding((*limit.path, "name"), f"{dotted(first)} has the same name", hint)
+
+
+def _limits_fit(draft: Draft) -> Iterator[Finding]:
+    """A request passes at most so many limits, those of its route and those of the route's service."""
+    for route in draft.routes:
+        service = draft.services.get(route["service"]) if route.has("service") else None
+        of_service = len(service.tables("limit", Limit)) if service is not None else 0
+        of_route = len(route.tables("limit", Limit))
+        if of_route and of_service and of_route + of_service > MAX_LIMITS:
+            message = f"too many: with the {of_service} of its service {of_route + of_service} limits, at most {MAX_LIMITS}"
+            yield Finding((*route.path, "limit"), message)
 
 
 def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
     """A spent burst is back within a year."""
-    for route in draft.routes:
-        for limit in route.tables("limit", Limit):
-            if not limit.has("burst", "rate"):
-                continue
-            rate = limit["rate"]
-            if limit["burst"] * rate.period.seconds > MAX_REFILL_SECONDS * rate.tokens:
-                yield Finding(
-                    (*limit.path, "burst"), "expected a burst that comes back within a year at this rate"
-                )
+    for limit in _limits(draft):
+        if not limit.has("burst", "rate"):
+            continue
+        rate = limit["rate"]
+        if limit["burst"] * rate.period.seconds > MAX_REFILL_SECONDS * rate.tokens:
+            yield Finding(
+                (*limit.path, "burst"), "expected a burst that comes back within a year at this rate"
+            )
+
+
+def _costs_fit_in_bursts(draft: Draft) -> Iterator[Finding]:
+    """A full bucket has what one request takes."""
+    for limit in _limits(draft):
+        if limit.has("burst", "cost") and isinstance(limit["cost"], int) and limit["cost"] > limit["burst"]:
+            yield Finding((*limit.path, "cost"), "more than the burst: no request could ever pass")
+
+
+def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:
+    """Every part of a key tells some requests apart."""
+    for owner in _limited(draft):
+        same = {"routes": WHOLE, "services": WHOLE[1:]}[str(owner.path[0])]
+        for limit in owner.tables("limit", Limit):
+            key = limit["key"] if limit.has("key") else ()
+            for index, part in enumerate(key):
+                path = (*limit.path, "key", index) if len(key) > 1 else (*limit.path, "key")
+                if part in key[:index]:
+                    yield Finding(path, "no effect: the key has this part already")
+                elif part in same and len(key) > 1:
+                    yield Finding(path, f"no effect: it is the same for all requests of the {_kind(owner)}")
+
+
+def _rules_of_limits_have_effect(draft: Draft) -> Iterator[Finding]:
+    """What a limit says about a case can happen."""
+    for limit in _limits(draft):
+        if limit.is_given("missing") and limit.has("key") and not any(map(may_be_missing, limit["key"])):
+            yield Finding((*limit.path, "missing"), "no effect: every request has all parts of the key")
+        if limit.has("mode") and limit["mode"] == "shadow":
+            for key in ("overflow", "fields"):
+                if limit.is_given(key):
+                    yield Finding((*limit.path, key), 'no effect with mode = "shadow"')
+
+
+def _kind(owner: Part) -> str:
+    return str(owner.path[0]).removesuffix("s")
 
 
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
@@ -283,5 +343,9 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _spellings_differ,
     _route_names_differ,
     _limit_names_differ,
+    _limits_fit,
     _bursts_come_back,
+    _costs_fit_in_bursts,
+    _parts_of_keys_count,
+    _rules_of_limits_have_effect,
 )

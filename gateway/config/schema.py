@@ -12,6 +12,7 @@ from gateway.config.fields import (
     ErrorStatus,
     Flag,
     Host,
+    KeyPart,
     LimitRate,
     Listening,
     MaxShare,
@@ -23,6 +24,7 @@ from gateway.config.fields import (
     Path,
     ProbeTarget,
     Proxy,
+    RequestCost,
     RouteName,
     Upstream,
     Workers,
@@ -31,6 +33,7 @@ from gateway.config.fields import (
     size_between,
     whole,
 )
+from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
@@ -42,7 +45,9 @@ EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any mo
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
 MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
 FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the client is not to blame
-MAX_LIMITS = 8  # of one route: the engine charges them all for every request, from a fixed array
+MAX_LIMITS = (
+    8  # of a route and its service: the engine charges them all for every request, from a fixed array
+)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -222,6 +227,48 @@ def _false_or_table(value: object) -> object:
     return value
 
 
+def _one_or_list(value: object) -> object:
+    """A list as it is; what stands alone as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+_KeyParts = Annotated[tuple[KeyPart, ...], Counted("part", MAX_KEY_PARTS)]
+
+
+def _default_burst(data: dict[str, Any]) -> int:
+    """An omitted burst is one second of rate."""
+    rate: Rate = data["rate"]
+    return rate.per_second
+
+
+class Limit(Table):
+    """A token bucket per key; a request that finds it empty is answered with 429."""
+
+    name: Name = "default"
+    """Unique within the route or service; a bucket's level survives a reload as long as both keep their names."""
+    rate: LimitRate
+    """Requests per second, minute or hour."""
+    burst: Annotated[int, whole(1, 1_000_000_000)] = Field(default_factory=_default_burst)
+    """Requests that may come at once after a pause. Without it, one second of rate (at least 1)."""
+    key: Annotated[_KeyParts, BeforeValidator(_one_or_list, json_schema_input_type=KeyPart | _KeyParts)] = (
+        CLIENT_IP,
+    )
+    """What has a bucket of its own: one part of requests, or a list of parts that all count."""
+    missing: Annotated[Literal["own", "skip", "refuse"], choice("own", "skip", "refuse")] = "own"
+    """Requests without a part of the key: "own", they share a bucket; "skip", they are not limited; "refuse", 400."""
+    cost: RequestCost = 1
+    """Tokens that a request takes, at most the burst; or the header field by which its answer says how many it took."""
+    overflow: Annotated[Literal["allow", "refuse"], choice("allow", "refuse")] = "allow"
+    """Requests whose key has no place in the shared memory: "allow", they pass; "refuse", 503."""
+    mode: Annotated[Literal["enforce", "shadow"], choice("enforce", "shadow")] = "enforce"
+    """"enforce": what is beyond the limit is refused; "shadow": it is counted only."""
+    fields: Annotated[Literal["refused", "all", "none"], choice("refused", "all", "none")] = "refused"
+    """Answers with RateLimit fields: those of the limit's refusals, all, or none."""
+
+
+_Limits = Annotated[tuple[Limit, ...], Counted("limit", MAX_LIMITS)]
+
+
 class Service(Table):
     """A named set of instances."""
 
@@ -240,6 +287,8 @@ class Service(Table):
     """Idle connections that each worker keeps to one instance; 0 keeps none."""
     max_pending: Annotated[int, whole(1, 65_535)] = 1024
     """Connections to one instance that each worker may have under way; then another instance is taken, or 503."""
+    limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
+    """Limits on what all routes send to the service, one table or a list; checked after those of the route."""
     health: HealthCheck | None = None
     """How instances are probed. Without it they are not."""
     passive: Annotated[
@@ -249,38 +298,11 @@ class Service(Table):
     """When an instance that fails requests is ejected; false: never."""
 
 
-def _default_burst(data: dict[str, Any]) -> int:
-    """An omitted burst is one second of rate."""
-    rate: Rate = data["rate"]
-    return rate.per_second
-
-
-class Limit(Table):
-    """A token bucket per client; a request that finds it empty is answered with 429."""
-
-    name: Name = "default"
-    """Unique within the route; a bucket's level survives a reload as long as route and limit keep their names."""
-    rate: LimitRate
-    """Requests per second, minute or hour."""
-    burst: Annotated[int, whole(1, 1_000_000_000)] = Field(default_factory=_default_burst)
-    """Requests that may come at once after a pause. Without it, one second of rate (at least 1)."""
-    key: Annotated[Literal["client_ip"], choice("client_ip")] = "client_ip"
-    """What has a bucket of its own: every client address."""
-
-
 class Retry(Table):
     """What happens when an instance fails before the client has seen any of the response."""
 
     attempts: Annotated[int, whole(0, 10)] = 2
     """Extra tries after the first, on another instance where there is one."""
-
-
-_Limits = Annotated[tuple[Limit, ...], Counted("limit", MAX_LIMITS)]
-
-
-def _one_or_list(value: object) -> object:
-    """A list as it is; what stands alone as a list of one."""
-    return value if isinstance(value, list) else [value]
 
 
 def _default_name(data: dict[str, Any]) -> str:
@@ -299,7 +321,7 @@ class Route(Table):
     service: Name
     """Name of the service that gets the requests."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
-    """Limits that a request must pass, one table or a list of up to 8; all are checked."""
+    """Limits that a request must pass, one table or a list; with those of the service at most 8. All are checked."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
     name: RouteName = Field(default_factory=_default_name)
@@ -330,6 +352,11 @@ class Config(Table):
     """Services by name."""
     routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
     """Matches; of several that fit, the most specific is taken, whatever their order."""
+
+    def limit_count(self) -> int:
+        """Limits of all routes and services."""
+        owners: list[Route | Service] = [*self.routes, *self.services.values()]
+        return sum(len(owner.limit) for owner in owners)
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

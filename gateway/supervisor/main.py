@@ -20,7 +20,7 @@ from gateway.clock import monotonic_ns, wall_ns
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.state.control import Control, Segment, Snapshot
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, View
 from gateway.supervisor import logs, machine
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
@@ -42,6 +42,7 @@ from gateway.supervisor.reload import Reloader
 from gateway.supervisor.roster import Roster
 from gateway.supervisor.rows import Rows
 from gateway.supervisor.sockets import Listener, open_listener
+from gateway.supervisor.telemetry.metrics import Vocabulary
 from gateway.supervisor.workers import Workers
 
 logger = logging.getLogger("headgate.supervisor")
@@ -119,7 +120,9 @@ class Supervisor:
             clock=monotonic_ns,
             wall=wall_ns,
             readings=view,
-            dictionary=Dictionary(lambda: self._reloader.edition.legend, COUNTERS, DURATION_BOUNDS),
+            dictionary=Dictionary(
+                lambda: self._reloader.edition.legend, Vocabulary(COUNTERS, LIMIT_DECISIONS, DURATION_BOUNDS)
+            ),
             instances=self._roster.instances,
             health=self._roster.health,
             ejections=self._roster.ejections,

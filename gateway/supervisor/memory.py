@@ -38,7 +38,7 @@ def capacities(config: Config, workers: int) -> Capacities:
         instances=config.gateway.max_instances,
         services=_roomy(len(config.services)),
         series=max(LEAST_SERIES, _roomy(listeners * (routes + 1))),
-        limits=_roomy(sum(len(route.limit) for route in config.routes)),
+        limits=_roomy(config.limit_count()),
         limit_keys=config.gateway.max_limit_keys,
     )
 

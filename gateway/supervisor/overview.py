@@ -1,6 +1,6 @@
 """Gathers what the admin plane shows from the services that know it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -34,8 +34,8 @@ class Dictionary:
 
     legend: Callable[[], metrics.Legend]
     """That of the running configuration."""
-    counters: Sequence[str]
-    bounds: Sequence[float]
+    vocabulary: metrics.Vocabulary
+    """Those that never change."""
 
 
 class Overview:
@@ -108,8 +108,8 @@ class Overview:
             self._dictionary.legend(),
             instances,
             process,
-            counters=self._dictionary.counters,
-            bounds=self._dictionary.bounds,
+            vocabulary=self._dictionary.vocabulary,
+            now=self._clock(),
         )
 
     def _worker_facts(self) -> list[WorkerFacts]:

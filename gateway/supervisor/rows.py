@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from gateway.supervisor.telemetry.metrics import LimitRow, RequestRow
 
-Identity = TypeVar("Identity", str, tuple[str, str], tuple[str, str | None, str])
+Identity = TypeVar("Identity", str, tuple[str, str, str], tuple[str, str | None, str])
 
 
 MAX_LISTENERS = 1024  # every one that there ever was stands in each snapshot, for its connections may live on
@@ -54,7 +54,7 @@ class Rows:
     _listeners: Table[str]
     _services: Table[str]
     _series: Table[tuple[str, str | None, str]]
-    _limits: Table[tuple[str, str]]
+    _limits: Table[tuple[str, str, str]]
 
     @classmethod
     def fresh(cls, *, services: int, series: int, limits: int) -> "Rows":
@@ -85,9 +85,9 @@ class Rows:
         """
         return self._series.row((listener, route, service))
 
-    def limit_row(self, route: str, limit: str) -> int:
-        """The row of a route's limit."""
-        return self._limits.row((route, limit))
+    def limit_row(self, kind: str, owner: str, limit: str) -> int:
+        """The row of a limit."""
+        return self._limits.row((kind, owner, limit))
 
     def services(self) -> dict[str, int]:
         """The row of every service."""
@@ -102,4 +102,12 @@ class Rows:
 
     def limits(self) -> list[LimitRow]:
         """What every row of the limit table counts."""
-        return [LimitRow(row, route, limit) for (route, limit), row in self._limits.items()]
+        return [
+            LimitRow(
+                row,
+                route=owner if kind == "routes" else "",
+                service=owner if kind == "services" else "",
+                limit=limit,
+            )
+            for (kind, owner, limit), row in self._limits.items()
+        ]

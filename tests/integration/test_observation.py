@@ -66,6 +66,8 @@ async def test_metrics_are_text_that_prometheus_reads() -> None:
         "headgate_instance_ejections_total",
         "headgate_instance_in_flight",
         "headgate_limit_decisions_total",
+        "headgate_limit_table_keys",
+        "headgate_limit_slots_reused_total",
         "headgate_worker_restarts_total",
         "headgate_config_epoch",
     ):

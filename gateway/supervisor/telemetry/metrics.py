@@ -9,8 +9,6 @@ from gateway.clock import NANOSECONDS
 from gateway.model import Health
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-DECISIONS = ("allowed", "refused", "overflow", "forfeited")  # in the order of ``Readings.limit_decisions``
-
 Labels = Mapping[str, str]
 Sample = tuple[str, Labels, float]
 
@@ -24,8 +22,11 @@ class Readings(Protocol):
     def durations(self, service: int) -> tuple[list[int], int]:
         """(count per bucket, sum in nanoseconds)."""
 
-    def limit_decisions(self, row: int) -> tuple[int, int, int, int]:
-        """Counts in the order of ``DECISIONS``."""
+    def limit_decisions(self, row: int) -> list[int]:
+        """Counts in the order of ``Vocabulary.decisions``."""
+
+    def limit_table(self, now: int) -> tuple[int, int, int]:
+        """(slots of the table of buckets, slots with a key, slots whose key cannot be replaced)."""
 
     def counters(self) -> list[int]:
         """A worker's own counters, summed."""
@@ -50,6 +51,9 @@ class LimitRow:
 
     row: int
     route: str
+    """Empty for a limit of a service."""
+    service: str
+    """Empty for a limit of a route."""
     limit: str
 
 
@@ -84,16 +88,28 @@ class ProcessGauges:
     restarts: Sequence[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What the shared memory counts by number, in the order of the numbers."""
+
+    counters: Sequence[str]
+    """The workers' own counters."""
+    decisions: Sequence[str]
+    """What becomes of a request at a limit."""
+    bounds: Sequence[float]
+    """The histogram's buckets in seconds."""
+
+
 def render(
     readings: Readings,
     legend: Legend,
     instances: Iterable[InstanceGauge],
     process: ProcessGauges,
     *,
-    counters: Sequence[str],
-    bounds: Sequence[float],
+    vocabulary: Vocabulary,
+    now: int,
 ) -> str:
-    """The whole page. ``counters`` names the workers' own counters, ``bounds`` the histogram's buckets in seconds."""
+    """The whole page, at the time ``now``."""
     listed = list(instances)
     families = [
         _family("headgate_requests_total", "counter", "Requests answered.", _requests(readings, legend)),
@@ -101,7 +117,7 @@ def render(
             "headgate_request_duration_seconds",
             "histogram",
             "Time from a request's first byte to its answer's last.",
-            _durations(readings, legend, bounds),
+            _durations(readings, legend, vocabulary.bounds),
         ),
         _family(
             "headgate_instance_healthy",
@@ -131,12 +147,13 @@ def render(
             "headgate_limit_decisions_total",
             "counter",
             "Requests judged by a limit.",
-            _decisions(readings, legend),
+            _decisions(readings, legend, vocabulary.decisions),
         ),
+        *_limit_table(readings.limit_table(now)),
         *_process(process),
         *(
             _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
-            for name, count in zip(counters, readings.counters(), strict=True)
+            for name, count in zip(vocabulary.counters, readings.counters(), strict=True)
         ),
     ]
     return "".join(families)
@@ -160,10 +177,23 @@ def _durations(readings: Readings, legend: Legend, bounds: Sequence[float]) -> I
         yield "_count", {"service": service}, counts[-1]
 
 
-def _decisions(readings: Readings, legend: Legend) -> Iterator[Sample]:
+def _decisions(readings: Readings, legend: Legend, decisions: Sequence[str]) -> Iterator[Sample]:
     for row in legend.limits:
-        for decision, count in zip(DECISIONS, readings.limit_decisions(row.row), strict=True):
-            yield "", {"route": row.route, "limit": row.limit, "decision": decision}, count
+        for decision, count in zip(decisions, readings.limit_decisions(row.row), strict=True):
+            labels = {"route": row.route, "service": row.service, "limit": row.limit, "decision": decision}
+            yield "", labels, count
+
+
+def _limit_table(table: tuple[int, int, int]) -> list[str]:
+    texts = {
+        "slots": "Slots of the table of buckets.",
+        "keys": "Slots that hold a key.",
+        "busy": "Slots whose key cannot be replaced by another yet.",
+    }
+    return [
+        _family(f"headgate_limit_table_{name}", "gauge", text, [("", {}, count)])
+        for (name, text), count in zip(texts.items(), table, strict=True)
+    ]
 
 
 def _ejections(instances: Iterable[InstanceGauge]) -> Iterator[Sample]:

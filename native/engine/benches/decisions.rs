@@ -74,6 +74,7 @@ fn rewrite_response(bytes: &[u8], output: &mut Vec<u8>) {
         keeps_length: false,
         close: false,
         confirm_keep_alive: false,
+        quotas: &[],
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
     };
     rewrite::response(output, &response, &onward);

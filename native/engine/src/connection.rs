@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`response`] what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`limiting`] asks the limits, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
@@ -10,6 +10,7 @@
 mod client;
 mod ending;
 mod judging;
+mod limiting;
 mod preamble;
 mod request;
 mod response;
@@ -201,6 +202,8 @@ struct Exchange {
     interim_responses: u8,
     /// What the request is counted as: the code of the answer, until there is one [`CLIENT_CLOSED_REQUEST`].
     status: u16,
+    /// What limits have to do with the answer.
+    due: limiting::Due,
     /// The instance keeps its connection open after this response.
     instance_persists: bool,
     response_body: Body,

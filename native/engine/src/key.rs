@@ -147,9 +147,10 @@ impl Key {
     pub fn hash(&self, subject: &Subject<'_>, hasher: &mut impl Hasher) -> Result<(), Incomplete> {
         let mut complete = Ok(());
         for part in &self.parts {
-            part.read(subject, |value| match value {
-                Some(value) => hash_part(hasher, value),
-                None => {
+            part.read(subject, |value| {
+                if let Some(value) = value {
+                    hash_part(hasher, value);
+                } else {
                     hasher.write_u32(NOTHING);
                     complete = Err(Incomplete);
                 }

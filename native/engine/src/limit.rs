@@ -11,6 +11,9 @@ pub const MAX_TAT: u64 = (1 << 63) - 1;
 /// before it uses it.
 pub const CLOCK_SLACK_NS: u64 = 1_000_000_000;
 
+/// When to come again whose key has no place in the table, in nanoseconds: places become free all the time.
+pub const RETRY_WITHOUT_PLACE: u64 = 1_000_000_000;
+
 /// A rate and a burst, in the form the bucket computes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gcra {
@@ -18,6 +21,8 @@ pub struct Gcra {
     pub interval: u64,
     /// How far the TAT may lie ahead of now: burst × interval, in nanoseconds.
     pub tolerance: u64,
+    /// How much further a cost that is known afterwards may move it, in nanoseconds; 0 where every cost is known before.
+    pub debt: u64,
 }
 
 impl Gcra {
@@ -26,20 +31,52 @@ impl Gcra {
     /// No token at all cannot be said as a rate: 0 tokens count as 1. A burst of 0 lets nothing through.
     pub fn per(tokens: u64, period_ns: u64, burst: u64) -> Self {
         let interval = period_ns.div_ceil(tokens.max(1)).clamp(1, MAX_TAT);
-        Self { interval, tolerance: burst.saturating_mul(interval).min(MAX_TAT) }
+        Self { interval, tolerance: burst.saturating_mul(interval).min(MAX_TAT), debt: 0 }
     }
 
-    /// The TAT of an empty bucket, if `tat` lies so far ahead that no charge at this rate can have put it there.
+    /// The same, for costs that are known afterwards: a bucket may come to owe another burst.
+    #[must_use]
+    pub fn with_debt(self) -> Self {
+        Self { debt: self.tolerance, ..self }
+    }
+
+    /// The latest TAT that a charge can leave behind: of a bucket that is empty, or owes as much as it may.
+    fn latest(self, now: u64) -> u64 {
+        now.saturating_add(self.tolerance).saturating_add(self.debt).min(MAX_TAT)
+    }
+
+    /// The TAT of the emptiest bucket, if `tat` lies so far ahead that no charge at this rate can have put it there.
     ///
     /// That happens when a reload made the limit faster or its burst smaller, or when the word is garbage: a bucket
     /// cannot be emptier than empty, so its client need not wait for a debt that this rate does not know.
     pub fn emptied(self, tat: u64, now: u64) -> Option<u64> {
-        let empty = now.saturating_add(self.tolerance).min(MAX_TAT);
-        (tat > empty.saturating_add(CLOCK_SLACK_NS)).then_some(empty)
+        let latest = self.latest(now);
+        (tat > latest.saturating_add(CLOCK_SLACK_NS)).then_some(latest)
+    }
+
+    /// The TAT after a cost that nobody can refuse any more: the bucket may owe it, as far as it may owe at all.
+    pub fn owing(self, tat: u64, now: u64, cost: u32) -> u64 {
+        let wanted = u64::from(cost).saturating_mul(self.interval);
+        tat.max(now).saturating_add(wanted).min(self.latest(now).max(tat)).min(MAX_TAT)
+    }
+
+    /// What is in a bucket with this TAT.
+    pub fn level(self, tat: u64, now: u64) -> Level {
+        let ahead = tat.saturating_sub(now);
+        Level { tokens: self.tolerance.saturating_sub(ahead) / self.interval, full_in: ahead }
     }
 }
 
-/// Takes `cost` tokens from the bucket with this TAT: its new TAT, or the nanoseconds until it would conform if
+/// What is in a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Whole tokens.
+    pub tokens: u64,
+    /// Nanoseconds until it is full, if nobody takes any.
+    pub full_in: u64,
+}
+
+/// Takes `cost` tokens from the bucket with this TAT (0 asks only whether it owes any): its new TAT, or the nanoseconds until it would conform if
 /// nobody else takes tokens ([`u64::MAX`]: never, the burst is smaller than the cost).
 pub fn conforms(tat: u64, now: u64, rate: Gcra, cost: u32) -> Result<u64, u64> {
     let wanted = u128::from(cost) * u128::from(rate.interval);
@@ -61,8 +98,10 @@ pub struct Claim {
     pub key: u64,
     /// The limit's rate and burst.
     pub rate: Gcra,
-    /// Tokens wanted; at least 1.
+    /// Tokens wanted; 0 takes none and is met while the bucket owes none.
     pub cost: u32,
+    /// Where the table has no place for the key: is the claim refused, rather than met?
+    pub must_fit: bool,
 }
 
 /// What became of a set of claims.
@@ -80,10 +119,18 @@ pub enum Charge {
         /// How many earlier claims could not be given back.
         forfeited: usize,
     },
-    /// The table had no place for claim number `claim`; the limit's own rule answers. The other claims were met.
+    /// The table had no place for some claims, which are met all the same, as the others are.
     Overflow {
-        /// Index of the first claim without a place.
+        /// The claims without a place: bit n is claim number n.
+        claims: u16,
+    },
+    /// The table had no place for claim number `claim`, which must have one. As for [`Charge::Refused`], nothing was taken,
+    /// except that tokens of earlier claims may have been lost.
+    NoPlace {
+        /// Index of the claim.
         claim: usize,
+        /// How many earlier claims could not be given back.
+        forfeited: usize,
     },
 }
 
@@ -97,7 +144,7 @@ mod tests {
     /// The interval is rounded up, so the rate is never exceeded.
     #[test]
     fn interval_rounds_up() {
-        assert_eq!(Gcra::per(3, 10, 2), Gcra { interval: 4, tolerance: 8 });
+        assert_eq!(Gcra::per(3, 10, 2), Gcra { interval: 4, tolerance: 8, debt: 0 });
         assert_eq!(Gcra::per(100, SECOND, 200).interval, 10_000_000);
         assert_eq!(Gcra::per(u64::MAX, 1, 1).interval, 1);
     }
@@ -131,13 +178,40 @@ mod tests {
         assert_eq!(rate.emptied(now + 600 * SECOND, now), Some(now + rate.tolerance));
     }
 
+    /// A cost that comes afterwards is owed, at most one burst of it, and a claim of nothing waits until it is paid.
+    #[test]
+    fn debts_are_bounded_and_paid_first() {
+        let rate = Gcra::per(10, SECOND, 5).with_debt();
+        let now = 100 * SECOND;
+        let owes = rate.owing(0, now, 7);
+        assert_eq!(owes, now + 7 * SECOND / 10);
+        assert_eq!(conforms(owes, now, rate, 0), Err(2 * SECOND / 10));
+        assert!(conforms(owes, now + 2 * SECOND / 10, rate, 0).is_ok());
+        let most = rate.owing(owes, now, u32::MAX);
+        assert_eq!(most, now + 2 * rate.tolerance);
+        assert_eq!((rate.owing(most, now, 1), rate.emptied(most, now)), (most, None));
+        assert_eq!(rate.emptied(most + 600 * SECOND, now), Some(most));
+    }
+
+    /// The level is what conforms at once, in whole tokens.
+    #[test]
+    fn a_level_counts_what_conforms() {
+        let rate = Gcra::per(10, SECOND, 5);
+        let now = 100 * SECOND;
+        assert_eq!(rate.level(0, now), Level { tokens: 5, full_in: 0 });
+        let tat = conforms(0, now, rate, 3).unwrap();
+        assert_eq!(rate.level(tat, now), Level { tokens: 2, full_in: 3 * SECOND / 10 });
+        assert_eq!(rate.level(tat, now + 1).tokens, 2);
+        assert_eq!(rate.level(now + 9 * SECOND, now).tokens, 0);
+    }
+
     /// The bucket as everybody draws it: a level in tokens × interval, filled by the passing time, in exact integers.
-    struct Level {
+    struct Bucket {
         level: i128,
         at: u64,
     }
 
-    impl Level {
+    impl Bucket {
         fn take(&mut self, now: u64, rate: Gcra, cost: u32) -> bool {
             let filled = self.level + i128::from(now - self.at);
             self.level = filled.min(i128::from(rate.tolerance));
@@ -160,7 +234,7 @@ mod tests {
             steps in prop::collection::vec((0u64..SECOND, 0u32..40), 1..200),
         ) {
             let rate = Gcra::per(tokens, period, burst);
-            let mut reference = Level { level: i128::from(rate.tolerance), at: start };
+            let mut reference = Bucket { level: i128::from(rate.tolerance), at: start };
             let (mut tat, mut now) = (0, start);
             for (pause, cost) in steps {
                 now += pause;
@@ -216,7 +290,12 @@ mod tests {
             if let Ok(new) = conforms(tat, now, rate, cost) {
                 prop_assert!(new <= MAX_TAT && new >= now.max(tat));
             }
-            prop_assert!(rate.emptied(tat, now).is_none_or(|empty| empty <= MAX_TAT && empty < tat));
+            for rate in [rate, rate.with_debt()] {
+                prop_assert!(rate.emptied(tat, now).is_none_or(|empty| empty <= MAX_TAT && empty < tat));
+                let owing = rate.owing(tat, now, cost);
+                prop_assert!(owing <= MAX_TAT && owing >= tat.min(MAX_TAT));
+                prop_assert!(rate.level(tat, now).tokens <= rate.tolerance / rate.interval);
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::client_address::ForwardingFault;
 use crate::http1::accept::Form;
 use crate::http1::framing::FramingFault;
 use crate::http1::head::HeadFault;
+use crate::limit::Level;
+use crate::snapshot::Limit;
 
 /// Why the gateway answers itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub enum Reason {
     UnknownExpectation,
     /// A limit refused the request.
     RateLimited,
+    /// A limit could not count the request, and refuses what it cannot count.
+    Uncounted,
+    /// The request does not have the key that a limit asks for.
+    LimitKeyMissing,
     /// The client has as many connections as it may have.
     TooManyConnections,
     /// The request's head is beyond the limits.
@@ -115,6 +121,8 @@ impl Reason {
             Self::TargetTooLong => answer(414, "URI Too Long", REQUEST, "target too long"),
             Self::UnknownExpectation => answer(417, "Expectation Failed", REQUEST, "unknown expectation"),
             Self::RateLimited => answer(429, "Too Many Requests", "http_request_denied", "rate limit"),
+            Self::Uncounted => answer(503, "Service Unavailable", "http_request_denied", "limit table full"),
+            Self::LimitKeyMissing => answer(400, "Bad Request", "http_request_denied", "limit key missing"),
             Self::TooManyConnections => {
                 answer(429, "Too Many Requests", "http_request_denied", "too many connections")
             }
@@ -197,6 +205,8 @@ pub struct Circumstances<'a> {
     pub date: &'a [u8; 29],
     /// Seconds after which the client may try again, for a limit's answer.
     pub retry_after: Option<u64>,
+    /// The limit that refused the request, and what is in its bucket.
+    pub quota: Option<(&'a Limit, Level)>,
     /// The client's connection is closed after the answer.
     pub close: bool,
     /// The client speaks HTTP/1.0 and asked for a persistent connection, which must be confirmed.
@@ -237,6 +247,10 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     if let Some(seconds) = circumstances.retry_after {
         put(&[b"Retry-After: ", number.format(seconds).as_bytes(), b"\r\n"]);
     }
+    if let Some(quota) = circumstances.quota {
+        put_quotas(output, &[quota]);
+    }
+    let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| output.extend_from_slice(part));
     if circumstances.close {
         put(&[b"Connection: close\r\n"]);
     } else if circumstances.confirm_keep_alive {
@@ -246,6 +260,31 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     if !circumstances.to_head {
         put(body);
     }
+}
+
+/// Writes `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) of some limits: burst and time in which it
+/// comes back, and what is left of it with the time in which it will be whole again.
+pub fn put_quotas<'a>(
+    output: &mut Vec<u8>,
+    quotas: impl IntoIterator<Item = &'a (&'a Limit, Level), IntoIter: Clone>,
+) {
+    let quotas = quotas.into_iter();
+    let mut separator = "RateLimit-Policy: ";
+    for (limit, _) in quotas.clone() {
+        output.extend_from_slice(separator.as_bytes());
+        output.extend_from_slice(limit.policy.as_bytes());
+        separator = ", ";
+    }
+    separator = "\r\nRateLimit: ";
+    for (limit, Level { tokens, full_in }) in quotas {
+        let (mut left, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let reset = reset.format(full_in.div_ceil(1_000_000_000));
+        for part in [separator, "\"", &limit.name, "\";r=", left.format(*tokens), ";t=", reset] {
+            output.extend_from_slice(part.as_bytes());
+        }
+        separator = ", ";
+    }
+    output.extend_from_slice(b"\r\n");
 }
 
 /// The IMF-fixdate of RFC 9110 §5.6.7 for a Unix time in seconds.
@@ -306,6 +345,7 @@ mod tests {
         let circumstances = Circumstances {
             date: &date,
             retry_after: Some(3),
+            quota: None,
             close: true,
             confirm_keep_alive: false,
             to_head: false,
@@ -331,6 +371,7 @@ mod tests {
         let circumstances = Circumstances {
             date: &date,
             retry_after: None,
+            quota: None,
             close: false,
             confirm_keep_alive: true,
             to_head: true,
@@ -351,6 +392,7 @@ mod tests {
             let circumstances = Circumstances {
                 date: &date,
                 retry_after: None,
+                quota: None,
                 close: false,
                 confirm_keep_alive: false,
                 to_head,

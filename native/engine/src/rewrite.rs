@@ -9,7 +9,10 @@ use crate::forwarding::{self, Sender};
 use crate::http1::fields::Field;
 use crate::http1::framing::Framing;
 use crate::http1::head::{Fields, Request, Response};
+use crate::limit::Level;
+use crate::reply::put_quotas;
 use crate::request_id::RequestId;
+use crate::snapshot::Limit;
 
 /// What the gateway tells an instance about the client.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,8 @@ pub struct Onward<'a> {
     pub confirm_keep_alive: bool,
     /// The value of the Date field for a response without one (RFC 9110 §6.6.1).
     pub date: &'a [u8; 29],
+    /// The limits that the client is told of, and what is in their buckets.
+    pub quotas: &'a [(&'a Limit, Level)],
 }
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
@@ -89,6 +94,9 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
     });
     if !response.fields.has_date() {
         put(output, &[b"Date: ", onward.date, b"\r\n"]);
+    }
+    if !onward.quotas.is_empty() {
+        put_quotas(output, onward.quotas);
     }
     let stated = response.fields.content_length().filter(|length| onward.keeps_length || *length == 0);
     put_framing(output, onward.framing, stated.filter(|_| response.status != 204)); // RFC 9110 §8.6
@@ -205,7 +213,8 @@ mod tests {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Response::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
         let date = crate::reply::http_date(0);
-        let onward = Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date };
+        let onward =
+            Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date, quotas: &[] };
         response(&mut output, &parsed, &onward);
         String::from_utf8(output).unwrap()
     }

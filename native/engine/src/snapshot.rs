@@ -8,10 +8,12 @@ mod error;
 mod failure_statuses;
 mod limit;
 
-pub use document::{LimitKey, Scheme};
+pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
-pub use limit::Limit;
+pub use limit::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner};
+
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -84,6 +86,8 @@ pub struct Service {
     pub tunnel_timeout: u64,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
+    /// The limits on what all its routes send, charged after those of the route.
+    pub limits: Vec<Arc<Limit>>,
 }
 
 /// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.
@@ -96,22 +100,13 @@ pub struct Route {
     /// Extra tries after the first.
     pub tries: u8,
     /// The limits, in the order in which they are charged.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<Arc<Limit>>,
     /// The route names TRACE among its methods; no other gets one (it would show what the gateway adds).
     pub traces: bool,
     /// For each listener the row of the request table that counts this route's requests.
     pub rows: Vec<u32>,
     /// What the access log says of this route.
     pub logged: Box<[u8]>,
-}
-
-/// The place of a limit in a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitIndex {
-    /// Index into [`Snapshot::routes`].
-    pub route: u32,
-    /// Index into [`Route::limits`].
-    pub limit: u32,
 }
 
 /// A compiled configuration; the default is the empty one.
@@ -134,14 +129,18 @@ pub struct Snapshot {
     /// Finds the index of a request's route.
     pub table: Table,
     services_by_name: HashMap<Box<str>, u32, FixedState>,
-    limits_by_name: HashMap<Box<str>, LimitIndex, FixedState>,
+    limits: Vec<Arc<Limit>>,
+    /// Indexes into `limits`, by `ROUTE/NAME` and by `SERVICE/NAME`.
+    limits_of_routes: HashMap<Box<str>, u32, FixedState>,
+    limits_of_services: HashMap<Box<str>, u32, FixedState>,
 }
 
 impl Snapshot {
     /// The most extra tries a route may ask for: an exchange remembers every instance it was sent to.
     pub const MAX_TRIES: u8 = Tried::CAPACITY as u8 - 1;
 
-    /// The most limits a route may have: each request is charged at all of them, from an array of this size.
+    /// The most limits a route and its service may have together: each request is charged at all of them, from an array
+    /// of this size.
     pub const MAX_LIMITS: usize = 8;
 
     /// Compiles what the supervisor published; the error names the first thing that makes no sense.
@@ -166,7 +165,9 @@ impl Snapshot {
             services,
             table,
             services_by_name: HashMap::default(),
-            limits_by_name: HashMap::default(),
+            limits: Vec::new(),
+            limits_of_routes: HashMap::default(),
+            limits_of_services: HashMap::default(),
         };
         snapshot.index_services()?;
         snapshot.index_limits()?;
@@ -178,14 +179,15 @@ impl Snapshot {
         self.services_by_name.get(name).copied()
     }
 
-    /// Where the limit with this name stands, written `ROUTE/NAME`.
-    pub fn find_limit(&self, name: &str) -> Option<LimitIndex> {
-        self.limits_by_name.get(name).copied()
+    /// The index of the limit with this name: `ROUTE/NAME` of a route, `services.SERVICE/NAME` of a service.
+    pub fn find_limit(&self, name: &str) -> Option<u32> {
+        let of_service = || self.limits_of_services.get(name.strip_prefix("services.")?);
+        self.limits_of_routes.get(name).or_else(of_service).copied()
     }
 
-    /// The limit that stands there.
-    pub fn limit(&self, index: LimitIndex) -> Option<&Limit> {
-        self.routes.get(index.route as usize)?.limits.get(index.limit as usize)
+    /// The limit of this index.
+    pub fn limit(&self, index: u32) -> Option<&Arc<Limit>> {
+        self.limits.get(index as usize)
     }
 
     fn index_services(&mut self) -> Result<(), SnapshotError> {
@@ -199,18 +201,38 @@ impl Snapshot {
 
     /// A limit's full name is its identity, so two limits that share one would share their buckets.
     fn index_limits(&mut self) -> Result<(), SnapshotError> {
-        for (route_index, route) in (0..).zip(&self.routes) {
-            for (limit_index, limit) in (0..).zip(&route.limits) {
-                let name = format!("{}/{}", route.name, limit.name).into_boxed_str();
-                let index = LimitIndex { route: route_index, limit: limit_index };
-                if self.limits_by_name.insert(name, index).is_some() {
-                    let place = format!("routes[{route_index}].limits[{limit_index}]");
-                    return Err(SnapshotError::invalid(place, "the name is taken"));
-                }
+        let Self { routes, services, limits, limits_of_routes, limits_of_services, .. } = self;
+        for (index, service) in services.iter().enumerate() {
+            index_limits(limits, limits_of_services, &service.name, &service.limits)
+                .map_err(|error| error.within(&format!("services[{index}]")))?;
+        }
+        for (index, route) in routes.iter().enumerate() {
+            let of_service = services.get(route.service as usize).map_or(0, |service| service.limits.len());
+            if route.limits.len() + of_service > Self::MAX_LIMITS {
+                let problem = format!("more than {} with those of the service", Self::MAX_LIMITS);
+                return Err(SnapshotError::invalid(format!("routes[{index}].limits"), problem));
             }
+            index_limits(limits, limits_of_routes, &route.name, &route.limits)
+                .map_err(|error| error.within(&format!("routes[{index}]")))?;
         }
         Ok(())
     }
+}
+
+fn index_limits(
+    all: &mut Vec<Arc<Limit>>,
+    by_name: &mut HashMap<Box<str>, u32, FixedState>,
+    owner: &str,
+    limits: &[Arc<Limit>],
+) -> Result<(), SnapshotError> {
+    for (index, limit) in limits.iter().enumerate() {
+        let name = format!("{owner}/{}", limit.name).into_boxed_str();
+        if by_name.insert(name, all.len() as u32).is_some() {
+            return Err(SnapshotError::invalid(format!("limits[{index}]"), "the name is taken"));
+        }
+        all.push(Arc::clone(limit));
+    }
+    Ok(())
 }
 
 fn routing_table(document: &Document) -> Result<Table, SnapshotError> {

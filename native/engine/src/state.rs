@@ -60,6 +60,18 @@ pub enum LimitDecision {
     Overflow = 2,
     /// A token was taken and the request refused by another limit; it could not be given back.
     Forfeited = 3,
+    /// The request was beyond the limit, which only counts.
+    WouldRefuse = 4,
+    /// The request did not have the limit's key and was not limited.
+    Skipped = 5,
+    /// The request did not have the limit's key and was refused.
+    KeyMissing = 6,
+}
+
+impl LimitDecision {
+    /// Every decision with its name in the metrics, in the order of their numbers.
+    pub const NAMES: [&'static str; 7] =
+        ["allowed", "refused", "overflow", "forfeited", "would_refuse", "skipped", "key_missing"];
 }
 
 /// What became of a connection at the count of its client.
@@ -106,11 +118,13 @@ pub enum Counter {
     AcceptPauses = 11,
     /// Client connections refused because their client had as many as it may have.
     ConnectionsRejected = 12,
+    /// Slots of the bucket table given to another key, because their bucket had been full for long.
+    LimitSlotsReused = 13,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -124,6 +138,7 @@ impl Counter {
         "upstreams_evicted",
         "accept_pauses",
         "connections_rejected",
+        "limit_slots_reused",
     ];
 }
 
@@ -166,6 +181,13 @@ pub trait State {
 
     /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;
+    /// Takes what the claim wants whether it is there or not: its bucket may come to owe it ([`Gcra::owing`]). False: the
+    /// table has no place for the key.
+    ///
+    /// [`Gcra::owing`]: crate::limit::Gcra::owing
+    fn owe(&self, claim: &Claim, now: u64) -> bool;
+    /// The theoretical arrival time of a bucket; 0, that of a full one, where there is none.
+    fn tat(&self, key: u64, now: u64) -> u64;
     /// The secret that seeds the hash of bucket keys, one per segment.
     fn hash_seed(&self) -> u64;
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::limit::{Charge, Claim, RETRY_WITHOUT_PLACE};
 use headgate_engine::selection::{peek, Balance, Selection, Tried};
-use headgate_engine::snapshot::{self, LimitIndex};
+use headgate_engine::snapshot;
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
 use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
@@ -45,7 +45,7 @@ pub(crate) struct Lane {
     access_log_due: Option<Py<PyAny>>,
     /// Slot and balance of the services that `select` was asked for.
     services: Names<(u32, Balance)>,
-    limits: Names<LimitIndex>,
+    limits: Names<u32>,
     /// What `charge` answers almost always: (True, 0).
     allowed: Py<PyTuple>,
     clock: Option<Py<PyAny>>,
@@ -165,8 +165,9 @@ impl Lane {
             return Err(PyValueError::new_err("a cost is at least 1"));
         }
         let key = limit.bucket_key_of(state.hash_seed(), key);
-        match state.charge(&[Claim { key, rate: limit.rate, cost }], now.0) {
+        match state.charge(&[Claim { cost, ..limit.claim(key) }], now.0) {
             Charge::Refused { retry_after, .. } => (false, retry_after).into_pyobject(py),
+            Charge::NoPlace { .. } => (false, RETRY_WITHOUT_PLACE).into_pyobject(py),
             Charge::Allowed | Charge::Overflow { .. } => Ok(self.allowed.bind(py).clone()),
         }
     }

@@ -1,12 +1,13 @@
 //! `View`: sums over the lanes, for status and metrics.
 
-use headgate_engine::state::Counter;
+use headgate_engine::state::{Counter, LimitDecision};
 use headgate_shm::metrics::DURATION_BOUNDS_NS;
-use headgate_shm::view::View as Reader;
+use headgate_shm::view::{LimitTable, View as Reader};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use crate::clock::Nanoseconds;
 use crate::segment::Segment;
 
 /// Reads everything, writes nothing.
@@ -50,9 +51,8 @@ impl View {
         there(self.reader.durations(service), "service", service)
     }
 
-    fn limit_decisions(&self, row: u32) -> PyResult<(u64, u64, u64, u64)> {
-        let decisions = there(self.reader.limit_decisions(row), "row of the limit table", row)?;
-        Ok(decisions.into())
+    fn limit_decisions(&self, row: u32) -> PyResult<Vec<u64>> {
+        there(self.reader.limit_decisions(row), "row of the limit table", row)
     }
 
     fn counters(&self) -> Vec<u64> {
@@ -60,8 +60,10 @@ impl View {
     }
 
     /// Reads megabytes, so it lets the other threads run meanwhile.
-    fn limit_table(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
-        py.detach(|| self.reader.limit_table()).map_err(|errno| std::io::Error::from(errno).into())
+    fn limit_table(&self, py: Python<'_>, now: Nanoseconds) -> PyResult<(usize, usize, usize)> {
+        let LimitTable { slots, keys, busy } =
+            py.detach(|| self.reader.limit_table(now.0)).map_err(std::io::Error::from)?;
+        Ok((slots, keys, busy))
     }
 }
 
@@ -69,11 +71,12 @@ fn there<T>(value: Option<T>, what: &str, number: u32) -> PyResult<T> {
     value.ok_or_else(|| PyIndexError::new_err(format!("{what} {number} does not exist")))
 }
 
-/// Adds the class, the names of the counters and the bounds of the histogram to the module.
+/// Adds the class, the names of the counters and decisions and the bounds of the histogram to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let seconds = DURATION_BOUNDS_NS.map(|nanos| nanos as f64 / 1e9);
     module.add("COUNTERS", PyTuple::new(py, Counter::NAMES)?)?;
+    module.add("LIMIT_DECISIONS", PyTuple::new(py, LimitDecision::NAMES)?)?;
     module.add("DURATION_BOUNDS", PyTuple::new(py, seconds)?)?;
     module.add_class::<View>()
 }

@@ -47,7 +47,7 @@ fn buckets(criterion: &mut Criterion) {
     for keys in [1, 10_000, 1_000_000] {
         let (worker, mut random) = (lane(1, keys), Random::new(42));
         let claims: Vec<Claim> =
-            (0..keys).map(|_| Claim { key: random.bits().max(1), rate, cost: 1 }).collect();
+            (0..keys).map(|_| Claim { key: random.bits().max(1), rate, cost: 1, must_fit: false }).collect();
         for claim in &claims {
             assert_eq!(worker.charge(&[*claim], NOW), Charge::Allowed);
         }

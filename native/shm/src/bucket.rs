@@ -66,6 +66,12 @@ impl Slot {
     }
 }
 
+/// Does a word of the table hold a key, and one that no other may replace now?
+pub fn occupancy(word: u128, now: u64) -> (bool, bool) {
+    let slot = Slot(word);
+    (slot.key() != 0, !slot.is_reusable(now))
+}
+
 /// The key of a claim as the table stores it: 0 is what an empty slot holds.
 #[inline]
 fn name(claim: &Claim) -> u64 {
@@ -90,8 +96,11 @@ struct Taken {
 
 /// What became of one claim.
 enum Outcome {
-    Taken(Taken),
-    Refused { retry_after: u64 },
+    /// It was met; what was written, if anything was.
+    Met(Option<Taken>),
+    Refused {
+        retry_after: u64,
+    },
     Overflow,
 }
 
@@ -107,6 +116,8 @@ enum Second {
 pub trait Marks {
     /// The next number, below 2⁶³.
     fn next(&self) -> u64;
+    /// A slot has changed from one key to another.
+    fn note_reuse(&self) {}
 }
 
 /// The table as one worker sees it. The number of slots is a power of two.
@@ -135,18 +146,31 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     pub fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         match claims {
             [claim] => match self.take(claim, now) {
-                Outcome::Taken(_) => Charge::Allowed,
+                Outcome::Met(_) => Charge::Allowed,
                 Outcome::Refused { retry_after } => Charge::Refused { claim: 0, retry_after, forfeited: 0 },
-                Outcome::Overflow => Charge::Overflow { claim: 0 },
+                Outcome::Overflow if claim.must_fit => Charge::NoPlace { claim: 0, forfeited: 0 },
+                Outcome::Overflow => Charge::Overflow { claims: 1 },
             },
             _ => self.charge_all(claims, now),
         }
     }
 
+    /// Takes what a claim wants, which nobody can refuse any more: the bucket may come to owe it. False: the table has no
+    /// place for the key.
+    pub fn owe(&self, claim: &Claim, now: u64) -> bool {
+        let owe = |tat| Ok(Some(claim.rate.owing(tat, now, claim.cost)));
+        matches!(self.settle(claim, now, owe), Outcome::Met(_))
+    }
+
+    /// The TAT of a key; 0, that of a full bucket, where it has none.
+    pub fn tat(&self, key: u64, now: u64) -> u64 {
+        self.scan(key.max(1), now).live.map_or(0, |(_, slot)| slot.tat())
+    }
+
     /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing.
     fn charge_all(&self, claims: &[Claim], now: u64) -> Charge {
         for (index, claim) in claims.iter().enumerate() {
-            let tat = self.scan(name(claim), now).live.map_or(0, |(_, slot)| slot.tat());
+            let tat = self.tat(claim.key, now);
             let tat = claim.rate.emptied(tat, now).unwrap_or(tat);
             if let Err(retry_after) = conforms(tat, now, claim.rate, claim.cost) {
                 return Charge::Refused { claim: index, retry_after, forfeited: 0 };
@@ -157,23 +181,34 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
 
     fn take_all(&self, claims: &[Claim], now: u64) -> Charge {
         let mut taken = [None; MAX_CLAIMS];
-        let mut overflow = None;
+        let mut overflow = 0;
         for (index, claim) in claims.iter().enumerate() {
             match self.take(claim, now) {
-                Outcome::Taken(charge) => {
+                Outcome::Met(charge) => {
                     if let Some(place) = taken.get_mut(index) {
-                        *place = Some(charge);
+                        *place = charge;
                     }
                 }
                 Outcome::Refused { retry_after } => {
-                    let kept = index.saturating_sub(MAX_CLAIMS);
-                    let lost = taken.iter().flatten().rev().filter(|charge| !self.give_back(charge)).count();
-                    return Charge::Refused { claim: index, retry_after, forfeited: kept + lost };
+                    let forfeited = self.give_all_back(&taken, index);
+                    return Charge::Refused { claim: index, retry_after, forfeited };
                 }
-                Outcome::Overflow => overflow = overflow.or(Some(index)),
+                Outcome::Overflow if claim.must_fit => {
+                    return Charge::NoPlace { claim: index, forfeited: self.give_all_back(&taken, index) };
+                }
+                Outcome::Overflow => overflow |= 1u16.checked_shl(index as u32).unwrap_or(0),
             }
         }
-        overflow.map_or(Charge::Allowed, |claim| Charge::Overflow { claim })
+        match overflow {
+            0 => Charge::Allowed,
+            claims => Charge::Overflow { claims },
+        }
+    }
+
+    /// Undoes the charges before claim number `claim`, the last one first; how many could not be.
+    fn give_all_back(&self, taken: &[Option<Taken>; MAX_CLAIMS], claim: usize) -> usize {
+        let kept = claim.saturating_sub(MAX_CLAIMS);
+        kept + taken.iter().flatten().rev().filter(|charge| !self.give_back(charge)).count()
     }
 
     /// Undoes a charge, if nobody charged the bucket since; otherwise its tokens are forfeited.
@@ -181,14 +216,22 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         self.replace(charge.index, charge.after, charge.before)
     }
 
-    /// Takes tokens from one bucket: one hit and one exchange where the key has a slot and nobody interferes.
+    /// Takes tokens from one bucket: one hit and one exchange where the key has a slot and nobody interferes. A claim of
+    /// nothing writes nothing.
     #[inline]
     fn take(&self, claim: &Claim, now: u64) -> Outcome {
+        let Claim { rate, cost, .. } = *claim;
+        self.settle(claim, now, |tat| Ok(Some(conforms(tat, now, rate, cost)?).filter(|_| cost > 0)))
+    }
+
+    /// Moves the TAT of a claim's bucket to where `decide` says, if it is to be moved; an error is for how long not.
+    #[inline]
+    fn settle(&self, claim: &Claim, now: u64, decide: impl Fn(u64) -> Result<Option<u64>, u64>) -> Outcome {
         for _ in 0..self.bounds.tries {
             let scan = self.scan(name(claim), now);
             let outcome = match (scan.live, scan.place) {
-                (Some((index, slot)), _) => self.charge_live(claim, now, index, slot),
-                (None, Some((index, slot))) => self.charge_new(claim, now, index, slot),
+                (Some((index, slot)), _) => self.settle_live(claim, now, index, slot, &decide),
+                (None, Some((index, slot))) => self.settle_new(claim, index, slot, &decide),
                 (None, None) => Some(Outcome::Overflow),
             };
             if let Some(outcome) = outcome {
@@ -200,11 +243,20 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
 
     /// None: the slot changed meanwhile.
     #[inline]
-    fn charge_live(&self, claim: &Claim, now: u64, index: usize, before: Slot) -> Option<Outcome> {
-        match conforms(before.tat(), now, claim.rate, claim.cost) {
-            Ok(tat) => {
+    fn settle_live(
+        &self,
+        claim: &Claim,
+        now: u64,
+        index: usize,
+        before: Slot,
+        decide: impl Fn(u64) -> Result<Option<u64>, u64>,
+    ) -> Option<Outcome> {
+        match decide(before.tat()) {
+            Ok(None) => Some(Outcome::Met(None)),
+            Ok(Some(tat)) => {
                 let after = Slot::live(before.key(), tat);
-                self.replace(index, before, after).then_some(Outcome::Taken(Taken { index, before, after }))
+                let taken = Taken { index, before, after };
+                self.replace(index, before, after).then_some(Outcome::Met(Some(taken)))
             }
             Err(retry_after) => match claim.rate.emptied(before.tat(), now) {
                 None => Some(Outcome::Refused { retry_after }),
@@ -217,12 +269,19 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     }
 
     /// A key without a slot has a full bucket. None: somebody else was at the key or at the place.
-    fn charge_new(&self, claim: &Claim, now: u64, index: usize, reusable: Slot) -> Option<Outcome> {
-        match conforms(0, now, claim.rate, claim.cost) {
-            Ok(tat) => {
+    fn settle_new(
+        &self,
+        claim: &Claim,
+        index: usize,
+        reusable: Slot,
+        decide: impl Fn(u64) -> Result<Option<u64>, u64>,
+    ) -> Option<Outcome> {
+        match decide(0) {
+            Ok(None) => Some(Outcome::Met(None)),
+            Ok(Some(tat)) => {
                 let after = Slot::live(name(claim), tat);
                 let taken = Taken { index, before: Slot::EMPTY, after };
-                self.insert(index, reusable, after).then_some(Outcome::Taken(taken))
+                self.insert(index, reusable, after).then_some(Outcome::Met(Some(taken)))
             }
             Err(retry_after) => Some(Outcome::Refused { retry_after }),
         }
@@ -235,7 +294,13 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
             return false;
         }
         match self.second_scan(after.key(), index) {
-            Second::Alone => self.replace(index, mark, after),
+            Second::Alone => {
+                let done = self.replace(index, mark, after);
+                if done && reusable.key() != 0 && reusable.key() != after.key() {
+                    self.marks.note_reuse();
+                }
+                done
+            }
             Second::Yield => {
                 self.replace(index, mark, Slot::EMPTY);
                 false

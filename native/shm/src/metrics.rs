@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use headgate_engine::state::Counter;
+use headgate_engine::state::{Counter, LimitDecision};
 
 /// Words for the worker's own counters; more than there are names, so that the rows behind them stay aligned.
 pub const COUNTER_WORDS: usize = 16;
@@ -10,10 +10,12 @@ pub const COUNTER_WORDS: usize = 16;
 pub const REQUEST_WORDS: usize = 64;
 /// Words of a service's histogram: its buckets, then the sum of the durations in nanoseconds.
 pub const DURATION_WORDS: usize = DURATION_BOUNDS_NS.len() + 2;
-/// Words of a row of the limit table, by [`headgate_engine::state::LimitDecision`].
-pub const LIMIT_WORDS: usize = 4;
+/// Words of a row of the limit table, by [`headgate_engine::state::LimitDecision`]; more than there are, so that rows stay
+/// aligned.
+pub const LIMIT_WORDS: usize = 8;
 
 const _: () = assert!(Counter::NAMES.len() <= COUNTER_WORDS);
+const _: () = assert!(LimitDecision::NAMES.len() <= LIMIT_WORDS);
 const _: () = assert!(DURATION_WORDS == 16, "a histogram fills one row of 128 bytes");
 
 const MICROSECOND: u64 = 1_000;

@@ -15,6 +15,7 @@ use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
 use crate::segment::Segment;
+use crate::word::add_alone;
 
 /// Why a worker has no lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ impl core::error::Error for LaneError {}
 /// Numbers for marks in the bucket table: the lane, its generation and a running number, so no two are the same.
 struct LaneMarks {
     next: AtomicU64,
+    /// Slots that have changed their key since the last tick.
+    reused: AtomicU64,
 }
 
 /// Bits of a mark for the running number and, above them, for the lane's generation; 8 more carry the lane.
@@ -44,7 +47,7 @@ impl LaneMarks {
     fn new(lane: u32, generation: u64) -> Self {
         let generation = generation & ((1 << GENERATION_BITS) - 1);
         let origin = u64::from(lane) << (RUNNING_BITS + GENERATION_BITS) | generation << RUNNING_BITS;
-        Self { next: AtomicU64::new(origin) }
+        Self { next: AtomicU64::new(origin), reused: AtomicU64::new(0) }
     }
 }
 
@@ -54,6 +57,10 @@ impl Marks for LaneMarks {
         let number = self.next.load(Ordering::Relaxed);
         self.next.store(number.wrapping_add(1), Ordering::Relaxed);
         number
+    }
+
+    fn note_reuse(&self) {
+        add_alone(&self.reused, 1);
     }
 }
 
@@ -96,6 +103,7 @@ impl Worker {
         if !mine || !is_live(self.segment.live(), self.lane) {
             return false;
         }
+        self.count(Counter::LimitSlotsReused, self.marks.reused.swap(0, Ordering::Relaxed));
         let seen = &header.seen.0;
         seen.membership.store(membership.load(Ordering::Acquire), Ordering::Release);
         seen.snapshot.store(snapshot, Ordering::Release);
@@ -246,6 +254,14 @@ impl State for Worker {
     #[inline]
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         Table::new(self.segment.buckets(), &self.marks).charge(claims, now)
+    }
+
+    fn owe(&self, claim: &Claim, now: u64) -> bool {
+        Table::new(self.segment.buckets(), &self.marks).owe(claim, now)
+    }
+
+    fn tat(&self, key: u64, now: u64) -> u64 {
+        Table::new(self.segment.buckets(), &self.marks).tat(key, now)
     }
 
     #[inline]

@@ -4,6 +4,10 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use headgate_engine::state::LimitDecision;
+use rustix::io::Errno;
+
+use crate::bucket;
 use crate::cap;
 use crate::live::LiveLanes;
 use crate::metrics::{CODES, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
@@ -23,6 +27,23 @@ pub struct LaneStatus {
     /// Its last tick, in nanoseconds of `CLOCK_MONOTONIC`; 0 before the first.
     pub heartbeat: u64,
 }
+
+/// How full the bucket table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitTable {
+    /// Its slots.
+    pub slots: usize,
+    /// Those that hold a key.
+    pub keys: usize,
+    /// Those whose key cannot be replaced by another yet, because its bucket is not full.
+    pub busy: usize,
+}
+
+const SLOT_BYTES: usize = 16;
+/// Bytes that are read at once.
+const SCANNED_PAGE: usize = 1 << 16;
+/// Slots that are looked at, to tell how full the table is: 64 MiB take some 10 ms.
+const SCANNED_SLOTS: usize = 1 << 22;
 
 /// A reader of the whole segment.
 pub struct View {
@@ -80,9 +101,10 @@ impl View {
         Some((buckets.to_vec(), sum))
     }
 
-    /// Decisions of a limit: allowed, refused, overflow, forfeited.
-    pub fn limit_decisions(&self, row: u32) -> Option<[u64; LIMIT_WORDS]> {
-        Some(self.sum(self.segment.layout().rows.limits(row)?))
+    /// Decisions of a limit, in the order of [`LimitDecision::NAMES`].
+    pub fn limit_decisions(&self, row: u32) -> Option<Vec<u64>> {
+        let counts = self.sum::<LIMIT_WORDS>(self.segment.layout().rows.limits(row)?);
+        Some(counts[..LimitDecision::NAMES.len()].to_vec())
     }
 
     /// The workers' own counters, in the order of [`headgate_engine::state::Counter::NAMES`].
@@ -91,25 +113,31 @@ impl View {
         self.sum::<NAMES>(self.segment.layout().rows.counters()).to_vec()
     }
 
-    /// Slots of the bucket table, and how many hold a key.
+    /// What is in the bucket table at this time.
     ///
-    /// Reads through the file: looking at the mapping would take memory for every page that no key ever touched.
-    pub fn limit_table(&self) -> Result<(usize, usize), rustix::io::Errno> {
-        const SLOT_BYTES: usize = 16;
-        let (mut offset, slots) = self.segment.bucket_bytes();
-        let (mut buffer, mut used, mut left) = (vec![0; 1 << 16], 0, slots * SLOT_BYTES);
-        while left > 0 {
-            let wanted = left.min(buffer.len());
-            let read = rustix::io::pread(self.segment.fd(), &mut buffer[..wanted], offset)?;
-            if read == 0 {
-                break;
+    /// Reads through the file: looking at the mapping would take memory for every page that no key ever touched. Of a table
+    /// beyond [`SCANNED_SLOTS`] it reads every so manieth page, which is as good: keys lie where their hash says.
+    pub fn limit_table(&self, now: u64) -> Result<LimitTable, Errno> {
+        let (offset, slots) = self.segment.bucket_bytes();
+        let stride = slots.div_ceil(SCANNED_SLOTS);
+        let mut table = LimitTable { slots, keys: 0, busy: 0 };
+        let mut buffer = vec![0; SCANNED_PAGE];
+        for page in (0..(slots * SLOT_BYTES).div_ceil(SCANNED_PAGE)).step_by(stride) {
+            let start = page * SCANNED_PAGE;
+            let wanted = SCANNED_PAGE.min(slots * SLOT_BYTES - start);
+            let read = rustix::io::pread(self.segment.fd(), &mut buffer[..wanted], offset + start as u64)?;
+            for slot in buffer[..read].chunks_exact(SLOT_BYTES) {
+                let (holds_key, is_busy) =
+                    bucket::occupancy(slot.try_into().map_or(0, u128::from_ne_bytes), now);
+                table.keys += usize::from(holds_key);
+                table.busy += usize::from(is_busy);
             }
-            let key = |slot: &&[u8]| slot.iter().take(8).any(|&byte| byte != 0);
-            used += buffer[..read].chunks_exact(SLOT_BYTES).filter(key).count();
-            offset += read as u64;
-            left -= read;
         }
-        Ok((slots, used))
+        Ok(LimitTable {
+            keys: (table.keys * stride).min(slots),
+            busy: (table.busy * stride).min(slots),
+            ..table
+        })
     }
 
     fn sum<const N: usize>(&self, range: Range<usize>) -> [u64; N] {

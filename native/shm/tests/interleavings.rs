@@ -24,10 +24,10 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_000 * SECOND;
 const BURST: u64 = 2;
 /// Slow enough that no token comes back while a case runs.
-const RATE: Gcra = Gcra { interval: 100 * SECOND, tolerance: BURST * 100 * SECOND };
+const RATE: Gcra = Gcra { interval: 100 * SECOND, tolerance: BURST * 100 * SECOND, debt: 0 };
 
 fn claim(key: u64) -> Claim {
-    Claim { key, rate: RATE, cost: 1 }
+    Claim { key, rate: RATE, cost: 1, must_fit: false }
 }
 
 /// Numbers for marks that no other participant gives out.
@@ -92,7 +92,7 @@ fn admitted<'a>(results: impl Iterator<Item = &'a Done>, key: u64) -> u64 {
 fn forfeited(world: &World<Done>) -> u64 {
     let lost = |(claims, charge): &(Vec<Claim>, Charge)| match charge {
         Charge::Allowed => 0,
-        Charge::Refused { forfeited, .. } => *forfeited as u64,
+        Charge::Refused { forfeited, .. } | Charge::NoPlace { forfeited, .. } => *forfeited as u64,
         Charge::Overflow { .. } => claims.len() as u64 - 1,
     };
     world.results().flatten().map(lost).sum()
@@ -224,7 +224,7 @@ fn without_a_second_scan_the_burst_is_exceeded() {
         let taken = words.iter().take(SMALL.window).any(|word| word.load(Ordering::SeqCst) as u64 == 4);
         let free = words.iter().find(|word| word.load(Ordering::SeqCst) == 0);
         let done = !taken && free.is_some_and(|word| word.exchange(0, live(4, NOW + 1)).is_ok());
-        vec![(vec![claim(4)], if done { Charge::Allowed } else { Charge::Overflow { claim: 0 } })]
+        vec![(vec![claim(4)], if done { Charge::Allowed } else { Charge::Overflow { claims: 1 } })]
     };
     let naive: Program<Done> = Rc::new(insert);
     let world = World::new(vec![live(8, NOW), 0, 0, 0], &[Rc::clone(&naive), naive, freer()]);

@@ -194,9 +194,9 @@ const NOW: u64 = 1 << 30;
 /// One token for each key, and no second one while a case runs.
 fn charge(slots: &[WideWord], who: u64) -> Charge {
     let marks = Numbered(Cell::new(who << 32));
-    let rate = Gcra { interval: 1 << 40, tolerance: 1 << 40 };
+    let rate = Gcra { interval: 1 << 40, tolerance: 1 << 40, debt: 0 };
     Table::bounded(slots, &marks, Bounds { window: 2, tries: 3 })
-        .charge(&[Claim { key: 2, rate, cost: 1 }], NOW)
+        .charge(&[Claim { key: 2, rate, cost: 1, must_fit: false }], NOW)
 }
 
 /// Two workers that insert a key at once, at two places because the first comes free meanwhile, fill its bucket once.

@@ -17,7 +17,7 @@ use headgate_shm::instance::{
 use headgate_shm::layout::Capacities;
 use headgate_shm::segment::{Segment, SegmentError};
 use headgate_shm::state::Worker;
-use headgate_shm::view::View;
+use headgate_shm::view::{LimitTable, View};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
 const SECOND: u64 = 1_000_000_000;
@@ -70,7 +70,7 @@ fn two_handles_see_the_same_memory() {
     assert!(worker.reserve(2) && worker.tick(NOW, 7));
     assert_eq!(view.requests(3), Some(vec![(0, 1), (200, 1)]));
     assert_eq!(view.durations(0).map(|(buckets, sum)| (buckets[1], sum)), Some((1, 700_000)));
-    assert_eq!(view.limit_decisions(1), Some([0, 0, 1, 0]));
+    assert_eq!(view.limit_decisions(1), Some(vec![0, 0, 1, 0, 0, 0, 0]));
     assert_eq!((view.in_flight(2), view.health(2)), (1, Some(HEALTH_HEALTHY)));
     let lane = view.lanes().next().unwrap();
     assert_eq!((lane.lane, lane.pid, lane.snapshot, lane.membership, lane.heartbeat), (0, 100, 7, 1, NOW));
@@ -293,7 +293,9 @@ fn workers_together_admit_burst_plus_rate() {
                 for step in 0..steps {
                     let now = clock.fetch_add(1_000, Ordering::SeqCst);
                     let index = step % keys.len();
-                    if worker.charge(&[Claim { key: keys[index], rate, cost: 1 }], now) == Charge::Allowed {
+                    if worker.charge(&[Claim { key: keys[index], rate, cost: 1, must_fit: false }], now)
+                        == Charge::Allowed
+                    {
                         admitted[index].fetch_add(1, Ordering::SeqCst);
                     }
                 }
@@ -305,21 +307,79 @@ fn workers_together_admit_burst_plus_rate() {
     for count in admitted.map(AtomicU64::into_inner) {
         assert!((most - 1..=most).contains(&count), "{count} admitted of {most}");
     }
-    assert_eq!(View::new(segment).limit_table().unwrap(), (256, 3));
+    assert_eq!(View::new(segment).limit_table(NOW).unwrap(), LimitTable { slots: 256, keys: 3, busy: 3 });
+}
+
+/// How full a large table is, is told by a part of it.
+#[test]
+fn a_large_table_is_sampled() {
+    let capacities = Capacities { limit_keys: 5_000_000, ..CAPACITIES };
+    let segment = Arc::new(Segment::create(capacities, 1).unwrap());
+    let control = Control::new(Arc::clone(&segment));
+    control.open_lane(0, 1).unwrap();
+    let worker = Worker::attach(Arc::clone(&segment), 0).unwrap();
+    let rate = Gcra::per(1, 3_600 * SECOND, 1);
+    for number in 1..=4_000u64 {
+        let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        assert_eq!(worker.charge(&[Claim { key, rate, cost: 1, must_fit: false }], NOW), Charge::Allowed);
+    }
+    let LimitTable { slots, keys, busy } = View::new(segment).limit_table(NOW).unwrap();
+    assert_eq!((slots, busy), (1 << 24, keys));
+    assert!((3_200..=4_800).contains(&keys), "{keys}");
+}
+
+/// A claim of nothing writes nothing, and what is owed is taken whatever is there.
+#[test]
+fn a_debt_is_taken_and_paid_before_anybody_passes() {
+    let (segment, _, [worker, other]) = populated();
+    let rate = Gcra::per(1, SECOND, 2).with_debt();
+    let claim = |cost| Claim { key: 7, rate, cost, must_fit: true };
+    assert_eq!(worker.charge(&[claim(0)], NOW), Charge::Allowed);
+    assert_eq!(View::new(segment).limit_table(NOW).unwrap().keys, 0);
+    assert!(worker.owe(&claim(3), NOW));
+    let refused = Charge::Refused { claim: 0, retry_after: SECOND, forfeited: 0 };
+    assert_eq!(other.charge(&[claim(0)], NOW), refused);
+    assert_eq!(other.charge(&[claim(0)], NOW + SECOND), Charge::Allowed);
+    assert!(other.owe(&claim(u32::MAX), NOW + SECOND));
+    assert_eq!(worker.tat(7, NOW), NOW + 5 * SECOND, "empty, and a burst owed");
+}
+
+/// Where a claim must have a place and there is none, those before it are taken back.
+#[test]
+fn a_claim_that_must_fit_is_refused_without_a_place() {
+    let (_, _, [worker, _]) = populated();
+    let rate = Gcra::per(1, 3_600 * SECOND, 5);
+    let claim = |key, must_fit| Claim { key, rate, cost: 1, must_fit };
+    assert_eq!(worker.charge(&[claim(1, true)], NOW), Charge::Allowed);
+    let full =
+        (2..5_000).find(|&key| worker.charge(&[claim(key, false)], NOW) == Charge::Overflow { claims: 1 });
+    let (full, before) = (full.unwrap(), worker.tat(1, NOW));
+    assert_eq!(worker.charge(&[claim(full, true)], NOW), Charge::NoPlace { claim: 0, forfeited: 0 });
+    let both = [claim(1, true), claim(full, true)];
+    assert_eq!(worker.charge(&both, NOW), Charge::NoPlace { claim: 1, forfeited: 0 });
+    assert_eq!(worker.tat(1, NOW), before, "given back");
+    assert_eq!(worker.charge(&[claim(1, true), claim(full, false)], NOW), Charge::Overflow { claims: 2 });
 }
 
 /// A level outlives the worker that filled it, and eviction under pressure never grants a token.
 #[test]
 fn eviction_never_grants_a_token() {
-    let (_, _, [worker, other]) = populated();
+    let (segment, _, [worker, other]) = populated();
     let rate = Gcra::per(1, 3_600 * SECOND, 1);
-    let charge = |worker: &Worker, key, now| worker.charge(&[Claim { key, rate, cost: 1 }], now);
+    let charge =
+        |worker: &Worker, key, now| worker.charge(&[Claim { key, rate, cost: 1, must_fit: false }], now);
     assert_eq!(charge(&worker, 1, NOW), Charge::Allowed);
     let outcomes: Vec<Charge> = (2..5_000).map(|key| charge(&worker, key, NOW)).collect();
-    assert!(outcomes.contains(&Charge::Overflow { claim: 0 }), "the table has room for 256");
+    assert!(outcomes.contains(&Charge::Overflow { claims: 1 }), "the table has room for 256");
     assert!(matches!(charge(&other, 1, NOW + SECOND), Charge::Refused { claim: 0, .. }));
     assert_eq!(charge(&other, 1, NOW + 3_600 * SECOND), Charge::Allowed);
     assert_eq!(charge(&other, 9_999, NOW + 8_000 * SECOND), Charge::Allowed, "full buckets make room");
+    assert!(worker.tick(NOW, 1) && other.tick(NOW, 1));
+    let view = View::new(segment);
+    assert_eq!(view.counters()[Counter::LimitSlotsReused as usize], 1);
+    let table = view.limit_table(NOW + 8_000 * SECOND).unwrap();
+    assert_eq!((table.slots, table.busy), (256, 1), "of all that hold a key only the last is needed");
+    assert!(table.keys > 200, "{table:?}");
 }
 
 /// Slots, rows and services that do not exist are counted as nonsense and answered as "nothing there".
@@ -436,7 +496,7 @@ fn a_spoiled_segment_makes_nobody_panic() {
         let (segment, mut control, [worker, _]) = populated();
         rustix::io::pwrite(segment.fd(), &vec![byte; segment.size() - 128], 128).unwrap();
         let view = View::new(Arc::clone(&segment));
-        let claim = |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1 };
+        let claim = |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1, must_fit: false };
         for number in 0..40 {
             let bank = worker.bank(number);
             let _ = (worker.eligible(bank, number), worker.turn(bank, number), worker.next_turn(number));
@@ -452,7 +512,7 @@ fn a_spoiled_segment_makes_nobody_panic() {
             let _ = (view.in_flight(number), view.health(number), control.set_health(number, 1));
             let _ = (view.failing(number).count(), control.clear_failures(number));
         }
-        let _ = (worker.tick(NOW, 1), view.lanes().count(), view.counters(), view.limit_table().unwrap());
+        let _ = (worker.tick(NOW, 1), view.lanes().count(), view.counters(), view.limit_table(NOW).unwrap());
         let _ = (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1]));
         let _ = (control.close_lane(0), control.open_lane(1, 1), Control::new(segment).close_lane(5));
     }
@@ -495,7 +555,7 @@ fn the_part_of_a_worker_process() {
 }
 
 fn process_claim(key: u64) -> Claim {
-    Claim { key, rate: Gcra::per(1, 3_600 * SECOND, 500), cost: 1 }
+    Claim { key, rate: Gcra::per(1, 3_600 * SECOND, 500), cost: 1, must_fit: false }
 }
 
 /// Three processes on one segment admit exactly the burst of each key between them.

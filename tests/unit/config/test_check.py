@@ -20,7 +20,7 @@ def test_a_right_file_is_summed_up_in_one_line() -> None:
     file = GOLDEN / "right" / "every_key.toml"
     result = CliRunner().invoke(check, [str(file)])
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"{file}: 2 listeners, 2 services, 3 instances, 2 routes, 2 limits")
+    assert result.stdout.startswith(f"{file}: 2 listeners, 2 services, 3 instances, 2 routes, 3 limits")
     assert result.stdout.endswith(" MiB of shared memory\n")
     assert result.stdout.count("\n") == 1
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
+from gateway.state.control import Snapshot
 
 GOLDEN = Path(__file__).parent / "golden" / "right"
 
@@ -59,12 +60,23 @@ class NumberedRows:
         assert (route is None) == (service == "")
         return self._row("request", listener, "" if route is None else f"route {route}")
 
-    def limit_row(self, route: str, limit: str) -> int:
-        """A row for a limit of a route."""
-        return self._row("limit", route, limit)
+    def limit_row(self, kind: str, owner: str, limit: str) -> int:
+        """A row for a limit of a route or service."""
+        return self._row("limit", kind, owner, limit)
 
     def _row(self, *identity: str) -> int:
         return self.given.setdefault(identity, 100 + len(self.given))
+
+
+PLAIN = {
+    "key": ["client_ip"],
+    "missing": "own",
+    "cost": {"constant": 1},
+    "overflow": "allow",
+    "mode": "enforce",
+    "fields": "refused",
+}
+"""What a limit is that says nothing about it."""
 
 
 @pytest.mark.parametrize(
@@ -165,6 +177,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "idle_timeout_ms": 3000,
         "tunnel_timeout_ms": 3600000,
         "failure_statuses": [502, 504],
+        "limits": [],
     }
     assert document["services"][0]["failure_statuses"] == []
     name = "GET a.example/v1/*"
@@ -179,19 +192,19 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "limits": [
                 {
                     "name": "default",
-                    "row": given["limit", name, "default"],
+                    "row": given["limit", "routes", name, "default"],
                     "tokens": 100,
                     "period_ns": 1_000_000_000,
                     "burst": 100,
-                    "key": "client_ip",
+                    **PLAIN,
                 },
                 {
                     "name": "hourly",
-                    "row": given["limit", name, "hourly"],
+                    "row": given["limit", "routes", name, "hourly"],
                     "tokens": 5,
                     "period_ns": 3_600_000_000_000,
                     "burst": 7,
-                    "key": "client_ip",
+                    **PLAIN,
                 },
             ],
             "rows": [
@@ -274,3 +287,27 @@ def test_a_listener_stands_at_its_number() -> None:
     assert document["listeners"][0]["row"] == rows.given["request", names[0], ""]
     web = next(route for route in document["routes"] if route["name"] == "*")
     assert web["rows"] == [rows.given["request", name, "route *"] for name in names]
+
+
+def test_limits_of_routes_and_services_have_rows_of_their_own() -> None:
+    """A service's limit arrives with all its rules, and shares no row with the limit of a route of that name."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        'limit = { rate = "5/s", key = ["service"], cost = { response_header = "X-Cost" }, mode = "shadow" }\n'
+        '[[routes]]\nname = "a"\nservice = "a"\n'
+        'limit = { rate = "9/s", key = ["header:x", "path"], missing = "skip", cost = 2, overflow = "refuse", fields = "all" }\n'
+    )
+    rows = NumberedRows()
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, rows)
+    document = orjson.loads(blob)
+    (of_service,), (of_route,) = document["services"][0]["limits"], document["routes"][0]["limits"]
+    assert of_service.items() >= {
+        "row": rows.given["limit", "services", "a", "default"], "key": ["service"],
+        "cost": {"response_header": "X-Cost"}, "mode": "shadow",
+    }.items()  # fmt: skip
+    assert of_route.items() >= {
+        "row": rows.given["limit", "routes", "a", "default"], "key": ["header:x", "path"], "missing": "skip",
+        "cost": {"constant": 2}, "overflow": "refuse", "mode": "enforce", "fields": "all",
+    }.items()  # fmt: skip
+    assert of_service["row"] != of_route["row"]
+    Snapshot.compile(blob)

@@ -61,6 +61,8 @@ def test_defaults_are_those_of_the_model(key: str) -> None:
     default, seen = MODEL[key], documented()[key][1]
     if seen in DESCRIBED_IN_WORDS:
         assert default == "required" if seen == "required" else not default or "Undefined" in repr(default)
+    elif isinstance(default, tuple):  # one stands without its brackets
+        assert seen == f'`"{", ".join(default)}"`'
     elif seen == "all defaults":
         assert default == type(default)()
     else:

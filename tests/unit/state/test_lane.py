@@ -57,7 +57,7 @@ async def test_health_is_the_word_of_the_instance_at_once() -> None:
 async def test_charge_takes_tokens_until_there_are_none() -> None:
     """A burst conforms, the next one does not and is told when it will; the bucket is the one of its key."""
     limit = {
-        "name": "l", "row": 0, "tokens": 1, "period_ns": 1_000_000_000, "burst": 2, "key": "client_ip",
+        "name": "l", "row": 0, "tokens": 1, "period_ns": 1_000_000_000, "burst": 2, "key": ["client_ip"],
     }  # fmt: skip
     stage = Stage(limits=(limit,))
     charge = stage.lane.charge
@@ -79,7 +79,7 @@ async def test_charge_takes_tokens_until_there_are_none() -> None:
 
 def _limits(*tokens: int) -> tuple[dict[str, object], ...]:
     """Limits l0, l1 … with bursts of so many."""
-    rate = {"period_ns": 1_000_000_000, "key": "client_ip"}
+    rate = {"period_ns": 1_000_000_000, "key": ["client_ip"]}
     return tuple(
         rate | {"name": f"l{row}", "row": row, "tokens": 1, "burst": burst}
         for row, burst in enumerate(tokens)

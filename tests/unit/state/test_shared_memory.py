@@ -18,7 +18,7 @@ from gateway.state.control import (
     Segment,
 )
 from gateway.state.lane import Lane, open_lane
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, View
 
 CAPACITIES = {"lanes": 4, "instances": 16, "services": 2, "series": 4, "limits": 2, "limit_keys": 100}
 NOW = 1_000_000_000_000
@@ -171,9 +171,13 @@ def test_a_fresh_memory_counts_nothing(segment: Segment) -> None:
     view = View(segment)
     assert view.counters() == [0] * len(COUNTERS)
     assert view.durations(0) == ([0] * (len(DURATION_BOUNDS) + 1), 0)
-    assert (view.requests(0), view.limit_decisions(0), view.in_flight(0)) == ([], (0, 0, 0, 0), 0)
+    assert (view.requests(0), view.limit_decisions(0), view.in_flight(0)) == (
+        [],
+        [0] * len(LIMIT_DECISIONS),
+        0,
+    )
     assert view.failing(16) == []
-    assert view.limit_table() == (256, 0)
+    assert view.limit_table(NOW) == (256, 0, 0)
 
 
 def test_duration_bounds_are_seconds_in_order() -> None:

@@ -27,10 +27,14 @@ def test_the_rows_know_what_they_count() -> None:
     rows = Rows.fresh(services=4, series=4, limits=4)
     assert rows.service_slot("api") == 0
     assert (rows.request_row(":80", None, ""), rows.request_row(":80", "all", "api")) == (0, 1)
-    assert rows.limit_row("all", "default") == 0
+    assert rows.limit_row("routes", "all", "default") == 0
+    assert rows.limit_row("services", "all", "default") == 1
     assert rows.services() == {"api": 0}
     assert rows.requests() == [RequestRow(0, ":80", "", ""), RequestRow(1, ":80", "all", "api")]
-    assert rows.limits() == [LimitRow(0, "all", "default")]
+    assert rows.limits() == [
+        LimitRow(0, route="all", service="", limit="default"),
+        LimitRow(1, route="", service="all", limit="default"),
+    ]
 
 
 def test_a_route_that_is_led_elsewhere_counts_anew() -> None:
@@ -47,6 +51,6 @@ def test_a_copy_is_for_trying() -> None:
     rows.service_slot("api")
     copy = rows.copy()
     assert (copy.service_slot("api"), copy.service_slot("web")) == (0, 1)
-    assert (copy.listener_number(":80"), copy.limit_row("all", "default")) == (0, 0)
+    assert (copy.listener_number(":80"), copy.limit_row("routes", "all", "default")) == (0, 0)
     assert rows.services() == {"api": 0}
     assert rows.service_slot("other") == 1

@@ -1,8 +1,12 @@
 //! Every way an exchange stops: complete, refused, failed, aborted, out of time, or left by its client.
 
+use std::sync::Arc;
+
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
+use crate::limit::Level;
 use crate::reply::{self, Circumstances, Reason};
 use crate::rest::Rest;
+use crate::snapshot::Limit;
 use crate::state::{Counter, State};
 use crate::worker::Worker;
 
@@ -18,13 +22,22 @@ const CLIENT_CLOSED: &str = "client_closed";
 const CLIENT_WRITE_TIMEOUT: &str = "client_write_timeout";
 
 /// A request that the gateway answers itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) reason: Reason,
     /// The row of the request table that counts it; `None` when it is counted already.
     pub(super) row: Option<u32>,
     /// Seconds after which the client may try again.
     pub(super) retry_after: Option<u64>,
+    /// The limit that refuses it and is to be told of, with what is in its bucket.
+    pub(super) quota: Option<(Arc<Limit>, Level)>,
+}
+
+impl Refusal {
+    /// Without more to say than the reason.
+    pub(super) fn because(reason: Reason, row: Option<u32>) -> Self {
+        Self { reason, row, retry_after: None, quota: None }
+    }
 }
 
 impl Connection {
@@ -66,14 +79,14 @@ impl Connection {
         let record = self.record.take(); // its line tells of the answer that follows
         self.end_exchange(worker, None, now);
         self.record = record;
-        self.refuse(worker, Refusal { reason, row: None, retry_after: None }, to_head, now)
+        self.refuse(worker, &Refusal::because(reason, None), to_head, now)
     }
 
     /// Answers in the instance's stead.
     pub(super) fn refuse<S: State>(
         &mut self,
         worker: &mut Worker<S>,
-        refusal: Refusal,
+        refusal: &Refusal,
         to_head: bool,
         now: u64,
     ) -> Verdict {
@@ -82,6 +95,7 @@ impl Connection {
         let circumstances = Circumstances {
             date: &worker.date,
             retry_after: refusal.retry_after,
+            quota: refusal.quota.as_ref().map(|(limit, level)| (&**limit, *level)),
             close,
             confirm_keep_alive: self.minor_version == 0,
             to_head,
@@ -227,6 +241,9 @@ impl Connection {
         let Phase::Exchange(exchange) = &mut self.phase else { return };
         if let Some(instance) = exchange.instance.take() {
             worker.state.release(instance.slot);
+        }
+        if !exchange.due.is_empty() {
+            self.charge_answer(worker, None, now);
         }
         self.count_exchange(worker, reason, now);
     }

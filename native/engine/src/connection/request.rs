@@ -1,8 +1,7 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
-use std::net::IpAddr;
-
 use super::ending::Refusal;
+use super::limiting::{pass, Due};
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
@@ -16,7 +15,7 @@ use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, HeadLimits, Request};
 use crate::http1::path::Kept;
-use crate::limit::{Charge, Claim};
+use crate::key::Subject;
 use crate::pace::Stopwatch;
 use crate::reply::Reason;
 use crate::request_id::RequestId;
@@ -24,7 +23,7 @@ use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
 use crate::selection::{select, Selection, Tried};
 use crate::snapshot::{Listener, Route, Service, Snapshot};
-use crate::state::{Instance, LimitDecision, State};
+use crate::state::{Instance, State};
 use crate::worker::Worker;
 
 /// Empty lines before a request line that are passed over: RFC 9112 §2.2 asks for one, and a flood of them is an attack.
@@ -139,7 +138,7 @@ impl Connection {
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
         let sender = self.sender(worker, &request);
-        let client = sender.map_or(self.peer, |sender| sender.client);
+        let client = sender.as_ref().map_or(self.peer, |sender| sender.client);
         self.record(worker, &request_id, &client, Some(&request), now);
         match sender.and_then(|sender| Ok((sender, self.decide(worker, &request, &client, now)?))) {
             Ok((sender, exchange)) => {
@@ -162,7 +161,7 @@ impl Connection {
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
                 let to_head = request.method == b"HEAD";
-                (self.refuse(worker, refusal, to_head, now), bytes.len())
+                (self.refuse(worker, &refusal, to_head, now), bytes.len())
             }
         }
     }
@@ -178,7 +177,7 @@ impl Connection {
             Ok(client) => Ok(Sender { peer, client: client.into(), is_trusted: true }),
             Err(fault) => {
                 let row = listeners.get(self.listener as usize).map(|listener| listener.row);
-                Err(Refusal { reason: fault.into(), row, retry_after: None })
+                Err(Refusal::because(fault.into(), row))
             }
         }
     }
@@ -202,10 +201,10 @@ impl Connection {
             record.routed(policy.map(|(route, _)| &*route.logged));
         }
         let Some((route, service)) = policy else {
-            return Err(Refusal { reason: Reason::NoRoute, row: unrouted, retry_after: None });
+            return Err(Refusal::because(Reason::NoRoute, unrouted));
         };
         let row = route.rows.get(listener).copied();
-        let refuse = |reason| Refusal { reason, row, retry_after: None };
+        let refuse = |reason| Refusal::because(reason, row);
         if request.method == b"TRACE" && !route.traces {
             return Err(refuse(Reason::TraceNotOffered));
         }
@@ -229,15 +228,14 @@ impl Connection {
                 return Err(refuse(Reason::BodyTooLarge));
             }
         }
-        if !route.limits.is_empty() {
-            charge(state, route, client.ip(), now).map_err(|wait| Refusal {
-                retry_after: Some(wait.div_ceil(1_000_000_000).max(1)),
-                ..refuse(Reason::RateLimited)
-            })?;
-        }
+        let subject = Subject { request, client: client.ip(), route: &route.name, service: &service.name };
+        let due = pass(state, route, service, &subject, now)
+            .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
         let tried = Tried::default();
         match select(state, service.slot, service.balance, &tried, random) {
-            Selection::Instance(instance) => Ok(Exchange::new(request, route, service, row, instance, now)),
+            Selection::Instance(instance) => {
+                Ok(Exchange { due, ..Exchange::new(request, route, service, row, instance, now) })
+            }
             Selection::Full => Err(refuse(Reason::InstancesFull)),
             Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
         }
@@ -338,38 +336,7 @@ impl Connection {
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);
         let row = self.listener(worker).map(|listener| listener.row);
-        self.refuse(worker, Refusal { reason, row, retry_after: None }, false, now)
-    }
-}
-
-/// Takes a token of each of the route's limits, or tells in how many nanoseconds there will be one.
-fn charge<S: State>(state: &S, route: &Route, client: IpAddr, now: u64) -> Result<(), u64> {
-    let seed = state.hash_seed();
-    let limits = &route.limits[..route.limits.len().min(Snapshot::MAX_LIMITS)];
-    let mut claims = [Claim { key: 1, rate: limits[0].rate, cost: 1 }; Snapshot::MAX_LIMITS];
-    for (claim, limit) in claims.iter_mut().zip(limits) {
-        *claim = Claim { key: limit.bucket_key(seed, &client), rate: limit.rate, cost: 1 };
-    }
-    let charge = state.charge(&claims[..limits.len()], now);
-    for (index, limit) in limits.iter().enumerate() {
-        if let Some(decision) = decision(charge, index) {
-            state.count_limit(limit.row, decision);
-        }
-    }
-    match charge {
-        Charge::Refused { retry_after, .. } => Err(retry_after),
-        Charge::Allowed | Charge::Overflow { .. } => Ok(()),
-    }
-}
-
-/// What a charge was for the limit at `index`; `None` when it was not asked.
-fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
-    match charge {
-        Charge::Overflow { claim } if claim == index => Some(LimitDecision::Overflow),
-        Charge::Allowed | Charge::Overflow { .. } => Some(LimitDecision::Allowed),
-        Charge::Refused { claim, .. } if claim == index => Some(LimitDecision::Refused),
-        Charge::Refused { forfeited, .. } if index < forfeited => Some(LimitDecision::Forfeited),
-        Charge::Refused { .. } => None,
+        self.refuse(worker, &Refusal::because(reason, row), false, now)
     }
 }
 
@@ -416,6 +383,7 @@ impl Exchange {
             answer: Answer::Awaited,
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
+            due: Due::new(),
             instance_persists: false,
             response_body: Body::default(),
         }

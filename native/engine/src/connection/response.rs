@@ -1,6 +1,9 @@
 //! The instance's side of an exchange: interim and final heads, the body, and what a lost connection means.
 
+use std::sync::Arc;
+
 use super::ending::RESPONSE_INCOMPLETE;
+use super::limiting::Due;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
@@ -9,6 +12,7 @@ use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
 use crate::http1::trailers::Trailers;
 use crate::reply::Reason;
 use crate::rewrite::{self, Onward};
+use crate::snapshot::Limit;
 use crate::state::{Counter, State};
 use crate::worker::Worker;
 
@@ -63,7 +67,7 @@ impl Connection {
     }
 
     /// Reads heads, one after the other, until the final one.
-    fn read_heads<S>(
+    fn read_heads<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         bytes: &[u8],
@@ -82,7 +86,7 @@ impl Connection {
                 return Ok(Heads::Final { end });
             }
             if response.status == 101 {
-                let idle_timeout = self.relay_switch(worker, &response)?;
+                let idle_timeout = self.relay_switch(worker, &response, now)?;
                 return Ok(Heads::Switching { end, idle_timeout });
             }
             self.relay_interim(worker, &response)?;
@@ -109,15 +113,17 @@ impl Connection {
     }
 
     /// The instance agrees to switch protocols, which the client must have asked for.
-    fn relay_switch<S>(
+    fn relay_switch<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         response: &Response<'_, '_>,
+        now: u64,
     ) -> Result<u64, Reason> {
         let asked = self.exchange().and_then(|exchange| exchange.tunnel_timeout);
         let (Some(idle_timeout), Some(protocol)) = (asked, response.upgrade()) else {
             return Err(Reason::MalformedResponse);
         };
+        self.charge_answer(worker, Some(&response.fields), now);
         rewrite::switching(&mut worker.output, response, protocol);
         Ok(idle_timeout)
     }
@@ -157,7 +163,7 @@ impl Connection {
 
     /// The final head: how its body reaches the client, and whether the connections survive it. `following`: bytes that
     /// came with it.
-    fn begin_response<S>(
+    fn begin_response<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         response: &Response<'_, '_>,
@@ -187,12 +193,21 @@ impl Connection {
             };
         let last = ends || early || exchange.onward == Framing::UntilClose;
         self.persists = self.persists && !last;
+        let (framing, keeps_length) = (exchange.onward, exchange.to_head || response.status == 304);
+        let due = if exchange.due.is_empty() {
+            Due::new()
+        } else {
+            self.charge_answer(worker, Some(&response.fields), now)
+        };
+        let level = |(limit, key): &'_ (Arc<Limit>, u64)| limit.rate.level(worker.state.tat(*key, now), now);
+        let quotas: Vec<_> = due.iter().map(|entry| (&*entry.0, level(entry))).collect();
         let onward = Onward {
-            framing: exchange.onward,
-            keeps_length: exchange.to_head || response.status == 304,
+            framing,
+            keeps_length,
             close: !self.persists,
             confirm_keep_alive: self.minor_version == 0,
             date: &worker.date,
+            quotas: &quotas,
         };
         rewrite::response(&mut worker.output, response, &onward);
         Ok(())

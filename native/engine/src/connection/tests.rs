@@ -7,6 +7,7 @@ mod endings;
 mod evictions;
 mod forwarding;
 mod judging;
+mod limiting;
 mod panics;
 mod pipelining;
 mod preamble;

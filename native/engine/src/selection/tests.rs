@@ -292,6 +292,12 @@ impl State for Hollow {
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }
+    fn owe(&self, _: &crate::limit::Claim, _: u64) -> bool {
+        true
+    }
+    fn tat(&self, _: u64, _: u64) -> u64 {
+        0
+    }
     fn hash_seed(&self) -> u64 {
         0
     }

@@ -1,10 +1,15 @@
 //! The snapshot as it is published: the shape of the JSON, and what makes each entry valid.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
+use super::limit::{Cost, Fields, Missing, Mode, Overflow, Owner};
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::access_log;
 use crate::http1::path::Spelling;
+use crate::http1::syntax::is_token;
+use crate::key::Key;
 use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
@@ -28,14 +33,6 @@ impl Scheme {
             Self::Http => "http",
         }
     }
-}
-
-/// What a limit counts by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LimitKey {
-    /// The address of the client.
-    ClientIp,
 }
 
 /// The whole document. Unknown keys at this level are for other readers of the same snapshot.
@@ -142,6 +139,8 @@ pub(super) struct Service {
     tunnel_timeout_ms: u64,
     #[serde(default)]
     failure_statuses: Vec<u16>,
+    #[serde(default)]
+    limits: Vec<RateLimit>,
 }
 
 impl Service {
@@ -152,6 +151,7 @@ impl Service {
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
+            limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             name: self.name,
             slot: self.slot,
             balance: self.balance,
@@ -168,7 +168,7 @@ pub(super) struct Route {
     methods: Vec<String>,
     service: u32,
     tries: u8,
-    limits: Vec<RouteLimit>,
+    limits: Vec<RateLimit>,
     rows: Vec<u32>,
 }
 
@@ -192,13 +192,9 @@ impl Route {
         if self.rows.len() != listeners {
             return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
         }
-        if self.limits.len() > Snapshot::MAX_LIMITS {
-            return Err(SnapshotError::invalid("limits", format!("more than {}", Snapshot::MAX_LIMITS)));
-        }
-        let compile = |limit: RouteLimit| limit.compile(&self.name);
         Ok(super::Route {
-            limits: super::compile_all("limits", self.limits, compile)?,
             logged: access_log::names(&self.name, &service.name),
+            limits: compile_limits(self.limits, Owner::Route(&self.name))?,
             name: self.name,
             service: self.service,
             tries: self.tries,
@@ -208,30 +204,98 @@ impl Route {
     }
 }
 
+fn compile_limits(limits: Vec<RateLimit>, owner: Owner<'_>) -> Result<Vec<Arc<Limit>>, SnapshotError> {
+    super::compile_all("limits", limits, |limit| limit.compile(owner))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RouteLimit {
+struct RateLimit {
     name: String,
     row: u32,
     tokens: u64,
     period_ns: u64,
     burst: u64,
-    key: LimitKey,
+    key: Vec<String>,
+    #[serde(default = "own")]
+    missing: Missing,
+    #[serde(default = "one")]
+    cost: CostRule,
+    #[serde(default = "allow")]
+    overflow: Overflow,
+    #[serde(default = "enforce")]
+    mode: Mode,
+    #[serde(default = "refused")]
+    fields: Fields,
 }
 
-impl RouteLimit {
-    fn compile(self, route: &str) -> Result<Limit, SnapshotError> {
+const fn own() -> Missing {
+    Missing::Own
+}
+
+const fn one() -> CostRule {
+    CostRule::Constant(1)
+}
+
+const fn allow() -> Overflow {
+    Overflow::Allow
+}
+
+const fn enforce() -> Mode {
+    Mode::Enforce
+}
+
+const fn refused() -> Fields {
+    Fields::Refused
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CostRule {
+    Constant(u32),
+    ResponseHeader(String),
+}
+
+impl RateLimit {
+    fn compile(self, owner: Owner<'_>) -> Result<Arc<Limit>, SnapshotError> {
         let tokens = positive("tokens", self.tokens)?;
         let period = positive("period_ns", self.period_ns)?;
         let burst = positive("burst", self.burst)?;
-        Ok(Limit {
-            identity: Limit::identity_of(route, &self.name),
-            rate: Gcra::per(tokens, period, burst),
+        let rate = Gcra::per(tokens, period, burst);
+        let (rate, cost) = match self.cost {
+            CostRule::Constant(cost) => (rate, Cost::Constant(positive("cost", cost)?)),
+            CostRule::ResponseHeader(name) if !is_token(name.as_bytes()) => {
+                return Err(SnapshotError::invalid("cost", "no name of a field"));
+            }
+            CostRule::ResponseHeader(name) => (rate.with_debt(), Cost::ResponseHeader(name.into())),
+        };
+        if matches!(cost, Cost::Constant(cost) if u64::from(cost) > burst) {
+            return Err(SnapshotError::invalid("cost", "more than the burst"));
+        }
+        if !self.name.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte)) {
+            return Err(SnapshotError::invalid(
+                "name",
+                "must be printable ASCII without quotes and backslashes",
+            ));
+        }
+        Ok(Arc::new(Limit {
+            identity: Limit::identity_of(owner, &self.name),
+            policy: Limit::policy_of(&self.name, rate),
+            key: compile_key(&self.key)?,
             name: self.name,
             row: self.row,
-            key: self.key,
-        })
+            rate,
+            cost,
+            missing: self.missing,
+            overflow: self.overflow,
+            mode: self.mode,
+            fields: self.fields,
+        }))
     }
+}
+
+fn compile_key(parts: &[String]) -> Result<Key, SnapshotError> {
+    Key::parse(parts).map_err(|index| SnapshotError::invalid(format!("key[{index}]"), "no part of a request"))
 }
 
 /// A time-out in nanoseconds.

@@ -1,61 +1,167 @@
-//! A route's limit, and the name of the bucket that a client has at it.
+//! A limit on the rate of a route's or a service's requests, and the names of its buckets.
 
+use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
-use std::net::IpAddr;
 
 use foldhash::quality::{FixedState, FoldHasher};
 use foldhash::SharedSeed;
+use serde::Deserialize;
 
-use super::LimitKey;
-use crate::limit::Gcra;
+use crate::key::{hash_part, Incomplete, Key, Subject};
+use crate::limit::{Claim, Gcra};
 
-/// A limit on the requests of one route.
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Whose requests a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// Those of the route of this name.
+    Route(&'a str),
+    /// Those of all routes to the service of this name.
+    Service(&'a str),
+}
+
+/// A limit on a rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Its name, unique within the route.
+    /// Its name, unique within its route or service.
     pub name: String,
     /// The row of the limit table that counts its decisions.
     pub row: u32,
-    /// Hash of `ROUTE/NAME`. Buckets are named by it and never by the limit's position, so that levels survive a reload.
+    /// Names its buckets, together with their keys, and never by the limit's position, so that levels survive a reload.
     pub identity: u64,
     /// Its rate and burst.
     pub rate: Gcra,
-    /// What it counts by.
-    pub key: LimitKey,
+    /// What a request takes.
+    pub cost: Cost,
+    /// What has a bucket of its own.
+    pub key: Key,
+    /// What becomes of a request without the key.
+    pub missing: Missing,
+    /// What becomes of a request whose key has no place in the table.
+    pub overflow: Overflow,
+    /// Does it refuse, or count only?
+    pub mode: Mode,
+    /// Which answers tell of it.
+    pub fields: Fields,
+    /// Its item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3).
+    pub policy: Box<str>,
+}
+
+/// What a request takes of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// So many tokens, at least 1.
+    Constant(u32),
+    /// What the field of this name says in the answer; it is owed until then.
+    ResponseHeader(Box<str>),
+}
+
+/// What becomes of a request that does not have the key of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// All of them share a bucket.
+    Own,
+    /// It is not limited.
+    Skip,
+    /// It is refused.
+    Refuse,
+}
+
+/// What becomes of a request that cannot be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overflow {
+    /// It passes.
+    Allow,
+    /// It is refused.
+    Refuse,
+}
+
+/// What a limit does beside counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It refuses what is beyond it.
+    Enforce,
+    /// Nothing.
+    Shadow,
+}
+
+/// Which answers have the `RateLimit` fields of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fields {
+    /// None.
+    None,
+    /// The one by which it refuses.
+    Refused,
+    /// Those of instances as well.
+    All,
 }
 
 impl Limit {
-    /// The identity of limit `name` of route `route`: the same in every worker and after every reload. It is a
-    /// function of the full name `ROUTE/NAME` alone, which is unique in a snapshot.
-    pub fn identity_of(route: &str, name: &str) -> u64 {
+    /// The identity of limit `name` of a route or a service: the same in every worker and after every reload.
+    pub fn identity_of(owner: Owner<'_>, name: &str) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
-        hasher.write(format!("{route}/{name}").as_bytes());
+        let (kind, owner) = match owner {
+            Owner::Route(route) => (0, route),
+            Owner::Service(service) => (1, service),
+        };
+        hasher.write_u8(kind);
+        hash_part(&mut hasher, owner.as_bytes());
+        hash_part(&mut hasher, name.as_bytes());
         hasher.finish()
     }
 
-    /// The bucket of a client address. An IPv4 address and its IPv4-mapped IPv6 form are the same client.
-    #[inline]
-    pub fn bucket_key(&self, seed: u64, client: &IpAddr) -> u64 {
-        self.bucket_key_of(seed, &Self::address_key(client))
+    /// The limit's item of `RateLimit-Policy`: a burst in the time in which it comes back, rounded up to whole seconds.
+    pub fn policy_of(name: &str, rate: Gcra) -> Box<str> {
+        let (burst, window) = (rate.tolerance / rate.interval, rate.tolerance.div_ceil(NANOS_PER_SECOND));
+        let mut policy = String::new();
+        let written = write!(policy, "\"{name}\";q={burst};w={window}");
+        debug_assert!(written.is_ok(), "a String takes everything");
+        policy.into_boxed_str()
     }
 
-    /// The bucket of a key of any kind; for an address it is the bytes that [`Limit::address_key`] gives.
-    ///
-    /// `seed` is the secret of the segment: without it nobody can aim for another client's bucket. Never 0, which
-    /// marks an empty slot of the table.
+    /// The bucket of a request; also of one that does not have the whole key, where all such share one.
     #[inline]
-    pub fn bucket_key_of(&self, seed: u64, key: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(seed ^ self.identity, SharedSeed::global_fixed());
-        hasher.write(key);
+    pub fn bucket_key(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
+        let mut hasher = self.hasher(seed);
+        match self.key.hash(subject, &mut hasher) {
+            Err(incomplete) if self.missing != Missing::Own => Err(incomplete),
+            _ => Ok(hasher.finish().max(1)),
+        }
+    }
+
+    /// The bucket of a key with this one part. That of an address is the bytes of its network.
+    #[inline]
+    pub fn bucket_key_of(&self, seed: u64, part: &[u8]) -> u64 {
+        let mut hasher = self.hasher(seed);
+        hash_part(&mut hasher, part);
         hasher.finish().max(1)
     }
 
-    /// The 16 bytes that stand for a client address.
+    /// `seed` is the secret of the segment: without it nobody can aim for another client's bucket. A key is never 0,
+    /// which marks an empty slot of the table.
     #[inline]
-    pub fn address_key(client: &IpAddr) -> [u8; 16] {
-        match client {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
-        }
+    fn hasher(&self, seed: u64) -> FoldHasher<'static> {
+        FoldHasher::with_seed(seed ^ self.identity, SharedSeed::global_fixed())
+    }
+
+    /// What the limit claims of a bucket for a request.
+    #[inline]
+    pub fn claim(&self, key: u64) -> Claim {
+        let cost = match self.cost {
+            Cost::Constant(cost) => cost,
+            Cost::ResponseHeader(_) => 0,
+        };
+        Claim { key, rate: self.rate, cost, must_fit: self.overflow == Overflow::Refuse }
+    }
+
+    /// Has the limit anything to do with the answer of an instance?
+    #[inline]
+    pub fn is_about_answers(&self) -> bool {
+        self.fields == Fields::All || matches!(self.cost, Cost::ResponseHeader(_))
     }
 }

@@ -1,11 +1,12 @@
 //! Compiling snapshots: what arrives where, and that every senseless value is refused with its place.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{json, Value};
 
-use super::{Limit, LimitKey, Scheme, Snapshot, SnapshotError};
+use super::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Scheme, Snapshot, SnapshotError};
 use crate::http1::path::Spelling;
+use crate::key::{network, Key};
 use crate::limit::Gcra;
 use crate::selection::Balance;
 
@@ -27,8 +28,9 @@ fn document() -> Value {
         "routes": [
             {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0,
              "tries": 2, "rows": [1], "limits": [
-                {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": "client_ip"},
-                {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": "client_ip"}]},
+                {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": ["client_ip"],
+                 "cost": {"constant": 1}},
+                {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": ["client_ip"]}]},
             {"name": "rest", "host": null, "path": null, "methods": [], "service": 1, "tries": 0, "rows": [2],
              "limits": []}]
     })
@@ -83,14 +85,14 @@ fn routes_and_limits_arrive() {
     let snapshot = compile(&document()).unwrap();
     let route = &snapshot.routes[0];
     assert_eq!((route.name.as_str(), route.service, route.tries, &route.rows[..]), ("api", 0, 2, &[1][..]));
-    assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000 });
-    assert_eq!(route.limits[1].rate, Gcra { interval: 4, tolerance: 4 });
-    assert_eq!((route.limits[1].row, route.limits[1].key), (6, LimitKey::ClientIp));
+    assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000, debt: 0 });
+    assert_eq!(route.limits[1].rate, Gcra { interval: 4, tolerance: 4, debt: 0 });
+    assert_eq!((route.limits[1].row, &route.limits[1].key), (6, &Key::parse(&["client_ip"]).unwrap()));
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET"), Some(0));
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
 }
 
-fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Limit> {
+fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
     snapshot.limit(snapshot.find_limit(name)?)
 }
 
@@ -116,7 +118,7 @@ fn senseless_values_are_refused_with_their_place() {
         (
             "/routes/0/limits",
             json!(vec![&document()["routes"][0]["limits"][0]; 9]),
-            "routes[0].limits: more than 8",
+            "routes[0].limits: more than 8 with those of the service",
         ),
         ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
         ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
@@ -125,6 +127,28 @@ fn senseless_values_are_refused_with_their_place() {
         ("/routes/0/limits/1/tokens", json!(0), "routes[0].limits[1].tokens: must be above 0"),
         ("/routes/0/limits/0/period_ns", json!(0), "routes[0].limits[0].period_ns: must be above 0"),
         ("/routes/0/limits/0/burst", json!(0), "routes[0].limits[0].burst: must be above 0"),
+        (
+            "/routes/0/limits/0/key",
+            json!(["path", "shoe_size"]),
+            "routes[0].limits[0].key[1]: no part of a request",
+        ),
+        ("/routes/0/limits/0/key", json!([]), "routes[0].limits[0].key[0]: no part of a request"),
+        ("/routes/0/limits/0/cost", json!({"constant": 0}), "routes[0].limits[0].cost: must be above 0"),
+        (
+            "/routes/0/limits/0/cost",
+            json!({"constant": 201}),
+            "routes[0].limits[0].cost: more than the burst",
+        ),
+        (
+            "/routes/0/limits/0/cost",
+            json!({"response_header": "a b"}),
+            "routes[0].limits[0].cost: no name of a field",
+        ),
+        (
+            "/routes/0/limits/0/name",
+            json!("a\"b"),
+            "routes[0].limits[0].name: must be printable ASCII without quotes and backslashes",
+        ),
         ("/routes/0/limits/1/name", json!("slow"), "routes[0].limits[1]: the name is taken"),
         ("/services/1/name", json!("api"), "services[1]: the name is taken"),
         ("/services/0/connect_timeout_ms", json!(0), "services[0].connect_timeout_ms: must be above 0"),
@@ -173,7 +197,8 @@ fn other_shapes_are_refused() {
         ("/services/0/slot", Value::Null),
         ("/routes/0", json!({})),
         ("/routes/0/tries", json!(256)),
-        ("/routes/0/limits/0/key", json!("shoe_size")),
+        ("/routes/0/limits/0/key", json!("client_ip")),
+        ("/routes/0/limits/0/cost", json!(1)),
         ("/routes", Value::Null),
     ];
     for (place, value) in rows {
@@ -219,39 +244,83 @@ fn identity_is_the_name_and_not_the_place() {
     let identity = |snapshot: &Snapshot, name: &str| find_limit(snapshot, name).unwrap().identity;
     assert_eq!(identity(&before, "api/slow"), identity(&after, "api/slow"));
     assert_ne!(identity(&before, "api/slow"), identity(&before, "api/fast"));
-    assert_eq!(identity(&before, "api/slow"), Limit::identity_of("api", "slow"));
+    assert_eq!(identity(&before, "api/slow"), Limit::identity_of(Owner::Route("api"), "slow"));
 }
 
-/// The full name is the identity, so two limits that share a full name are refused, however it is put together.
+/// The owner and the name are the identity, however they would read together; a route is not a service.
 #[test]
-fn one_full_name_is_one_limit() {
-    assert_eq!(Limit::identity_of("a/b", "c"), Limit::identity_of("a", "b/c"));
-    assert_ne!(Limit::identity_of("ab", "c"), Limit::identity_of("a", "bc"));
-    let mut document = document();
-    document["routes"][1]["limits"] = document["routes"][0]["limits"].clone();
-    document["routes"][0]["name"] = json!("a/b");
-    document["routes"][0]["limits"][0]["name"] = json!("c");
-    document["routes"][1]["name"] = json!("a");
-    document["routes"][1]["limits"][1]["name"] = json!("b/c");
-    let error = compile(&document).unwrap_err();
-    assert_eq!(error.to_string(), "routes[1].limits[1]: the name is taken");
+fn one_owner_and_name_is_one_limit() {
+    let all = [
+        Limit::identity_of(Owner::Route("a/b"), "c"),
+        Limit::identity_of(Owner::Route("a"), "b/c"),
+        Limit::identity_of(Owner::Route("ab"), "c"),
+        Limit::identity_of(Owner::Service("ab"), "c"),
+        Limit::identity_of(Owner::Route("a"), "bc"),
+    ];
+    for (index, one) in all.iter().enumerate() {
+        assert!(!all[..index].contains(one), "{index}");
+    }
 }
 
-/// Another client, another limit or another seed is another bucket; two spellings of one client are the same.
+/// A limit of a service is found by its name, counts towards those of every route, and is told from a route's.
+#[test]
+fn services_have_limits() {
+    let mut document = document();
+    let limit = document["routes"][0]["limits"][0].clone();
+    document["services"][0]["limits"] = json!([limit]);
+    let snapshot = compile(&document).unwrap();
+    let of_service = find_limit(&snapshot, "services.api/slow").unwrap();
+    assert_ne!(of_service.identity, find_limit(&snapshot, "api/slow").unwrap().identity);
+    assert_eq!(of_service.identity, Limit::identity_of(Owner::Service("api"), "slow"));
+    document["services"][0]["limits"] = (0..7)
+        .map(|number| {
+            let mut other = limit.clone();
+            other["name"] = json!(format!("l{number}"));
+            other
+        })
+        .collect();
+    assert_eq!(
+        compile(&document).unwrap_err().to_string(),
+        "routes[0].limits: more than 8 with those of the service"
+    );
+}
+
+/// Every rule of a limit arrives; those that are not said are the ones that were always in force.
+#[test]
+fn rules_of_limits_arrive() {
+    let mut document = document();
+    let limit = &mut document["routes"][0]["limits"][0];
+    limit["key"] = json!(["header:x", "client_ip/24/48"]);
+    limit["cost"] = json!({"response_header": "X-Cost"});
+    for (key, value) in [("missing", "refuse"), ("overflow", "refuse"), ("mode", "shadow"), ("fields", "all")]
+    {
+        limit[key] = json!(value);
+    }
+    let snapshot = compile(&document).unwrap();
+    let (slow, fast) = (&snapshot.routes[0].limits[0], &snapshot.routes[0].limits[1]);
+    assert_eq!((slow.missing, slow.overflow), (Missing::Refuse, Overflow::Refuse));
+    assert_eq!((slow.mode, slow.fields), (Mode::Shadow, Fields::All));
+    assert_eq!(slow.cost, Cost::ResponseHeader("X-Cost".into()));
+    assert_eq!((slow.rate.debt, &*slow.policy), (slow.rate.tolerance, "\"slow\";q=200;w=2"));
+    assert_eq!((fast.missing, fast.overflow), (Missing::Own, Overflow::Allow));
+    assert_eq!((fast.mode, fast.fields, fast.rate.debt), (Mode::Enforce, Fields::Refused, 0));
+    assert_eq!(fast.cost, Cost::Constant(1));
+}
+
+/// Another client, another limit or another seed is another bucket.
 #[test]
 fn a_bucket_belongs_to_limit_client_and_seed() {
     let snapshot = compile(&document()).unwrap();
     let (slow, fast) =
         (find_limit(&snapshot, "api/slow").unwrap(), find_limit(&snapshot, "api/fast").unwrap());
-    let address = |text: &str| text.parse::<IpAddr>().unwrap();
-    let key = slow.bucket_key(1, &address("192.0.2.1"));
-    assert_eq!(key, slow.bucket_key(1, &address("::ffff:192.0.2.1")));
-    assert_eq!(key, slow.bucket_key_of(1, &Limit::address_key(&address("192.0.2.1"))));
+    let network = |text: &str| network(text.parse().unwrap(), 32, 64);
+    let key = slow.bucket_key_of(1, &network("192.0.2.1"));
+    assert_eq!(key, slow.bucket_key_of(1, &network("::ffff:192.0.2.1")));
     let others = [
-        slow.bucket_key(1, &address("192.0.2.2")),
-        slow.bucket_key(1, &address("2001:db8::1")),
-        slow.bucket_key(2, &address("192.0.2.1")),
-        fast.bucket_key(1, &address("192.0.2.1")),
+        slow.bucket_key_of(1, &network("192.0.2.2")),
+        slow.bucket_key_of(1, &network("2001:db8::1")),
+        slow.bucket_key_of(2, &network("192.0.2.1")),
+        fast.bucket_key_of(1, &network("192.0.2.1")),
     ];
     assert!(!others.contains(&key) && key != 0);
 }
@@ -261,8 +330,8 @@ fn a_bucket_belongs_to_limit_client_and_seed() {
 fn neighbouring_addresses_do_not_collide() {
     let snapshot = compile(&document()).unwrap();
     let limit = find_limit(&snapshot, "api/slow").unwrap();
-    let mut keys: Vec<u64> =
-        (0..1_000_000u32).map(|address| limit.bucket_key(9, &IpAddr::from(address.to_be_bytes()))).collect();
+    let address = |number: u32| network(number.to_be_bytes().into(), 32, 64);
+    let mut keys: Vec<u64> = (0..1_000_000).map(|number| limit.bucket_key_of(9, &address(number))).collect();
     keys.sort_unstable();
     keys.dedup();
     assert_eq!(keys.len(), 1_000_000);

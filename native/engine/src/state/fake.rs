@@ -49,7 +49,7 @@ pub struct FakeState {
     clients: RefCell<Vec<(u64, bool)>>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
     durations: RefCell<HashMap<u32, Vec<u64>>>,
-    decisions: RefCell<HashMap<u32, [u64; 4]>>,
+    decisions: RefCell<HashMap<u32, [u64; LimitDecision::NAMES.len()]>>,
     counters: Cell<[u64; Counter::NAMES.len()]>,
     calls_until_panic: Cell<Option<u32>>,
 }
@@ -164,7 +164,7 @@ impl FakeState {
     }
 
     /// Decisions of a limit, indexed by [`LimitDecision`].
-    pub fn limit_decisions(&self, row: u32) -> [u64; 4] {
+    pub fn limit_decisions(&self, row: u32) -> [u64; LimitDecision::NAMES.len()] {
         self.decisions.borrow().get(&row).copied().unwrap_or_default()
     }
 
@@ -283,22 +283,45 @@ impl State for FakeState {
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         self.call();
         let mut buckets = self.buckets.borrow().clone();
-        let mut overflow = None;
+        let mut overflow = 0;
         for (index, claim) in claims.iter().enumerate() {
             let known = buckets.contains_key(&claim.key);
             if !known && self.bucket_capacity.get().is_some_and(|capacity| buckets.len() >= capacity) {
-                overflow.get_or_insert(index);
+                if claim.must_fit {
+                    return Charge::NoPlace { claim: index, forfeited: 0 };
+                }
+                overflow |= 1 << index;
                 continue;
             }
             let stored = buckets.get(&claim.key).copied().unwrap_or(0);
             let tat = claim.rate.emptied(stored, now).unwrap_or(stored);
             match conforms(tat, now, claim.rate, claim.cost) {
+                Ok(_) if claim.cost == 0 => None,
                 Ok(tat) => buckets.insert(claim.key, tat),
                 Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
             };
         }
         self.buckets.replace(buckets);
-        overflow.map_or(Charge::Allowed, |claim| Charge::Overflow { claim })
+        match overflow {
+            0 => Charge::Allowed,
+            claims => Charge::Overflow { claims },
+        }
+    }
+
+    fn owe(&self, claim: &Claim, now: u64) -> bool {
+        self.call();
+        let mut buckets = self.buckets.borrow_mut();
+        let tat = buckets.get(&claim.key).copied().unwrap_or(0);
+        let has_room = self.bucket_capacity.get().is_none_or(|capacity| buckets.len() < capacity);
+        let fits = buckets.contains_key(&claim.key) || has_room;
+        if fits {
+            buckets.insert(claim.key, claim.rate.owing(tat, now, claim.cost));
+        }
+        fits
+    }
+
+    fn tat(&self, key: u64, _: u64) -> u64 {
+        self.buckets.borrow().get(&key).copied().unwrap_or(0)
     }
 
     fn hash_seed(&self) -> u64 {

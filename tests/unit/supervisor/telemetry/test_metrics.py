@@ -11,10 +11,15 @@ from gateway.supervisor.telemetry.metrics import (
     LimitRow,
     ProcessGauges,
     RequestRow,
+    Vocabulary,
     render,
 )
 from tests.helpers.exposition import Metrics
 
+VOCABULARY = Vocabulary(
+    ["connections_accepted"], ["allowed", "refused", "overflow", "forfeited"], [0.005, 1.0]
+)
+NOW = 5
 GOLDEN = Path(__file__).parent / "metrics.txt"
 
 
@@ -30,10 +35,15 @@ class Memory:
         assert service == 0
         return [10, 2, 1], 1_500_000_000
 
-    def limit_decisions(self, row: int) -> tuple[int, int, int, int]:
+    def limit_decisions(self, row: int) -> list[int]:
         """Four different numbers."""
         assert row == 4
-        return 9, 4, 0, 1
+        return [9, 4, 0, 1]
+
+    def limit_table(self, now: int) -> tuple[int, int, int]:
+        """Three different numbers."""
+        assert now == NOW
+        return 256, 12, 7
 
     def counters(self) -> list[int]:
         """One counter."""
@@ -47,7 +57,7 @@ class Memory:
 def _page(route: str = "all") -> str:
     legend = Legend(
         requests=[RequestRow(0, "127.0.0.1:80", "", ""), RequestRow(1, "127.0.0.1:80", route, "api")],
-        limits=[LimitRow(4, route, "default")],
+        limits=[LimitRow(4, route, "", "default")],
         services={"api": 0},
     )
     instances = [
@@ -56,9 +66,7 @@ def _page(route: str = "all") -> str:
         InstanceGauge("api", "10.0.0.3:80", 2, Health.UNKNOWN, ejected=True, ejections={"failures": 1}),
     ]
     process = ProcessGauges(epoch=7, workers_ready=1, restarts=[0, 2])
-    return render(
-        Memory(), legend, instances, process, counters=["connections_accepted"], bounds=[0.005, 1.0]
-    )
+    return render(Memory(), legend, instances, process, vocabulary=VOCABULARY, now=NOW)
 
 
 def test_the_page() -> None:

@@ -158,7 +158,7 @@ fn a_request_beyond_the_limit_is_refused() {
     assert_eq!(told.answer(), (Action::Reply, 429));
     assert!(told.text().contains("\r\nRetry-After: 3\r\n"));
     assert_eq!((scene.counted(), scene.held()), (vec![(200, 1), (429, 1)], 0));
-    assert_eq!(scene.worker.state.limit_decisions(LIMITED), [1, 1, 0, 0]);
+    assert_eq!(scene.worker.state.limit_decisions(LIMITED), [1, 1, 0, 0, 0, 0, 0]);
     scene.pass(3 * SECOND);
     assert_eq!(scene.receive(limited).action, Action::Forward);
 }

@@ -36,7 +36,7 @@ pub(super) fn document() -> Value {
         "routes": [
             {"name": "limited", "host": "a", "path": "/limited", "methods": [], "service": 0, "tries": 2,
              "rows": [ROUTED], "limits": [
-                {"name": "one", "row": LIMITED, "tokens": 1, "period_ns": 2_500_000_000_u64, "burst": 1, "key": "client_ip"}]},
+                {"name": "one", "row": LIMITED, "tokens": 1, "period_ns": 2_500_000_000_u64, "burst": 1, "key": ["client_ip"]}]},
             {"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "tries": 2, "rows": [ROUTED],
              "limits": []}]
     })

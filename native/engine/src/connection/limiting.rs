@@ -1,0 +1,230 @@
+//! What limits say of a request, and what they have to do with its answer.
+//!
+//! Of several limits all must agree: those that refuse are charged together or not at all, the others count what they
+//! would have done with the requests that passed.
+
+use std::sync::Arc;
+
+use super::ending::Refusal;
+use super::Connection;
+use crate::http1::head::Fields as HeadFields;
+use crate::http1::syntax::decimal;
+use crate::key::{Incomplete, Subject};
+use crate::limit::{Charge, Claim, Gcra, Level, RETRY_WITHOUT_PLACE};
+use crate::reply::Reason;
+use crate::snapshot::{Cost, Fields, Limit, Missing, Mode, Route, Service, Snapshot};
+use crate::state::{LimitDecision, State};
+use crate::worker::Worker;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// The limits that have to do with the answer, with the keys of their buckets. It takes memory where there are any only.
+pub(super) type Due = Vec<(Arc<Limit>, u64)>;
+
+/// Why a request goes no further.
+pub(super) enum Stop<'a> {
+    /// It does not have the key of a limit that asks for it.
+    KeyMissing,
+    /// A limit cannot count it.
+    NoPlace,
+    /// It is beyond a limit, for so many nanoseconds more.
+    Beyond(&'a Arc<Limit>, u64),
+}
+
+impl Stop<'_> {
+    /// The answer, without the row that counts it.
+    pub(super) fn into_refusal(self) -> Refusal {
+        let seconds = |nanos: u64| Some(nanos.div_ceil(NANOS_PER_SECOND).max(1));
+        match self {
+            Self::KeyMissing => Refusal::because(Reason::LimitKeyMissing, None),
+            Self::NoPlace => {
+                let retry_after = seconds(RETRY_WITHOUT_PLACE);
+                Refusal { retry_after, ..Refusal::because(Reason::Uncounted, None) }
+            }
+            Self::Beyond(limit, wait) => {
+                let quota =
+                    (limit.fields != Fields::None).then(|| (Arc::clone(limit), level_before(limit, wait)));
+                Refusal { retry_after: seconds(wait), quota, ..Refusal::because(Reason::RateLimited, None) }
+            }
+        }
+    }
+}
+
+/// What is in a bucket in which a claim would be met in `wait` nanoseconds.
+fn level_before(limit: &Limit, wait: u64) -> Level {
+    let Claim { rate, cost, .. } = limit.claim(1);
+    let wanted = u64::from(cost).saturating_mul(rate.interval);
+    rate.level(rate.tolerance.saturating_sub(wanted).saturating_add(wait), 0)
+}
+
+/// A request's claims on the limits that may refuse it.
+struct Claims<'a> {
+    wanted: [Claim; Snapshot::MAX_LIMITS],
+    limits: [Option<&'a Arc<Limit>>; Snapshot::MAX_LIMITS],
+    count: usize,
+}
+
+impl<'a> Claims<'a> {
+    fn new() -> Self {
+        const NONE: Claim =
+            Claim { key: 1, rate: Gcra { interval: 1, tolerance: 0, debt: 0 }, cost: 0, must_fit: false };
+        Self { wanted: [NONE; Snapshot::MAX_LIMITS], limits: [None; Snapshot::MAX_LIMITS], count: 0 }
+    }
+
+    /// A snapshot has no more limits for one request than there is room for.
+    #[inline]
+    fn add(&mut self, limit: &'a Arc<Limit>, key: u64) {
+        if let Some((claim, place)) = self.wanted.get_mut(self.count).zip(self.limits.get_mut(self.count)) {
+            (*claim, *place) = (limit.claim(key), Some(limit));
+            self.count += 1;
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'a Arc<Limit>, Claim)> + '_ {
+        self.limits.iter().copied().flatten().zip(self.wanted)
+    }
+
+    /// Takes all tokens, or tells which limit refuses them.
+    fn charge<S: State>(&self, state: &S, now: u64) -> Result<(), Stop<'a>> {
+        let charge = state.charge(&self.wanted[..self.count], now);
+        for (index, (limit, _)) in self.iter().enumerate() {
+            if let Some(decision) = decision(charge, index) {
+                state.count_limit(limit.row, decision);
+            }
+        }
+        match charge {
+            Charge::Allowed | Charge::Overflow { .. } => Ok(()),
+            Charge::NoPlace { .. } => Err(Stop::NoPlace),
+            Charge::Refused { claim, retry_after, .. } => Err(self
+                .limits
+                .get(claim)
+                .copied()
+                .flatten()
+                .map_or(Stop::NoPlace, |limit| Stop::Beyond(limit, retry_after))),
+        }
+    }
+}
+
+/// What a charge was for the limit at `index`; `None` when it was not asked.
+fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
+    match charge {
+        Charge::Overflow { claims } if claims >> index & 1 == 1 => Some(LimitDecision::Overflow),
+        Charge::Allowed | Charge::Overflow { .. } => Some(LimitDecision::Allowed),
+        Charge::NoPlace { claim, .. } if claim == index => Some(LimitDecision::Overflow),
+        Charge::Refused { claim, .. } if claim == index => Some(LimitDecision::Refused),
+        Charge::Refused { forfeited, .. } | Charge::NoPlace { forfeited, .. } if index < forfeited => {
+            Some(LimitDecision::Forfeited)
+        }
+        Charge::Refused { .. } | Charge::NoPlace { .. } => None,
+    }
+}
+
+/// Asks all limits on a request, those of its route before those of its service.
+pub(super) fn pass<'a, S: State>(
+    state: &S,
+    route: &'a Route,
+    service: &'a Service,
+    subject: &Subject<'_>,
+    now: u64,
+) -> Result<Due, Stop<'a>> {
+    let mut due = Due::new();
+    if route.limits.is_empty() && service.limits.is_empty() {
+        return Ok(due);
+    }
+    let (mut claims, mut shadows) = (Claims::new(), false);
+    for limit in route.limits.iter().chain(&service.limits) {
+        match limit.mode {
+            Mode::Shadow => shadows = true,
+            Mode::Enforce => {
+                if let Some(key) = key(state, limit, subject)? {
+                    claims.add(limit, key);
+                }
+            }
+        }
+    }
+    if claims.count > 0 {
+        claims.charge(state, now)?;
+    }
+    if shadows {
+        count_shadows(state, route, service, subject, &mut due, now);
+    }
+    for (limit, claim) in claims.iter() {
+        if limit.is_about_answers() {
+            due.push((Arc::clone(limit), claim.key));
+        }
+    }
+    Ok(due)
+}
+
+/// The bucket of a request at a limit; `None` where the limit does not ask those without its key.
+#[inline]
+fn key<'a, S: State>(state: &S, limit: &Limit, subject: &Subject<'_>) -> Result<Option<u64>, Stop<'a>> {
+    match (limit.bucket_key(state.hash_seed(), subject), limit.missing) {
+        (Ok(key), _) => Ok(Some(key)),
+        (Err(Incomplete), Missing::Refuse) => {
+            state.count_limit(limit.row, LimitDecision::KeyMissing);
+            Err(Stop::KeyMissing)
+        }
+        (Err(Incomplete), Missing::Skip | Missing::Own) => {
+            state.count_limit(limit.row, LimitDecision::Skipped);
+            Ok(None)
+        }
+    }
+}
+
+/// Charges a request that passes at the limits that only count, each by itself.
+fn count_shadows<S: State>(
+    state: &S,
+    route: &Route,
+    service: &Service,
+    subject: &Subject<'_>,
+    due: &mut Due,
+    now: u64,
+) {
+    for limit in route.limits.iter().chain(&service.limits).filter(|limit| limit.mode == Mode::Shadow) {
+        let Ok(Some(key)) = key(state, limit, subject) else { continue };
+        let decision = match state.charge(&[limit.claim(key)], now) {
+            Charge::Allowed => LimitDecision::Allowed,
+            Charge::Refused { .. } => LimitDecision::WouldRefuse,
+            Charge::Overflow { .. } | Charge::NoPlace { .. } => LimitDecision::Overflow,
+        };
+        state.count_limit(limit.row, decision);
+        if decision == LimitDecision::Allowed && matches!(limit.cost, Cost::ResponseHeader(_)) {
+            due.push((Arc::clone(limit), key));
+        }
+    }
+}
+
+impl Connection {
+    /// Charges what the answer of an instance costs; once per exchange. `None`: there is no such answer, which costs 1.
+    pub(super) fn charge_answer<S: State>(
+        &mut self,
+        worker: &Worker<S>,
+        answer: Option<&HeadFields<'_, '_>>,
+        now: u64,
+    ) -> Due {
+        let super::Phase::Exchange(exchange) = &mut self.phase else { return Due::new() };
+        let mut due = std::mem::take(&mut exchange.due);
+        for (limit, key) in &due {
+            let Cost::ResponseHeader(name) = &limit.cost else { continue };
+            let cost = answer.map_or(1, |fields| stated_cost(fields, name));
+            if cost > 0 && !worker.state.owe(&Claim { cost, ..limit.claim(*key) }, now) {
+                worker.state.count_limit(limit.row, LimitDecision::Overflow);
+            }
+        }
+        due.retain(|(limit, _)| limit.fields == Fields::All && limit.mode == Mode::Enforce);
+        due
+    }
+}
+
+/// What a field says that an answer costs, in whole tokens; 1 without one that says so.
+fn stated_cost(fields: &HeadFields<'_, '_>, name: &str) -> u32 {
+    let field = fields.iter().find(|(header, _)| header.name.eq_ignore_ascii_case(name));
+    match field.map_or(&b""[..], |(header, _)| header.value) {
+        [] => 1,
+        digits if digits.iter().all(u8::is_ascii_digit) => {
+            decimal(digits).and_then(|cost| u32::try_from(cost).ok()).unwrap_or(u32::MAX)
+        }
+        _ => 1,
+    }
+}
