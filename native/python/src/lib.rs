@@ -16,7 +16,9 @@ mod pool;
 mod reactor;
 mod replay;
 mod segment;
+mod telling;
 mod transport;
+mod turn;
 mod view;
 
 use pyo3::prelude::*;

@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::owner::Owner;
-use crate::reactor::{Reactor, Reason};
+use crate::reactor::Reactor;
+use crate::telling::Reason;
 
 /// The worker's end of a connection; the part of asyncio's transport that protocols here need.
 #[pyclass(frozen, module = "gateway._native")]
