@@ -58,6 +58,7 @@ def run(file: Path, pid_path: Path | None) -> None:
     logs.configure(config.log.level)
     machine.raise_descriptor_limit()
     machine.collect_garbage_rarely()
+    machine.poll_without_rings()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(file, config, pid_path))
 
