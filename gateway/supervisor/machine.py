@@ -40,7 +40,8 @@ def raise_descriptor_limit() -> None:
 
 def poll_without_rings() -> None:
     """To be called before there is a loop: libuv would hand each new connection's epoll_ctl to an io_uring of its own, which
-    makes a health check dearer by three system calls, a tenth of what it costs."""
+    makes a health check dearer by three system calls, a tenth of what it costs.
+    """
     os.environ.setdefault("UV_USE_IO_URING", "0")
 
 

@@ -12,6 +12,7 @@ from gateway.supervisor.health.ejections import REASON, Ejections, Record
 from gateway.supervisor.health.service import HealthService
 from gateway.supervisor.instances import Instance, Instances
 from gateway.supervisor.lifecycle import State
+from gateway.supervisor.slices import in_slices
 from gateway.supervisor.telemetry import metrics
 from gateway.supervisor.workers import Slot, Workers
 
@@ -73,17 +74,22 @@ class Overview:
         """Why no traffic should come; empty when it may."""
         return readiness(self._state(), self._worker_facts())
 
-    def status(self) -> dict[str, Any]:
-        """The status document."""
-        return status_document(
+    async def status(self) -> Callable[[], dict[str, Any]]:
+        """What makes the status document. The instances are those of now; what is said of each is looked up in slices, with
+        the loop turning between them.
+        """
+        members = {name: self._instances.of(name) for name in self._instances.services()}
+        services = {name: await in_slices(self._facts, some) for name, some in members.items()}
+        return partial(
+            status_document,
             state=self._state(),
             epoch=self._workers.publisher.epoch,
             now=self._clock(),
             listeners=self._listeners(),
             workers=self._worker_facts(),
             lanes={lane: LaneFacts(epoch, beat) for lane, _, epoch, beat in self._readings.lanes()},
-            services={name: self._instance_facts(name) for name in self._instances.services()},
-            overrides=self._overrides(),
+            services=services,
+            overrides=self.overrides(),
         )
 
     def overrides(self) -> list[dict[str, Any]]:
@@ -115,9 +121,6 @@ class Overview:
     def _worker_facts(self) -> list[WorkerFacts]:
         now = self._clock()
         return [_worker(slot, now) for slot in self._workers.occupied()]
-
-    def _instance_facts(self, service: str) -> list[InstanceFacts]:
-        return [self._facts(instance) for instance in self._instances.of(service)]
 
     def _facts(self, instance: Instance) -> InstanceFacts:
         report = self._health.report(instance.service, instance.address)
