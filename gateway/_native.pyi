@@ -154,6 +154,8 @@ class View:
         """Counts in the order of ``LIMIT_DECISIONS``."""
     def counters(self) -> list[int]:
         """Sums in the order of ``COUNTERS``."""
+    def connections(self) -> int:
+        """Client connections that the live workers have open."""
     def limit_table(self, now: int) -> tuple[int, int, int]:
         """(slots, slots with a key, slots whose key cannot be replaced yet): a scan of the bucket table, or of a part that
         stands for a larger one; for the admin plane only."""

@@ -35,7 +35,8 @@ def render(document: dict[str, Any]) -> str:
         ("WORKER", "STATE", "PID", "EPOCH", "RESTARTS", "LAST EXIT"),
         *map(_worker, document["workers"]),
     ]
-    instances = [("SERVICE", "INSTANCE", "STATE", "IN FLIGHT", "WEIGHT", "REASON"), *_instances(document)]
+    columns = ("SERVICE", "INSTANCE", "STATE", "UNTIL", "IN FLIGHT", "WEIGHT", "REASON")
+    instances = [columns, *_instances(document)]
     overrides = [("OVERRIDE", "VALUE", "SINCE", "BY"), *map(_override, document["overrides"])]
     head = f"{document['state']}, epoch {document['epoch']}"
     tables: Sequence[Sequence[Sequence[object]]]
@@ -64,7 +65,7 @@ def _instances(document: dict[str, Any]) -> Iterator[Sequence[object]]:
     for service in document["services"]:
         name = service["name"]
         for one in service["instances"] or [{}]:
-            yield name, *(one.get(key) for key in ("address", "state", "in_flight", "weight", "reason"))
+            yield name, *map(one.get, ("address", "state", "until", "in_flight", "weight", "reason"))
             name = ""
 
 

@@ -107,6 +107,7 @@ async def test_connections_leave_nothing_behind() -> None:
         metrics = await gateway.metrics()
     assert metrics.sum("headgate_connections_accepted_total") == WARM_UP + CONNECTIONS
     assert metrics.sum("headgate_connections_ended_total") == WARM_UP + CONNECTIONS
+    assert metrics.sum("headgate_connections") == 0
     assert metrics.sum("headgate_faults_total") == metrics.sum("headgate_nonsense_total") == 0
     assert after.memory - before.memory < GROWTH_BYTES
     assert after.threads == before.threads

@@ -31,6 +31,9 @@ class Readings(Protocol):
     def counters(self) -> list[int]:
         """A worker's own counters, summed."""
 
+    def connections(self) -> int:
+        """Client connections that are open."""
+
     def in_flight(self, slot: int) -> int:
         """Exchanges on an instance."""
 
@@ -110,39 +113,9 @@ def render(
     now: int,
 ) -> str:
     """The whole page, at the time ``now``."""
-    listed = list(instances)
     families = [
-        _family("headgate_requests_total", "counter", "Requests answered.", _requests(readings, legend)),
-        _family(
-            "headgate_request_duration_seconds",
-            "histogram",
-            "Time from a request's first byte to its answer's last.",
-            _durations(readings, legend, vocabulary.bounds),
-        ),
-        _family(
-            "headgate_instance_healthy",
-            "gauge",
-            "1 unless the instance is known to be unhealthy.",
-            (("", _instance(one), float(one.health is not Health.UNHEALTHY)) for one in listed),
-        ),
-        _family(
-            "headgate_instance_ejected",
-            "gauge",
-            "1 while the instance is out because it failed requests.",
-            (("", _instance(one), float(one.ejected)) for one in listed),
-        ),
-        _family(
-            "headgate_instance_ejections_total",
-            "counter",
-            "Times that the instance was ejected.",
-            _ejections(listed),
-        ),
-        _family(
-            "headgate_instance_in_flight",
-            "gauge",
-            "Exchanges that all workers hold on the instance.",
-            (("", _instance(one), readings.in_flight(one.slot)) for one in listed),
-        ),
+        *_traffic(readings, legend, vocabulary.bounds),
+        *_instances(readings, list(instances)),
         _family(
             "headgate_limit_decisions_total",
             "counter",
@@ -157,6 +130,49 @@ def render(
         ),
     ]
     return "".join(families)
+
+
+def _traffic(readings: Readings, legend: Legend, bounds: Sequence[float]) -> list[str]:
+    connections: Sample = ("", {}, readings.connections())
+    return [
+        _family("headgate_requests_total", "counter", "Requests answered.", _requests(readings, legend)),
+        _family(
+            "headgate_request_duration_seconds",
+            "histogram",
+            "Time from a request's first byte to its answer's last.",
+            _durations(readings, legend, bounds),
+        ),
+        _family("headgate_connections", "gauge", "Client connections that are open.", [connections]),
+    ]
+
+
+def _instances(readings: Readings, instances: Sequence[InstanceGauge]) -> list[str]:
+    return [
+        _family(
+            "headgate_instance_healthy",
+            "gauge",
+            "1 unless the instance is known to be unhealthy.",
+            (("", _instance(one), float(one.health is not Health.UNHEALTHY)) for one in instances),
+        ),
+        _family(
+            "headgate_instance_ejected",
+            "gauge",
+            "1 while the instance is out because it failed requests.",
+            (("", _instance(one), float(one.ejected)) for one in instances),
+        ),
+        _family(
+            "headgate_instance_ejections_total",
+            "counter",
+            "Times that the instance was ejected.",
+            _ejections(instances),
+        ),
+        _family(
+            "headgate_instance_in_flight",
+            "gauge",
+            "Exchanges that all workers hold on the instance.",
+            (("", _instance(one), readings.in_flight(one.slot)) for one in instances),
+        ),
+    ]
 
 
 def _requests(readings: Readings, legend: Legend) -> Iterator[Sample]:

@@ -59,6 +59,10 @@ impl View {
         self.reader.counters()
     }
 
+    fn connections(&self) -> u64 {
+        self.reader.connections()
+    }
+
     /// Reads megabytes, so it lets the other threads run meanwhile.
     fn limit_table(&self, py: Python<'_>, now: Nanoseconds) -> PyResult<(usize, usize, usize)> {
         let LimitTable { slots, keys, busy } =

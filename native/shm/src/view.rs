@@ -4,7 +4,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use headgate_engine::state::LimitDecision;
+use headgate_engine::state::{Counter, LimitDecision};
 use rustix::io::Errno;
 
 use crate::bucket;
@@ -107,10 +107,21 @@ impl View {
         Some(counts[..LimitDecision::NAMES.len()].to_vec())
     }
 
-    /// The workers' own counters, in the order of [`headgate_engine::state::Counter::NAMES`].
+    /// The workers' own counters, in the order of [`Counter::NAMES`].
     pub fn counters(&self) -> Vec<u64> {
-        const NAMES: usize = headgate_engine::state::Counter::NAMES.len();
+        const NAMES: usize = Counter::NAMES.len();
         self.sum::<NAMES>(self.segment.layout().rows.counters()).to_vec()
+    }
+
+    /// Client connections that are open: those of the live lanes, since those of a worker that was killed never end.
+    pub fn connections(&self) -> u64 {
+        let open = |lane| {
+            let counters = self.segment.lane_counters(lane);
+            let count = |counter: Counter| Some(counters.get(counter as usize)?.load(Ordering::Acquire));
+            let ended = count(Counter::ConnectionsEnded)?; // first, so that none has ended before it was accepted
+            Some(count(Counter::ConnectionsAccepted)?.saturating_sub(ended))
+        };
+        LiveLanes::new(self.segment.live()).filter_map(open).sum()
     }
 
     /// What is in the bucket table at this time.

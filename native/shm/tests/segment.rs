@@ -196,6 +196,21 @@ fn closing_a_lane_keeps_its_counts_and_drops_its_exchanges() {
     assert_eq!(view.requests(0), Some(vec![(502, 2)]));
 }
 
+/// A worker that was killed has none open any more, although it counted no end of them.
+#[test]
+fn open_connections_are_those_of_the_live_lanes() {
+    let (segment, control, [dead, alive]) = populated();
+    let view = View::new(segment);
+    for (worker, ended) in [(&dead, 1), (&alive, 3)] {
+        worker.count(Counter::ConnectionsAccepted, 5);
+        worker.count(Counter::ConnectionsEnded, ended);
+    }
+    assert_eq!(view.connections(), 6);
+    control.close_lane(0).unwrap();
+    assert_eq!(view.connections(), 2);
+    assert_eq!(view.counters()[Counter::ConnectionsAccepted as usize], 10);
+}
+
 /// Lanes may come and go for ever and in any order without a count being lost or doubled.
 #[test]
 fn counts_survive_many_workers() {

@@ -12,14 +12,21 @@ WORKER = {
     "crash_loop": False,
     "epoch": 3,
 }
-INSTANCE = {"address": "10.0.0.1:9000", "state": "healthy", "reason": "200", "in_flight": 12, "weight": 1}
+INSTANCE = {
+    "address": "10.0.0.1:9000",
+    "state": "healthy",
+    "reason": "200",
+    "until": None,
+    "in_flight": 12,
+    "weight": 1,
+}
 DOCUMENT = {
     "state": "ready",
     "epoch": 3,
     "listeners": [{"name": "0.0.0.0:80", "url": "http://0.0.0.0:80"}],
     "workers": [WORKER, {**WORKER, "slot": 1, "pid": None, "state": "waiting", "restarts": 9, "epoch": None, "last_exit": "was killed by SIGSEGV", "crash_loop": True}],
     "services": [
-        {"name": "api", "instances": [INSTANCE, {**INSTANCE, "address": "unix:/run/a", "state": "unhealthy", "reason": "\x1b[31mno"}]},
+        {"name": "api", "instances": [INSTANCE, {**INSTANCE, "address": "unix:/run/a", "state": "ejected", "until": "2026-01-02T03:04:05.678Z", "reason": "\x1b[31mno"}]},
         {"name": "empty", "instances": []},
     ],
     "overrides": [],
@@ -35,10 +42,10 @@ WORKER  STATE    PID  EPOCH  RESTARTS  LAST EXIT
 0       ready    100  3      0         -
 1       waiting  -    -      9         was killed by SIGSEGV (crash loop)
 
-SERVICE  INSTANCE       STATE      IN FLIGHT  WEIGHT  REASON
-api      10.0.0.1:9000  healthy    12         1       200
-         unix:/run/a    unhealthy  12         1       \N{REPLACEMENT CHARACTER}[31mno
-empty    -              -          -          -       -"""
+SERVICE  INSTANCE       STATE    UNTIL                     IN FLIGHT  WEIGHT  REASON
+api      10.0.0.1:9000  healthy  -                         12         1       200
+         unix:/run/a    ejected  2026-01-02T03:04:05.678Z  12         1       \N{REPLACEMENT CHARACTER}[31mno
+empty    -              -        -                         -          -       -"""
 
 
 def test_the_tables() -> None:

@@ -49,6 +49,10 @@ class Memory:
         """One counter."""
         return [16]
 
+    def connections(self) -> int:
+        """Three."""
+        return 3
+
     def in_flight(self, slot: int) -> int:
         """As many as the slot's number."""
         return slot
