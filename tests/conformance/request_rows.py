@@ -324,7 +324,14 @@ def _targets() -> Iterator[Row]:
 
 def _methods() -> Iterator[Row]:
     yield from _refused("T08", "no version", b"GET /\r\n\r\n", b"GET / \r\n\r\n", b"GET / HTTP/1.1x\r\n" + A + b"\r\n", get(version=b"1.10"), get(version=b"1"), get(version=b"a.b"),
-                        get(version=b"-1.1"), b"GET / http/1.1\r\n" + A + b"\r\n", b"GET / HTTP /1.1\r\n" + A + b"\r\n", b"GET / HTTPS/1.1\r\n" + A + b"\r\n")  # fmt: skip
+                        get(version=b"-1.1"), b"GET / http/1.1\r\n" + A + b"\r\n", b"GET / HTTP /1.1\r\n" + A + b"\r\n", b"GET / HTTPS/1.1\r\n" + A + b"\r\n",
+                        b"GET / ICY/1.1\r\n" + A + b"\r\n")  # fmt: skip
+    yield from _refused("T08", "other spaces", b"GET  / HTTP/1.1\r\n" + A + b"\r\n", b"GET /  HTTP/1.1\r\n" + A + b"\r\n", b"GET / HTTP/1.1 \r\n" + A + b"\r\n",
+                        b" GET / HTTP/1.1\r\n" + A + b"\r\n", b"GET\t/ HTTP/1.1\r\n" + A + b"\r\n", b"GET /\tHTTP/1.1\r\n" + A + b"\r\n")  # fmt: skip
+    yield from _refused(
+        "T08", "the hello of TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n"
+    )
+    yield from _refused("T08", "the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", status=505)
     yield from _refused(
         "T08",
         "another version",
@@ -477,6 +484,8 @@ def _bounds() -> Iterator[Row]:
         get(target=b"/" + b"a" * (MAX_TARGET - 1)),
         Forwarded(f"GET /{'a' * (MAX_TARGET - 1)} HTTP/1.1"),
     )
+    endless = get(b"X: %b\r\n" % (b"x" * 1000) * 9)[:-2]
+    yield from _refused("H05", "a head without an end", endless, status=431)
     yield from _refused(
         "H06",
         "a target beyond the bound",
