@@ -4,7 +4,7 @@ import re
 
 from gateway.config.suggest import did_you_mean
 from gateway.errors import InvalidValueError
-from gateway.model import is_bracketed_ipv6, is_dns_name, is_ipv4
+from gateway.model import PathSpelling, is_bracketed_ipv6, is_dns_name, is_ipv4
 
 MAX_PATH_CHARACTERS = 1024  # far below the limit of a request's target, and a name is made from it
 
@@ -24,6 +24,12 @@ _TARGET = re.compile(r"/[\x21\x22\x24-\x7e]*", re.ASCII)
 _TRIPLE = re.compile(r"%([0-9A-Fa-f]{2})", re.ASCII)
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]", re.ASCII)
 _DOT_SEGMENTS = frozenset({".", ".."})
+_AMBIGUOUS = {
+    PathSpelling.ENCODED_SLASH: re.compile("%2F"),
+    PathSpelling.ENCODED_BACKSLASH: re.compile("%5C"),
+    PathSpelling.ENCODED_NUL: re.compile("%00"),
+    PathSpelling.DOT_PARAMETERS: re.compile(r"/\.\.?;"),
+}
 
 
 def read_host(text: str) -> str:
@@ -63,6 +69,11 @@ def read_path(text: str) -> str:
     if canonical != text:
         raise InvalidValueError("a path in its canonical form", f'write "{canonical}"')
     return text
+
+
+def ambiguous_spellings(path: str) -> tuple[PathSpelling, ...]:
+    """Those of a path to match: requests have them only where a listener keeps them all."""
+    return tuple(spelling for spelling, pattern in _AMBIGUOUS.items() if pattern.search(path))
 
 
 def canonical_encoding(path: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gateway.config.draft import Part
 from gateway.config.keys import WHOLE, may_be_missing
+from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
@@ -209,6 +210,19 @@ def _routes_can_match(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def _listeners_take_paths_of_routes(draft: Draft) -> Iterator[Finding]:
+    """Some listener keeps the spellings that a route's path has; all others answer such requests with 400."""
+    listeners = [listen.table("paths", ListenPaths) for listen in draft.listen]
+    if not listeners or not all(paths.has("keep") for paths in listeners):
+        return
+    for route in draft.routes:
+        spellings = ambiguous_spellings(route["path"]) if route.has("path") and route["path"] else ()
+        if not any(set(paths["keep"]).issuperset(spellings) for paths in listeners):
+            listed = ", ".join(f'"{spelling}"' for spelling in spellings)
+            message = "can never match: no listener takes paths with this spelling"
+            yield Finding((*route.path, "path"), message, f"write paths.keep = [{listed}] in one of them")
+
+
 def _methods_differ(draft: Draft) -> Iterator[Finding]:
     """A method stands once in a route."""
     for route in draft.routes:
@@ -339,6 +353,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _services_exist,
     _services_are_used,
     _routes_can_match,
+    _listeners_take_paths_of_routes,
     _methods_differ,
     _spellings_differ,
     _route_names_differ,
