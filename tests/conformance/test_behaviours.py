@@ -29,9 +29,15 @@ def test_named_tests_exist(place: str) -> None:
     }
 
 
+NO_ATTACKS = {"H08", "O04", "O06", "W01"}
+"""Behaviours of these groups that nobody attacks by."""
+
+
 def test_the_page_of_attacks_names_what_exists() -> None:
-    """Every behaviour about smuggling, routing and exhaustion stands on the page, and nothing that is not listed."""
+    """Every behaviour about smuggling, routing and exhaustion stands on the page, and no behaviour or test that does not exist."""
     page = (ROOT / "docs" / "attacks.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b[A-Z][0-9]{2}\b", page))
     assert named <= BEHAVIOURS.keys()
-    assert {name for name in BEHAVIOURS if name[0] == "F"} - {"F15"} <= named
+    assert {name for name in BEHAVIOURS if name[0] in "FTHUOWA"} - NO_ATTACKS - named == set()
+    tests = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+    assert set(re.findall("`(test_[a-z0-9_]+)`", page)) <= set(re.findall(r"def (test_\w+)\(", tests))

@@ -119,6 +119,13 @@ def test_a_host_has_one_route() -> None:
             assert engine.serve([raw]).statuses(["GET"]) == [status], host
 
 
+def test_every_request_is_judged_by_itself() -> None:
+    """T06: what a connection's first request was allowed says nothing about the next one."""
+    engine = Engine(route='host = "shop.example"')
+    shop, other = get(host=b"Host: shop.example\r\n"), get(host=b"Host: other.example\r\n")
+    assert engine.serve([shop + other + shop]).statuses(["GET"] * 3) == [200, 404, 200]
+
+
 def test_no_spelling_leads_around_a_route() -> None:
     """T07: a route is matched by the path that the instance gets; what a listener keeps goes on as it is documented."""
     engine = Engine(route='path = "/open/*"')
