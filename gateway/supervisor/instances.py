@@ -1,20 +1,21 @@
 """Writes the instances of every service into shared memory, and keeps the list of those that stand there."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress
-from gateway.supervisor import banks
-from gateway.supervisor.banks import Banks
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.slots import NoSlotError, Slot, Slots
 
 logger = logging.getLogger("headgate.discovery")
 
+RETRY_S = 0.1  # one tick of the workers: by then they have let go of an older bank
 
-class Memory(banks.Memory, Protocol):
+
+class Memory(Protocol):
     """What is written and read here; ``gateway.state`` offers it."""
 
     def write_instance(
@@ -30,6 +31,9 @@ class Memory(banks.Memory, Protocol):
 
     def clear_failures(self, slot: int) -> None:
         """Ends the row of failures of a slot."""
+
+    def publish_members(self, service: int, slots: Sequence[int]) -> int:
+        """Swaps in the members of a service; returns the membership epoch. Raises MemoryError: later."""
 
 
 class Readings(Protocol):
@@ -81,15 +85,17 @@ class Instances:
         """``capacity``: the slots for instances in shared memory."""
         self._memory = memory
         self._readings = readings
-        self._banks = Banks(memory, self._numbers, clock)
+        self._rows: dict[str, int] = {}
         self._slots = Slots(capacity)
         self._clock = clock
         self._present: dict[str, dict[InstanceAddress, Instance]] = {}
         self._by_slot: dict[int, Instance] = {}
+        self._membership = 0
+        self._retries: dict[str, asyncio.TimerHandle] = {}
 
     def add(self, service: str, row: int) -> None:
         """Makes room for the instances of a service, whose members stand in this row. Idempotent."""
-        self._banks.add(service, row)
+        self._rows[service] = row
         self._present.setdefault(service, {})
 
     def remove(self, service: str) -> list[Instance]:
@@ -137,7 +143,7 @@ class Instances:
                 self._write(instance)
             after[member.address] = instance
         self._present[service] = after
-        membership = self._banks.publish(service)
+        membership = self._publish(service)
         gone = [instance for address, instance in before.items() if address not in after]
         for instance in gone:
             del self._by_slot[instance.slot.number]
@@ -146,7 +152,7 @@ class Instances:
         return [instance for address, instance in after.items() if address not in before], gone
 
     def set_health(self, service: str, address: InstanceAddress, health: Health) -> None:
-        """One store that every worker sees at once, and soon the banks without the instance, or with it again."""
+        """One store that every worker sees at once, then the banks without the instance, or with it again."""
         instance = self.find(service, address)
         if instance is None:
             return  # it left while its last probe was under way
@@ -164,11 +170,13 @@ class Instances:
 
     def close(self) -> None:
         """Ends what is scheduled."""
-        self._banks.close()
+        for timer in self._retries.values():
+            timer.cancel()
+        self._retries.clear()
 
     def _show(self, instance: Instance) -> None:
         self._memory.set_health(instance.slot.number, instance.word)
-        self._banks.refresh(instance.service)
+        self._publish(instance.service)
 
     def _admit(self, service: str, member: Member) -> Instance | None:
         try:
@@ -193,5 +201,15 @@ class Instances:
             health=instance.word,
         )
 
-    def _numbers(self, service: str) -> list[int]:
-        return [instance.slot.number for instance in self._present.get(service, {}).values()]
+    def _publish(self, service: str) -> int:
+        """Publishes the members and returns their epoch; where every bank is still held, the least it will have."""
+        if (timer := self._retries.pop(service, None)) is not None:
+            timer.cancel()
+        numbers = [instance.slot.number for instance in self._present.get(service, {}).values()]
+        try:
+            self._membership = self._memory.publish_members(self._rows[service], numbers)
+        except MemoryError:
+            loop = asyncio.get_running_loop()
+            self._retries[service] = loop.call_later(RETRY_S, self._publish, service)
+            return self._membership + 1
+        return self._membership

@@ -1,6 +1,6 @@
 """Gathers what the admin plane shows from the services that know it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol

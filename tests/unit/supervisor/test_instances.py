@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.model import HEALTH_EJECTED_BIT, Health, InstanceAddress
-from gateway.supervisor.banks import PAUSE_NS
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.slots import AGE_NS
@@ -151,10 +150,8 @@ def test_health_and_ejection_do_not_erase_each_other() -> None:
     world.apply(A)
     (one,) = world.instances.of("api")
     world.instances.set_health("api", A.address, Health.HEALTHY)
-    world.now += PAUSE_NS
     world.instances.set_ejected(one, ejected=True)
     assert world.memory.words[0] == Health.HEALTHY | HEALTH_EJECTED_BIT
-    world.now += PAUSE_NS
     world.instances.set_health("api", A.address, Health.UNHEALTHY)
     assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_EJECTED_BIT
     world.apply(replace(A, weight=7))
@@ -165,7 +162,6 @@ def test_health_and_ejection_do_not_erase_each_other() -> None:
     assert (again.health, again.ejected) == (Health.UNHEALTHY, True)
     assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_EJECTED_BIT
     published = len(world.memory.published)
-    world.now += PAUSE_NS
     world.instances.set_ejected(again, ejected=False)
     assert world.memory.words[0] == Health.UNHEALTHY
     assert len(world.memory.published) == published + 1

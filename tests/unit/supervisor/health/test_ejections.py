@@ -58,7 +58,7 @@ class World:
         return None if record is None else record.standing.level
 
 
-async def test_five_failures_in_a_row_and_the_way_back(caplog: pytest.LogCaptureFixture) -> None:
+def test_five_failures_in_a_row_and_the_way_back(caplog: pytest.LogCaptureFixture) -> None:
     """The instance is out for its time, comes back with a clean record, and each of both is one line of the log."""
     caplog.set_level(logging.INFO)
     world = World()
@@ -81,7 +81,7 @@ async def test_five_failures_in_a_row_and_the_way_back(caplog: pytest.LogCapture
     assert record.count == 1
 
 
-async def test_the_last_one_stays() -> None:
+def test_the_last_one_stays() -> None:
     """Until another one can serve; it is ejected then if it goes on failing."""
     world = World()
     world.instances.set_health("api", B.address, Health.UNHEALTHY)
@@ -92,7 +92,7 @@ async def test_the_last_one_stays() -> None:
     assert world.out() == [0]
 
 
-async def test_an_instance_that_is_out_already_is_not_ejected(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_instance_that_is_out_already_is_not_ejected(caplog: pytest.LogCaptureFixture) -> None:
     """What an unhealthy one fails with its last requests is forgotten, and does not count when it is healthy again."""
     world = World()
     world.instances.set_health("api", A.address, Health.UNHEALTHY)
@@ -103,7 +103,7 @@ async def test_an_instance_that_is_out_already_is_not_ejected(caplog: pytest.Log
     assert not caplog.records
 
 
-async def test_one_without_weight_serves_nobody() -> None:
+def test_one_without_weight_serves_nobody() -> None:
     """It gets no requests, so the other one is the last."""
     world = World()
     world.apply(A, Member(B.address, weight=0))
@@ -111,7 +111,7 @@ async def test_one_without_weight_serves_nobody() -> None:
     assert world.out() == []
 
 
-async def test_health_goes_its_own_way_meanwhile() -> None:
+def test_health_goes_its_own_way_meanwhile() -> None:
     """An ejected instance that fails its checks is unhealthy after its ejection."""
     world = World()
     world.fail()
@@ -121,7 +121,7 @@ async def test_health_goes_its_own_way_meanwhile() -> None:
     assert world.memory.words[0] == Health.UNHEALTHY
 
 
-async def test_good_checks_end_an_ejection() -> None:
+def test_good_checks_end_an_ejection() -> None:
     """As many in a row as the policy says; checks of an instance that is not ejected change nothing."""
     world = World()
     world.ejections.set("api", Policy(5, 10 * S, 300 * S, Share(50), rise=2))
@@ -133,7 +133,7 @@ async def test_good_checks_end_an_ejection() -> None:
         assert world.out() == out
 
 
-async def test_the_next_one_is_longer_and_time_forgives() -> None:
+def test_the_next_one_is_longer_and_time_forgives() -> None:
     """An instance that fails again at once is out for twice as long; one that stays well starts from the beginning."""
     world = World()
     world.fail()
@@ -148,7 +148,7 @@ async def test_the_next_one_is_longer_and_time_forgives() -> None:
     assert world.level() == 0
 
 
-async def test_discovery_may_take_an_ejected_instance_away_and_bring_it_back() -> None:
+def test_discovery_may_take_an_ejected_instance_away_and_bring_it_back() -> None:
     """Its clock goes on meanwhile; while it is away it is no part of the share."""
     world = World()
     world.fail()
@@ -165,7 +165,7 @@ async def test_discovery_may_take_an_ejected_instance_away_and_bring_it_back() -
     assert world.level() == 1
 
 
-async def test_what_is_known_of_an_instance_that_is_gone_ages_out() -> None:
+def test_what_is_known_of_an_instance_that_is_gone_ages_out() -> None:
     """As its slot does, so that instances that come and go do not fill the memory; one that is there is remembered."""
     world = World()
     world.fail()
@@ -179,7 +179,7 @@ async def test_what_is_known_of_an_instance_that_is_gone_ages_out() -> None:
     assert world.level() is None
 
 
-async def test_a_record_that_is_lost_leaves_nobody_out() -> None:
+def test_a_record_that_is_lost_leaves_nobody_out() -> None:
     """An instance that returns ejected, and of which nothing is known, is given back."""
     world = World()
     world.fail()
@@ -190,7 +190,7 @@ async def test_a_record_that_is_lost_leaves_nobody_out() -> None:
     assert world.out() == []
 
 
-async def test_a_service_that_wants_no_ejections(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_service_that_wants_no_ejections(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever is out comes back at once, nobody is ejected any more, and the counter stays."""
     caplog.set_level(logging.INFO)
     world = World()
@@ -206,7 +206,7 @@ async def test_a_service_that_wants_no_ejections(caplog: pytest.LogCaptureFixtur
     assert record.count == 1
 
 
-async def test_a_service_that_goes_and_returns() -> None:
+def test_a_service_that_goes_and_returns() -> None:
     """Nobody looks at it meanwhile, and what is known of its instances is kept."""
     world = World()
     world.fail()
@@ -221,7 +221,7 @@ async def test_a_service_that_goes_and_returns() -> None:
     assert world.out() == []
 
 
-async def test_ejections_are_switched_off_while_an_instance_is_away() -> None:
+def test_ejections_are_switched_off_while_an_instance_is_away() -> None:
     """It is not ejected when it comes back, and nobody has to look for that."""
     world = World()
     world.fail()
