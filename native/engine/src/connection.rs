@@ -30,7 +30,7 @@ use crate::http1::head::Request;
 use crate::pace::{Stall, Stopwatch};
 use crate::request_id::RequestId;
 use crate::rest::Rest;
-use crate::selection::{Balance, Tried};
+use crate::selection::{Policy, Tried};
 use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
@@ -182,7 +182,7 @@ struct Exchange {
     /// Tries that had to wait, which makes the next wait longer.
     backed_off: u8,
     link: Link,
-    balance: Balance,
+    policy: Policy,
     service: u32,
     row: u32,
     started: u64,

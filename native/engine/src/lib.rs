@@ -18,6 +18,7 @@ pub mod limit;
 pub mod pace;
 pub mod pool;
 pub mod proxy_protocol;
+pub mod random;
 pub mod reply;
 pub mod request_id;
 pub mod rest;

@@ -186,7 +186,7 @@ mod tests {
     use crate::address::Address;
     use crate::http1::head::{slots, HeadLimits};
     use crate::http1::path::Kept;
-    use crate::selection::Random;
+    use crate::random::Random;
 
     const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 

@@ -21,7 +21,7 @@ use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::reply::Pages;
 use crate::routing::{RouteMatch, Table};
-use crate::selection::{Balance, Tried};
+use crate::selection::{Policy, Tried};
 use document::Document;
 
 /// What a listener asks of its clients.
@@ -72,8 +72,8 @@ pub struct Service {
     pub name: String,
     /// Its row in shared memory.
     pub slot: u32,
-    /// How exchanges are spread over its instances.
-    pub balance: Balance,
+    /// How an instance is chosen for a request.
+    pub policy: Policy,
     /// Nanoseconds a connection to an instance may take to come about.
     pub connect_timeout: u64,
     /// Nanoseconds an instance may take to begin its answer.

@@ -3,7 +3,10 @@
 // The functions around the tests are tests, too; clippy sees only what is marked so.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-use headgate_engine::selection::{peek, select, smooth_sequence, Balance, Random, Selection, Tried};
+use headgate_engine::random::Random;
+use headgate_engine::selection::{
+    peek, select, smooth_sequence, Balance, Criteria, Policy, Selection, Tried,
+};
 use headgate_engine::state::fake::FakeState;
 use headgate_engine::state::State;
 use proptest::prelude::*;
@@ -21,12 +24,16 @@ fn service_of(weights: &[u32]) -> FakeState {
     state
 }
 
+fn by(balance: Balance, tried: &Tried) -> Criteria<'_> {
+    Criteria { policy: Policy { bank: SERVICE, balance }, tried }
+}
+
 /// How often each slot comes up in many decisions that find the service idle.
 fn shares_when_idle(state: &FakeState, members: usize, balance: Balance) -> Vec<u32> {
     let mut random = Random::new(20_260_101);
     let mut counts = vec![0; members];
     for _ in 0..DECISIONS {
-        match select(state, SERVICE, balance, &Tried::new(), &mut random) {
+        match select(state, &by(balance, &Tried::new()), &mut random) {
             Selection::Instance(instance) => {
                 counts[instance.slot as usize] += 1;
                 state.release(instance.slot);
@@ -98,7 +105,7 @@ fn two_choices_balance_held_exchanges() {
     let state = service_of(&weights);
     let mut random = Random::new(5);
     for _ in 0..8_000 {
-        select(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random);
+        select(&state, &by(Balance::P2c, &Tried::new()), &mut random);
     }
     for (slot, &weight) in (0..).zip(&weights) {
         let per_weight = state.in_flight(slot) / weight;
@@ -158,8 +165,8 @@ proptest! {
         for slot in tried_slots {
             tried.insert(slot);
         }
-        let looked = peek(&state, SERVICE, Balance::P2c, &tried, &mut Random::new(seed));
-        let selected = select(&state, SERVICE, Balance::P2c, &tried, &mut Random::new(seed));
+        let looked = peek(&state, &by(Balance::P2c, &tried), &mut Random::new(seed));
+        let selected = select(&state, &by(Balance::P2c, &tried), &mut Random::new(seed));
         prop_assert_eq!(looked, selected);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::selection::{peek, Balance, Selection, Tried};
+use headgate_engine::selection::{peek, Criteria, Policy, Selection, Tried};
 use headgate_engine::snapshot::{self, LimitIndex};
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
@@ -43,8 +43,8 @@ impl Snapshot {
 pub(crate) struct Lane {
     pub(crate) worker: Worker<SharedState>,
     access_log_due: Option<Py<PyAny>>,
-    /// Slot and balance of the services that `select` was asked for.
-    services: Names<(u32, Balance)>,
+    /// The policies of the services that `select` was asked for.
+    services: Names<Policy>,
     limits: Names<LimitIndex>,
     /// What `charge` answers almost always: (True, 0).
     allowed: Py<PyTuple>,
@@ -140,11 +140,9 @@ impl Lane {
     fn select(&mut self, service: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
         let Worker { snapshot, state, random, .. } = &mut self.worker;
         let found = self.services.resolve(service, |name| {
-            let service = snapshot.services.get(snapshot.find_service(name)? as usize)?;
-            Some((service.slot, service.balance))
+            Some(snapshot.services.get(snapshot.find_service(name)? as usize)?.policy)
         });
-        let (slot, balance) = found?;
-        Ok(match peek(state, slot, balance, &Tried::default(), random) {
+        Ok(match peek(state, &Criteria { policy: found?, tried: &Tried::default() }, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,
         })

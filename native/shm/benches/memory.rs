@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use headgate_engine::limit::{Charge, Claim, Gcra};
-use headgate_engine::selection::{peek, select, Balance, Random, Selection, Tried};
+use headgate_engine::random::Random;
+use headgate_engine::selection::{peek, select, Balance, Criteria, Policy, Selection, Tried};
 use headgate_engine::state::{Instance, LimitDecision, State};
 use headgate_shm::control::{Control, InstanceWords};
 use headgate_shm::instance::HEALTH_HEALTHY;
@@ -58,6 +59,13 @@ fn buckets(criterion: &mut Criterion) {
     }
 }
 
+static NONE_TRIED: Tried = Tried::new();
+
+/// What every decision here is made by.
+const fn by(balance: Balance) -> Criteria<'static> {
+    Criteria { policy: Policy { bank: SERVICE, balance }, tried: &NONE_TRIED }
+}
+
 /// A look, and a reservation that is given back.
 fn selection(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("select");
@@ -65,7 +73,7 @@ fn selection(criterion: &mut Criterion) {
         let (worker, mut random) = (lane(instances, 1), Random::new(42));
         for (name, balance) in [("p2c", Balance::P2c), ("round robin", Balance::RoundRobin)] {
             group.bench_function(BenchmarkId::new(name, instances), |bencher| {
-                bencher.iter(|| peek(&worker, SERVICE, balance, &Tried::default(), &mut random));
+                bencher.iter(|| peek(&worker, &by(balance), &mut random));
             });
             group.bench_function(
                 BenchmarkId::new(format!("{name}, reserve and release"), instances),
@@ -78,7 +86,7 @@ fn selection(criterion: &mut Criterion) {
 }
 
 fn reserve_and_release(worker: &Worker, balance: Balance, random: &mut Random) -> Instance {
-    let selected = select(worker, SERVICE, balance, &Tried::default(), random);
+    let selected = select(worker, &by(balance), random);
     let Selection::Instance(instance) = selected else { unreachable!("every instance is healthy") };
     worker.release(instance.slot);
     instance

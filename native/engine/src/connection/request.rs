@@ -22,7 +22,7 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
-use crate::selection::{select, Selection, Tried};
+use crate::selection::{select, Criteria, Selection, Tried};
 use crate::snapshot::{Listener, Route, Service, Snapshot};
 use crate::state::{Instance, LimitDecision, State};
 use crate::worker::Worker;
@@ -235,8 +235,8 @@ impl Connection {
                 ..refuse(Reason::RateLimited)
             })?;
         }
-        let tried = Tried::default();
-        match select(state, service.slot, service.balance, &tried, random) {
+        let criteria = Criteria { policy: service.policy, tried: &Tried::default() };
+        match select(state, &criteria, random) {
             Selection::Instance(instance) => Ok(Exchange::new(request, route, service, row, instance, now)),
             Selection::Full => Err(refuse(Reason::InstancesFull)),
             Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
@@ -401,7 +401,7 @@ impl Exchange {
             tries_left: route.tries,
             backed_off: 0,
             link: Link::Kept,
-            balance: service.balance,
+            policy: service.policy,
             service: service.slot,
             row: row.unwrap_or(u32::MAX),
             started: now,

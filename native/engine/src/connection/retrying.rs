@@ -4,8 +4,9 @@
 //! connection that had ended. Every further one waits, so that an instance that comes back is not met by all at once.
 
 use super::{Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting};
+use crate::random::Random;
 use crate::reply::Reason;
-use crate::selection::{select, Random, Selection, Tried};
+use crate::selection::{select, Criteria, Selection, Tried};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -113,7 +114,8 @@ impl Exchange {
 
     fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried) -> bool {
         let Worker { state, random, .. } = worker;
-        let Selection::Instance(instance) = select(state, self.service, self.balance, &not, random) else {
+        let criteria = Criteria { policy: self.policy, tried: &not };
+        let Selection::Instance(instance) = select(state, &criteria, random) else {
             return false;
         };
         self.instance = Some(instance);

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use super::{peek, select, Balance, Random, Selection, Tried};
+use super::{peek, select, Balance, Criteria, Policy, Selection, Tried};
+use crate::random::Random;
 use crate::state::fake::FakeState;
 use crate::state::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
 
@@ -14,8 +15,12 @@ fn service_of(slots: &[u32]) -> FakeState {
     state
 }
 
+fn by(balance: Balance, tried: &Tried) -> Criteria<'_> {
+    Criteria { policy: Policy { bank: SERVICE, balance }, tried }
+}
+
 fn pick(state: &FakeState, balance: Balance, tried: &Tried) -> Selection {
-    select(state, SERVICE, balance, tried, &mut Random::new(1))
+    select(state, &by(balance, tried), &mut Random::new(1))
 }
 
 fn tried(slots: &[u32]) -> Tried {
@@ -73,8 +78,8 @@ fn a_peek_reserves_nothing() {
         state.set_in_flight(5, 1);
         state.set_health(6, false);
         let mut random = Random::new(1);
-        assert_eq!(slot_of(peek(&state, SERVICE, balance, &Tried::new(), &mut random)), 5);
-        assert_eq!(peek(&state, SERVICE, balance, &tried(&[5]), &mut random), Selection::Exhausted);
+        assert_eq!(slot_of(peek(&state, &by(balance, &Tried::new()), &mut random)), 5);
+        assert_eq!(peek(&state, &by(balance, &tried(&[5])), &mut random), Selection::Exhausted);
         assert_eq!((state.in_flight(5), state.in_flight(6)), (1, 0));
     }
 }
@@ -84,7 +89,7 @@ fn a_peek_reserves_nothing() {
 fn one_member_draws_no_number() {
     let (mut random, mut untouched) = (Random::new(1), Random::new(1));
     let state = service_of(&[5]);
-    select(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random);
+    select(&state, &by(Balance::P2c, &Tried::new()), &mut random);
     assert_eq!(random.bits(), untouched.bits());
 }
 
@@ -97,7 +102,7 @@ fn health_beats_a_stale_bank() {
         state.set_health(3, false);
         let mut random = Random::new(1);
         for _ in 0..50 {
-            assert_eq!(slot_of(select(&state, SERVICE, balance, &Tried::new(), &mut random)), 2);
+            assert_eq!(slot_of(select(&state, &by(balance, &Tried::new()), &mut random)), 2);
         }
     }
 }
@@ -110,7 +115,7 @@ fn caps_divert_and_then_fill() {
         (1..=3).for_each(|slot| state.set_cap(slot, 2));
         let mut random = Random::new(1);
         for _ in 0..6 {
-            slot_of(select(&state, SERVICE, balance, &Tried::new(), &mut random));
+            slot_of(select(&state, &by(balance, &Tried::new()), &mut random));
         }
         assert_eq!([1, 2, 3].map(|slot| state.in_flight(slot)), [2, 2, 2]);
         assert_eq!(pick(&state, balance, &Tried::new()), Selection::Full);
@@ -160,7 +165,7 @@ fn two_choices_take_the_lighter() {
         for _ in 0..20 {
             state.set_in_flight(1, load_1);
             state.set_in_flight(2, load_2);
-            assert_eq!(slot_of(peek(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random)), lighter);
+            assert_eq!(slot_of(peek(&state, &by(Balance::P2c, &Tried::new()), &mut random)), lighter);
         }
     }
 }
@@ -228,7 +233,7 @@ fn assert_answer_for(members: u32, mix: u32, balance: Balance) {
         }
     }
     let any = |wanted| (0..members).any(|slot| condition(slot) == wanted);
-    let selection = select(&state, SERVICE, balance, &set, &mut Random::new(u64::from(mix)));
+    let selection = select(&state, &by(balance, &set), &mut Random::new(u64::from(mix)));
     let place = format!("{balance:?}, {members} members, mix {mix}");
     match selection {
         Selection::Instance(instance) => assert_eq!(condition(instance.slot), 0, "{place}"),
@@ -308,7 +313,7 @@ fn a_hollow_bank_has_nothing() {
         for balance in BOTH {
             let bank = Bank { offset: 0, members: 0, eligible, turns };
             let state = Hollow { bank, questions: Cell::new(0) };
-            let selection = select(&state, SERVICE, balance, &Tried::new(), &mut Random::new(1));
+            let selection = select(&state, &by(balance, &Tried::new()), &mut Random::new(1));
             assert_eq!(selection, Selection::NoneEligible, "{eligible} eligible, {turns} turns");
             assert!(state.questions.get() <= 2 * eligible + 1, "{eligible} eligible, {turns} turns");
         }

@@ -8,7 +8,7 @@ use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
 use crate::routing::RouteMatch;
-use crate::selection::Balance;
+use crate::selection::{Balance, Policy};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
@@ -153,7 +153,7 @@ impl Service {
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             name: self.name,
             slot: self.slot,
-            balance: self.balance,
+            policy: Policy { bank: self.slot, balance: self.balance },
         })
     }
 }

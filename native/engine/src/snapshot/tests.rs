@@ -7,7 +7,7 @@ use serde_json::{json, Value};
 use super::{Limit, LimitKey, Scheme, Snapshot, SnapshotError};
 use crate::http1::path::Spelling;
 use crate::limit::Gcra;
-use crate::selection::Balance;
+use crate::selection::{Balance, Policy};
 
 fn document() -> Value {
     json!({
@@ -59,8 +59,14 @@ fn listeners_and_services_arrive() {
     assert_eq!(listener.kept, [Spelling::EncodedSlash, Spelling::DuplicateSlashes].into_iter().collect());
     assert_eq!(listener.max_connections_per_client, Some(3));
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
-    assert_eq!((api.name.as_str(), api.slot, api.balance), ("api", 4, Balance::P2c));
-    assert_eq!((web.name.as_str(), web.slot, web.balance), ("web", 2, Balance::RoundRobin));
+    assert_eq!(
+        (api.name.as_str(), api.slot, api.policy),
+        ("api", 4, Policy { bank: 4, balance: Balance::P2c })
+    );
+    assert_eq!(
+        (web.name.as_str(), web.slot, web.policy),
+        ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin })
+    );
     let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
