@@ -75,6 +75,7 @@ fn rewrite_response(bytes: &[u8], output: &mut Vec<u8>) {
         close: false,
         confirm_keep_alive: false,
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
+        set_cookie: None,
     };
     rewrite::response(output, &response, &onward);
     assert!(output.ends_with(b"\r\n\r\n"));

@@ -19,9 +19,11 @@ mod retrying;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::access_log::Record;
 use crate::address::Address;
+use crate::affinity::StickyCookie;
 use crate::deadline::NEVER;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -30,7 +32,7 @@ use crate::http1::head::Request;
 use crate::pace::{Stall, Stopwatch};
 use crate::request_id::RequestId;
 use crate::rest::Rest;
-use crate::selection::{Policy, Tried};
+use crate::selection::{Affinity, Policy, Tried};
 use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
@@ -183,6 +185,10 @@ struct Exchange {
     backed_off: u8,
     link: Link,
     policy: Policy,
+    /// What the request asks of the choice of an instance.
+    affinity: Affinity,
+    /// The cookie by which its client is to come back to the instance.
+    sticky: Option<Arc<StickyCookie>>,
     service: u32,
     row: u32,
     started: u64,

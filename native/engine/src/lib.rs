@@ -9,6 +9,7 @@
 
 pub mod access_log;
 pub mod address;
+pub mod affinity;
 pub mod client_address;
 pub mod connection;
 pub mod deadline;

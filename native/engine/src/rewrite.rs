@@ -5,6 +5,7 @@
 
 use httparse::Header;
 
+use crate::affinity::SetCookie;
 use crate::forwarding::{self, Sender};
 use crate::http1::fields::Field;
 use crate::http1::framing::Framing;
@@ -35,6 +36,8 @@ pub struct Onward<'a> {
     pub confirm_keep_alive: bool,
     /// The value of the Date field for a response without one (RFC 9110 §6.6.1).
     pub date: &'a [u8; 29],
+    /// The cookie by which the client is to come back to the instance, if it does not bring it already.
+    pub set_cookie: Option<SetCookie<'a>>,
 }
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
@@ -90,6 +93,9 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
     if !response.fields.has_date() {
         put(output, &[b"Date: ", onward.date, b"\r\n"]);
     }
+    if let Some(cookie) = onward.set_cookie {
+        cookie.put(output);
+    }
     let stated = response.fields.content_length().filter(|length| onward.keeps_length || *length == 0);
     put_framing(output, onward.framing, stated.filter(|_| response.status != 204)); // RFC 9110 §8.6
     if onward.close {
@@ -107,8 +113,16 @@ pub fn interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
 }
 
 /// Writes the head of a 101 as the client gets it; behind it the connection speaks `protocol`.
-pub fn switching(output: &mut Vec<u8>, response: &Response<'_, '_>, protocol: &[u8]) {
+pub fn switching(
+    output: &mut Vec<u8>,
+    response: &Response<'_, '_>,
+    protocol: &[u8],
+    set_cookie: Option<SetCookie<'_>>,
+) {
     put_interim(output, response);
+    if let Some(cookie) = set_cookie {
+        cookie.put(output);
+    }
     put_upgrade(output, protocol);
     output.extend_from_slice(b"\r\n");
 }
@@ -205,7 +219,8 @@ mod tests {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Response::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
         let date = crate::reply::http_date(0);
-        let onward = Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date };
+        let onward =
+            Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date, set_cookie: None };
         response(&mut output, &parsed, &onward);
         String::from_utf8(output).unwrap()
     }

@@ -3,9 +3,13 @@
 //! The published bank proposes, the instance's health word and its cap decide: a bank may be a moment old, the words
 //! never are. Every decision is bounded by the number of members and allocates nothing.
 
+mod hash;
 mod p2c;
+mod random;
+pub mod ring;
 mod round_robin;
 mod smooth;
+mod sticky;
 mod tried;
 
 pub use smooth::{smooth_sequence, MAX_TURNS};
@@ -25,6 +29,24 @@ pub enum Balance {
     P2c,
     /// Smooth weighted round robin, one sequence for all workers.
     RoundRobin,
+    /// Drawn at random, by weight.
+    Random,
+    /// By the key of a request, on a ring (Karger et al., 1997).
+    Hash,
+    /// Where the client was before, as it says with a signed cookie.
+    Sticky,
+}
+
+/// What of a request asks for one instance rather than another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing.
+    #[default]
+    None,
+    /// The hash of its key: requests with the same belong together.
+    Key(u64),
+    /// The identity of the instance that its client was with.
+    Instance(u64),
 }
 
 /// By what rules the instances of a service, or of a subset of one, are chosen.
@@ -34,6 +56,8 @@ pub struct Policy {
     pub bank: u32,
     /// How exchanges are spread over them.
     pub balance: Balance,
+    /// With [`Balance::Hash`]: what one of them may hold at the most, in percent of the average; `None` for no bound.
+    pub bounded_load: Option<u32>,
 }
 
 /// What one decision is made by, beside the shared state and chance.
@@ -43,6 +67,8 @@ pub struct Criteria<'a> {
     pub policy: Policy,
     /// The instances that the exchange has been sent to already.
     pub tried: &'a Tried,
+    /// What the request asks for.
+    pub affinity: Affinity,
 }
 
 /// What a decision came to.
@@ -73,6 +99,7 @@ pub fn peek<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random) -
 struct Decision<'a, S, R> {
     state: &'a S,
     tried: &'a Tried,
+    affinity: Affinity,
     reserve: R,
     saw_tried: bool,
     saw_full: bool,
@@ -80,7 +107,14 @@ struct Decision<'a, S, R> {
 
 impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
     fn new(state: &'a S, criteria: &Criteria<'a>, reserve: R) -> Self {
-        Self { state, tried: criteria.tried, reserve, saw_tried: false, saw_full: false }
+        Self {
+            state,
+            tried: criteria.tried,
+            affinity: criteria.affinity,
+            reserve,
+            saw_tried: false,
+            saw_full: false,
+        }
     }
 
     fn run(mut self, policy: Policy, random: &mut Random) -> Selection {
@@ -90,6 +124,9 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
             (_, 1) => self.take(self.state.eligible(bank, 0)),
             (Balance::P2c, _) => self.less_loaded_of_two(bank, random),
             (Balance::RoundRobin, _) => self.next_in_turn(policy.bank, bank),
+            (Balance::Random, _) => self.drawn(bank, random),
+            (Balance::Hash, _) => self.next_on_ring(policy, bank, random),
+            (Balance::Sticky, _) => self.same_again(policy, bank, random),
         };
         chosen.map_or_else(|| self.refusal(), Selection::Instance)
     }

@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::address::Networks;
+use crate::affinity::Reading;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::reply::Pages;
@@ -74,6 +75,8 @@ pub struct Service {
     pub slot: u32,
     /// How an instance is chosen for a request.
     pub policy: Policy,
+    /// What of a request decides for one of them.
+    pub reading: Reading,
     /// Nanoseconds a connection to an instance may take to come about.
     pub connect_timeout: u64,
     /// Nanoseconds an instance may take to begin its answer.

@@ -7,6 +7,7 @@
 pub mod fake;
 
 use crate::limit::{Charge, Claim};
+use crate::selection::ring::Point;
 
 /// No slot: what an index that makes no sense is answered with.
 pub const NO_SLOT: u32 = u32::MAX;
@@ -46,6 +47,16 @@ pub struct Bank {
     pub eligible: u32,
     /// Length of the smooth weighted sequence over the eligible ones.
     pub turns: u32,
+}
+
+/// One published ring of a service: where it lies and how many points it has; none by default. It may be used for as
+/// long as a [`Bank`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublishedRing {
+    /// Where it lies, in units of the implementation.
+    pub offset: u32,
+    /// Its points.
+    pub points: u32,
 }
 
 /// What became of a request at a limit.
@@ -137,6 +148,18 @@ pub trait State {
     fn turn(&self, bank: Bank, index: u32) -> u32;
     /// Takes the next number of a service's round robin, shared by all workers.
     fn next_turn(&self, service: u32) -> u64;
+
+    /// The ring of a service as last published; an empty one where there is none. It lags behind the bank by a moment:
+    /// it may name members that have left, which are not eligible, and lack some that have just come.
+    fn ring(&self, service: u32) -> PublishedRing;
+    /// How many points lie before an arc of the ring, of which there are 2 to the power of [`arc_bits`].
+    ///
+    /// [`arc_bits`]: crate::selection::ring::arc_bits
+    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32;
+    /// A point of the ring, by its number; one of [`NO_SLOT`] at the very end of the ring beyond its last.
+    fn ring_point(&self, ring: PublishedRing, index: u32) -> Point;
+    /// What the instance is known by for ever: a hash of its address, the same in every gateway.
+    fn identity(&self, slot: u32) -> u64;
 
     /// May the instance be selected now? One load of its health word.
     fn is_eligible(&self, slot: u32) -> bool;

@@ -5,7 +5,7 @@
 
 use headgate_engine::random::Random;
 use headgate_engine::selection::{
-    peek, select, smooth_sequence, Balance, Criteria, Policy, Selection, Tried,
+    peek, select, smooth_sequence, Affinity, Balance, Criteria, Policy, Selection, Tried,
 };
 use headgate_engine::state::fake::FakeState;
 use headgate_engine::state::State;
@@ -25,7 +25,11 @@ fn service_of(weights: &[u32]) -> FakeState {
 }
 
 fn by(balance: Balance, tried: &Tried) -> Criteria<'_> {
-    Criteria { policy: Policy { bank: SERVICE, balance }, tried }
+    Criteria {
+        policy: Policy { bank: SERVICE, balance, bounded_load: None },
+        tried,
+        affinity: Affinity::None,
+    }
 }
 
 /// How often each slot comes up in many decisions that find the service idle.

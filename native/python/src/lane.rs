@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::selection::{peek, Criteria, Policy, Selection, Tried};
+use headgate_engine::selection::{peek, Affinity, Criteria, Policy, Selection, Tried};
 use headgate_engine::snapshot::{self, LimitIndex};
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::random::Random;
-use headgate_engine::selection::{peek, select, Balance, Criteria, Policy, Selection, Tried};
+use headgate_engine::selection::{peek, select, Affinity, Balance, Criteria, Policy, Selection, Tried};
 use headgate_engine::state::{Instance, LimitDecision, State};
 use headgate_shm::control::{Control, InstanceWords};
 use headgate_shm::instance::HEALTH_HEALTHY;
@@ -63,7 +63,11 @@ static NONE_TRIED: Tried = Tried::new();
 
 /// What every decision here is made by.
 const fn by(balance: Balance) -> Criteria<'static> {
-    Criteria { policy: Policy { bank: SERVICE, balance }, tried: &NONE_TRIED }
+    Criteria {
+        policy: Policy { bank: SERVICE, balance, bounded_load: None },
+        tried: &NONE_TRIED,
+        affinity: Affinity::None,
+    }
 }
 
 /// A look, and a reservation that is given back.

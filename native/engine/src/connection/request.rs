@@ -22,7 +22,7 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
-use crate::selection::{select, Criteria, Selection, Tried};
+use crate::selection::{select, Affinity, Criteria, Selection, Tried};
 use crate::snapshot::{Listener, Route, Service, Snapshot};
 use crate::state::{Instance, LimitDecision, State};
 use crate::worker::Worker;
@@ -235,9 +235,12 @@ impl Connection {
                 ..refuse(Reason::RateLimited)
             })?;
         }
-        let criteria = Criteria { policy: service.policy, tried: &Tried::default() };
+        let affinity = service.reading.read(request, client.ip());
+        let criteria = Criteria { policy: service.policy, tried: &Tried::default(), affinity };
         match select(state, &criteria, random) {
-            Selection::Instance(instance) => Ok(Exchange::new(request, route, service, row, instance, now)),
+            Selection::Instance(instance) => {
+                Ok(Exchange::new(request, route, service, row, instance, affinity, now))
+            }
             Selection::Full => Err(refuse(Reason::InstancesFull)),
             Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
         }
@@ -393,6 +396,7 @@ impl Exchange {
         service: &Service,
         row: Option<u32>,
         instance: Instance,
+        affinity: Affinity,
         now: u64,
     ) -> Self {
         Self {
@@ -402,6 +406,8 @@ impl Exchange {
             backed_off: 0,
             link: Link::Kept,
             policy: service.policy,
+            affinity,
+            sticky: service.reading.sticky().cloned(),
             service: service.slot,
             row: row.unwrap_or(u32::MAX),
             started: now,

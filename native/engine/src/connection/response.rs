@@ -2,6 +2,7 @@
 
 use super::ending::RESPONSE_INCOMPLETE;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
+use crate::affinity::SetCookie;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
@@ -9,6 +10,7 @@ use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
 use crate::http1::trailers::Trailers;
 use crate::reply::Reason;
 use crate::rewrite::{self, Onward};
+use crate::selection::Affinity;
 use crate::state::{Counter, State};
 use crate::worker::Worker;
 
@@ -63,7 +65,7 @@ impl Connection {
     }
 
     /// Reads heads, one after the other, until the final one.
-    fn read_heads<S>(
+    fn read_heads<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         bytes: &[u8],
@@ -109,7 +111,7 @@ impl Connection {
     }
 
     /// The instance agrees to switch protocols, which the client must have asked for.
-    fn relay_switch<S>(
+    fn relay_switch<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         response: &Response<'_, '_>,
@@ -118,7 +120,8 @@ impl Connection {
         let (Some(idle_timeout), Some(protocol)) = (asked, response.upgrade()) else {
             return Err(Reason::MalformedResponse);
         };
-        rewrite::switching(&mut worker.output, response, protocol);
+        let set_cookie = self.exchange().and_then(|exchange| exchange.set_cookie(&worker.state));
+        rewrite::switching(&mut worker.output, response, protocol, set_cookie);
         Ok(idle_timeout)
     }
 
@@ -157,7 +160,7 @@ impl Connection {
 
     /// The final head: how its body reaches the client, and whether the connections survive it. `following`: bytes that
     /// came with it.
-    fn begin_response<S>(
+    fn begin_response<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         response: &Response<'_, '_>,
@@ -193,6 +196,7 @@ impl Connection {
             close: !self.persists,
             confirm_keep_alive: self.minor_version == 0,
             date: &worker.date,
+            set_cookie: exchange.set_cookie(&worker.state),
         };
         rewrite::response(&mut worker.output, response, &onward);
         Ok(())
@@ -317,6 +321,13 @@ enum Heads {
 }
 
 impl Exchange {
+    /// The cookie that brings the client back to the instance that answers, unless it is what the client brought.
+    fn set_cookie<S: State>(&self, state: &S) -> Option<SetCookie<'_>> {
+        let (cookie, instance) = self.sticky.as_deref().zip(self.instance)?;
+        let identity = state.identity(instance.slot);
+        (self.affinity != Affinity::Instance(identity)).then(|| cookie.seal(identity))
+    }
+
     /// Reads body bytes and appends them to the output, framed for the client.
     fn relay_body(&mut self, output: &mut Vec<u8>, bytes: &[u8]) -> Result<usize, ChunkFault> {
         let chunked = self.onward == Framing::Chunked;

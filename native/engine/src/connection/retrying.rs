@@ -114,7 +114,7 @@ impl Exchange {
 
     fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried) -> bool {
         let Worker { state, random, .. } = worker;
-        let criteria = Criteria { policy: self.policy, tried: &not };
+        let criteria = Criteria { policy: self.policy, tried: &not, affinity: self.affinity };
         let Selection::Instance(instance) = select(state, &criteria, random) else {
             return false;
         };

@@ -8,10 +8,7 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     /// The first draw follows the weights, so that ties (above all: an idle service) fall in their proportion; the
     /// second is uniform over the others. When neither can be had, the rest is scanned from a random start.
     pub(super) fn less_loaded_of_two(&mut self, bank: Bank, random: &mut Random) -> Option<Instance> {
-        let first = match bank.turns {
-            0 => self.state.eligible(bank, random.below(bank.eligible)),
-            turns => self.state.turn(bank, random.below(turns)),
-        };
+        let first = self.draw(bank, random);
         let second = self.draw_other(bank, first, random);
         // When one of them cannot be had, the order does not matter: taking it fails, and the other is next.
         let order = if self.is_lighter(second, first) { [second, first] } else { [first, second] };

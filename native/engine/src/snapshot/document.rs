@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
+use crate::affinity::{Attributes, Key, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
 use crate::http1::path::Spelling;
+use crate::http1::syntax::is_token;
 use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
@@ -135,6 +137,8 @@ pub(super) struct Service {
     name: String,
     slot: u32,
     balance: Balance,
+    hash: Option<Hash>,
+    sticky: Option<Sticky>,
     connect_timeout_ms: u64,
     first_byte_timeout_ms: u64,
     idle_timeout_ms: u64,
@@ -145,6 +149,14 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn compile(self) -> Result<super::Service, SnapshotError> {
+        let (reading, bounded_load) = match (self.balance, self.hash, self.sticky) {
+            (Balance::Hash, Some(hash), None) => hash.compile()?,
+            (Balance::Sticky, None, Some(sticky)) => (sticky.compile(&self.name)?, None),
+            (Balance::Hash | Balance::Sticky, _, _) | (_, Some(_), _) | (_, _, Some(_)) => {
+                return Err(SnapshotError::invalid("balance", "must have what it goes by, and nothing else"))
+            }
+            _ => (Reading::Nothing, None),
+        };
         Ok(super::Service {
             connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
             first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
@@ -153,8 +165,64 @@ impl Service {
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             name: self.name,
             slot: self.slot,
-            policy: Policy { bank: self.slot, balance: self.balance },
+            policy: Policy { bank: self.slot, balance: self.balance, bounded_load },
+            reading,
         })
+    }
+}
+
+/// What requests are hashed by.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hash {
+    key: String,
+    bounded_load_percent: Option<u32>,
+}
+
+impl Hash {
+    fn compile(self) -> Result<(Reading, Option<u32>), SnapshotError> {
+        let key = Key::parse(&self.key).ok_or_else(|| SnapshotError::invalid("key", "no key of requests"))?;
+        // At 100 % everybody would have to hold the same, and most requests would go elsewhere.
+        match self.bounded_load_percent {
+            Some(0..=100) => Err(SnapshotError::invalid("bounded_load_percent", "must be above 100")),
+            percent => Ok((Reading::Key(key), percent)),
+        }
+    }
+}
+
+/// The cookie by which clients come back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sticky {
+    cookie: String,
+    secret: String,
+    path: String,
+    secure: bool,
+    same_site: SameSite,
+    max_age_s: Option<u64>,
+}
+
+impl Sticky {
+    /// Name and path stand in the head of answers, so nothing in them may end a line or an attribute.
+    fn compile(self, service: &str) -> Result<Reading, SnapshotError> {
+        if !is_token(self.cookie.as_bytes()) {
+            return Err(SnapshotError::invalid("cookie", "no name of a cookie"));
+        }
+        if !(self.path.starts_with('/') && self.path.bytes().all(|it| it.is_ascii_graphic() && it != b';')) {
+            return Err(SnapshotError::invalid("path", "no path of a cookie"));
+        }
+        if self.secret.len() < MIN_SECRET_BYTES {
+            return Err(SnapshotError::invalid("secret", format!("shorter than {MIN_SECRET_BYTES} bytes")));
+        }
+        let attributes = Attributes {
+            name: &self.cookie,
+            path: &self.path,
+            secure: self.secure,
+            same_site: self.same_site,
+            max_age: self.max_age_s,
+        };
+        let cookie = StickyCookie::new(service, self.secret.as_bytes(), &attributes);
+        Ok(Reading::Cookie(cookie.into()))
     }
 }
 

@@ -61,11 +61,11 @@ fn listeners_and_services_arrive() {
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
     assert_eq!(
         (api.name.as_str(), api.slot, api.policy),
-        ("api", 4, Policy { bank: 4, balance: Balance::P2c })
+        ("api", 4, Policy { bank: 4, balance: Balance::P2c, bounded_load: None })
     );
     assert_eq!(
         (web.name.as_str(), web.slot, web.policy),
-        ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin })
+        ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, bounded_load: None })
     );
     let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));

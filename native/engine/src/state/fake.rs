@@ -4,8 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::{Bank, ClientHold, Counter, Instance, LimitDecision, State, NO_SLOT};
+use super::{Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
+use crate::random::Random;
+use crate::selection::ring::{Member, Point, Ring};
 use crate::selection::smooth_sequence;
 
 /// The words of one instance.
@@ -42,6 +44,8 @@ pub struct FakeState {
     published: RefCell<Vec<Published>>,
     banks: RefCell<HashMap<u32, usize>>,
     turns: RefCell<HashMap<u32, u64>>,
+    drawn_rings: RefCell<Vec<Ring>>,
+    rings: RefCell<HashMap<u32, PublishedRing>>,
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
@@ -77,6 +81,18 @@ impl FakeState {
         let mut published = self.published.borrow_mut();
         published.push(Published { members: slots.len() as u32, eligible, turns });
         self.banks.borrow_mut().insert(service, published.len() - 1);
+    }
+
+    /// Publishes the ring of a service's members, or, as an `index`, one with a single point for each.
+    pub fn publish_ring(&self, service: u32, index: bool) {
+        let slots = self.members.borrow().get(&service).cloned().unwrap_or_default();
+        let member = |&slot: &u32| Member { slot, identity: self.identity(slot), weight: self.weight(slot) };
+        let members: Vec<Member> = slots.iter().map(member).collect();
+        let drawn = if index { Ring::index_of(&members) } else { Ring::of(&members) };
+        let mut drawn_rings = self.drawn_rings.borrow_mut();
+        let ring = PublishedRing { offset: drawn_rings.len() as u32, points: drawn.points.len() as u32 };
+        self.rings.borrow_mut().insert(service, ring);
+        drawn_rings.push(drawn);
     }
 
     /// Sets the health word: may the instance be selected?
@@ -214,6 +230,27 @@ impl State for FakeState {
         let turn = *next;
         *next = turn.wrapping_add(1);
         turn
+    }
+
+    fn ring(&self, service: u32) -> PublishedRing {
+        self.rings.borrow().get(&service).copied().unwrap_or_default()
+    }
+
+    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
+        let drawn_rings = self.drawn_rings.borrow();
+        drawn_rings.get(ring.offset as usize).and_then(|it| it.starts.get(arc as usize).copied()).unwrap_or(0)
+    }
+
+    fn ring_point(&self, ring: PublishedRing, index: u32) -> Point {
+        let drawn_rings = self.drawn_rings.borrow();
+        let point =
+            drawn_rings.get(ring.offset as usize).and_then(|it| it.points.get(index as usize).copied());
+        point.unwrap_or(Point { position: u32::MAX, slot: NO_SLOT })
+    }
+
+    /// As if hashed from the slot and its generation.
+    fn identity(&self, slot: u32) -> u64 {
+        Random::new(u64::from(self.generation(slot)) << 32 | u64::from(slot)).bits()
     }
 
     fn is_eligible(&self, slot: u32) -> bool {
