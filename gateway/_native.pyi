@@ -119,6 +119,10 @@ class Control:
     def publish_members(self, service: int, slots: Sequence[int]) -> int:
         """Builds the bank of a service from its slots, their health and their weights, swaps it in and returns the
         membership epoch. Raises MemoryError while every extent is still held by a worker: try again after a tick."""
+    def publish_ring(self, service: int, slots: Sequence[int], *, index: bool) -> int:
+        """Draws the ring of a service from the addresses and the weights of its slots, swaps it in and returns the
+        membership epoch; an ``index`` has one point for each slot and finds it by its identity. No slots withdraw the
+        ring. Raises MemoryError as ``publish_members`` does."""
     def open_lane(self, lane: int, pid: int) -> None:
         """Zeroes a free lane and makes it live for a process that is about to start."""
     def set_lane_pid(self, lane: int, pid: int) -> None: ...
@@ -221,9 +225,10 @@ class Lane:
         those that have been silent since they connected."""
     def address(self, instance: int) -> tuple[str, int] | str | None:
         """(ip, port) or a socket path; None when the slot has another occupant by now."""
-    def select(self, service: str) -> int | None:
+    def select(self, service: str, key: bytes | None = None) -> int | None:
         """The instance key that the next request to the service would get, None when there is none; reserves
-        nothing. Raises KeyError for an unknown service."""
+        nothing. ``key``: the value that the service hashes its requests by, or that of its sticky cookie. Raises KeyError
+        for an unknown service."""
     def charge(self, limit: str, key: bytes, cost: int, now: int) -> tuple[bool, int]:
         """Takes ``cost`` tokens of the bucket ``key`` of limit ``ROUTE/NAME``: (conforms, nanoseconds until it
         would). An address is its 16 bytes, IPv4 mapped into IPv6. Raises KeyError for an unknown limit and

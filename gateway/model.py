@@ -53,6 +53,23 @@ class Balance(StrEnum):
     """The one with less in flight per weight, of two drawn at random."""
     ROUND_ROBIN = "round_robin"
     """In turn, smoothly weighted."""
+    RANDOM = "random"
+    """At random, by weight."""
+    HASH = "hash"
+    """By the key of the request, on a ring."""
+    STICKY = "sticky"
+    """Where the client was before, as its cookie says."""
+
+
+class SameSite(StrEnum):
+    """Which requests from other sites bring a cookie (RFC 6265bis §5.6.7)."""
+
+    STRICT = "strict"
+    """None does."""
+    LAX = "lax"
+    """Those by which a user comes from there."""
+    NONE = "none"
+    """All do."""
 
 
 class PathSpelling(StrEnum):

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from gateway.config.schema import Config, Limit, Listen, Route, Service
+from gateway.config.schema import Config, Hash, Limit, Listen, Route, Service, Sticky
 from gateway.model import ACCESS_LOG_OFF
 from gateway.tcp import user_timeout_ms
 
@@ -111,11 +111,29 @@ def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
         "name": name,
         "slot": slot,
         "balance": service.balance.value,
+        "hash": _hash(service.hash) if service.hash is not None else None,
+        "sticky": _sticky(service.sticky) if service.sticky is not None else None,
         "connect_timeout_ms": service.timeouts.connect.milliseconds,
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
+    }
+
+
+def _hash(hashed: Hash) -> dict[str, Any]:
+    bound = hashed.bounded_load
+    return {"key": hashed.key, "bounded_load_percent": bound.percent if bound is not None else None}
+
+
+def _sticky(sticky: Sticky) -> dict[str, Any]:
+    return {
+        "cookie": sticky.cookie,
+        "secret": str(sticky.secret),
+        "path": sticky.path,
+        "secure": sticky.secure,
+        "same_site": sticky.same_site.value,
+        "max_age_s": -(-sticky.max_age.milliseconds // 1000) if sticky.max_age is not None else None,
     }
 
 

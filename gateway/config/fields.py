@@ -1,6 +1,7 @@
 """The kinds of values that a configuration has: how each is read, and how the JSON Schema describes it."""
 
 import re
+import string
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from gateway.config.matching import METHODS, read_host, read_method, read_path, 
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
-from gateway.config.units import Duration, Rate, Share, Size, Throughput
+from gateway.config.units import Duration, Multiple, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
     ACCESS_LOG_OFF,
@@ -31,9 +32,25 @@ MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanos
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
+MIN_SECRET_BYTES = 16  # a shorter one can be guessed
+
+HASH_KEYS = ("client_ip", "path")
+NAMED_HASH_KEYS = ("header", "cookie", "query")
+HASH_KEY_FORMS = '"client_ip", "path", "header:NAME", "cookie:NAME" or "query:NAME"'
+
 _ANY_TEXT: JsonSchemaValue = {"type": "string"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(; ?[a-z0-9-]+=[A-Za-z0-9.+-]+)*", re.ASCII)
+_TOKEN = frozenset("!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits)  # RFC 9110 §5.6.2
 _REFERENCE: JsonSchemaValue = {"type": "string", "pattern": r"\$\{"}
+
+
+class Secret(str):
+    """A text that no message, log or dump may show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
 class Reads:
@@ -184,6 +201,43 @@ def _throughput(value: str) -> Throughput:
     return throughput
 
 
+def _hash_key(value: str) -> str:
+    kind, colon, name = value.partition(":")
+    if value in HASH_KEYS or (kind in NAMED_HASH_KEYS and name and _is_token(name)):
+        return value
+    if kind in NAMED_HASH_KEYS:
+        raise InvalidValueError(f'"{kind}:NAME", where NAME is a name without spaces and separators')
+    words = [*HASH_KEYS, *(f"{word}:" for word in NAMED_HASH_KEYS)]
+    raise InvalidValueError(HASH_KEY_FORMS, did_you_mean(kind + colon, words))
+
+
+def _cookie_name(value: str) -> str:
+    if not _is_token(value) or len(value) > MAX_NAME_CHARACTERS:
+        raise InvalidValueError(
+            f"the name of a cookie: at most {MAX_NAME_CHARACTERS} ASCII letters, digits and !#$%&'*+-.^_`|~"
+        )
+    return value
+
+
+def _cookie_path(value: str) -> str:
+    if not (value.startswith("/") and value.isascii() and value.isprintable() and not {" ", ";"} & set(value)):
+        raise InvalidValueError("a path of printable ASCII characters without spaces and semicolons")
+    return value
+
+
+def _secret(value: object) -> Secret:
+    """Only what comes from outside: the file itself is copied, shown and kept in version control."""
+    if not isinstance(value, Interpolated):
+        raise InvalidValueError('a secret from outside the file: "${env:NAME}" or "${file:/path}"')
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise InvalidValueError(f"a secret of at least {MIN_SECRET_BYTES} bytes")
+    return Secret(value)
+
+
+def _is_token(value: str) -> bool:
+    return value != "" and _TOKEN.issuperset(value)
+
+
 def _page(value: str) -> str:
     if len(value.encode()) > MAX_PAGE_BYTES:
         raise InvalidValueError(f"a text of at most {MAX_PAGE_BYTES // 1024} KiB")
@@ -260,6 +314,11 @@ Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
+HashKey = Annotated[str, text(_hash_key, HASH_KEY_FORMS, {"pattern": "^(client_ip|path|(header|cookie|query):.+)$"})]
+LoadBound = Annotated[Multiple, text(Multiple.parse, 'a multiple, such as "125%"', {"pattern": "^[0-9]{3,4}%$"})]
+CookieName = Annotated[str, text(_cookie_name, "the name of a cookie")]
+CookiePath = Annotated[str, text(_cookie_path, 'a path, such as "/"')]
+CookieSecret = Annotated[Secret, Reads(_secret, _REFERENCE)]
 ErrorStatus = Annotated[str, choice(*map(str, ERROR_STATUSES))]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]

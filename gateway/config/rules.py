@@ -9,6 +9,7 @@ from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
     Config,
     Gateway,
+    Hash,
     HealthCheck,
     Instance,
     Limit,
@@ -18,12 +19,15 @@ from gateway.config.schema import (
     Passive,
     Route,
     Service,
+    Sticky,
     instance_table,
 )
 from gateway.config.suggest import did_you_mean
-from gateway.model import InstanceAddress, ListenAddress
+from gateway.model import Balance, InstanceAddress, ListenAddress, SameSite
 
 MAX_ROWS = 500_000  # the shared memory has 2²⁰ of each kind, and leaves half of them for what reloads add
+_STICKY_EXAMPLE = '{ cookie = "hg", secret = "${env:SECRET}" }'
+_SECURE_PREFIXES = ("__secure-", "__host-")  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
@@ -116,6 +120,33 @@ def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
             yield Finding(
                 (*service.path, "instances"), "every instance has weight 0: none would get a request"
             )
+
+
+def _balances_have_what_they_go_by(draft: Draft) -> Iterator[Finding]:
+    """A service that hashes says what, one that is sticky has a cookie, and no other has either."""
+    for service in draft.services.values():
+        if not service.has("balance"):
+            continue
+        for balance, example in ((Balance.HASH, '{ key = "client_ip" }'), (Balance.STICKY, _STICKY_EXAMPLE)):
+            given = service.is_given(balance)
+            if service["balance"] == balance and not given:
+                yield Finding((*service.path, "balance"), f"expected {balance} = {example} beside it")
+            elif service["balance"] != balance and given:
+                yield Finding((*service.path, balance), f'no effect: balance is not "{balance}"')
+
+
+def _cookies_can_be_set(draft: Draft) -> Iterator[Finding]:
+    """Clients refuse cookies that are not as their name or their attributes ask for."""
+    for service in draft.services.values():
+        if not service.is_given("sticky"):
+            continue
+        sticky = service.table("sticky", Sticky)
+        if not sticky.has("secure") or sticky["secure"]:
+            continue
+        if sticky.has("same_site") and sticky["same_site"] is SameSite.NONE:
+            yield Finding((*sticky.path, "same_site"), 'clients refuse "none" without secure = true')
+        if sticky.has("cookie") and sticky["cookie"].lower().startswith(_SECURE_PREFIXES):
+            yield Finding((*sticky.path, "cookie"), "clients refuse this name without secure = true")
 
 
 def _instances_fit(draft: Draft) -> Iterator[Finding]:
@@ -271,6 +302,8 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _parts_of_a_head_fit_in_it,
     _instances_differ,
     _some_instance_has_weight,
+    _balances_have_what_they_go_by,
+    _cookies_can_be_set,
     _instances_fit,
     _rows_fit,
     _probes_use_their_path,

@@ -9,11 +9,16 @@ from gateway.config.fields import (
     AccessLog,
     AdminAddress,
     Counted,
+    CookieName,
+    CookiePath,
+    CookieSecret,
     ErrorStatus,
     Flag,
+    HashKey,
     Host,
     LimitRate,
     Listening,
+    LoadBound,
     MaxShare,
     MediaType,
     Method,
@@ -34,7 +39,7 @@ from gateway.config.fields import (
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
-from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling
+from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling, SameSite
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EJECTION = between("100ms", "24h")
@@ -222,6 +227,33 @@ def _false_or_table(value: object) -> object:
     return value
 
 
+class Hash(Table):
+    """What requests are hashed by."""
+
+    key: HashKey
+    """"client_ip", "path", "header:NAME", "cookie:NAME" or "query:NAME"; a request without it goes as by "p2c"."""
+    bounded_load: LoadBound | None = None
+    """Most that an instance holds in percent of the average; beyond it the next one on the ring is taken. Without it any
+    number."""
+
+
+class Sticky(Table):
+    """The cookie by which clients come back to their instance."""
+
+    cookie: CookieName
+    """Its name."""
+    secret: CookieSecret = Field(repr=False)
+    """What it is signed with, at least 16 bytes: ``${env:NAME}`` or ``${file:/path}``."""
+    path: CookiePath = "/"
+    """The paths for which clients bring it."""
+    secure: Flag = False
+    """Clients bring it over encrypted connections only."""
+    same_site: Annotated[SameSite, choice(*SameSite)] = SameSite.LAX
+    """Which requests from other sites bring it: "strict" (none), "lax" (those by which a user comes) or "none" (all)."""
+    max_age: Annotated[Duration, between("1s", "9600h")] | None = None
+    """How long clients keep it. Without it for as long as their session."""
+
+
 class Service(Table):
     """A named set of instances."""
 
@@ -233,7 +265,12 @@ class Service(Table):
     ]
     """Where the service runs: addresses, or tables with an address and more."""
     balance: Annotated[Balance, choice(*Balance)] = Balance.P2C
-    """"p2c": the less busy of two drawn at random; "round_robin": in turn, by weight."""
+    """"p2c": the less busy of two drawn at random; "round_robin": in turn, by weight; "random": drawn by weight; "hash": by
+    a key of the request; "sticky": where the client was before."""
+    hash: Hash | None = None
+    """What requests are hashed by, with "hash"."""
+    sticky: Sticky | None = None
+    """The cookie by which clients come back, with "sticky"."""
     timeouts: ServiceTimeouts = ServiceTimeouts()
     """How long to wait for instances."""
     max_idle: Annotated[int, whole(0, 1024)] = 64

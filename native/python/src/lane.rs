@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::selection::{peek, Affinity, Criteria, Policy, Selection, Tried};
+use headgate_engine::selection::{peek, Affinity, Criteria, Selection, Tried};
 use headgate_engine::snapshot::{self, LimitIndex};
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
@@ -43,8 +43,8 @@ impl Snapshot {
 pub(crate) struct Lane {
     pub(crate) worker: Worker<SharedState>,
     access_log_due: Option<Py<PyAny>>,
-    /// The policies of the services that `select` was asked for.
-    services: Names<Policy>,
+    /// Indexes of the services that `select` was asked for.
+    services: Names<u32>,
     limits: Names<LimitIndex>,
     /// What `charge` answers almost always: (True, 0).
     allowed: Py<PyTuple>,
@@ -137,12 +137,15 @@ impl Lane {
         }
     }
 
-    fn select(&mut self, service: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
+    #[pyo3(signature = (service, key = None))]
+    fn select(&mut self, service: &Bound<'_, PyString>, key: Option<&[u8]>) -> PyResult<Option<u64>> {
         let Worker { snapshot, state, random, .. } = &mut self.worker;
-        let found = self.services.resolve(service, |name| {
-            Some(snapshot.services.get(snapshot.find_service(name)? as usize)?.policy)
-        });
-        Ok(match peek(state, &Criteria { policy: found?, tried: &Tried::default() }, random) {
+        let index = self.services.resolve(service, |name| snapshot.find_service(name))?;
+        let found = snapshot.services.get(index as usize);
+        let found = found.ok_or_else(|| PyKeyError::new_err(service.clone().unbind()))?;
+        let affinity = key.map_or(Affinity::None, |key| found.reading.value(key));
+        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity };
+        Ok(match peek(state, &criteria, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,
         })

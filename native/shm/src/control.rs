@@ -4,10 +4,14 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
+use headgate_engine::affinity;
+use headgate_engine::selection::ring::{Member as RingMember, Ring};
+
 use crate::bank::{build, Member};
 use crate::extents::{ArenaFull, Extent, Extents};
 use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED};
 use crate::live::{is_live, set_live, LiveLanes};
+use crate::ring;
 use crate::segment::Segment;
 
 /// Why nothing was written.
@@ -67,19 +71,18 @@ pub struct InstanceWords {
 pub struct Control {
     segment: Arc<Segment>,
     extents: Extents,
+    ring_extents: Extents,
 }
 
 impl Control {
     /// Takes over a segment, a fresh one or one that another supervisor wrote to, and finishes what that one left.
     pub fn new(segment: Arc<Segment>) -> Self {
-        let named = |word: &AtomicU64| Extent::from_word(word.load(Ordering::Acquire));
-        let words = segment.arena().len() as u32;
-        let inside = |extent: &Extent| {
-            extent.len > 0 && extent.offset.checked_add(extent.len).is_some_and(|end| end <= words)
-        };
-        let used = segment.banks().iter().map(named).filter(inside).collect();
         let epoch = segment.membership().map_or(0, |word| word.load(Ordering::Acquire));
-        let control = Self { extents: Extents::taking_over(words, used, epoch), segment };
+        let control = Self {
+            extents: book(segment.arena(), segment.banks(), epoch),
+            ring_extents: book(segment.ring_arena(), segment.rings(), epoch),
+            segment,
+        };
         control.finish_retiring();
         control
     }
@@ -98,6 +101,8 @@ impl Control {
         if let Some(record) = segment.addresses().get(slot as usize) {
             write_address(record, words.generation, &words.address);
         }
+        let identity = affinity::hash(words.address.to_string().as_bytes());
+        slot_of(segment.identities(), slot)?.store(identity, Ordering::Release);
         slot_of(segment.weights(), slot)?.store(words.weight, Ordering::Release);
         slot_of(segment.caps(), slot)?.store(words.max_in_flight, Ordering::Release);
         generation.store(words.generation, Ordering::Release);
@@ -127,19 +132,31 @@ impl Control {
     /// membership epoch.
     pub fn publish_members(&mut self, service: u32, slots: &[u32]) -> Result<u64, ControlError> {
         let segment = Arc::clone(&self.segment);
-        let bank = segment.banks().get(service as usize);
-        let bank = bank.ok_or_else(|| out_of_range("service", service, segment.banks().len()))?;
+        let bank = of_service(segment.banks(), service)?;
         let members = slots.iter().map(|&slot| self.member(slot)).collect::<Result<Vec<_>, _>>()?;
         let words = build(service, &members);
         self.extents.reclaim(self.seen_by_all());
-        let extent = self.extents.take(words.len() as u32).map_err(ControlError::ArenaFull)?;
-        let place = segment.arena().iter().skip(extent.offset as usize);
-        place.zip(&words).for_each(|(place, &word)| place.store(word, Ordering::Relaxed));
-        let replaced = Extent::from_word(bank.swap(extent.to_word(), Ordering::AcqRel));
-        let epoch =
-            segment.membership().map_or(0, |word| word.fetch_add(1, Ordering::AcqRel).wrapping_add(1));
-        self.extents.hold(replaced, epoch);
-        Ok(epoch)
+        swap_in(&segment, segment.arena(), &mut self.extents, bank, &words)
+    }
+
+    /// Draws the ring of a service from the addresses and the weights of its slots and swaps it in; as an `index` it has one
+    /// point for each and finds them by their identity. Returns the new membership epoch.
+    ///
+    /// A slot that leaves the service must not be selected any more before the next ring is there: its health word says so.
+    /// A ring without points withdraws the one that is published.
+    pub fn publish_ring(&mut self, service: u32, slots: &[u32], index: bool) -> Result<u64, ControlError> {
+        let segment = Arc::clone(&self.segment);
+        let place = of_service(segment.rings(), service)?;
+        let members = slots.iter().map(|&slot| self.ring_member(slot)).collect::<Result<Vec<_>, _>>()?;
+        let ring = if index { Ring::index_of(&members) } else { Ring::of(&members) };
+        self.ring_extents.reclaim(self.seen_by_all());
+        swap_in(&segment, segment.ring_arena(), &mut self.ring_extents, place, &ring::build(service, &ring))
+    }
+
+    fn ring_member(&self, slot: u32) -> Result<RingMember, ControlError> {
+        let weight = slot_of(self.segment.weights(), slot)?.load(Ordering::Relaxed);
+        let identity = slot_of(self.segment.identities(), slot)?.load(Ordering::Relaxed);
+        Ok(RingMember { slot, identity, weight })
     }
 
     fn member(&self, slot: u32) -> Result<Member, ControlError> {
@@ -226,7 +243,43 @@ impl Control {
     }
 }
 
-fn slot_of(words: &[AtomicU32], slot: u32) -> Result<&AtomicU32, ControlError> {
+/// The book of an arena, taken over with what the words of its services name.
+fn book(arena: &[AtomicU32], services: &[AtomicU64], epoch: u64) -> Extents {
+    let words = arena.len() as u32;
+    let named = |word: &AtomicU64| Extent::from_word(word.load(Ordering::Acquire));
+    let inside = |extent: &Extent| {
+        extent.len > 0 && extent.offset.checked_add(extent.len).is_some_and(|end| end <= words)
+    };
+    let used = services.iter().map(named).filter(inside).collect();
+    Extents::taking_over(words, used, epoch)
+}
+
+/// Writes an extent, has the service's word name it in one store, and begins the next membership epoch, with which the
+/// replaced one is free when all have seen it. No words are no extent.
+fn swap_in(
+    segment: &Segment,
+    arena: &[AtomicU32],
+    extents: &mut Extents,
+    place: &AtomicU64,
+    words: &[u32],
+) -> Result<u64, ControlError> {
+    let extent = match words.len() as u32 {
+        0 => Extent { offset: 0, len: 0 },
+        len => extents.take(len).map_err(ControlError::ArenaFull)?,
+    };
+    let target = arena.iter().skip(extent.offset as usize);
+    target.zip(words).for_each(|(place, &word)| place.store(word, Ordering::Relaxed));
+    let replaced = Extent::from_word(place.swap(extent.to_word(), Ordering::AcqRel));
+    let epoch = segment.membership().map_or(0, |word| word.fetch_add(1, Ordering::AcqRel).wrapping_add(1));
+    extents.hold(replaced, epoch);
+    Ok(epoch)
+}
+
+fn of_service(words: &[AtomicU64], service: u32) -> Result<&AtomicU64, ControlError> {
+    words.get(service as usize).ok_or_else(|| out_of_range("service", service, words.len()))
+}
+
+fn slot_of<W>(words: &[W], slot: u32) -> Result<&W, ControlError> {
     words.get(slot as usize).ok_or_else(|| out_of_range("instance slot", slot, words.len()))
 }
 

@@ -7,6 +7,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use portable_atomic::AtomicU128;
 
+use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
+
 use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
 
@@ -174,6 +176,7 @@ const fn layout_hash() -> u64 {
         CLIENT_SLOTS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
+        RING_WORDS_PER_INSTANCE as u64,
         u64::from_le_bytes(*b"LITTLE\0\0") >> (cfg!(target_endian = "big") as u32),
     ];
     // FNV-1a over the bytes of the facts.
@@ -210,6 +213,19 @@ fn arena_words(capacities: &Capacities) -> usize {
     let members = capacities.instances as usize * (2 + TURNS_PER_INSTANCE);
     let services = capacities.services as usize * (EXTENT_HEADER + TURNS_PER_SERVICE);
     (members + services) * ARENA_COPIES
+}
+
+/// Words for an instance on the largest ring that it may make, twice: a ring that is replaced stays until nobody uses it.
+/// (Two words for each point and an arc for it, and one point's more for the header.)
+const RING_WORDS_PER_INSTANCE: usize = 2 * 3 * (MAX_POINTS_PER_MEMBER as usize + 1);
+/// More are not set aside: these are 128 MiB of address space, the rings of 10,000 instances of equal weights in services of
+/// any size, or two of the largest rings with their successors.
+const MAX_RING_WORDS: usize = 1 << 25;
+const _: () = assert!(MAX_RING_WORDS > 2 * 3 * (MAX_POINTS as usize + 1));
+
+/// Words for the rings of all services; always enough for the largest ring and its successor.
+fn ring_words(capacities: &Capacities) -> usize {
+    (capacities.instances as usize * RING_WORDS_PER_INSTANCE).min(MAX_RING_WORDS)
 }
 
 /// Where an array lies. Only [`Layout`] makes one, aligned for `T` and inside the size it states.
@@ -271,9 +287,12 @@ pub(crate) struct Layout {
     pub(crate) generations: Array<AtomicU32>,
     pub(crate) addresses: Array<AddressRecord>,
     pub(crate) failures: Array<AtomicU32>,
+    pub(crate) identities: Array<AtomicU64>,
     pub(crate) banks: Array<AtomicU64>,
     pub(crate) turns: Array<Turn>,
     pub(crate) arena: Array<AtomicU32>,
+    pub(crate) rings: Array<AtomicU64>,
+    pub(crate) ring_arena: Array<AtomicU32>,
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
     /// Of lane 0; those of the others follow at a distance of `lane_size`.
@@ -305,9 +324,12 @@ impl Layout {
         let generations = plan.place(instances);
         let addresses = plan.place(instances);
         let failures = plan.place(instances);
+        let identities = plan.place(instances);
         let banks = plan.place(services);
         let turns = plan.place(services);
         let arena = plan.place(arena_words(&capacities));
+        let rings = plan.place(services);
+        let ring_arena = plan.place(ring_words(&capacities));
         plan.page();
         let buckets = plan.place((capacities.limit_keys as usize * 2).next_power_of_two().max(64));
         plan.page();
@@ -332,9 +354,12 @@ impl Layout {
             generations,
             addresses,
             failures,
+            identities,
             banks,
             turns,
             arena,
+            rings,
+            ring_arena,
             buckets,
             retired,
             lane_header,

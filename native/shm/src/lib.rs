@@ -22,3 +22,4 @@ pub mod word;
 
 mod bank;
 mod extents;
+mod ring;

@@ -229,6 +229,11 @@ impl Segment {
         self.array(self.layout.failures)
     }
 
+    #[inline]
+    pub(crate) fn identities(&self) -> &[AtomicU64] {
+        self.array(self.layout.identities)
+    }
+
     pub(crate) fn banks(&self) -> &[AtomicU64] {
         self.array(self.layout.banks)
     }
@@ -239,6 +244,14 @@ impl Segment {
 
     pub(crate) fn arena(&self) -> &[AtomicU32] {
         self.array(self.layout.arena)
+    }
+
+    pub(crate) fn rings(&self) -> &[AtomicU64] {
+        self.array(self.layout.rings)
+    }
+
+    pub(crate) fn ring_arena(&self) -> &[AtomicU32] {
+        self.array(self.layout.ring_arena)
     }
 
     pub(crate) fn buckets(&self) -> &[AtomicU128] {

@@ -4,7 +4,10 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::state::{Bank, ClientHold, Counter, Instance, LimitDecision, State, NO_SLOT};
+use headgate_engine::selection::ring::Point;
+use headgate_engine::state::{
+    Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT,
+};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
@@ -14,6 +17,7 @@ use crate::instance::{may_be_selected, note_answer, note_failure, read_address, 
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
+use crate::ring;
 use crate::segment::Segment;
 
 /// Why a worker has no lane.
@@ -159,6 +163,30 @@ impl State for Worker {
         let turn =
             self.segment.turns().get(service as usize).map(|turn| turn.0.fetch_add(1, Ordering::Relaxed));
         self.sensible(turn, 0)
+    }
+
+    #[inline]
+    fn ring(&self, service: u32) -> PublishedRing {
+        let word = self.segment.rings().get(service as usize).map(|word| word.load(Ordering::Acquire));
+        let ring = word.and_then(|word| ring::read(self.segment.ring_arena(), word, service));
+        self.sensible(ring, PublishedRing::default())
+    }
+
+    #[inline]
+    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
+        self.sensible(ring::start(self.segment.ring_arena(), ring, arc), 0)
+    }
+
+    #[inline]
+    fn ring_point(&self, ring: PublishedRing, index: u32) -> Point {
+        let nowhere = Point { position: u32::MAX, slot: NO_SLOT };
+        self.sensible(ring::point(self.segment.ring_arena(), ring, index), nowhere)
+    }
+
+    #[inline]
+    fn identity(&self, slot: u32) -> u64 {
+        let word = self.segment.identities().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
     }
 
     #[inline]

@@ -13,7 +13,7 @@ pub const POINTS: u32 = 1 << 10;
 /// The most points of a ring; beyond it every member has fewer.
 pub const MAX_POINTS: u32 = 1 << 21;
 /// The most points that a member may have on average, whatever the weights.
-const MAX_POINTS_PER_MEMBER: u64 = 1 << 14;
+pub const MAX_POINTS_PER_MEMBER: u32 = 1 << 14;
 
 /// A member of a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ fn points_of(members: &[Member]) -> Vec<u32> {
     let weights = || members.iter().map(|member| u64::from(member.weight)).filter(|&weight| weight > 0);
     let (count, total) = (weights().count() as u64, weights().sum::<u64>());
     let lightest = weights().min().unwrap_or(1);
-    let most = u64::from(MAX_POINTS).min(count.saturating_mul(MAX_POINTS_PER_MEMBER));
+    let most = u64::from(MAX_POINTS).min(count.saturating_mul(u64::from(MAX_POINTS_PER_MEMBER)));
     let room = most.saturating_sub(count); // what is rounded up to one point has its place beside it
                                            // `wanted` points for every `per` of weight.
     let (wanted, per) = match u128::from(total) * u128::from(POINTS) > u128::from(most) * u128::from(lightest)
