@@ -137,12 +137,12 @@ impl Lane {
         }
     }
 
-    fn select(&mut self, service: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
+    fn select(&mut self, service: &Bound<'_, PyString>, now: Nanoseconds) -> PyResult<Option<u64>> {
         let Worker { snapshot, state, random, .. } = &mut self.worker;
         let found = self.services.resolve(service, |name| {
             Some(snapshot.services.get(snapshot.find_service(name)? as usize)?.policy)
         });
-        Ok(match peek(state, &Criteria { policy: found?, tried: &Tried::default() }, random) {
+        Ok(match peek(state, &Criteria { policy: found?, tried: &Tried::default(), now: now.0 }, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,
         })

@@ -235,7 +235,7 @@ impl Connection {
                 ..refuse(Reason::RateLimited)
             })?;
         }
-        let criteria = Criteria { policy: service.policy, tried: &Tried::default() };
+        let criteria = Criteria { policy: route.policy, tried: &Tried::default(), now };
         match select(state, &criteria, random) {
             Selection::Instance(instance) => Ok(Exchange::new(request, route, service, row, instance, now)),
             Selection::Full => Err(refuse(Reason::InstancesFull)),
@@ -401,10 +401,11 @@ impl Exchange {
             tries_left: route.tries,
             backed_off: 0,
             link: Link::Kept,
-            policy: service.policy,
+            policy: route.policy,
             service: service.slot,
             row: row.unwrap_or(u32::MAX),
             started: now,
+            asked: now,
             connect_timeout: service.connect_timeout,
             first_byte_timeout: service.first_byte_timeout,
             idle_timeout: service.idle_timeout,

@@ -135,12 +135,20 @@ pub(super) struct Service {
     name: String,
     slot: u32,
     balance: Balance,
+    slow_start_ms: u64,
     connect_timeout_ms: u64,
     first_byte_timeout_ms: u64,
     idle_timeout_ms: u64,
     tunnel_timeout_ms: u64,
     #[serde(default)]
     failure_statuses: Vec<u16>,
+}
+
+fn balance(balance: Balance) -> Result<Balance, SnapshotError> {
+    match balance {
+        Balance::P2c { choices: 0 | 1 } => Err(SnapshotError::invalid("choices", "must be at least 2")),
+        balance => Ok(balance),
+    }
 }
 
 impl Service {
@@ -153,7 +161,11 @@ impl Service {
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             name: self.name,
             slot: self.slot,
-            policy: Policy { bank: self.slot, balance: self.balance },
+            policy: Policy {
+                bank: self.slot,
+                balance: balance(self.balance)?,
+                slow_start: nanos_or_0("slow_start_ms", self.slow_start_ms)?,
+            },
         })
     }
 }
@@ -166,6 +178,8 @@ pub(super) struct Route {
     path: Option<String>,
     methods: Vec<String>,
     service: u32,
+    /// The row of the bank that instances are chosen from, if not the service's own.
+    subset: Option<u32>,
     tries: u8,
     limits: Vec<RouteLimit>,
     rows: Vec<u32>,
@@ -176,11 +190,16 @@ impl Route {
         RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
     }
 
-    /// `services` and `listeners`: how many of them the document has.
-    pub(super) fn compile(self, services: usize, listeners: usize) -> Result<super::Route, SnapshotError> {
-        if self.service as usize >= services {
-            return Err(SnapshotError::invalid("service", format!("there are {services} services")));
-        }
+    /// `services`: those of the document; `listeners`: how many it has.
+    pub(super) fn compile(
+        self,
+        services: &[super::Service],
+        listeners: usize,
+    ) -> Result<super::Route, SnapshotError> {
+        let Some(service) = services.get(self.service as usize) else {
+            let message = format!("there are {} services", services.len());
+            return Err(SnapshotError::invalid("service", message));
+        };
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
@@ -195,6 +214,7 @@ impl Route {
             limits: super::compile_all("limits", self.limits, compile)?,
             name: self.name,
             service: self.service,
+            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             tries: self.tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),
             rows: self.rows,
@@ -233,6 +253,15 @@ fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
     positive(place, millis)?
         .checked_mul(NANOS_PER_MILLI)
         .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))
+}
+
+/// A duration in nanoseconds that may be 0.
+fn nanos_or_0(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+    if millis == 0 {
+        Ok(0)
+    } else {
+        nanos(place, millis)
+    }
 }
 
 /// A bound that must let something through.
