@@ -192,6 +192,8 @@ struct Exchange {
     service: u32,
     row: u32,
     started: u64,
+    /// When the instance had the whole request, or when this try began.
+    asked: u64,
     connect_timeout: u64,
     first_byte_timeout: u64,
     idle_timeout: u64,
@@ -392,6 +394,11 @@ impl Connection {
         } else {
             (Waiting::FirstByte, exchange.first_byte_timeout)
         };
+        let sent = waiting == Waiting::FirstByte
+            && matches!(self.waiting, Waiting::RequestBody | Waiting::InstanceTakes);
+        if let (true, Phase::Exchange(exchange)) = (sent, &mut self.phase) {
+            exchange.asked = now;
+        }
         self.arm(worker, waiting, now, timeout);
     }
 

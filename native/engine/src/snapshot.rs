@@ -73,7 +73,7 @@ pub struct Service {
     pub name: String,
     /// Its row in shared memory.
     pub slot: u32,
-    /// How an instance is chosen for a request.
+    /// How an instance is chosen from all that it has.
     pub policy: Policy,
     /// What of a request decides for one of them.
     pub reading: Reading,
@@ -96,6 +96,8 @@ pub struct Route {
     pub name: String,
     /// Index into [`Snapshot::services`].
     pub service: u32,
+    /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
+    pub policy: Policy,
     /// Extra tries after the first.
     pub tries: u8,
     /// The limits, in the order in which they are charged.
@@ -151,7 +153,8 @@ impl Snapshot {
             serde_json::from_slice(blob).map_err(|error| SnapshotError::malformed(&error))?;
         let table = routing_table(&document)?;
         let trusted_proxies = trusted_proxies(&document)?;
-        let (services, listeners) = (document.services.len(), document.listeners.len());
+        let services = compile_all("services", document.services, document::Service::compile)?;
+        let listeners = document.listeners.len();
         let mut snapshot = Self {
             epoch: document.epoch,
             trusted_proxies,
@@ -160,8 +163,8 @@ impl Snapshot {
                 .into_iter()
                 .collect(),
             listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
-            services: compile_all("services", document.services, document::Service::compile)?,
-            routes: compile_all("routes", document.routes, |route| route.compile(services, listeners))?,
+            routes: compile_all("routes", document.routes, |route| route.compile(&services, listeners))?,
+            services,
             table,
             services_by_name: HashMap::default(),
             limits_by_name: HashMap::default(),

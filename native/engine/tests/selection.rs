@@ -25,11 +25,8 @@ fn service_of(weights: &[u32]) -> FakeState {
 }
 
 fn by(balance: Balance, tried: &Tried) -> Criteria<'_> {
-    Criteria {
-        policy: Policy { bank: SERVICE, balance, bounded_load: None },
-        tried,
-        affinity: Affinity::None,
-    }
+    let policy = Policy { bank: SERVICE, balance, slow_start: 0 };
+    Criteria { policy, tried, affinity: Affinity::None, now: 0 }
 }
 
 /// How often each slot comes up in many decisions that find the service idle.
@@ -67,7 +64,7 @@ const CHI_SQUARE_9_999: f64 = 27.88;
 /// On an idle service all loads tie, so the first draw of p2c shows itself: uniform over equal members.
 #[test]
 fn the_first_draw_is_uniform() {
-    let counts = shares_when_idle(&service_of(&[1; 10]), 10, Balance::P2c);
+    let counts = shares_when_idle(&service_of(&[1; 10]), 10, Balance::P2C);
     let statistic = chi_square(&counts, &[1; 10]);
     assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
 }
@@ -76,7 +73,7 @@ fn the_first_draw_is_uniform() {
 #[test]
 fn the_first_draw_follows_the_weights() {
     let weights = [1, 2, 3, 4, 5, 5, 4, 3, 2, 1];
-    let counts = shares_when_idle(&service_of(&weights), 10, Balance::P2c);
+    let counts = shares_when_idle(&service_of(&weights), 10, Balance::P2C);
     let statistic = chi_square(&counts, &weights);
     assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
 }
@@ -87,7 +84,7 @@ fn the_first_draw_follows_the_weights() {
 fn the_second_draw_is_uniform_over_the_others() {
     let state = service_of(&[1; 11]);
     state.set_in_flight(0, 1);
-    let counts = shares_when_idle(&state, 11, Balance::P2c);
+    let counts = shares_when_idle(&state, 11, Balance::P2C);
     assert_eq!(counts[0], 0, "it loses against every other member");
     let statistic = chi_square(&counts[1..], &[1; 10]);
     assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
@@ -109,7 +106,7 @@ fn two_choices_balance_held_exchanges() {
     let state = service_of(&weights);
     let mut random = Random::new(5);
     for _ in 0..8_000 {
-        select(&state, &by(Balance::P2c, &Tried::new()), &mut random);
+        select(&state, &by(Balance::P2C, &Tried::new()), &mut random);
     }
     for (slot, &weight) in (0..).zip(&weights) {
         let per_weight = state.in_flight(slot) / weight;
@@ -169,8 +166,8 @@ proptest! {
         for slot in tried_slots {
             tried.insert(slot);
         }
-        let looked = peek(&state, &by(Balance::P2c, &tried), &mut Random::new(seed));
-        let selected = select(&state, &by(Balance::P2c, &tried), &mut Random::new(seed));
+        let looked = peek(&state, &by(Balance::P2C, &tried), &mut Random::new(seed));
+        let selected = select(&state, &by(Balance::P2C, &tried), &mut Random::new(seed));
         prop_assert_eq!(looked, selected);
     }
 }

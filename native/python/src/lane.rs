@@ -137,14 +137,19 @@ impl Lane {
         }
     }
 
-    #[pyo3(signature = (service, key = None))]
-    fn select(&mut self, service: &Bound<'_, PyString>, key: Option<&[u8]>) -> PyResult<Option<u64>> {
+    #[pyo3(signature = (service, now, key = None))]
+    fn select(
+        &mut self,
+        service: &Bound<'_, PyString>,
+        now: Nanoseconds,
+        key: Option<&[u8]>,
+    ) -> PyResult<Option<u64>> {
         let Worker { snapshot, state, random, .. } = &mut self.worker;
         let index = self.services.resolve(service, |name| snapshot.find_service(name))?;
         let found = snapshot.services.get(index as usize);
         let found = found.ok_or_else(|| PyKeyError::new_err(service.clone().unbind()))?;
         let affinity = key.map_or(Affinity::None, |key| found.reading.value(key));
-        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity };
+        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity, now: now.0 };
         Ok(match peek(state, &criteria, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,

@@ -13,7 +13,7 @@ use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
 
 /// Raised by hand when the meaning of a word changes and its place does not.
-const LAYOUT_VERSION: u64 = 2;
+const LAYOUT_VERSION: u64 = 3;
 
 /// Two cache lines: neighbouring lines are fetched in pairs, so words of different writers keep this distance.
 const ROW: usize = 128;
@@ -193,8 +193,8 @@ const fn layout_hash() -> u64 {
 /// descriptors. A power of two.
 const CLIENT_SLOTS: usize = 1 << 16;
 
-/// Words in front of an extent's lists: service, members, eligible, turns.
-pub(crate) const EXTENT_HEADER: usize = 4;
+/// Words in front of an extent's lists; see [`crate::bank`].
+pub(crate) const EXTENT_HEADER: usize = 8;
 /// A service may always have this many turns, so that two instances can be weighted 1 : 255.
 const TURNS_PER_SERVICE: usize = 256;
 /// And this many for each eligible instance, so that large services keep a resolution of 1/8 of an average weight.
@@ -283,7 +283,11 @@ pub(crate) struct Layout {
     pub(crate) header: Array<Header>,
     pub(crate) health: Array<AtomicU32>,
     pub(crate) weights: Array<AtomicU32>,
+    pub(crate) room: Array<AtomicU32>,
     pub(crate) caps: Array<AtomicU32>,
+    pub(crate) tiers: Array<AtomicU32>,
+    pub(crate) starts: Array<AtomicU64>,
+    pub(crate) latencies: Array<AtomicU64>,
     pub(crate) generations: Array<AtomicU32>,
     pub(crate) addresses: Array<AddressRecord>,
     pub(crate) failures: Array<AtomicU32>,
@@ -320,7 +324,11 @@ impl Layout {
         let header = plan.place(1);
         let health = plan.place(instances);
         let weights = plan.place(instances);
+        let room = plan.place(instances);
         let caps = plan.place(instances);
+        let tiers = plan.place(instances);
+        let starts = plan.place(instances);
+        let latencies = plan.place(instances);
         let generations = plan.place(instances);
         let addresses = plan.place(instances);
         let failures = plan.place(instances);
@@ -350,7 +358,11 @@ impl Layout {
             header,
             health,
             weights,
+            room,
             caps,
+            tiers,
+            starts,
+            latencies,
             generations,
             addresses,
             failures,

@@ -216,6 +216,25 @@ impl Segment {
         self.array(self.layout.caps)
     }
 
+    #[inline]
+    pub(crate) fn room(&self) -> &[AtomicU32] {
+        self.array(self.layout.room)
+    }
+
+    pub(crate) fn tiers(&self) -> &[AtomicU32] {
+        self.array(self.layout.tiers)
+    }
+
+    #[inline]
+    pub(crate) fn starts(&self) -> &[AtomicU64] {
+        self.array(self.layout.starts)
+    }
+
+    #[inline]
+    pub(crate) fn latencies(&self) -> &[AtomicU64] {
+        self.array(self.layout.latencies)
+    }
+
     pub(crate) fn generations(&self) -> &[AtomicU32] {
         self.array(self.layout.generations)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
 use headgate_engine::selection::ring::Point;
+use headgate_engine::selection::Latency;
 use headgate_engine::state::{
     Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT,
 };
@@ -13,7 +14,8 @@ use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
 use crate::clients;
-use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address};
+use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED};
+use crate::latency;
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
@@ -149,8 +151,8 @@ impl State for Worker {
     }
 
     #[inline]
-    fn eligible(&self, bank: Bank, index: u32) -> u32 {
-        self.sensible(bank::eligible(self.segment.arena(), bank, index), NO_SLOT)
+    fn candidate(&self, bank: Bank, index: u32) -> u32 {
+        self.sensible(bank::candidate(self.segment.arena(), bank, index), NO_SLOT)
     }
 
     #[inline]
@@ -196,6 +198,12 @@ impl State for Worker {
     }
 
     #[inline]
+    fn is_enabled(&self, slot: u32) -> bool {
+        let health = self.segment.health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(health, HEALTH_DISABLED) & HEALTH_DISABLED == 0
+    }
+
+    #[inline]
     fn generation(&self, slot: u32) -> u32 {
         let word = self.segment.generations().get(slot as usize).map(|word| word.load(Ordering::Acquire));
         self.sensible(word, 0)
@@ -210,6 +218,30 @@ impl State for Worker {
     fn weight(&self, slot: u32) -> u32 {
         let word = self.segment.weights().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn capacity(&self, slot: u32) -> u32 {
+        let word = self.segment.room().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn started(&self, slot: u32) -> u64 {
+        let word = self.segment.starts().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn latency(&self, slot: u32) -> Latency {
+        let word = self.segment.latencies().get(slot as usize);
+        self.sensible(word.map(latency::read), Latency::default())
+    }
+
+    #[inline]
+    fn replace_latency(&self, slot: u32, known: Latency, new: Latency) {
+        let word = self.segment.latencies().get(slot as usize);
+        self.sensible(word.map(|word| latency::replace(word, known, new)), ());
     }
 
     #[inline]

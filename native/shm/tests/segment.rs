@@ -33,7 +33,17 @@ fn segment() -> Arc<Segment> {
 }
 
 fn instance(weight: u32, max_in_flight: u32, health: u32) -> InstanceWords {
-    InstanceWords { generation: 1, address: "127.0.0.1:9000".parse().unwrap(), weight, max_in_flight, health }
+    InstanceWords {
+        generation: 1,
+        address: "127.0.0.1:9000".parse().unwrap(),
+        weight,
+        capacity: weight,
+        max_in_flight,
+        backup: false,
+        elsewhere: false,
+        started: 0,
+        health,
+    }
 }
 
 /// A segment with one service of three instances (weights 2, 1, 1) and two open lanes.
@@ -43,7 +53,7 @@ fn populated() -> (Arc<Segment>, Control, [Worker; 2]) {
     for (slot, weight) in [(0, 2), (1, 1), (2, 1)] {
         control.write_instance(slot, &instance(weight, 0, HEALTH_HEALTHY)).unwrap();
     }
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     let workers = [0, 1].map(|lane| {
         control.open_lane(lane, 100 + lane).unwrap();
         Worker::attach(Arc::clone(&segment), lane).unwrap()
@@ -53,7 +63,7 @@ fn populated() -> (Arc<Segment>, Control, [Worker; 2]) {
 
 fn eligible(worker: &Worker, service: u32) -> Vec<u32> {
     let bank = worker.bank(service);
-    (0..bank.eligible).map(|index| worker.eligible(bank, index)).collect()
+    (0..bank.eligible).map(|index| worker.candidate(bank, index)).collect()
 }
 
 /// What one handle writes, a handle that attached to the same memory reads.
@@ -88,7 +98,7 @@ fn banks_list_who_may_be_selected() {
     assert!(!worker.is_eligible(0), "one store is enough for the next decision");
     control.write_instance(1, &instance(0, 0, HEALTH_HEALTHY)).unwrap();
     control.set_health(2, HEALTH_UNKNOWN).unwrap();
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![2], 3));
     assert_eq!(worker.bank(1), Bank::default(), "a service that was never published has no members");
 }
@@ -99,7 +109,7 @@ fn an_ejected_instance_is_not_selected() {
     let (_, mut control, [worker, _]) = populated();
     control.set_health(1, HEALTH_HEALTHY | HEALTH_EJECTED).unwrap();
     assert!(!worker.is_eligible(1), "one store is enough for the next decision");
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![0, 2], 3));
 }
 
@@ -152,26 +162,29 @@ fn an_address_belongs_to_its_generation() {
 fn banks_are_kept_until_every_worker_has_ticked() {
     let (_, mut control, [first, second]) = populated();
     let before = first.bank(0);
-    let error = (0..100_000).find_map(|_| control.publish_members(0, &[2, 1]).err());
+    let error = (0..100_000).find_map(|_| control.publish_members(0, &[2, 1], 0, NOW).err());
     assert!(matches!(error, Some(ControlError::ArenaFull(_))), "{error:?}");
-    let slots: Vec<u32> = (0..before.eligible).map(|index| first.eligible(before, index)).collect();
+    let slots: Vec<u32> = (0..before.eligible).map(|index| first.candidate(before, index)).collect();
     assert_eq!(slots, [0, 1, 2], "a bank stays readable until the next tick");
     assert!(first.tick(NOW, 1));
-    assert!(control.publish_members(0, &[0]).is_err(), "the other worker may still read it");
+    assert!(control.publish_members(0, &[2, 1], 0, NOW).is_err(), "the other worker may still read it");
     assert!(second.tick(NOW, 1));
-    assert!(control.publish_members(0, &[0]).is_ok());
+    assert!(control.publish_members(0, &[2, 1], 0, NOW).is_ok());
 }
 
 /// A supervisor that takes over keeps every published bank and finds room for new ones.
 #[test]
 fn a_second_supervisor_takes_over() {
     let (segment, mut control, [first, second]) = populated();
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     drop(control);
     let mut control = Control::new(segment);
-    assert!(control.publish_members(1, &[2]).is_err(), "the workers may read what the last one replaced");
+    assert!(
+        control.publish_members(1, &[2], 0, NOW).is_err(),
+        "the workers may read what the last one replaced"
+    );
     assert!(first.tick(NOW, 1) && second.tick(NOW, 1));
-    control.publish_members(1, &[2]).unwrap();
+    control.publish_members(1, &[2], 0, NOW).unwrap();
     assert_eq!((eligible(&first, 0), eligible(&first, 1)), (vec![0, 1, 2], vec![2]));
 }
 
@@ -328,13 +341,16 @@ fn indexes_out_of_range_are_nonsense() {
     let (segment, _, [worker, _]) = populated();
     for number in [CAPACITIES.instances, 1 << 31, u32::MAX] {
         assert_eq!(worker.bank(number), Bank::default());
-        assert_eq!(worker.eligible(worker.bank(0), number), NO_SLOT);
+        assert_eq!(worker.candidate(worker.bank(0), number), NO_SLOT);
         assert_eq!(
-            worker.turn(Bank { offset: u32::MAX, members: number, eligible: 9, turns: 9 }, 8),
+            worker.turn(
+                Bank { offset: u32::MAX, members: number, eligible: 9, turns: 9, ..Bank::default() },
+                8
+            ),
             NO_SLOT
         );
         assert!(!worker.is_eligible(number) && !worker.reserve(number));
-        assert_eq!((worker.weight(number), worker.in_flight(number), worker.generation(number)), (0, 0, 0));
+        assert_eq!((worker.capacity(number), worker.in_flight(number), worker.generation(number)), (0, 0, 0));
         assert_eq!((worker.address(number, 1), worker.health(number, 1)), (None, None));
         worker.release(number);
         worker.note_failure(number);
@@ -355,8 +371,8 @@ fn the_supervisor_is_told_what_does_not_exist() {
     let out_of_range = |what, number, capacity| Err(ControlError::OutOfRange { what, number, capacity });
     assert_eq!(control.set_health(32, 0), out_of_range("instance slot", 32, 32));
     assert_eq!(control.write_instance(99, &instance(1, 0, 0)), out_of_range("instance slot", 99, 32));
-    assert_eq!(control.publish_members(4, &[]).map(drop), out_of_range("service", 4, 4));
-    assert_eq!(control.publish_members(0, &[1, 32]).map(drop), out_of_range("instance slot", 32, 32));
+    assert_eq!(control.publish_members(4, &[], 0, NOW).map(drop), out_of_range("service", 4, 4));
+    assert_eq!(control.publish_members(0, &[1, 32], 0, NOW).map(drop), out_of_range("instance slot", 32, 32));
     assert_eq!(control.open_lane(6, 1), out_of_range("lane", 6, 6));
     assert_eq!(control.set_lane_pid(5, 1), Err(ControlError::LaneNotOpen(5)));
     assert_eq!(control.set_health(0, 3), Err(ControlError::Health(3)));
@@ -439,9 +455,15 @@ fn a_spoiled_segment_makes_nobody_panic() {
         let claim = |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1 };
         for number in 0..40 {
             let bank = worker.bank(number);
-            let _ = (worker.eligible(bank, number), worker.turn(bank, number), worker.next_turn(number));
+            let _ = (worker.candidate(bank, number), worker.turn(bank, number), worker.next_turn(number));
             let _ = (worker.is_eligible(number), worker.reserve(number), worker.in_flight(number));
-            let _ = (worker.address(number, 1), worker.health(number, 1), worker.weight(number));
+            let _ = (
+                worker.address(number, 1),
+                worker.health(number, 1),
+                worker.capacity(number),
+                worker.started(number),
+                worker.latency(number),
+            );
             worker.release(number);
             worker.note_failure(number);
             worker.note_answer(number);
@@ -453,7 +475,8 @@ fn a_spoiled_segment_makes_nobody_panic() {
             let _ = (view.failing(number).count(), control.clear_failures(number));
         }
         let _ = (worker.tick(NOW, 1), view.lanes().count(), view.counters(), view.limit_table().unwrap());
-        let _ = (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1]));
+        let _ =
+            (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1], 0, NOW));
         let _ = (control.close_lane(0), control.open_lane(1, 1), Control::new(segment).close_lane(5));
     }
 }

@@ -236,7 +236,7 @@ impl Connection {
             })?;
         }
         let affinity = service.reading.read(request, client.ip());
-        let criteria = Criteria { policy: service.policy, tried: &Tried::default(), affinity };
+        let criteria = Criteria { policy: route.policy, tried: &Tried::default(), affinity, now };
         match select(state, &criteria, random) {
             Selection::Instance(instance) => {
                 Ok(Exchange::new(request, route, service, row, instance, affinity, now))
@@ -405,12 +405,13 @@ impl Exchange {
             tries_left: route.tries,
             backed_off: 0,
             link: Link::Kept,
-            policy: service.policy,
+            policy: route.policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
             row: row.unwrap_or(u32::MAX),
             started: now,
+            asked: now,
             connect_timeout: service.connect_timeout,
             first_byte_timeout: service.first_byte_timeout,
             idle_timeout: service.idle_timeout,

@@ -135,6 +135,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         worker.output.extend_from_slice(early);
+        self.note_latency(worker, now);
         self.judge_answer(worker);
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.status = 101;
@@ -209,6 +210,7 @@ impl Connection {
             return self.fail_instance(worker, Reason::MalformedResponse, now);
         };
         exchange.answer = Answer::Begun;
+        self.note_latency(worker, now);
         self.record_answer(worker.output.len(), now);
         self.progress(worker, Payload::Output, used == bytes.len(), now)
     }

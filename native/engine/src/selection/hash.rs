@@ -1,7 +1,7 @@
 //! Consistent hashing: requests with one key go to one instance, for as long as it can be had.
 
 use super::ring::{arc, arc_bits, first_position, Point};
-use super::{Affinity, Decision, Policy};
+use super::{Affinity, Decision};
 use crate::random::Random;
 use crate::state::{Bank, Instance, PublishedRing, State};
 
@@ -18,13 +18,14 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     /// goes to the less loaded of two.
     pub(super) fn next_on_ring(
         &mut self,
-        policy: Policy,
+        row: u32,
         bank: Bank,
+        bounded_load: Option<u32>,
         random: &mut Random,
     ) -> Option<Instance> {
-        let Affinity::Key(key) = self.affinity else { return self.less_loaded_of_two(bank, random) };
-        let most = policy.bounded_load.map(|percent| self.load_bound(bank, percent, key));
-        let ring = self.state.ring(policy.bank);
+        let Affinity::Key(key) = self.affinity else { return self.least_loaded(bank, 2, random) };
+        let most = bounded_load.map(|percent| self.load_bound(bank, percent, key));
+        let ring = self.state.ring(row);
         let mut last = None;
         for point in clockwise(self.state, ring, (key >> u32::BITS) as u32).take(MAX_WALK as usize) {
             if last.replace(point.slot) == Some(point.slot)
@@ -32,7 +33,7 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
             {
                 continue;
             }
-            if let Some(instance) = self.take(point.slot) {
+            if let Some(instance) = self.take(bank, point.slot) {
                 return Some(instance);
             }
         }
@@ -51,7 +52,7 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
         for number in 0..sample {
             let step = (u64::from(number) * u64::from(bank.eligible) / u64::from(sample)) as u32;
             let index = (u64::from(first) + u64::from(step)) % u64::from(bank.eligible);
-            let slot = self.state.eligible(bank, index as u32);
+            let slot = self.state.candidate(bank, index as u32);
             held += u64::from(self.state.in_flight(slot));
             weight += u64::from(self.state.weight(slot));
         }

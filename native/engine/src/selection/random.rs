@@ -12,8 +12,11 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     /// proportion and not to its neighbour.
     pub(super) fn drawn(&mut self, bank: Bank, random: &mut Random) -> Option<Instance> {
         for _ in 0..DRAWS.min(bank.eligible) {
-            let slot = self.draw(bank, random);
-            if let Some(instance) = self.take(slot) {
+            let slot = self.draw_by_weight(bank, random);
+            if self.is_passed_over(slot, random) {
+                continue;
+            }
+            if let Some(instance) = self.take(bank, slot) {
                 return Some(instance);
             }
         }
@@ -21,9 +24,9 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     }
 
     /// One of the eligible members, in proportion to the weights.
-    pub(super) fn draw(&self, bank: Bank, random: &mut Random) -> u32 {
+    pub(super) fn draw_by_weight(&self, bank: Bank, random: &mut Random) -> u32 {
         match bank.turns {
-            0 => self.state.eligible(bank, random.below(bank.eligible)),
+            0 => self.state.candidate(bank, random.below(bank.eligible)),
             turns => self.state.turn(bank, random.below(turns)),
         }
     }

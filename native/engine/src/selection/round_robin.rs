@@ -11,7 +11,7 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
         let walk = bank.turns.min(bank.eligible);
         for step in 0..u64::from(walk) {
             let index = number.wrapping_add(step) % u64::from(bank.turns);
-            if let Some(instance) = self.take(self.state.turn(bank, index as u32)) {
+            if let Some(instance) = self.take(bank, self.state.turn(bank, index as u32)) {
                 return Some(instance);
             }
         }

@@ -137,8 +137,11 @@ pub(super) struct Service {
     name: String,
     slot: u32,
     balance: Balance,
-    hash: Option<Hash>,
-    sticky: Option<Sticky>,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    cookie: Option<Cookie>,
+    slow_start_ms: u64,
     connect_timeout_ms: u64,
     first_byte_timeout_ms: u64,
     idle_timeout_ms: u64,
@@ -147,17 +150,41 @@ pub(super) struct Service {
     failure_statuses: Vec<u16>,
 }
 
+fn balance(balance: Balance) -> Result<Balance, SnapshotError> {
+    match balance {
+        Balance::P2c { choices: 0 | 1 } => Err(SnapshotError::invalid("choices", "must be at least 2")),
+        // At 100 % everybody would have to hold the same, and most requests would go elsewhere.
+        Balance::Hash { bounded_load: Some(0..=100) } => {
+            Err(SnapshotError::invalid("bounded_load", "must be above 100"))
+        }
+        balance => Ok(balance),
+    }
+}
+
+/// What is read of requests, as the balance needs it.
+fn reading(
+    balance: Balance,
+    key: Option<&str>,
+    cookie: Option<Cookie>,
+    service: &str,
+) -> Result<Reading, SnapshotError> {
+    match (balance, key, cookie) {
+        (Balance::Hash { .. }, Some(key), None) => {
+            let key = Key::parse(key).ok_or_else(|| SnapshotError::invalid("key", "no key of requests"))?;
+            Ok(Reading::Key(key))
+        }
+        (Balance::Sticky, None, Some(cookie)) => Ok(Reading::Cookie(cookie.compile(service)?.into())),
+        (Balance::Hash { .. } | Balance::Sticky, ..) | (_, Some(_), _) | (_, _, Some(_)) => {
+            Err(SnapshotError::invalid("balance", "must have what it goes by, and nothing else"))
+        }
+        _ => Ok(Reading::Nothing),
+    }
+}
+
 impl Service {
     pub(super) fn compile(self) -> Result<super::Service, SnapshotError> {
-        let (reading, bounded_load) = match (self.balance, self.hash, self.sticky) {
-            (Balance::Hash, Some(hash), None) => hash.compile()?,
-            (Balance::Sticky, None, Some(sticky)) => (sticky.compile(&self.name)?, None),
-            (Balance::Hash | Balance::Sticky, _, _) | (_, Some(_), _) | (_, _, Some(_)) => {
-                return Err(SnapshotError::invalid("balance", "must have what it goes by, and nothing else"))
-            }
-            _ => (Reading::Nothing, None),
-        };
         Ok(super::Service {
+            reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
             connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
             first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
@@ -165,36 +192,20 @@ impl Service {
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             name: self.name,
             slot: self.slot,
-            policy: Policy { bank: self.slot, balance: self.balance, bounded_load },
-            reading,
+            policy: Policy {
+                bank: self.slot,
+                balance: balance(self.balance)?,
+                slow_start: nanos_or_0("slow_start_ms", self.slow_start_ms)?,
+            },
         })
-    }
-}
-
-/// What requests are hashed by.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hash {
-    key: String,
-    bounded_load_percent: Option<u32>,
-}
-
-impl Hash {
-    fn compile(self) -> Result<(Reading, Option<u32>), SnapshotError> {
-        let key = Key::parse(&self.key).ok_or_else(|| SnapshotError::invalid("key", "no key of requests"))?;
-        // At 100 % everybody would have to hold the same, and most requests would go elsewhere.
-        match self.bounded_load_percent {
-            Some(0..=100) => Err(SnapshotError::invalid("bounded_load_percent", "must be above 100")),
-            percent => Ok((Reading::Key(key), percent)),
-        }
     }
 }
 
 /// The cookie by which clients come back.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sticky {
-    cookie: String,
+struct Cookie {
+    name: String,
     secret: String,
     path: String,
     secure: bool,
@@ -202,11 +213,11 @@ struct Sticky {
     max_age_s: Option<u64>,
 }
 
-impl Sticky {
+impl Cookie {
     /// Name and path stand in the head of answers, so nothing in them may end a line or an attribute.
-    fn compile(self, service: &str) -> Result<Reading, SnapshotError> {
-        if !is_token(self.cookie.as_bytes()) {
-            return Err(SnapshotError::invalid("cookie", "no name of a cookie"));
+    fn compile(&self, service: &str) -> Result<StickyCookie, SnapshotError> {
+        if !is_token(self.name.as_bytes()) {
+            return Err(SnapshotError::invalid("name", "no name of a cookie"));
         }
         if !(self.path.starts_with('/') && self.path.bytes().all(|it| it.is_ascii_graphic() && it != b';')) {
             return Err(SnapshotError::invalid("path", "no path of a cookie"));
@@ -215,14 +226,13 @@ impl Sticky {
             return Err(SnapshotError::invalid("secret", format!("shorter than {MIN_SECRET_BYTES} bytes")));
         }
         let attributes = Attributes {
-            name: &self.cookie,
+            name: &self.name,
             path: &self.path,
             secure: self.secure,
             same_site: self.same_site,
             max_age: self.max_age_s,
         };
-        let cookie = StickyCookie::new(service, self.secret.as_bytes(), &attributes);
-        Ok(Reading::Cookie(cookie.into()))
+        Ok(StickyCookie::new(service, self.secret.as_bytes(), &attributes))
     }
 }
 
@@ -234,6 +244,8 @@ pub(super) struct Route {
     path: Option<String>,
     methods: Vec<String>,
     service: u32,
+    /// The row of the bank that instances are chosen from, if not the service's own.
+    subset: Option<u32>,
     tries: u8,
     limits: Vec<RouteLimit>,
     rows: Vec<u32>,
@@ -244,11 +256,16 @@ impl Route {
         RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
     }
 
-    /// `services` and `listeners`: how many of them the document has.
-    pub(super) fn compile(self, services: usize, listeners: usize) -> Result<super::Route, SnapshotError> {
-        if self.service as usize >= services {
-            return Err(SnapshotError::invalid("service", format!("there are {services} services")));
-        }
+    /// `services`: those of the document; `listeners`: how many it has.
+    pub(super) fn compile(
+        self,
+        services: &[super::Service],
+        listeners: usize,
+    ) -> Result<super::Route, SnapshotError> {
+        let Some(service) = services.get(self.service as usize) else {
+            let message = format!("there are {} services", services.len());
+            return Err(SnapshotError::invalid("service", message));
+        };
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
@@ -263,6 +280,7 @@ impl Route {
             limits: super::compile_all("limits", self.limits, compile)?,
             name: self.name,
             service: self.service,
+            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             tries: self.tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),
             rows: self.rows,
@@ -301,6 +319,15 @@ fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
     positive(place, millis)?
         .checked_mul(NANOS_PER_MILLI)
         .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))
+}
+
+/// A duration in nanoseconds that may be 0.
+fn nanos_or_0(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+    if millis == 0 {
+        Ok(0)
+    } else {
+        nanos(place, millis)
+    }
 }
 
 /// A bound that must let something through.

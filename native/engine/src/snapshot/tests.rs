@@ -20,16 +20,16 @@ fn document() -> Value {
             "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2,
             "keep_in_paths": ["encoded_slash", "duplicate_slashes"], "max_connections_per_client": 3}],
         "services": [
-            {"name": "api", "slot": 4, "balance": "p2c", "connect_timeout_ms": 2_000,
+            {"name": "api", "slot": 4, "balance": {"p2c": {"choices": 2}}, "slow_start_ms": 15_000, "connect_timeout_ms": 2_000,
              "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000},
-            {"name": "web", "slot": 2, "balance": "round_robin", "connect_timeout_ms": 1,
+            {"name": "web", "slot": 2, "balance": "round_robin", "slow_start_ms": 0, "connect_timeout_ms": 1,
              "first_byte_timeout_ms": 2, "idle_timeout_ms": 3, "tunnel_timeout_ms": 4}],
         "routes": [
-            {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0,
+            {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0, "subset": null,
              "tries": 2, "rows": [1], "limits": [
                 {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": "client_ip"},
                 {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": "client_ip"}]},
-            {"name": "rest", "host": null, "path": null, "methods": [], "service": 1, "tries": 0, "rows": [2],
+            {"name": "rest", "host": null, "path": null, "methods": [], "service": 1, "subset": null, "tries": 0, "rows": [2],
              "limits": []}]
     })
 }
@@ -61,11 +61,11 @@ fn listeners_and_services_arrive() {
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
     assert_eq!(
         (api.name.as_str(), api.slot, api.policy),
-        ("api", 4, Policy { bank: 4, balance: Balance::P2c, bounded_load: None })
+        ("api", 4, Policy { bank: 4, balance: Balance::P2C, slow_start: 15_000_000_000 })
     );
     assert_eq!(
         (web.name.as_str(), web.slot, web.policy),
-        ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, bounded_load: None })
+        ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, slow_start: 0 })
     );
     let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
@@ -143,6 +143,7 @@ fn senseless_values_are_refused_with_their_place() {
             "listeners[0].max_connections_per_client: must be above 0",
         ),
         ("/listeners/0/max_age_ms", json!(0), "listeners[0].max_age_ms: must be above 0"),
+        ("/services/0/balance", json!({"p2c": {"choices": 1}}), "services[0].choices: must be at least 2"),
         ("/errors/0/status", json!(200), "errors[0].status: must be from 400 to 599"),
         ("/errors/0/content_type", json!("a\r\nX: y"), "errors[0].content_type: must be printable ASCII"),
         ("/listeners/0/header_timeout_ms", json!(0), "listeners[0].header_timeout_ms: must be above 0"),
@@ -176,6 +177,7 @@ fn other_shapes_are_refused() {
         ("/listeners/0/row", json!(-1)),
         ("/listeners/0/row", json!(1u64 << 32)),
         ("/services/0/balance", json!("P2c")),
+        ("/services/0/balance", json!({"p2c": {"choices": 2, "more": 1}})),
         ("/services/0/slot", Value::Null),
         ("/routes/0", json!({})),
         ("/routes/0/tries", json!(256)),
