@@ -171,3 +171,27 @@ proptest! {
         prop_assert_eq!(looked, selected);
     }
 }
+
+/// Random choice follows the weights: uniform over equal members, in proportion over others.
+#[test]
+fn random_follows_the_weights() {
+    for weights in [[1; 10], [1, 2, 3, 4, 5, 5, 4, 3, 2, 1]] {
+        let counts = shares_when_idle(&service_of(&weights), 10, Balance::Random);
+        let statistic = chi_square(&counts, &weights);
+        assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
+    }
+}
+
+/// What a member that is down would have got falls to all the others in their proportion, not to its neighbour.
+#[test]
+fn random_spreads_what_is_left_over() {
+    let state = service_of(&[30, 1, 2, 3, 4, 5, 5, 4, 3, 2, 1]);
+    state.set_health(0, false); // the bank lists it still
+    let counts = shares_when_idle(&state, 11, Balance::Random);
+    assert_eq!(counts[0], 0);
+    for (&count, weight) in counts[1..].iter().zip([1u32, 2, 3, 4, 5, 5, 4, 3, 2, 1]) {
+        let share = f64::from(count) / f64::from(DECISIONS) / (f64::from(weight) / 30.0);
+        // The last resort, one exchange in 256, knows no weights.
+        assert!((0.8..1.3).contains(&share), "weight {weight} got {share} of its due: {counts:?}");
+    }
+}

@@ -356,3 +356,40 @@ fn a_hollow_bank_has_nothing() {
         }
     }
 }
+
+/// A sticky service with an index of its members, and what a client asks for that was with one of them.
+fn sticky(state: &FakeState, slot: u32) -> Criteria<'static> {
+    const NONE_TRIED: &Tried = &Tried::new();
+    state.publish_ring(SERVICE, true);
+    Criteria { affinity: Affinity::Instance(state.identity(slot)), ..by(Balance::Sticky, NONE_TRIED) }
+}
+
+/// A client goes back to its instance, however busy that is, and whoever else is there.
+#[test]
+fn a_client_goes_back() {
+    let state = service_of(&(0..50).collect::<Vec<_>>());
+    for slot in 0..50 {
+        state.set_in_flight(slot, 1000);
+        assert_eq!(slot_of(select(&state, &sticky(&state, slot), &mut Random::new(1))), slot);
+    }
+}
+
+/// One that is down, tried, full or gone, or that never was, is replaced by the less loaded of two.
+#[test]
+fn a_client_without_its_instance_gets_another() {
+    let state = service_of(&[1, 2, 3]);
+    state.set_in_flight(3, 9);
+    let criteria = sticky(&state, 1);
+    let other = |criteria: &Criteria<'_>| slot_of(peek(&state, criteria, &mut Random::new(4)));
+    state.set_health(1, false);
+    assert_eq!(other(&criteria), 2, "down");
+    state.set_health(1, true);
+    assert_eq!(other(&Criteria { tried: &tried(&[1]), ..criteria }), 2, "tried");
+    state.set_in_flight(1, 1);
+    state.set_cap(1, 1);
+    let taken = slot_of(select(&state, &criteria, &mut Random::new(4)));
+    assert_eq!(taken, 2, "full");
+    assert_eq!(other(&Criteria { affinity: Affinity::Instance(77), ..criteria }), 2, "never there");
+    state.set_members(SERVICE, &[2, 3]);
+    assert_eq!(other(&sticky(&state, 1)), 2, "gone");
+}

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{json, Value};
 
 use super::{Limit, LimitKey, Scheme, Snapshot, SnapshotError};
+use crate::affinity::{Key, Reading};
 use crate::http1::path::Spelling;
 use crate::limit::Gcra;
 use crate::selection::{Balance, Policy};
@@ -281,4 +282,44 @@ fn neighbouring_addresses_do_not_collide() {
 fn a_snapshot_may_change_threads() {
     fn assert_shared<T: Send + Sync>() {}
     assert_shared::<Snapshot>();
+}
+
+/// A service that hashes has a key, a sticky one a cookie, and no other has either; what stands in heads cannot end a line.
+#[test]
+fn what_requests_are_read_for_fits_the_balance() {
+    let cookie = json!({"name": "hg", "secret": "0123456789abcdef", "path": "/", "secure": true, "same_site": "none",
+        "max_age_s": 60});
+    let with = |balance: Value, key: Value, cookie: Value| {
+        let mut document = document();
+        let service = &mut document["services"][0];
+        (service["balance"], service["key"], service["cookie"]) = (balance, key, cookie);
+        compile(&document).map(|snapshot| snapshot.services[0].reading.clone())
+    };
+    let hash = json!({"hash": {"bounded_load": 125}});
+    assert!(matches!(with(hash.clone(), json!("path"), Value::Null), Ok(Reading::Key(Key::Path))));
+    assert!(matches!(with(json!("sticky"), Value::Null, cookie.clone()), Ok(Reading::Cookie(_))));
+    assert!(matches!(with(json!("random"), Value::Null, Value::Null), Ok(Reading::Nothing)));
+    for (balance, key, cookie) in [
+        (hash.clone(), Value::Null, Value::Null),
+        (hash.clone(), json!("body"), Value::Null),
+        (hash, json!("path"), cookie.clone()),
+        (json!({"hash": {"bounded_load": 100}}), json!("path"), Value::Null),
+        (json!("sticky"), Value::Null, Value::Null),
+        (json!("random"), json!("path"), Value::Null),
+        (json!("random"), Value::Null, cookie.clone()),
+    ] {
+        assert!(with(balance.clone(), key, cookie).is_err(), "{balance}");
+    }
+    for (field, value) in [
+        ("name", "a b"),
+        ("name", "a\r\n"),
+        ("path", "x"),
+        ("path", "/;"),
+        ("path", "/\n"),
+        ("secret", "short"),
+    ] {
+        let mut wrong = cookie.clone();
+        wrong[field] = json!(value);
+        assert!(with(json!("sticky"), Value::Null, wrong).is_err(), "{field}");
+    }
 }
