@@ -109,7 +109,7 @@ pub fn select<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random)
     Decision::new(state, criteria, |slot| state.reserve(slot)).run(criteria.policy, random)
 }
 
-/// Answers as [`select`] would and reserves nothing, so it sees no caps; a round robin still moves on by one turn.
+/// Answers as [`select`] would and reserves nothing, so it sees no caps; a round robin still moves on.
 pub fn peek<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random) -> Selection {
     Decision::new(state, criteria, |_| true).run(criteria.policy, random)
 }
@@ -154,7 +154,7 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
             (Balance::Sticky, _) => self.same_again(policy.bank, bank, random),
             (_, 1) => self.take(bank, self.state.candidate(bank, 0)),
             (Balance::P2c { choices }, _) => self.least_loaded(bank, choices, random),
-            (Balance::RoundRobin, _) => self.next_in_turn(policy.bank, bank),
+            (Balance::RoundRobin, _) => self.next_in_turn(policy.bank, bank, random),
             (Balance::Random, _) => self.drawn(bank, random),
             (Balance::Ewma, _) => self.faster_of_two(bank, random),
         };

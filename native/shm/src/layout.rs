@@ -195,16 +195,21 @@ const CLIENT_SLOTS: usize = 1 << 16;
 
 /// Words in front of an extent's lists; see [`crate::bank`].
 pub(crate) const EXTENT_HEADER: usize = 8;
-/// A service may always have this many turns, so that two instances can be weighted 1 : 255.
-const TURNS_PER_SERVICE: usize = 256;
-/// And this many for each eligible instance, so that large services keep a resolution of 1/8 of an average weight.
-const TURNS_PER_INSTANCE: usize = 8;
+/// A service may always have this many turns, so that any two weights of up to 1,000 have their exact sequence.
+const TURNS_PER_SERVICE: usize = 2_048;
+/// And this many for each eligible instance, up to [`MANY_TURNS`]: exact where the weights are 64 on average.
+const TURNS_PER_INSTANCE: usize = 64;
+/// A longer sequence takes milliseconds to build, at each change of a large service.
+const MANY_TURNS: usize = 16_384;
+/// But always this many, so that the largest services keep a resolution of 1/8 of an average weight.
+const LEAST_TURNS_PER_INSTANCE: usize = 8;
 /// Every extent may be replaced three times before the first one is free again: bursts fit into one tick.
 const ARENA_COPIES: usize = 4;
 
 /// The most turns that the sequence of a service with so many eligible instances may have.
 pub(crate) fn most_turns(eligible: usize) -> usize {
-    TURNS_PER_SERVICE.max(eligible.saturating_mul(TURNS_PER_INSTANCE))
+    let of_each = |turns| eligible.saturating_mul(turns);
+    of_each(TURNS_PER_INSTANCE).min(MANY_TURNS).max(of_each(LEAST_TURNS_PER_INSTANCE)).max(TURNS_PER_SERVICE)
 }
 
 /// Words for the extents of all services: every instance is listed twice and has its turns, each service has its

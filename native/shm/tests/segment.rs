@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::thread;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
-use headgate_engine::state::{Bank, ClientHold, Counter, LimitDecision, State, NO_SLOT};
+use headgate_engine::random::Random;
+use headgate_engine::selection::{select, Affinity, Balance, Criteria, Policy, Selection, Tried};
+use headgate_engine::state::{Bank, ClientHold, Counter, LimitDecision, PublishedRing, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
 use headgate_shm::instance::{
     HEALTH_DISABLED, HEALTH_EJECTED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
@@ -111,6 +113,82 @@ fn an_ejected_instance_is_not_selected() {
     assert!(!worker.is_eligible(1), "one store is enough for the next decision");
     control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![0, 2], 3));
+}
+
+/// Four workers that take turns as fast as they can share one sequence: together each instance gets exactly its part of whole
+/// rounds, whoever was faster.
+#[test]
+fn workers_take_turns_together() {
+    const ROUNDS: u32 = 10_000;
+    let (segment, control, _) = populated();
+    (2..4).for_each(|lane| control.open_lane(lane, 100 + lane).unwrap());
+    let workers = [0, 1, 2, 3].map(|lane| Worker::attach(Arc::clone(&segment), lane).unwrap());
+    let policy = Policy { bank: 0, balance: Balance::RoundRobin, slow_start: 0 };
+    let take = |worker: &Worker| {
+        let (tried, mut random, mut counts) = (Tried::new(), Random::new(1), [0; 3]);
+        let criteria = Criteria { policy, tried: &tried, affinity: Affinity::None, now: NOW };
+        for _ in 0..ROUNDS {
+            let Selection::Instance(instance) = select(worker, &criteria, &mut random) else { panic!() };
+            counts[instance.slot as usize] += 1;
+        }
+        counts
+    };
+    let counts: Vec<[u32; 3]> = thread::scope(|scope| {
+        let threads: Vec<_> = workers.iter().map(|worker| scope.spawn(move || take(worker))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let total = |slot: usize| counts.iter().map(|counts| counts[slot]).sum::<u32>();
+    assert_eq!([0, 1, 2].map(total), [2 * ROUNDS, ROUNDS, ROUNDS], "weights 2, 1, 1");
+}
+
+/// What the supervisor draws, every worker reads; a ring that is replaced stays until all have seen the next.
+#[test]
+fn rings_are_published_to_all() {
+    let (segment, mut control, [one, other]) = populated();
+    assert_eq!(one.ring(0), PublishedRing::default());
+    control.publish_ring(0, &[0, 1, 2], false).unwrap();
+    let ring = one.ring(0);
+    assert_eq!((ring, ring.points), (other.ring(0), 4 * 1024), "weights 2, 1, 1");
+    let counted = |ring, slot| (0..4096).filter(|&index| one.ring_point(ring, index).slot == slot).count();
+    assert_eq!([0, 1, 2].map(|slot| counted(ring, slot)), [2048, 1024, 1024]);
+    control.publish_ring(0, &[0], true).unwrap();
+    assert_eq!(counted(ring, 0), 2048, "nobody has ticked: the old one is as it was");
+    assert_eq!(one.ring_point(other.ring(0), 0).slot, 0);
+    assert_eq!(one.ring(1), PublishedRing::default(), "another service's");
+    control.publish_ring(0, &[], false).unwrap();
+    assert_eq!(one.ring(0), PublishedRing::default());
+    assert!(matches!(control.publish_ring(99, &[0], false), Err(ControlError::OutOfRange { .. })));
+    assert!(matches!(control.publish_ring(0, &[99], false), Err(ControlError::OutOfRange { .. })));
+    drop(segment);
+}
+
+/// Rings are drawn over and over: the room of replaced ones comes back with the ticks of the workers, and another
+/// supervisor finds what is named.
+#[test]
+fn the_room_of_rings_comes_back() {
+    let (segment, mut control, [one, other]) = populated();
+    for round in 0..200 {
+        control.publish_ring(round % 4, &[0, 1, 2], false).unwrap();
+        assert!(one.tick(NOW, 1) && other.tick(NOW, 1));
+    }
+    let before = one.ring(3);
+    let mut control = Control::new(segment);
+    assert_eq!(one.ring(3), before);
+    assert!(one.tick(NOW, 1) && other.tick(NOW, 1));
+    (0..3).for_each(|service| drop(control.publish_ring(service, &[0, 1], false).unwrap()));
+    assert_eq!((one.ring(3), one.ring(0).points), (before, 3 * 1024));
+}
+
+/// An instance is known by its address, whichever slot it has.
+#[test]
+fn an_identity_follows_from_the_address() {
+    let (_, control, [worker, _]) = populated();
+    assert_eq!(worker.identity(0), worker.identity(1), "all have one address here");
+    let elsewhere =
+        InstanceWords { generation: 2, address: "127.0.0.1:9001".parse().unwrap(), ..instance(1, 0, 0) };
+    control.write_instance(1, &elsewhere).unwrap();
+    assert_ne!(worker.identity(0), worker.identity(1));
+    assert_eq!(worker.identity(0), 0, "of 127.0.0.1:9000, in this and in every gateway");
 }
 
 /// All workers count the failures of an instance together, one at a time; an answer at any of them ends the row.

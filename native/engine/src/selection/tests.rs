@@ -393,3 +393,32 @@ fn a_client_without_its_instance_gets_another() {
     state.set_members(SERVICE, &[2, 3]);
     assert_eq!(other(&sticky(&state, 1)), 2, "gone");
 }
+
+/// What a member that is down would have got falls to all the others and not to its neighbour in the sequence.
+#[test]
+fn round_robin_spends_the_turns_that_it_passes_over() {
+    let state = service_of(&[1, 2, 3, 4]);
+    state.set_health(2, false); // the bank lists it still
+    let order: Vec<u32> = (0..6).map(|_| slot_of(pick(&state, Balance::RoundRobin, &Tried::new()))).collect();
+    assert_eq!(order, [1, 3, 4, 1, 3, 4]);
+}
+
+/// A member that warms up gets a part of its turns, and its neighbour gets no more than the others.
+#[test]
+fn round_robin_thins_the_turns_of_who_warms_up() {
+    const SECOND: u64 = 1_000_000_000;
+    let state = service_of(&[1, 2, 3]);
+    state.set_started(2, SECOND);
+    state.publish(SERVICE);
+    let policy = Policy { bank: SERVICE, balance: Balance::RoundRobin, slow_start: 10 * SECOND };
+    let now = 6 * SECOND; // half of the way
+    let (mut counts, mut random) = ([0u32; 4], Random::new(3));
+    for _ in 0..10_000 {
+        let none = Tried::new();
+        let criteria = Criteria { policy, tried: &none, affinity: Affinity::None, now };
+        counts[slot_of(peek(&state, &criteria, &mut random)) as usize] += 1;
+    }
+    let [_, one, warming, three] = counts;
+    assert!((1_900..2_100).contains(&warming), "half of what the others get: {counts:?}");
+    assert!(one.abs_diff(three) < 100, "{counts:?}");
+}
