@@ -6,8 +6,10 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.schema import Config, Limit, Listen, Route, Service
-from gateway.model import ACCESS_LOG_OFF
+from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
+
+ALL_INSTANCES = (1 << 32) - 1  # more than there can be
 
 
 class Rows(Protocol):
@@ -15,6 +17,10 @@ class Rows(Protocol):
 
     def service_slot(self, service: str) -> int:
         """The row of a service."""
+        ...
+
+    def subset_slot(self, service: str, labels: Labels) -> int:
+        """The row of those instances of a service that have these labels."""
         ...
 
     def listener_number(self, listener: str) -> int:
@@ -110,13 +116,22 @@ def _service(name: str, slot: int, service: Service) -> dict[str, Any]:
     return {
         "name": name,
         "slot": slot,
-        "balance": service.balance.value,
+        "balance": _balance(service),
+        "slow_start_ms": service.slow_start.milliseconds,
         "connect_timeout_ms": service.timeouts.connect.milliseconds,
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
     }
+
+
+def _balance(service: Service) -> str | dict[str, Any]:
+    """The algorithm as the engine names it, with what belongs to it alone."""
+    if service.balance is Balance.P2C:
+        choices = ALL_INSTANCES if service.choices == CHOICES_ALL else service.choices
+        return {service.balance.value: {"choices": choices}}
+    return service.balance.value
 
 
 def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) -> dict[str, Any]:
@@ -126,6 +141,7 @@ def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) 
         "path": route.path,
         "methods": route.methods,
         "service": service,
+        "subset": rows.subset_slot(route.service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "limits": [_limit(limit, rows.limit_row(route.name, limit.name)) for limit in route.limit],
         "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],

@@ -7,6 +7,7 @@ from gateway.config.draft import Part
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
+    MAX_SERVICES,
     Config,
     Gateway,
     HealthCheck,
@@ -21,9 +22,12 @@ from gateway.config.schema import (
     instance_table,
 )
 from gateway.config.suggest import did_you_mean
-from gateway.model import InstanceAddress, ListenAddress
+from gateway.model import Balance, InstanceAddress, ListenAddress, labels_of
 
 MAX_ROWS = 500_000  # the shared memory has 2²⁰ of each kind, and leaves half of them for what reloads add
+BY_LOAD = (Balance.P2C, Balance.EWMA)
+BALANCES_OF = {"choices": (Balance.P2C,), "slow_start": (Balance.P2C, Balance.ROUND_ROBIN, Balance.EWMA)}
+"""The ways to choose that a key of a service belongs to."""
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
@@ -118,6 +122,62 @@ def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def _some_instance_is_primary(draft: Draft) -> Iterator[Finding]:
+    """Where every instance is a backup, none stands back for another."""
+    for service in draft.services.values():
+        instances = service.tables("instances", Instance, instance_table)
+        if instances and all(instance.has("backup") and instance["backup"] for instance in instances):
+            yield Finding((*service.path, "instances"), "no effect: every instance is a backup")
+
+
+def _zones_meet(draft: Draft) -> Iterator[Finding]:
+    """Zones have an effect where the gateway has one, and instances have."""
+    instances = [
+        instance
+        for service in draft.services.values()
+        for instance in service.tables("instances", Instance, instance_table)
+        if instance.is_given("zone")
+    ]
+    if not draft.gateway.is_given("zone"):
+        for instance in instances:
+            yield Finding(
+                (*instance.path, "zone"), "no effect: expected gateway.zone to say where this gateway runs"
+            )
+    elif not instances and draft.services:
+        yield Finding(("gateway", "zone"), "no effect: no instance has a zone")
+
+
+def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
+    """What belongs to another way to choose has no effect."""
+    for service in draft.services.values():
+        if not service.has("balance"):
+            continue
+        balance = service["balance"]
+        for key, balances in BALANCES_OF.items():
+            if service.is_given(key) and balance not in balances:
+                yield Finding((*service.path, key), f'no effect: balance = "{balance}" does not use it')
+        for instance in service.tables("instances", Instance, instance_table):
+            if instance.is_given("capacity") and balance not in BY_LOAD:
+                message = f'no effect: balance = "{balance}" does not go by load'
+                yield Finding((*instance.path, "capacity"), message)
+
+
+def _subsets_have_instances(draft: Draft) -> Iterator[Finding]:
+    """Somebody has all the labels of a subset, and could get its requests."""
+    for route in draft.routes:
+        service = draft.services.get(route["service"]) if route.has("service") else None
+        if service is None or not route.has("subset") or not route["subset"]:
+            continue
+        instances = service.tables("instances", Instance, instance_table)
+        if not all(instance.has("labels", "weight") for instance in instances):
+            continue  # one that cannot be read may be the one
+        members = [one for one in instances if route["subset"].items() <= (one["labels"] or {}).items()]
+        if not members:
+            yield Finding((*route.path, "subset"), f"no instance of {dotted(service.path)} has these labels")
+        elif all(instance["weight"] == 0 for instance in members):
+            yield Finding((*route.path, "subset"), "every instance with these labels has weight 0")
+
+
 def _instances_fit(draft: Draft) -> Iterator[Finding]:
     """The instances that the file names have room in the shared memory."""
     count = sum(
@@ -132,6 +192,14 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     series = len(draft.listen) * (len(draft.routes) + 1)
     if series > MAX_ROWS:
         message = f"too many: listeners × routes are {series}, at most {MAX_ROWS} can be counted"
+        yield Finding(("routes",), message)
+    subsets = {
+        (route["service"], labels_of(route["subset"]))
+        for route in draft.routes
+        if route.has("service", "subset") and route["subset"]
+    }
+    if len(draft.services) + len(subsets) > MAX_SERVICES:
+        message = f"too many subsets: {len(subsets)}, at most {MAX_SERVICES} with the services"
         yield Finding(("routes",), message)
     limits = sum(len(route.tables("limit", Limit)) for route in draft.routes)
     if limits > MAX_ROWS:
@@ -271,6 +339,10 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _parts_of_a_head_fit_in_it,
     _instances_differ,
     _some_instance_has_weight,
+    _some_instance_is_primary,
+    _zones_meet,
+    _balances_use_their_keys,
+    _subsets_have_instances,
     _instances_fit,
     _rows_fit,
     _probes_use_their_path,

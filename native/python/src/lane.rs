@@ -137,12 +137,18 @@ impl Lane {
         }
     }
 
-    fn select(&mut self, service: &Bound<'_, PyString>, now: Nanoseconds) -> PyResult<Option<u64>> {
+    #[pyo3(signature = (service, *, now = None))]
+    fn select(
+        &mut self,
+        service: &Bound<'_, PyString>,
+        now: Option<Nanoseconds>,
+    ) -> PyResult<Option<u64>> {
+        let now = now.map_or_else(|| self.now(service.py()), |now| Ok(now.0))?;
         let Worker { snapshot, state, random, .. } = &mut self.worker;
         let found = self.services.resolve(service, |name| {
             Some(snapshot.services.get(snapshot.find_service(name)? as usize)?.policy)
         });
-        Ok(match peek(state, &Criteria { policy: found?, tried: &Tried::default(), now: now.0 }, random) {
+        Ok(match peek(state, &Criteria { policy: found?, tried: &Tried::default(), now }, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,
         })
