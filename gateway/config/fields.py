@@ -19,6 +19,7 @@ from gateway.errors import InvalidValueError
 from gateway.model import (
     ACCESS_LOG_OFF,
     ACCESS_LOG_STDOUT,
+    CHOICES_ALL,
     ERROR_STATUSES,
     AddressKind,
     InstanceAddress,
@@ -30,6 +31,8 @@ MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log li
 MAX_NAME_CHARACTERS = 64
 MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
+MAX_CHOICES = 64  # beyond a handful the load is hardly evener, and each one costs a look
+MAX_LABEL_CHARACTERS = 128
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
 MIN_SECRET_BYTES = 16  # a shorter one can be guessed
@@ -187,6 +190,22 @@ def _workers(value: object) -> int | str:
     return _number(value, 1, MAX_WORKERS, f'"auto" or a whole number from 1 to {MAX_WORKERS}')
 
 
+def _choices(value: object) -> int | str:
+    if value == CHOICES_ALL:
+        return CHOICES_ALL
+    return _number(value, 2, MAX_CHOICES, f'"{CHOICES_ALL}" or a whole number from 2 to {MAX_CHOICES}')
+
+
+def _label(value: str) -> str:
+    if not (0 < len(value) <= MAX_LABEL_CHARACTERS and value.isprintable()):
+        raise InvalidValueError(f"a text of at most {MAX_LABEL_CHARACTERS} printable characters")
+    return value
+
+
+def _panic(value: str) -> Share:
+    return Share(0) if value == "0%" else Share.parse(value)
+
+
 def _admin_address(value: str) -> ListenAddress:
     address = ListenAddress.parse(value)
     if address.kind is not AddressKind.IP:
@@ -220,7 +239,9 @@ def _cookie_name(value: str) -> str:
 
 
 def _cookie_path(value: str) -> str:
-    if not (value.startswith("/") and value.isascii() and value.isprintable() and not {" ", ";"} & set(value)):
+    if not (
+        value.startswith("/") and value.isascii() and value.isprintable() and not {" ", ";"} & set(value)
+    ):
         raise InvalidValueError("a path of printable ASCII characters without spaces and semicolons")
     return value
 
@@ -295,6 +316,15 @@ Workers = Annotated[
         _workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}
     ),
 ]
+Choices = Annotated[
+    int | Literal["all"],
+    Reads(
+        _choices,
+        {"anyOf": [{"const": CHOICES_ALL}, {"type": "integer", "minimum": 2, "maximum": MAX_CHOICES}]},
+    ),
+]
+Label = Annotated[str, text(_label, "a text")]
+Panic = Annotated[Share, text(_panic, 'a share, such as "50%", or "0%"', {"pattern": "^[0-9]{1,3}%$"})]
 Flag = Annotated[bool, Reads(_flag, {"type": "boolean"})]
 AccessLog = Annotated[
     str,
@@ -314,8 +344,12 @@ Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
-HashKey = Annotated[str, text(_hash_key, HASH_KEY_FORMS, {"pattern": "^(client_ip|path|(header|cookie|query):.+)$"})]
-LoadBound = Annotated[Multiple, text(Multiple.parse, 'a multiple, such as "125%"', {"pattern": "^[0-9]{3,4}%$"})]
+HashKey = Annotated[
+    str, text(_hash_key, HASH_KEY_FORMS, {"pattern": "^(client_ip|path|(header|cookie|query):.+)$"})
+]
+LoadBound = Annotated[
+    Multiple, text(Multiple.parse, 'a multiple, such as "125%"', {"pattern": "^[0-9]{3,4}%$"})
+]
 CookieName = Annotated[str, text(_cookie_name, "the name of a cookie")]
 CookiePath = Annotated[str, text(_cookie_path, 'a path, such as "/"')]
 CookieSecret = Annotated[Secret, Reads(_secret, _REFERENCE)]

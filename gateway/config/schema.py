@@ -8,14 +8,16 @@ from gateway.config.fields import (
     MAX_WORKERS,
     AccessLog,
     AdminAddress,
-    Counted,
+    Choices,
     CookieName,
     CookiePath,
     CookieSecret,
+    Counted,
     ErrorStatus,
     Flag,
     HashKey,
     Host,
+    Label,
     LimitRate,
     Listening,
     LoadBound,
@@ -25,6 +27,7 @@ from gateway.config.fields import (
     MinRate,
     Name,
     PageBody,
+    Panic,
     Path,
     ProbeTarget,
     Proxy,
@@ -39,12 +42,21 @@ from gateway.config.fields import (
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
-from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling, SameSite
+from gateway.model import (
+    ACCESS_LOG_OFF,
+    Balance,
+    Labels,
+    ListenAddress,
+    PathSpelling,
+    SameSite,
+    labels_of,
+)
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EJECTION = between("100ms", "24h")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
+MAX_LABELS = 32
 MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
 FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the client is not to blame
 MAX_LIMITS = 8  # of one route: the engine charges them all for every request, from a fixed array
@@ -70,6 +82,8 @@ class Gateway(Table):
     """Time that tunnels, such as WebSockets, get to end by themselves when the gateway stops."""
     trusted_proxies: Annotated[tuple[Proxy, ...], Counted("network", MAX_PROXIES)] = ()
     """Networks and addresses of the proxies that are believed about the client they speak for. Without it none is."""
+    zone: Name | None = None
+    """Where this gateway runs. Instances of the same zone are used before the others."""
     max_instances: Annotated[int, whole(1, 1_048_576)] = 16_384
     """Instances of all services together that the shared memory has room for."""
     max_limit_keys: Annotated[int, whole(1, 100_000_000)] = 1_000_000
@@ -155,6 +169,9 @@ class Listen(Table):
         return str(self.address)
 
 
+LabelTable = Annotated[dict[Name, Label], Counted("label", MAX_LABELS)]
+
+
 class Instance(Table):
     """One address of a service."""
 
@@ -162,8 +179,17 @@ class Instance(Table):
     """``HOST:PORT`` with an IPv4 address or a DNS name, ``[IPV6]:PORT`` or ``unix:/PATH``."""
     weight: Annotated[int, whole(0, 1000)] = 1
     """Share of the requests relative to the other instances; 0 gets none."""
+    capacity: Annotated[int, whole(1, 1_000_000)] | None = None
+    """How much it can hold relative to the other instances; load is what it holds over this. Without it, the weight."""
     max_in_flight: Annotated[int, whole(1, 1_000_000)] | None = None
     """Exchanges held at the same time by all workers together. Without it any number."""
+
+    zone: Name | None = None
+    """Where it runs."""
+    labels: LabelTable | None = None
+    """What a route's ``subset`` picks it by."""
+    backup: Flag = False
+    """Gets only requests that no other instance can get."""
 
 
 class ServiceTimeouts(Table):
@@ -265,12 +291,18 @@ class Service(Table):
     ]
     """Where the service runs: addresses, or tables with an address and more."""
     balance: Annotated[Balance, choice(*Balance)] = Balance.P2C
-    """"p2c": the less busy of two drawn at random; "round_robin": in turn, by weight; "random": drawn by weight; "hash": by
-    a key of the request; "sticky": where the client was before."""
+    """"p2c": the least loaded of a few drawn at random; "round_robin": in turn, by weight; "ewma": the one of two drawn at
+    random that answers sooner; "random": drawn by weight; "hash": by a key of the request; "sticky": where the client was."""
     hash: Hash | None = None
-    """What requests are hashed by, with "hash"."""
+    """What "hash" goes by."""
     sticky: Sticky | None = None
-    """The cookie by which clients come back, with "sticky"."""
+    """The cookie that "sticky" goes by."""
+    choices: Choices = 2
+    """Of how many instances "p2c" takes the least loaded; "all" looks at every one."""
+    slow_start: Annotated[Duration, between("0s", "1h")] = Duration.parse("15s")
+    """For how long the share of an instance that has come, or come back, grows from a tenth to the whole; 0 s: not at all."""
+    panic: Panic = Share(50)
+    """When less of the instances is healthy, all are used; 0 %: never."""
     timeouts: ServiceTimeouts = ServiceTimeouts()
     """How long to wait for instances."""
     max_idle: Annotated[int, whole(0, 1024)] = 64
@@ -335,6 +367,8 @@ class Route(Table):
     """Request methods. Without it every method."""
     service: Name
     """Name of the service that gets the requests."""
+    subset: LabelTable | None = None
+    """Labels of the instances that get them. Without it all of the service."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
     """Limits that a request must pass, one table or a list of up to 8; all are checked."""
     retry: Retry = Retry()
@@ -371,3 +405,7 @@ class Config(Table):
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""
         return {listen.name: listen.timeouts.write.milliseconds for listen in self.listen}
+
+    def subsets(self) -> set[tuple[str, Labels]]:
+        """The subsets that routes lead to: service and labels."""
+        return {(route.service, labels_of(route.subset)) for route in self.routes if route.subset}

@@ -142,7 +142,7 @@ class Share:
     """A part of a whole."""
 
     percent: int
-    """From 1 to 100."""
+    """From 1 to 100; 0 where a file may say that nothing is meant."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

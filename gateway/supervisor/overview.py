@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 from gateway.model import Health
 from gateway.supervisor import restart_policy
-from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
+from gateway.supervisor.admin.status import (
+    InstanceFacts,
+    LaneFacts,
+    ServiceFacts,
+    WorkerFacts,
+    readiness,
+    status_document,
+)
 from gateway.supervisor.health.ejections import REASON, Ejections, Record
 from gateway.supervisor.health.service import HealthService
 from gateway.supervisor.instances import Instance, Instances
@@ -78,7 +85,7 @@ class Overview:
             listeners=self._listeners(),
             workers=self._worker_facts(),
             lanes={lane: LaneFacts(epoch, beat) for lane, _, epoch, beat in self._readings.lanes()},
-            services={name: self._instance_facts(name) for name in self._instances.services()},
+            services={name: self._service_facts(name) for name in self._instances.services()},
         )
 
     def metrics(self) -> Callable[[], str]:
@@ -92,6 +99,7 @@ class Overview:
             epoch=self._workers.publisher.epoch,
             workers_ready=len(self._workers.ready()),
             restarts=[slot.restarts for slot in self._workers.slots],
+            panics={name: self._instances.panicking(name) for name in self._instances.services()},
         )
         return partial(
             metrics.render,
@@ -107,8 +115,9 @@ class Overview:
         now = self._clock()
         return [_worker(slot, now) for slot in self._workers.occupied()]
 
-    def _instance_facts(self, service: str) -> list[InstanceFacts]:
-        return [self._facts(instance) for instance in self._instances.of(service)]
+    def _service_facts(self, service: str) -> ServiceFacts:
+        instances = [self._facts(instance) for instance in self._instances.of(service)]
+        return ServiceFacts(instances, panic=self._instances.panicking(service))
 
     def _facts(self, instance: Instance) -> InstanceFacts:
         report = self._health.report(instance.service, instance.address)

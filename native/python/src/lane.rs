@@ -137,19 +137,20 @@ impl Lane {
         }
     }
 
-    #[pyo3(signature = (service, now, key = None))]
+    #[pyo3(signature = (service, key = None, *, now = None))]
     fn select(
         &mut self,
         service: &Bound<'_, PyString>,
-        now: Nanoseconds,
         key: Option<&[u8]>,
+        now: Option<Nanoseconds>,
     ) -> PyResult<Option<u64>> {
+        let now = now.map_or_else(|| self.now(service.py()), |now| Ok(now.0))?;
         let Worker { snapshot, state, random, .. } = &mut self.worker;
         let index = self.services.resolve(service, |name| snapshot.find_service(name))?;
         let found = snapshot.services.get(index as usize);
         let found = found.ok_or_else(|| PyKeyError::new_err(service.clone().unbind()))?;
         let affinity = key.map_or(Affinity::None, |key| found.reading.value(key));
-        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity, now: now.0 };
+        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity, now };
         Ok(match peek(state, &criteria, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
+from gateway.model import Labels
 
 GOLDEN = Path(__file__).parent / "golden" / "right"
 
@@ -49,6 +50,10 @@ class NumberedRows:
     def service_slot(self, service: str) -> int:
         """A row for a service."""
         return self._row("service", service)
+
+    def subset_slot(self, service: str, labels: Labels) -> int:
+        """A row for a subset of a service."""
+        return self._row("subset", service, *(f"{name}={value}" for name, value in labels))
 
     def listener_number(self, listener: str) -> int:
         """The next number."""
@@ -160,6 +165,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "name": "api",
         "slot": given["service", "api"],
         "balance": "round_robin",
+        "slow_start_ms": 15_000,
         "connect_timeout_ms": 1000,
         "first_byte_timeout_ms": 2000,
         "idle_timeout_ms": 3000,
@@ -175,6 +181,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": "/v1/*",
             "methods": ["GET"],
             "service": 1,
+            "subset": None,
             "tries": 1,
             "limits": [
                 {
@@ -205,6 +212,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": None,
             "methods": [],
             "service": 0,
+            "subset": None,
             "tries": 2,
             "limits": [],
             "rows": [

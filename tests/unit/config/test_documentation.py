@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encod
 HEADINGS = {"`[gateway]`": "gateway", "`[log]`": "log", "`[errors.STATUS]`": "errors", "`[[listen]]`": "listen", "`[services.NAME]`": "services",
             "`[[routes]]`": "routes"}  # fmt: skip
 DESCRIBED_IN_WORDS = {"required", "no bound", "none", "not probed", "one second of rate", "from the match",
-                      "every host", "every path", "every method"}  # fmt: skip
+                      "the weight", "all instances", "every host", "every path", "every method"}  # fmt: skip
 
 
 def documented() -> dict[str, tuple[str, str]]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.model import HEALTH_EJECTED_BIT, Health, InstanceAddress
+from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
-from gateway.supervisor.instances import Instances
+from gateway.supervisor.instances import Instances, Places
 from gateway.supervisor.slots import AGE_NS
 from tests.helpers.patience import eventually
 
@@ -17,16 +17,28 @@ class Memory:
 
     def __init__(self) -> None:
         self.words: dict[int, int] = {}
+        self.starts: dict[int, int] = {}
+        self.others: dict[int, dict[str, object]] = {}
         self.failures: dict[int, int] = {}
         self.written: list[tuple[int, int, str, int]] = []
         self.published: list[tuple[int, list[int]]] = []
         self.held = 0  # publications that are refused because every bank is in use
 
     def write_instance(
-        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+        self,
+        slot: int,
+        generation: int,
+        address: str,
+        *,
+        weight: int,
+        health: int,
+        started: int,
+        **others: object,
     ) -> None:
-        """Notes slot, generation, address and weight."""
+        """Notes slot, generation, address and weight, and what else is said."""
         self.words[slot] = health
+        self.starts[slot] = started
+        self.others[slot] = others
         self.written.append((slot, generation, address, weight))
 
     def set_health(self, slot: int, health: int) -> None:
@@ -45,13 +57,21 @@ class Memory:
         """Those that have any."""
         return [(slot, count) for slot, count in self.failures.items() if slot < slots]
 
-    def publish_members(self, service: int, slots: Sequence[int]) -> int:
-        """Notes the members, unless the banks are held."""
+    def set_started(self, slot: int, started: int) -> None:
+        """Notes it."""
+        self.starts[slot] = started
+
+    def publish_members(
+        self, row: int, slots: Sequence[int], *, panic_percent: int, now: int
+    ) -> tuple[int, bool]:
+        """Notes the members, unless the banks are held; panics as the engine would for equal members."""
+        del now
         if self.held:
             self.held -= 1
             raise MemoryError
-        self.published.append((service, list(slots)))
-        return len(self.published)
+        self.published.append((row, list(slots)))
+        fit = sum(self.words[slot] <= Health.HEALTHY for slot in slots)
+        return len(self.published), 100 * fit < panic_percent * len(slots)
 
     def membership_epochs(self) -> list[int]:
         """One worker, which has seen everything."""
@@ -70,7 +90,7 @@ class World:
         self.now = 0
         self.memory = Memory()
         self.instances = Instances(self.memory, self.memory, capacity, lambda: self.now)
-        self.instances.add("api", 5)
+        self.instances.set("api", Places({(): 5}))
 
     def apply(self, *members: Member) -> tuple[list[str], list[str]]:
         """The addresses that came and went."""
@@ -212,8 +232,8 @@ def test_a_service_that_comes_back_finds_its_instances_as_they_were() -> None:
     assert world.instances.services() == []
     assert world.memory.published[-1] == (5, [])
     world.instances.set_health("api", A.address, Health.HEALTHY)
-    assert world.memory.words[0] == Health.UNHEALTHY
-    world.instances.add("api", 5)
+    assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_DISABLED_BIT
+    world.instances.set("api", Places({(): 5}))
     world.apply(A)
     assert world.memory.written[-1] == (0, 1, "10.0.0.1:80", 1)
     assert world.instances.of("api")[0].health is Health.UNHEALTHY
