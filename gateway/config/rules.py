@@ -31,7 +31,7 @@ BALANCE_OF = {"choices": Balance.P2C, "hash": Balance.HASH, "sticky": Balance.ST
 """The way to choose that a key of a service belongs to."""
 NEEDED = {"hash": 'hash = { key = "client_ip" }', "sticky": 'sticky = { cookie = "…", secret = "${env:…}" }'}
 """Those without which their way to choose is none."""
-SECURE_PREFIXES = ("__secure-", "__host-")  # RFC 6265bis §5.4
+HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
@@ -178,12 +178,19 @@ def _balances_have_what_they_go_by(draft: Draft) -> Iterator[Finding]:
 def _cookies_can_be_set(draft: Draft) -> Iterator[Finding]:
     """Clients refuse cookies whose name or attributes ask for more."""
     for service in draft.services.values():
+        if not service.is_given("sticky"):
+            continue
         sticky = service.table("sticky", Sticky)
-        if not service.is_given("sticky") or not sticky.has("secure") or sticky["secure"]:
+        name = sticky["cookie"].lower() if sticky.has("cookie") else ""
+        if name.startswith(HOST_PREFIX) and sticky.has("path") and sticky["path"] != "/":
+            yield Finding(
+                (*sticky.path, "path"), 'clients refuse a cookie of this name unless its path is "/"'
+            )
+        if not sticky.has("secure") or sticky["secure"]:
             continue
         if sticky.has("same_site") and sticky["same_site"] is SameSite.NONE:
             yield Finding((*sticky.path, "same_site"), 'clients refuse "none" without secure = true')
-        if sticky.has("cookie") and sticky["cookie"].lower().startswith(SECURE_PREFIXES):
+        if name.startswith((HOST_PREFIX, SECURE_PREFIX)):
             yield Finding((*sticky.path, "cookie"), "clients refuse this name without secure = true")
 
 

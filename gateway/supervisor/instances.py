@@ -383,9 +383,8 @@ class Instances:
         except MemoryError:
             known.refusals += 1
             if known.refusals == MOST_REFUSALS:
-                logger.error(
-                    "service %s: no room for its ring: its keys go by the list of instances", service
-                )  # noqa: TRY400
+                text = "service %s: no room for its ring: its keys go by the list of instances"
+                logger.error(text, service)  # noqa: TRY400
                 self._membership = self._memory.publish_ring(row, (), index=False)
                 known.rings.pop(row, None)
             raise

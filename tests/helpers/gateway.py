@@ -221,20 +221,25 @@ def named(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 async def run_to_end(
-    configuration: str, command: str = "run", *, file: str | None = None
+    configuration: str,
+    command: str = "run",
+    *,
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
     """Runs a command that must end by itself on a file with that text, or on ``file``: (exit code, stdout, stderr)."""
     with tempfile.TemporaryDirectory(prefix="headgate-test-") as folder:
         path = Path(folder) / "gateway.toml"
         path.write_text(configuration)
-        return await run_with(command, file or str(path))
+        return await run_with(command, file or str(path), environment=environment)
 
 
-async def run_with(*arguments: str) -> tuple[int, str, str]:
+async def run_with(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Runs a command that must end by itself: (exit code, stdout, stderr)."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT, preexec_fn=die_with_parent,
+        env={**os.environ, **(environment or {})},
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
     assert process.returncode is not None
