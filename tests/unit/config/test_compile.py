@@ -165,6 +165,8 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "name": "api",
         "slot": given["service", "api"],
         "balance": "round_robin",
+        "key": None,
+        "cookie": None,
         "slow_start_ms": 15_000,
         "connect_timeout_ms": 1000,
         "first_byte_timeout_ms": 2000,
@@ -226,7 +228,13 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
 def test_the_engine_takes_every_right_configuration(file: Path) -> None:
     """What this side calls right, the engine compiles."""
     native = pytest.importorskip("gateway._native")
-    environ = {"WORKERS": "4", "HOST": "127.0.0.1", "PORT": "8080", "SERVICE": "api"}
+    environ = {
+        "WORKERS": "4",
+        "HOST": "127.0.0.1",
+        "PORT": "8080",
+        "SERVICE": "api",
+        "COOKIE_SECRET": "a secret of this test",
+    }
     config = parse(file.read_text(encoding="utf-8"), file.name, environ)
     assert native.Snapshot.compile(compile_snapshot(config, 3, NumberedRows())[1]).epoch == 3
 
@@ -282,3 +290,42 @@ def test_a_listener_stands_at_its_number() -> None:
     assert document["listeners"][0]["row"] == rows.given["request", names[0], ""]
     web = next(route for route in document["routes"] if route["name"] == "*")
     assert web["rows"] == [rows.given["request", name, "route *"] for name in names]
+
+
+def test_the_engine_learns_what_a_service_goes_by() -> None:
+    """The algorithm with its bound, the key, and the cookie with its secret; none of it in the head, which workers log."""
+    services = """
+[[listen]]
+address = "127.0.0.1:0"
+[services.a]
+instances = ["a:1"]
+balance = "hash"
+hash = { key = "cookie:id", bounded_load = "150%" }
+[services.b]
+instances = ["b:1"]
+balance = "sticky"
+sticky = { cookie = "hg", secret = "${env:S}", max_age = "1500ms" }
+[services.c]
+instances = ["c:1"]
+balance = "random"
+[[routes]]
+host = "a.example"
+service = "a"
+[[routes]]
+host = "b.example"
+service = "b"
+[[routes]]
+service = "c"
+"""
+    secret = "a secret of this test"
+    head, blob = compile_snapshot(parse(services, "g", {"S": secret}), 1, NumberedRows())
+    seen = [(one["balance"], one["key"], one["cookie"]) for one in orjson.loads(blob)["services"]]
+    cookie = {
+        "name": "hg", "secret": secret, "path": "/", "secure": False, "same_site": "lax", "max_age_s": 2,
+    }  # fmt: skip
+    assert seen == [
+        ({"hash": {"bounded_load": 150}}, "cookie:id", None),
+        ("sticky", None, cookie),
+        ("random", None, None),
+    ]
+    assert secret not in str(head)
