@@ -394,9 +394,9 @@ class Instances:
 
 def _drawing(ring: Ring | None, members: Sequence[Instance]) -> Drawing:
     """A backup has no keys of its own, but clients that have been with it come back to it."""
-    if ring is None:
-        return NOTHING_DRAWN
-    standing = [
-        one for one in members if one.member.weight and (ring is Ring.IDENTITIES or not one.member.backup)
-    ]
-    return ring, tuple((one.slot, one.member.weight) for one in standing)
+
+    def stands(one: Instance) -> bool:
+        return one.member.weight > 0 and (ring is Ring.IDENTITIES or not one.member.backup)
+
+    standing = tuple((one.slot, one.member.weight) for one in members if ring is not None and stands(one))
+    return (ring, standing) if standing else NOTHING_DRAWN

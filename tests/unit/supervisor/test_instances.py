@@ -24,6 +24,8 @@ class Memory:
         self.failures: dict[int, int] = {}
         self.written: list[tuple[int, int, str, int]] = []
         self.published: list[tuple[int, list[int]]] = []
+        self.rings: list[tuple[int, list[int], bool]] = []
+        self.rings_held = 0  # rings that are refused because there is no room
         self.held = 0  # publications that are refused because every bank is in use
 
     def write_instance(
@@ -74,6 +76,14 @@ class Memory:
         self.published.append((row, list(slots)))
         fit = sum(self.words[slot] <= Health.HEALTHY for slot in slots)
         return len(self.published), 100 * fit < panic_percent * len(slots)
+
+    def publish_ring(self, row: int, slots: Sequence[int], *, index: bool) -> int:
+        """Notes the ring, unless there is no room; there always is for none."""
+        if self.rings_held and slots:
+            self.rings_held -= 1
+            raise MemoryError
+        self.rings.append((row, list(slots), index))
+        return len(self.published)
 
     def membership_epochs(self) -> list[int]:
         """One worker, which has seen everything."""
