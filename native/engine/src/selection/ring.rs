@@ -121,12 +121,9 @@ fn points_of(members: &[Member]) -> Vec<u32> {
     let lightest = weights().min().unwrap_or(1);
     let most = u64::from(MAX_POINTS).min(count.saturating_mul(u64::from(MAX_POINTS_PER_MEMBER)));
     let room = most.saturating_sub(count); // what is rounded up to one point has its place beside it
-                                           // `wanted` points for every `per` of weight.
-    let (wanted, per) = match u128::from(total) * u128::from(POINTS) > u128::from(most) * u128::from(lightest)
-    {
-        true => (room, total),
-        false => (u64::from(POINTS), lightest),
-    };
+    let fits = u128::from(total) * u128::from(POINTS) <= u128::from(most) * u128::from(lightest);
+    // `wanted` points for every `per` of weight.
+    let (wanted, per) = if fits { (u64::from(POINTS), lightest) } else { (room, total) };
     let points = |weight: u32| match weight {
         0 => 0,
         weight => (u128::from(weight) * u128::from(wanted) / u128::from(per)).max(1) as u32,
