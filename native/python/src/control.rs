@@ -96,9 +96,9 @@ impl Control {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 takes no slice of numbers")]
-    #[pyo3(signature = (service, slots, *, index))]
-    fn publish_ring(&self, py: Python<'_>, service: u32, slots: Vec<u32>, index: bool) -> PyResult<u64> {
-        py.detach(|| self.pen().publish_ring(service, &slots, index)).map_err(to_python)
+    #[pyo3(signature = (row, slots, *, index))]
+    fn publish_ring(&self, py: Python<'_>, row: u32, slots: Vec<u32>, index: bool) -> PyResult<u64> {
+        py.detach(|| self.pen().publish_ring(row, &slots, index)).map_err(to_python)
     }
 
     fn open_lane(&self, lane: u32, pid: u32) -> PyResult<()> {
