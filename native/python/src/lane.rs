@@ -138,11 +138,7 @@ impl Lane {
     }
 
     #[pyo3(signature = (service, *, now = None))]
-    fn select(
-        &mut self,
-        service: &Bound<'_, PyString>,
-        now: Option<Nanoseconds>,
-    ) -> PyResult<Option<u64>> {
+    fn select(&mut self, service: &Bound<'_, PyString>, now: Option<Nanoseconds>) -> PyResult<Option<u64>> {
         let now = now.map_or_else(|| self.now(service.py()), |now| Ok(now.0))?;
         let Worker { snapshot, state, random, .. } = &mut self.worker;
         let found = self.services.resolve(service, |name| {
