@@ -190,7 +190,11 @@ fn an_identity_follows_from_the_address() {
         InstanceWords { generation: 2, address: "127.0.0.1:9001".parse().unwrap(), ..instance(1, 0, 0) };
     control.write_instance(1, &elsewhere).unwrap();
     assert_ne!(worker.identity(0), worker.identity(1));
-    assert_eq!(worker.identity(0), 18_250_599_003_853_833_513, "of 127.0.0.1:9000, in this and in every gateway");
+    assert_eq!(
+        worker.identity(0),
+        18_250_599_003_853_833_513,
+        "of 127.0.0.1:9000, in this and in every gateway"
+    );
 }
 
 /// All workers count the failures of an instance together, one at a time; an answer at any of them ends the row.
