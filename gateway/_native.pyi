@@ -116,17 +116,38 @@ class Control:
 
     def __new__(cls, segment: Segment) -> Control: ...
     def write_instance(
-        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+        self,
+        slot: int,
+        generation: int,
+        address: str,
+        *,
+        weight: int,
+        health: int,
+        capacity: int | None = None,
+        max_in_flight: int = 0,
+        backup: bool = False,
+        elsewhere: bool = False,
+        started: int = 0,
     ) -> None:
-        """Fills a slot. ``address`` is ``ip:port``, ``[v6]:port`` or ``unix:/path``; ``max_in_flight`` 0 is no cap."""
+        """Fills a slot. ``address`` is ``ip:port``, ``[v6]:port`` or ``unix:/path``; ``max_in_flight`` 0 is no cap,
+        ``capacity`` None the weight; ``elsewhere``: in another zone; ``started`` as in ``set_started``."""
     def set_health(self, slot: int, health: int) -> None:
         """One store; every worker sees it at its next decision."""
     def health(self, slot: int) -> int: ...
+    def set_started(self, slot: int, started: int) -> None:
+        """The instance comes back now, in nanoseconds, and starts slowly; 0: it was always there."""
     def clear_failures(self, slot: int) -> None:
         """Ends an instance's row of failures."""
-    def publish_members(self, service: int, slots: Sequence[int]) -> int:
-        """Builds the bank of a service from its slots, their health and their weights, swaps it in and returns the
-        membership epoch. Raises MemoryError while every extent is still held by a worker: try again after a tick."""
+    def publish_members(
+        self, row: int, slots: Sequence[int], *, panic_percent: int = 0, now: int = 0
+    ) -> tuple[int, bool]:
+        """Builds the bank of a service or a subset from its slots and their words, and swaps it in. Returns the membership
+        epoch, and whether less than ``panic_percent`` of them are fit, so that all are used. At ``now`` a latency that
+        nobody knows is estimated from the others'. Raises MemoryError while every extent is still held by a worker: try again after a tick."""
+    def publish_ring(self, row: int, slots: Sequence[int], *, index: bool) -> int:
+        """Draws the ring of a service or a subset from the addresses and the weights of its slots, swaps it in and returns the
+        membership epoch; an ``index`` has one point for each slot and finds it by its identity. No slots withdraw the
+        ring. Raises MemoryError as ``publish_members`` does."""
     def open_lane(self, lane: int, pid: int) -> None:
         """Zeroes a free lane and makes it live for a process that is about to start."""
     def set_lane_pid(self, lane: int, pid: int) -> None: ...
@@ -232,9 +253,10 @@ class Lane:
         those that have been silent since they connected."""
     def address(self, instance: int) -> tuple[str, int] | str | None:
         """(ip, port) or a socket path; None when the slot has another occupant by now."""
-    def select(self, service: str) -> int | None:
+    def select(self, service: str, key: bytes | None = None, *, now: int | None = None) -> int | None:
         """The instance key that the next request to the service would get, None when there is none; reserves
-        nothing. Raises KeyError for an unknown service."""
+        nothing. ``key``: the value that the service hashes its requests by, or that of its sticky cookie. Without ``now``
+        the lane's clock is read. Raises KeyError for an unknown service."""
     def charge(self, limit: str, key: bytes, cost: int, now: int) -> tuple[bool, int]:
         """Takes ``cost`` tokens of the bucket ``key`` of limit ``ROUTE/NAME``: (conforms, nanoseconds until it
         would). That of a service is ``services.SERVICE/NAME``. The key is the one of a limit by one part; of an address

@@ -1,5 +1,6 @@
 """The values that configuration, supervisor and worker share: addresses, health and balance; pure, without I/O."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
@@ -22,6 +23,9 @@ ACCESS_LOG_STDOUT = "stdout"
 """Where the access log goes if not to a file."""
 ACCESS_LOG_MODE = 0o640
 """Permissions of a file that is created for it: it names clients and what they asked for."""
+
+CHOICES_ALL = "all"
+"""Every instance is looked at."""
 
 LISTEN_FORMS = '"IPV4:PORT", "[IPV6]:PORT", "unix:/PATH" or "fd:N"'
 INSTANCE_FORMS = '"HOST:PORT", "[IPV6]:PORT" or "unix:/PATH"'
@@ -50,9 +54,37 @@ class Balance(StrEnum):
     """How a service's next instance is chosen."""
 
     P2C = "p2c"
-    """The one with less in flight per weight, of two drawn at random."""
+    """The one with less in flight for its capacity, of a few drawn at random."""
     ROUND_ROBIN = "round_robin"
     """In turn, smoothly weighted."""
+    EWMA = "ewma"
+    """The one that answers sooner, by its latency and what it has in flight, of two drawn at random."""
+    RANDOM = "random"
+    """At random, by weight."""
+    HASH = "hash"
+    """By the key of the request, on a ring."""
+    STICKY = "sticky"
+    """Where the client was before, as its cookie says."""
+
+
+class SameSite(StrEnum):
+    """Which requests from other sites bring a cookie (RFC 6265bis §5.6.7)."""
+
+    STRICT = "strict"
+    """None does."""
+    LAX = "lax"
+    """Those by which a user comes from there."""
+    NONE = "none"
+    """All do."""
+
+
+Labels = tuple[tuple[str, str], ...]
+"""Names and values, sorted: equal sets of labels are equal."""
+
+
+def labels_of(table: Mapping[str, str]) -> Labels:
+    """The labels that a table has."""
+    return tuple(sorted(table.items()))
 
 
 class PathSpelling(StrEnum):

@@ -8,6 +8,10 @@ from gateway.model import Health
 from gateway.state.control import Control, Segment
 from gateway.state.lane import Lane, Snapshot
 
+HASHED = "hash"
+"""Name of the service whose requests go by a key, as the file and the benchmarks call it."""
+HASHED_ROW = len(SERVICES)
+"""Its place behind the others, which are in the order of the file."""
 LANES = 4
 """Live lanes, all of which a look at an instance's load goes through."""
 _GENERATION = 1
@@ -15,6 +19,15 @@ _SERVICE = """\
 [services.{name}]
 instances = ["127.0.0.1:9"]
 balance = "{name}"
+"""
+_HASHED = f"""\
+[services.{HASHED}]
+instances = ["127.0.0.1:9"]
+balance = "hash"
+hash = {{ key = "client_ip" }}
+[[routes]]
+path = "/hashed"
+service = "{HASHED}"
 """
 _ROUTE = """\
 [[routes]]
@@ -33,7 +46,7 @@ class HeadgateSide:
         self.segment = Segment.create(
             lanes=LANES,
             instances=instances,
-            services=len(SERVICES),
+            services=len(SERVICES) + 1,
             series=SERIES,
             limits=8,
             limit_keys=keys + 8,  # those of the one limit, and the few that show the verdicts of the other
@@ -49,6 +62,7 @@ class HeadgateSide:
             )
         self.instances = [_GENERATION << 32 | slot for slot in range(instances)]
         self._publish()
+        self._control.publish_ring(HASHED_ROW, range(instances), index=False)
         self.decisions = Lane(self.segment, 0, random_seed=42)
         self.decisions.adopt(Snapshot.compile(published(_configuration(), other_routes=other_routes)))
 
@@ -58,7 +72,7 @@ class HeadgateSide:
         self._publish()
 
     def _publish(self) -> None:
-        for service in range(len(SERVICES)):
+        for service in range(len(SERVICES) + 1):
             self._control.publish_members(service, range(len(self.instances)))
 
 
@@ -78,4 +92,4 @@ def _configuration() -> str:
                 burst=limit.burst,
             )
         )
-    return "\n".join(parts)
+    return "\n".join([*parts, _HASHED])

@@ -11,6 +11,8 @@ from bench.micro.libraries import consistent_hashing
 from bench.micro.side import SERVICES, Side
 
 INSTANCES = (2, 100, 10_000)
+NOW = 1_000_000_000_000
+"""What a connection's event would pass: the clock is read once for all of it."""
 
 
 @pytest.mark.parametrize("instances", INSTANCES)
@@ -28,6 +30,24 @@ def test_select(benchmark: BenchmarkFixture, make_side: MakeSide, service: str, 
     time_rounds(benchmark, _group(service, instances), calls, [service])
 
 
+@pytest.mark.parametrize("instances", INSTANCES)
+def test_hash(benchmark: BenchmarkFixture, instances: int) -> None:
+    """Every client keeps its instance; ten rounds of clients, so that their places on the ring are not all in the first caches."""
+    from bench.micro.headgate import HASHED, HeadgateSide  # noqa: PLC0415
+
+    select = HeadgateSide(instances=instances).decisions.select
+    clients = [number.to_bytes(16) for number in range(10_000)]
+    chosen = [select(HASHED, client) for client in clients[:1_000]]
+    assert chosen == [select(HASHED, client) for client in clients[:1_000]]
+    assert len(set(chosen)) > min(instances, 900) / 2
+
+    def calls(clients: Sequence[bytes]) -> None:
+        for client in clients:
+            select(HASHED, client, now=NOW)
+
+    time_rounds(benchmark, _group(HASHED, instances), calls, clients)
+
+
 @pytest.mark.parametrize("instances", INSTANCES[:2])
 def test_uhashring(benchmark: BenchmarkFixture, instances: int) -> None:
     """Every client keeps its instance. (10,000 instances would take this library half a minute to set up.)"""
@@ -43,7 +63,7 @@ def test_uhashring(benchmark: BenchmarkFixture, instances: int) -> None:
         for client in clients:
             choose(client)
 
-    time_rounds(benchmark, _group("p2c", instances), calls, clients)
+    time_rounds(benchmark, _group("hash", instances), calls, clients)
 
 
 def _group(service: str, instances: int) -> str:

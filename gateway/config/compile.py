@@ -6,9 +6,11 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
-from gateway.config.schema import Config, Limit, Listen, Route, Service
-from gateway.model import ACCESS_LOG_OFF
+from gateway.config.schema import Config, Limit, Listen, Route, Service, Sticky
+from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
+
+ALL_INSTANCES = (1 << 32) - 1  # more than there can be
 
 
 class Rows(Protocol):
@@ -16,6 +18,10 @@ class Rows(Protocol):
 
     def service_slot(self, service: str) -> int:
         """The row of a service."""
+        ...
+
+    def subset_slot(self, service: str, labels: Labels) -> int:
+        """The row of those instances of a service that have these labels."""
         ...
 
     def listener_number(self, listener: str) -> int:
@@ -111,13 +117,38 @@ def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, An
     return {
         "name": name,
         "slot": slot,
-        "balance": service.balance.value,
+        "balance": _balance(service),
+        "key": service.hash.key if service.hash is not None else None,
+        "cookie": _cookie(service.sticky) if service.sticky is not None else None,
+        "slow_start_ms": service.slow_start.milliseconds,
         "connect_timeout_ms": service.timeouts.connect.milliseconds,
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
+    }
+
+
+def _balance(service: Service) -> str | dict[str, Any]:
+    """The algorithm as the engine names it, with what belongs to it alone."""
+    if service.balance is Balance.P2C:
+        choices = ALL_INSTANCES if service.choices == CHOICES_ALL else service.choices
+        return {service.balance.value: {"choices": choices}}
+    if service.balance is Balance.HASH:
+        bound = service.hash.bounded_load if service.hash is not None else None
+        return {service.balance.value: {"bounded_load": bound.percent if bound is not None else None}}
+    return service.balance.value
+
+
+def _cookie(sticky: Sticky) -> dict[str, Any]:
+    return {
+        "name": sticky.cookie,
+        "secret": str(sticky.secret),
+        "path": sticky.path,
+        "secure": sticky.secure,
+        "same_site": sticky.same_site.value,
+        "max_age_s": -(-sticky.max_age.milliseconds // 1000) if sticky.max_age is not None else None,
     }
 
 
@@ -128,6 +159,7 @@ def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) 
         "path": route.path,
         "methods": route.methods,
         "service": service,
+        "subset": rows.subset_slot(route.service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "limits": [_limit(limit, rows.limit_row("routes", route.name, limit.name)) for limit in route.limit],
         "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],

@@ -1,6 +1,7 @@
 """The kinds of values that a configuration has: how each is read, and how the JSON Schema describes it."""
 
 import re
+import string
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -9,16 +10,26 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from gateway.config.interpolate import Interpolated
-from gateway.config.keys import CLIENT_IP, KEY_FORMS, MAX_COST, Cost, read_cost, read_key_part, write_cost
+from gateway.config.keys import (
+    CLIENT_IP,
+    KEY_FORMS,
+    MAX_COST,
+    WHOLE,
+    Cost,
+    read_cost,
+    read_key_part,
+    write_cost,
+)
 from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
-from gateway.config.units import Duration, Rate, Share, Size, Throughput
+from gateway.config.units import Duration, Multiple, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
     ACCESS_LOG_OFF,
     ACCESS_LOG_STDOUT,
+    CHOICES_ALL,
     ERROR_STATUSES,
     AddressKind,
     InstanceAddress,
@@ -30,11 +41,27 @@ MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log li
 MAX_NAME_CHARACTERS = 64
 MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
+MAX_CHOICES = 64  # beyond a handful the load is hardly evener, and each one costs a look
+MAX_LABEL_CHARACTERS = 128
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
+
+MIN_SECRET_BYTES = 16  # a shorter one can be guessed
+
+HASH_KEY_FORMS = 'a part of requests in which they differ: "client_ip", "client_ip/V4/V6", "header:NAME", "cookie:NAME", "query:NAME", "path" or "host"'
 
 _ANY_TEXT: JsonSchemaValue = {"type": "string"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(; ?[a-z0-9-]+=[A-Za-z0-9.+-]+)*", re.ASCII)
+_TOKEN = frozenset("!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits)  # RFC 9110 §5.6.2
 _REFERENCE: JsonSchemaValue = {"type": "string", "pattern": r"\$\{"}
+
+
+class Secret(str):
+    """A text that no message, log or dump may show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
 class Reads:
@@ -178,6 +205,22 @@ def _workers(value: object) -> int | str:
     return _number(value, 1, MAX_WORKERS, f'"auto" or a whole number from 1 to {MAX_WORKERS}')
 
 
+def _choices(value: object) -> int | str:
+    if value == CHOICES_ALL:
+        return CHOICES_ALL
+    return _number(value, 2, MAX_CHOICES, f'"{CHOICES_ALL}" or a whole number from 2 to {MAX_CHOICES}')
+
+
+def _label(value: str) -> str:
+    if not (0 < len(value) <= MAX_LABEL_CHARACTERS and value.isprintable()):
+        raise InvalidValueError(f"a text of at most {MAX_LABEL_CHARACTERS} printable characters")
+    return value
+
+
+def _panic(value: str) -> Share:
+    return Share(0) if value == "0%" else Share.parse(value)
+
+
 def _admin_address(value: str) -> ListenAddress:
     address = ListenAddress.parse(value)
     if address.kind is not AddressKind.IP:
@@ -190,6 +233,42 @@ def _throughput(value: str) -> Throughput:
     if throughput > MAX_THROUGHPUT:
         raise InvalidValueError(f'"off", or at most "{MAX_THROUGHPUT}"')
     return throughput
+
+
+def _hash_key(value: str) -> str:
+    part = read_key_part(value)
+    if part in WHOLE:  # all requests would go to one instance
+        raise InvalidValueError(HASH_KEY_FORMS)
+    return part
+
+
+def _cookie_name(value: str) -> str:
+    if not _is_token(value) or len(value) > MAX_NAME_CHARACTERS:
+        raise InvalidValueError(
+            f"the name of a cookie: at most {MAX_NAME_CHARACTERS} ASCII letters, digits and !#$%&'*+-.^_`|~"
+        )
+    return value
+
+
+def _cookie_path(value: str) -> str:
+    if not (
+        value.startswith("/") and value.isascii() and value.isprintable() and not {" ", ";"} & set(value)
+    ):
+        raise InvalidValueError("a path of printable ASCII characters without spaces and semicolons")
+    return value
+
+
+def _secret(value: object) -> Secret:
+    """Only what comes from outside: the file itself is copied, shown and kept in version control."""
+    if not isinstance(value, Interpolated):
+        raise InvalidValueError('a secret from outside the file: "${env:NAME}" or "${file:/path}"')
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise InvalidValueError(f"a secret of at least {MIN_SECRET_BYTES} bytes")
+    return Secret(value)
+
+
+def _is_token(value: str) -> bool:
+    return value != "" and _TOKEN.issuperset(value)
 
 
 def _page(value: str) -> str:
@@ -249,6 +328,15 @@ Workers = Annotated[
         _workers, {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_WORKERS}]}
     ),
 ]
+Choices = Annotated[
+    int | Literal["all"],
+    Reads(
+        _choices,
+        {"anyOf": [{"const": CHOICES_ALL}, {"type": "integer", "minimum": 2, "maximum": MAX_CHOICES}]},
+    ),
+]
+Label = Annotated[str, text(_label, "a text")]
+Panic = Annotated[Share, text(_panic, 'a share, such as "50%", or "0%"', {"pattern": "^[0-9]{1,3}%$"})]
 Flag = Annotated[bool, Reads(_flag, {"type": "boolean"})]
 AccessLog = Annotated[
     str,
@@ -268,6 +356,20 @@ Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
+HashKey = Annotated[
+    str,
+    text(
+        _hash_key,
+        HASH_KEY_FORMS,
+        {"pattern": "^(client_ip(/[0-9]{1,2}/[0-9]{1,3})?|path|host|(header|cookie|query):.+)$"},
+    ),
+]
+LoadBound = Annotated[
+    Multiple, text(Multiple.parse, 'a multiple, such as "125%"', {"pattern": "^[0-9]{3,4}%$"})
+]
+CookieName = Annotated[str, text(_cookie_name, "the name of a cookie")]
+CookiePath = Annotated[str, text(_cookie_path, 'a path, such as "/"')]
+CookieSecret = Annotated[Secret, Reads(_secret, _REFERENCE)]
 ErrorStatus = Annotated[str, choice(*map(str, ERROR_STATUSES))]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]

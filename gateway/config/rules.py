@@ -10,6 +10,7 @@ from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
     MAX_LIMITS,
+    MAX_SERVICES,
     Config,
     Gateway,
     HealthCheck,
@@ -21,12 +22,19 @@ from gateway.config.schema import (
     Passive,
     Route,
     Service,
+    Sticky,
     instance_table,
 )
 from gateway.config.suggest import did_you_mean
-from gateway.model import InstanceAddress, ListenAddress
+from gateway.model import Balance, InstanceAddress, ListenAddress, SameSite, labels_of
 
 MAX_ROWS = 500_000  # the shared memory has 2²⁰ of each kind, and leaves half of them for what reloads add
+NOT_BY_LOAD = (Balance.ROUND_ROBIN, Balance.RANDOM)
+BALANCE_OF = {"choices": Balance.P2C, "hash": Balance.HASH, "sticky": Balance.STICKY}
+"""The way to choose that a key of a service belongs to."""
+NEEDED = {"hash": 'hash = { key = "client_ip" }', "sticky": 'sticky = { cookie = "…", secret = "${env:…}" }'}
+"""Those without which their way to choose is none."""
+HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
@@ -121,6 +129,90 @@ def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def _some_instance_is_primary(draft: Draft) -> Iterator[Finding]:
+    """Where every instance is a backup, none stands back for another."""
+    for service in draft.services.values():
+        instances = service.tables("instances", Instance, instance_table)
+        if instances and all(instance.has("backup") and instance["backup"] for instance in instances):
+            yield Finding((*service.path, "instances"), "no effect: every instance is a backup")
+
+
+def _zones_meet(draft: Draft) -> Iterator[Finding]:
+    """Zones have an effect where the gateway has one, and instances have."""
+    instances = [
+        instance
+        for service in draft.services.values()
+        for instance in service.tables("instances", Instance, instance_table)
+        if instance.is_given("zone")
+    ]
+    if not draft.gateway.is_given("zone"):
+        for instance in instances:
+            yield Finding(
+                (*instance.path, "zone"), "no effect: expected gateway.zone to say where this gateway runs"
+            )
+    elif not instances and draft.services:
+        yield Finding(("gateway", "zone"), "no effect: no instance has a zone")
+
+
+def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
+    """What belongs to another way to choose has no effect."""
+    for service in draft.services.values():
+        if not service.has("balance"):
+            continue
+        balance = service["balance"]
+        for key, user in BALANCE_OF.items():
+            if service.is_given(key) and balance is not user:
+                yield Finding((*service.path, key), f'no effect: balance = "{balance}" does not use it')
+        for instance in service.tables("instances", Instance, instance_table):
+            if instance.is_given("capacity") and balance in NOT_BY_LOAD:
+                message = f'no effect: balance = "{balance}" does not go by load'
+                yield Finding((*instance.path, "capacity"), message)
+
+
+def _balances_have_what_they_go_by(draft: Draft) -> Iterator[Finding]:
+    """A service that hashes says what, and one that is sticky has a cookie."""
+    for service in draft.services.values():
+        for key, example in NEEDED.items():
+            asked = service.has("balance") and service["balance"] is BALANCE_OF[key]
+            if asked and not service.is_given(key):
+                yield Finding((*service.path, "balance"), f"expected {example} beside it")
+
+
+def _cookies_can_be_set(draft: Draft) -> Iterator[Finding]:
+    """Clients refuse cookies whose name or attributes ask for more."""
+    for service in draft.services.values():
+        if not service.is_given("sticky"):
+            continue
+        sticky = service.table("sticky", Sticky)
+        name = sticky["cookie"].lower() if sticky.has("cookie") else ""
+        if name.startswith(HOST_PREFIX) and sticky.has("path") and sticky["path"] != "/":
+            yield Finding(
+                (*sticky.path, "path"), 'clients refuse a cookie of this name unless its path is "/"'
+            )
+        if not sticky.has("secure") or sticky["secure"]:
+            continue
+        if sticky.has("same_site") and sticky["same_site"] is SameSite.NONE:
+            yield Finding((*sticky.path, "same_site"), 'clients refuse "none" without secure = true')
+        if name.startswith((HOST_PREFIX, SECURE_PREFIX)):
+            yield Finding((*sticky.path, "cookie"), "clients refuse this name without secure = true")
+
+
+def _subsets_have_instances(draft: Draft) -> Iterator[Finding]:
+    """Somebody has all the labels of a subset, and could get its requests."""
+    for route in draft.routes:
+        service = draft.services.get(route["service"]) if route.has("service") else None
+        if service is None or not route.has("subset") or not route["subset"]:
+            continue
+        instances = service.tables("instances", Instance, instance_table)
+        if not all(instance.has("labels", "weight") for instance in instances):
+            continue  # one that cannot be read may be the one
+        members = [one for one in instances if route["subset"].items() <= (one["labels"] or {}).items()]
+        if not members:
+            yield Finding((*route.path, "subset"), f"no instance of {dotted(service.path)} has these labels")
+        elif all(instance["weight"] == 0 for instance in members):
+            yield Finding((*route.path, "subset"), "every instance with these labels has weight 0")
+
+
 def _instances_fit(draft: Draft) -> Iterator[Finding]:
     """The instances that the file names have room in the shared memory."""
     count = sum(
@@ -135,6 +227,14 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     series = len(draft.listen) * (len(draft.routes) + 1)
     if series > MAX_ROWS:
         message = f"too many: listeners × routes are {series}, at most {MAX_ROWS} can be counted"
+        yield Finding(("routes",), message)
+    subsets = {
+        (route["service"], labels_of(route["subset"]))
+        for route in draft.routes
+        if route.has("service", "subset") and route["subset"]
+    }
+    if len(draft.services) + len(subsets) > MAX_SERVICES:
+        message = f"too many subsets: {len(subsets)}, at most {MAX_SERVICES} with the services"
         yield Finding(("routes",), message)
     limits = sum(1 for _ in _limits(draft))
     if limits > MAX_ROWS:
@@ -345,6 +445,12 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _parts_of_a_head_fit_in_it,
     _instances_differ,
     _some_instance_has_weight,
+    _some_instance_is_primary,
+    _zones_meet,
+    _balances_use_their_keys,
+    _balances_have_what_they_go_by,
+    _cookies_can_be_set,
+    _subsets_have_instances,
     _instances_fit,
     _rows_fit,
     _probes_use_their_path,

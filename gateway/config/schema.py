@@ -8,19 +8,27 @@ from gateway.config.fields import (
     MAX_WORKERS,
     AccessLog,
     AdminAddress,
+    Choices,
+    CookieName,
+    CookiePath,
+    CookieSecret,
     Counted,
     ErrorStatus,
     Flag,
+    HashKey,
     Host,
     KeyPart,
+    Label,
     LimitRate,
     Listening,
+    LoadBound,
     MaxShare,
     MediaType,
     Method,
     MinRate,
     Name,
     PageBody,
+    Panic,
     Path,
     ProbeTarget,
     Proxy,
@@ -37,12 +45,21 @@ from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
-from gateway.model import ACCESS_LOG_OFF, Balance, ListenAddress, PathSpelling
+from gateway.model import (
+    ACCESS_LOG_OFF,
+    Balance,
+    Labels,
+    ListenAddress,
+    PathSpelling,
+    SameSite,
+    labels_of,
+)
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EJECTION = between("100ms", "24h")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
+MAX_LABELS = 32
 MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
 FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the client is not to blame
 MAX_LIMITS = (
@@ -70,6 +87,8 @@ class Gateway(Table):
     """Time that tunnels, such as WebSockets, get to end by themselves when the gateway stops."""
     trusted_proxies: Annotated[tuple[Proxy, ...], Counted("network", MAX_PROXIES)] = ()
     """Networks and addresses of the proxies that are believed about the client they speak for. Without it none is."""
+    zone: Name | None = None
+    """Where this gateway runs. Instances of the same zone are used before the others."""
     max_instances: Annotated[int, whole(1, 1_048_576)] = 16_384
     """Instances of all services together that the shared memory has room for."""
     max_limit_keys: Annotated[int, whole(1, 100_000_000)] = 1_000_000
@@ -155,6 +174,9 @@ class Listen(Table):
         return str(self.address)
 
 
+LabelTable = Annotated[dict[Name, Label], Counted("label", MAX_LABELS)]
+
+
 class Instance(Table):
     """One address of a service."""
 
@@ -162,8 +184,17 @@ class Instance(Table):
     """``HOST:PORT`` with an IPv4 address or a DNS name, ``[IPV6]:PORT`` or ``unix:/PATH``."""
     weight: Annotated[int, whole(0, 1000)] = 1
     """Share of the requests relative to the other instances; 0 gets none."""
+    capacity: Annotated[int, whole(1, 1_000_000)] | None = None
+    """How much it can hold relative to the other instances; load is what it holds over this. Without it, the weight."""
     max_in_flight: Annotated[int, whole(1, 1_000_000)] | None = None
     """Exchanges held at the same time by all workers together. Without it any number."""
+
+    zone: Name | None = None
+    """Where it runs."""
+    labels: LabelTable | None = None
+    """What a route's ``subset`` picks it by."""
+    backup: Flag = False
+    """Gets only requests that no other instance can get."""
 
 
 class ServiceTimeouts(Table):
@@ -269,6 +300,33 @@ class Limit(Table):
 _Limits = Annotated[tuple[Limit, ...], Counted("limit", MAX_LIMITS)]
 
 
+class Hash(Table):
+    """What requests are hashed by."""
+
+    key: HashKey
+    """"client_ip", "path", "header:NAME", "cookie:NAME" or "query:NAME"; a request without it goes as by "p2c"."""
+    bounded_load: LoadBound | None = None
+    """Most that an instance holds in percent of the average; beyond it the next one on the ring is taken. Without it any
+    number."""
+
+
+class Sticky(Table):
+    """The cookie by which clients come back to their instance."""
+
+    cookie: CookieName
+    """Its name."""
+    secret: CookieSecret = Field(repr=False)
+    """What it is signed with, at least 16 bytes: ``${env:NAME}`` or ``${file:/path}``."""
+    path: CookiePath = "/"
+    """The paths for which clients bring it."""
+    secure: Flag = False
+    """Clients bring it over encrypted connections only."""
+    same_site: Annotated[SameSite, choice(*SameSite)] = SameSite.LAX
+    """Which requests from other sites bring it: "strict" (none), "lax" (those by which a user comes) or "none" (all)."""
+    max_age: Annotated[Duration, between("1s", "9600h")] | None = None
+    """How long clients keep it. Without it for as long as their session."""
+
+
 class Service(Table):
     """A named set of instances."""
 
@@ -280,7 +338,18 @@ class Service(Table):
     ]
     """Where the service runs: addresses, or tables with an address and more."""
     balance: Annotated[Balance, choice(*Balance)] = Balance.P2C
-    """"p2c": the less busy of two drawn at random; "round_robin": in turn, by weight."""
+    """"p2c": the least loaded of a few drawn at random; "round_robin": in turn, by weight; "ewma": the one of two drawn at
+    random that answers sooner; "random": drawn by weight; "hash": by a key of the request; "sticky": where the client was."""
+    hash: Hash | None = None
+    """What "hash" goes by."""
+    sticky: Sticky | None = None
+    """The cookie that "sticky" goes by."""
+    choices: Choices = 2
+    """Of how many instances "p2c" takes the least loaded; "all" looks at every one."""
+    slow_start: Annotated[Duration, between("0s", "1h")] = Duration.parse("15s")
+    """For how long the share of an instance that has come, or come back, grows from a tenth to the whole; 0 s: not at all."""
+    panic: Panic = Share(50)
+    """When less of the instances is healthy, all are used; 0 %: never."""
     timeouts: ServiceTimeouts = ServiceTimeouts()
     """How long to wait for instances."""
     max_idle: Annotated[int, whole(0, 1024)] = 64
@@ -320,6 +389,8 @@ class Route(Table):
     """Request methods. Without it every method."""
     service: Name
     """Name of the service that gets the requests."""
+    subset: LabelTable | None = None
+    """Labels of the instances that get them. Without it all of the service."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
     """Limits that a request must pass, one table or a list; with those of the service at most 8. All are checked."""
     retry: Retry = Retry()
@@ -361,3 +432,7 @@ class Config(Table):
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""
         return {listen.name: listen.timeouts.write.milliseconds for listen in self.listen}
+
+    def subsets(self) -> set[tuple[str, Labels]]:
+        """The subsets that routes lead to: service and labels."""
+        return {(route.service, labels_of(route.subset)) for route in self.routes if route.subset}

@@ -1,4 +1,4 @@
-"""Durations, sizes, rates, throughputs and shares: numbers that mean nothing without their unit."""
+"""Durations, sizes, rates, throughputs, shares and multiples: numbers that mean nothing without their unit."""
 
 import re
 from collections.abc import Iterable
@@ -16,10 +16,12 @@ _SIZE_FORM = 'a size with its unit (B, KB, KiB, MB, MiB, GB, GiB), such as "32Ki
 _THROUGHPUT_FORM = '"off", or a size per second, such as "500B/s"'
 _RATE_FORM = 'a rate with its unit (/s, /m, /h), such as "100/s"'
 _SHARE_FORM = 'a share from "1%" to "100%"'
+_MULTIPLE_FORM = 'a multiple from "101%" to "1000%"'
 
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z/]*)", re.ASCII)
 _RATE = re.compile(r"([0-9]{1,15})/([a-z]+)", re.ASCII)
 _SHARE = re.compile(r"([0-9]{1,3})%", re.ASCII)
+_MULTIPLE = re.compile(r"([0-9]{1,4})%", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -140,7 +142,7 @@ class Share:
     """A part of a whole."""
 
     percent: int
-    """From 1 to 100."""
+    """From 1 to 100; 0 where a file may say that nothing is meant."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -156,6 +158,26 @@ class Share:
 
     def __str__(self) -> str:
         """The share as a configuration file writes it."""
+        return f"{self.percent}%"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Multiple:
+    """More than a whole, in percent of it."""
+
+    percent: int
+    """From 101 to 1000."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads ``125%``. Raises InvalidValueError."""
+        match = _MULTIPLE.fullmatch(text)
+        if match is None or not 101 <= int(match[1]) <= 1000:
+            raise InvalidValueError(_MULTIPLE_FORM, "the unit is missing" if text.isdecimal() else "")
+        return cls(int(match[1]))
+
+    def __str__(self) -> str:
+        """The multiple as a configuration file writes it."""
         return f"{self.percent}%"
 
 

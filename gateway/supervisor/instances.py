@@ -2,16 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Protocol
 
-from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress
+from gateway.clock import NANOSECONDS
+from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress, Labels
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.slots import NoSlotError, Slot, Slots
 
 logger = logging.getLogger("headgate.discovery")
 
+SMALL = 256
+"""Members up to which every change is published at once."""
+PAUSE_NS = 50_000_000
+"""From one publication of a larger service to the next: 10,000 members take some milliseconds."""
+RING_PAUSE_NS = 100_000_000
+"""The same for a service with a ring, whatever its size: it takes 1 ms to draw for a hundred members, 50 ms at the most."""
+MOST_REFUSALS = 50
+"""So often in a row a ring may find no room before the old one is withdrawn, long before a slot of it may have another occupant."""
 RETRY_S = 0.1  # one tick of the workers: by then they have let go of an older bank
 
 
@@ -19,9 +29,23 @@ class Memory(Protocol):
     """What is written and read here; ``gateway.state`` offers it."""
 
     def write_instance(
-        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+        self,
+        slot: int,
+        generation: int,
+        address: str,
+        *,
+        weight: int,
+        health: int,
+        capacity: int | None,
+        max_in_flight: int,
+        backup: bool,
+        elsewhere: bool,
+        started: int,
     ) -> None:
         """Fills a slot."""
+
+    def set_started(self, slot: int, started: int) -> None:
+        """Notes when the occupant of a slot came back."""
 
     def set_health(self, slot: int, health: int) -> None:
         """Changes the health word of a slot."""
@@ -32,8 +56,17 @@ class Memory(Protocol):
     def clear_failures(self, slot: int) -> None:
         """Ends the row of failures of a slot."""
 
-    def publish_members(self, service: int, slots: Sequence[int]) -> int:
-        """Swaps in the members of a service; returns the membership epoch. Raises MemoryError: later."""
+    def publish_members(
+        self, row: int, slots: Sequence[int], *, panic_percent: int, now: int
+    ) -> tuple[int, bool]:
+        """Swaps in the members of a row; returns the membership epoch, and whether all are used for want of fit ones.
+        Raises MemoryError: later.
+        """
+
+    def publish_ring(self, row: int, slots: Sequence[int], *, index: bool) -> int:
+        """Swaps in the ring of a row, or an index of its members by their identity; returns the membership epoch. No slots
+        withdraw it. Raises MemoryError: later.
+        """
 
 
 class Readings(Protocol):
@@ -59,6 +92,8 @@ class Instance:
     health: Health
     ejected: bool = False
     """Beside its health: it has failed too many requests in a row."""
+    started: int = 0
+    """When it came, or came back, in nanoseconds; 0: it was there from the start."""
 
     @property
     def word(self) -> int:
@@ -67,9 +102,64 @@ class Instance:
         return self.health | ejected | (HEALTH_DISABLED_BIT if self.member.disabled else 0)
 
     @property
+    def fit(self) -> bool:
+        """May it get requests, as far as its health goes?"""
+        return self.health is not Health.UNHEALTHY and not self.ejected
+
+    @property
     def address(self) -> InstanceAddress:
         """Where it listens."""
         return self.member.address
+
+
+class Ring(Enum):
+    """What the ring of a service is for."""
+
+    KEYS = auto()
+    """Requests are hashed to it."""
+    IDENTITIES = auto()
+    """Instances are found by their identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where and how the instances of a service are published."""
+
+    rows: Mapping[Labels, int]
+    """The row of the service, whose labels are (), and of each subset by its labels."""
+    panic_percent: int = 0
+    """Below which part of fit ones all are used."""
+    zone: str | None = None
+    """Where the gateway runs; None: zones do not matter."""
+    ring: Ring | None = None
+    """None: the service needs none."""
+
+
+Drawing = tuple[Ring | None, tuple[tuple[Slot, int], ...]]
+"""Everything that a ring follows from: its purpose, and slots with their weights."""
+NOTHING_DRAWN: Drawing = (None, ())
+
+
+@dataclass(slots=True)
+class _Service:
+    places: Places
+    present: dict[InstanceAddress, Instance] = field(default_factory=dict)
+    panicking: set[Labels] = field(default_factory=set)
+    """The subsets whose unfit members are used."""
+    rings: dict[int, "Drawing"] = field(default_factory=dict)
+    """What the rings that are published were drawn of, by their rows."""
+    refusals: int = 0
+    """How often in a row there was no room for a ring."""
+    published: int = -RING_PAUSE_NS
+    """When it was published last, in nanoseconds."""
+    timer: asyncio.TimerHandle | None = None
+    """The next publication, where one is due."""
+
+    def cancel(self) -> None:
+        """Forgets the publication that is due."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class Instances:
@@ -85,36 +175,45 @@ class Instances:
         """``capacity``: the slots for instances in shared memory."""
         self._memory = memory
         self._readings = readings
-        self._rows: dict[str, int] = {}
         self._slots = Slots(capacity)
         self._clock = clock
-        self._present: dict[str, dict[InstanceAddress, Instance]] = {}
+        self._services: dict[str, _Service] = {}
         self._by_slot: dict[int, Instance] = {}
         self._membership = 0
-        self._retries: dict[str, asyncio.TimerHandle] = {}
 
-    def add(self, service: str, row: int) -> None:
-        """Makes room for the instances of a service, whose members stand in this row. Idempotent."""
-        self._rows[service] = row
-        self._present.setdefault(service, {})
+    def set(self, service: str, places: Places) -> None:
+        """Makes room for the instances of a service, a new one or one that had other places."""
+        known = self._services.get(service)
+        if known is None:
+            self._services[service] = _Service(places)
+        elif known.places != places:
+            known.places = places
+            for instance in known.present.values():
+                self._write(instance)
+            self._publish(service)
 
     def remove(self, service: str) -> list[Instance]:
         """Takes a service out; returns the instances it had. Their state is kept for its return."""
         _, gone = self.apply(service, ())
-        del self._present[service]
+        self._services.pop(service).cancel()
         return gone
 
     def services(self) -> list[str]:
         """The services, in the order in which they came."""
-        return list(self._present)
+        return list(self._services)
 
     def of(self, service: str) -> list[Instance]:
         """The instances of a service, in the order of its configuration."""
-        return list(self._present[service].values())
+        return list(self._services[service].present.values())
 
     def find(self, service: str, address: InstanceAddress) -> Instance | None:
         """An instance of a service, if it is a member now."""
-        return self._present.get(service, {}).get(address)
+        known = self._services.get(service)
+        return known.present.get(address) if known is not None else None
+
+    def panicking(self, service: str) -> bool:
+        """Are unfit instances of the service, or of a subset of it, used because too few are fit?"""
+        return bool(self._services[service].panicking)
 
     def failing(self) -> list[tuple[Instance, int]]:
         """The instances that have failed last, and how often in a row."""
@@ -127,7 +226,8 @@ class Instances:
         One that stays keeps its slot and its state; another weight or cap is written in place, and so is the word of
         an operator.
         """
-        before = self._present[service]
+        known = self._services[service]
+        before = known.present
         self._slots.reclaim(
             now=self._clock(),
             seen=min(self._readings.membership_epochs(), default=0),
@@ -135,16 +235,18 @@ class Instances:
         )
         after: dict[InstanceAddress, Instance] = {}
         for member in members:
-            instance = before.get(member.address) or self._admit(service, member)
+            instance = before.get(member.address) or self._admit(service, member, first=not before)
             if instance is None:
                 continue
             if instance.member != member:
                 instance.member = member
                 self._write(instance)
             after[member.address] = instance
-        self._present[service] = after
-        membership = self._publish(service)
+        known.present = after
         gone = [instance for address, instance in before.items() if address not in after]
+        for instance in gone:  # banks may list it for a moment; its state is kept beside the bit
+            self._memory.set_health(instance.slot.number, instance.word | HEALTH_DISABLED_BIT)
+        membership = self._publish(service)
         for instance in gone:
             del self._by_slot[instance.slot.number]
             identity = (service, instance.address)
@@ -156,13 +258,15 @@ class Instances:
         instance = self.find(service, address)
         if instance is None:
             return  # it left while its last probe was under way
+        was_fit = instance.fit
         instance.health = health
-        self._show(instance)
+        self._show(instance, was_fit)
 
     def set_ejected(self, instance: Instance, *, ejected: bool) -> None:
         """As ``set_health``, beside it: what an active check says of the instance stays as it is."""
+        was_fit = instance.fit
         instance.ejected = ejected
-        self._show(instance)
+        self._show(instance, was_fit)
 
     def clear_failures(self, instance: Instance) -> None:
         """Its next failure is the first of a row."""
@@ -170,15 +274,18 @@ class Instances:
 
     def close(self) -> None:
         """Ends what is scheduled."""
-        for timer in self._retries.values():
-            timer.cancel()
-        self._retries.clear()
+        for service in self._services.values():
+            service.cancel()
 
-    def _show(self, instance: Instance) -> None:
+    def _show(self, instance: Instance, was_fit: bool) -> None:
+        if instance.fit and not was_fit:
+            instance.started = self._clock()
+            self._memory.set_started(instance.slot.number, instance.started)
         self._memory.set_health(instance.slot.number, instance.word)
         self._publish(instance.service)
 
-    def _admit(self, service: str, member: Member) -> Instance | None:
+    def _admit(self, service: str, member: Member, *, first: bool) -> Instance | None:
+        """``first``: it is there when its service begins, and has nobody to start more slowly than."""
         try:
             slot, kept = self._slots.take((service, member.address))
         except NoSlotError as error:
@@ -186,7 +293,8 @@ class Instances:
             return None
         word = self._memory.health(slot.number) if kept else Health.UNKNOWN
         health = Health(word & ~(HEALTH_DISABLED_BIT | HEALTH_EJECTED_BIT))
-        instance = Instance(service, member, slot, health, ejected=bool(word & HEALTH_EJECTED_BIT))
+        ejected, started = bool(word & HEALTH_EJECTED_BIT), 0 if first else self._clock()
+        instance = Instance(service, member, slot, health, ejected, started)
         self._by_slot[slot.number] = instance
         self._write(instance)
         return instance
@@ -197,19 +305,100 @@ class Instances:
             instance.slot.generation,
             str(instance.address),
             weight=instance.member.weight,
+            capacity=instance.member.capacity,
             max_in_flight=instance.member.max_in_flight,
+            backup=instance.member.backup,
+            elsewhere=self._services[instance.service].places.zone not in (None, instance.member.zone),
+            started=instance.started,
             health=instance.word,
         )
 
     def _publish(self, service: str) -> int:
-        """Publishes the members and returns their epoch; where every bank is still held, the least it will have."""
-        if (timer := self._retries.pop(service, None)) is not None:
-            timer.cancel()
-        numbers = [instance.slot.number for instance in self._present.get(service, {}).values()]
+        """Publishes the members and returns their epoch; where it happens later, the least it will have.
+
+        A large service is published at intervals: what a change costs grows with the members, and the words of the instances
+        say at once what matters.
+        """
+        known = self._services[service]
+        pause = PAUSE_NS if len(known.present) > SMALL else 0
+        if known.places.ring is not None:
+            pause = RING_PAUSE_NS
+        wait = known.published + pause - self._clock()
+        if wait > 0:
+            self._publish_later(service, wait / NANOSECONDS)
+            return self._membership + 1
+        known.cancel()
+        known.published = self._clock()
         try:
-            self._membership = self._memory.publish_members(self._rows[service], numbers)
+            for labels, row in known.places.rows.items():
+                self._publish_row(service, labels, row)
         except MemoryError:
-            loop = asyncio.get_running_loop()
-            self._retries[service] = loop.call_later(RETRY_S, self._publish, service)
+            self._publish_later(service, RETRY_S)
             return self._membership + 1
         return self._membership
+
+    def _publish_later(self, service: str, seconds: float) -> None:
+        known = self._services[service]
+        if known.timer is None:
+            loop = asyncio.get_running_loop()
+            known.timer = loop.call_later(seconds, self._publish_due, service)
+
+    def _publish_due(self, service: str) -> None:
+        known = self._services[service]
+        known.cancel()
+        known.published = -RING_PAUSE_NS
+        self._publish(service)
+
+    def _publish_row(self, service: str, labels: Labels, row: int) -> None:
+        known = self._services[service]
+        members = [one for one in known.present.values() if set(labels) <= set(one.member.labels)]
+        self._membership, panicking = self._memory.publish_members(
+            row,
+            [one.slot.number for one in members],
+            panic_percent=known.places.panic_percent,
+            now=self._clock(),
+        )
+        self._publish_ring(service, row, members)
+        if panicking == (labels in known.panicking):
+            return
+        subset = "".join(f" {name}={value}" for name, value in labels)
+        if panicking:
+            known.panicking.add(labels)
+            fit = sum(one.fit for one in members)
+            logger.error(
+                "service %s%s: panic: only %d of %d instances are fit, less than %d %%: all of them are used",
+                service, subset, fit, len(members), known.places.panic_percent,
+            )  # fmt: skip
+        else:
+            known.panicking.discard(labels)
+            logger.info("service %s%s: the panic is over", service, subset)
+
+    def _publish_ring(self, service: str, row: int, members: Sequence[Instance]) -> None:
+        """Draws the ring anew if it would be another one. Health is not in it: who cannot be had is passed over."""
+        known = self._services[service]
+        drawing = _drawing(known.places.ring, members)
+        if known.rings.get(row, NOTHING_DRAWN) == drawing:
+            return
+        slots = [slot.number for slot, _ in drawing[1]]
+        try:
+            self._membership = self._memory.publish_ring(row, slots, index=drawing[0] is Ring.IDENTITIES)
+        except MemoryError:
+            known.refusals += 1
+            if known.refusals == MOST_REFUSALS:
+                text = "service %s: no room for its ring: its keys go by the list of instances"
+                logger.error(text, service)  # noqa: TRY400
+                self._membership = self._memory.publish_ring(row, (), index=False)
+                known.rings.pop(row, None)
+            raise
+        known.rings[row] = drawing
+        known.refusals = 0
+
+
+def _drawing(ring: Ring | None, members: Sequence[Instance]) -> Drawing:
+    """A backup has no keys of its own, but clients that have been with it come back to it."""
+
+    def stands(one: Instance) -> bool:
+        return one.member.weight > 0 and (ring is Ring.IDENTITIES or not one.member.backup)
+
+    standing = tuple((one.slot, one.member.weight) for one in members if ring is not None and stands(one))
+    return (ring, standing) if standing else NOTHING_DRAWN

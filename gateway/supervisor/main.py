@@ -163,7 +163,7 @@ class Supervisor:
         self._monitor.start()
         edition = self._reloader.edition
         self._roster.start()
-        await self._roster.set(edition.config.services, edition.legend.services)
+        await self._roster.set(edition.config.services, edition.rows.banks(), edition.config.gateway.zone)
 
     async def _start_workers(self) -> bool:
         """Starts the workers; False when a signal came first."""

@@ -36,7 +36,7 @@ def capacities(config: Config, workers: int) -> Capacities:
     return Capacities(
         lanes=2 * max(workers, LEAST_WORKERS) + 2,
         instances=config.gateway.max_instances,
-        services=_roomy(len(config.services)),
+        services=_roomy(len(config.services) + len(config.subsets())),
         series=max(LEAST_SERIES, _roomy(listeners * (routes + 1))),
         limits=_roomy(config.limit_count()),
         limit_keys=config.gateway.max_limit_keys,

@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 from gateway.model import Health
 from gateway.supervisor import restart_policy
-from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
+from gateway.supervisor.admin.status import (
+    InstanceFacts,
+    LaneFacts,
+    ServiceFacts,
+    WorkerFacts,
+    readiness,
+    status_document,
+)
 from gateway.supervisor.health.ejections import REASON, Ejections, Record
 from gateway.supervisor.health.service import HealthService
 from gateway.supervisor.instances import Instance, Instances
@@ -79,7 +86,10 @@ class Overview:
         the loop turning between them.
         """
         members = {name: self._instances.of(name) for name in self._instances.services()}
-        services = {name: await in_slices(self._facts, some) for name, some in members.items()}
+        services = {
+            name: ServiceFacts(await in_slices(self._facts, some), panic=self._instances.panicking(name))
+            for name, some in members.items()
+        }
         return partial(
             status_document,
             state=self._state(),
@@ -107,6 +117,7 @@ class Overview:
             epoch=self._workers.publisher.epoch,
             workers_ready=len(self._workers.ready()),
             restarts=[slot.restarts for slot in self._workers.slots],
+            panics={name: self._instances.panicking(name) for name in self._instances.services()},
         )
         return partial(
             metrics.render,

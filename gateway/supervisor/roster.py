@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.config.overrides import Adjustment
 from gateway.config.schema import HealthCheck, Passive, Service
-from gateway.model import Health, InstanceAddress
+from gateway.model import Balance, Health, InstanceAddress, Labels, labels_of
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.discovery.service import DiscoveryService, Watch
 from gateway.supervisor.health.ejection import Policy
@@ -15,7 +15,7 @@ from gateway.supervisor.health.ejections import Ejections
 from gateway.supervisor.health.policy import Outcome, Thresholds
 from gateway.supervisor.health.prober import Check, Finding, Probe
 from gateway.supervisor.health.service import HealthService, Report, Target
-from gateway.supervisor.instances import Instance, Instances
+from gateway.supervisor.instances import Instance, Instances, Places, Ring
 
 logger = logging.getLogger("headgate.supervisor")
 
@@ -54,14 +54,19 @@ class Roster:
         """Begins to look at the failures of instances."""
         self.ejections.start()
 
-    async def set(self, services: Mapping[str, Service], rows: Mapping[str, int]) -> None:
-        """Takes these services, new ones and ones that are known; ``rows`` are their places in shared memory.
+    async def set(
+        self, services: Mapping[str, Service], banks: Mapping[str, Mapping[Labels, int]], zone: str | None
+    ) -> None:
+        """Takes these services, new ones and ones that are known; ``banks`` are the rows of their subsets in shared memory,
+        ``zone`` is where the gateway runs.
 
         What does not change goes on undisturbed, and what is known of an instance outlives every change.
         """
         async for name in _in_turns(services):
             service = services[name]
-            self.instances.add(name, rows[name])
+            self.instances.set(
+                name, Places(banks[name], service.panic.percent, zone, RINGS.get(service.balance))
+            )
             before = self._checks.get(name)
             self._checks[name] = service.health
             self.ejections.set(name, _ejection_policy(service.passive, service.health))
@@ -144,6 +149,10 @@ def _adjusted(member: Member, adjustment: Adjustment | None) -> Member:
     return replace(member, weight=weight, disabled=adjustment.disabled)
 
 
+RINGS = {Balance.HASH: Ring.KEYS, Balance.STICKY: Ring.IDENTITIES}
+"""What the ways to choose need a ring for; the others need none."""
+
+
 async def _in_turns(names: Iterable[str]) -> AsyncIterator[str]:
     """The names, with a chance for the loop's other work now and then."""
     for number, name in enumerate(names, start=1):
@@ -154,7 +163,15 @@ async def _in_turns(names: Iterable[str]) -> AsyncIterator[str]:
 
 def _members(service: Service) -> list[Member]:
     return [
-        Member(instance.address, instance.weight, instance.max_in_flight or 0)
+        Member(
+            instance.address,
+            instance.weight,
+            instance.capacity,
+            instance.max_in_flight or 0,
+            instance.zone,
+            labels_of(instance.labels or {}),
+            instance.backup,
+        )
         for instance in service.instances
     ]
 

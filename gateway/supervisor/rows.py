@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from gateway.model import Labels
 from gateway.supervisor.telemetry.metrics import LimitRow, RequestRow
 
-Identity = TypeVar("Identity", str, tuple[str, str, str], tuple[str, str | None, str])
+Identity = TypeVar("Identity", str, tuple[str, str, str], tuple[str, Labels], tuple[str, str | None, str])
 
 
+ALL: Labels = ()
+"""The labels that every instance has."""
 MAX_LISTENERS = 1024  # every one that there ever was stands in each snapshot, for its connections may live on
 
 
@@ -52,7 +55,7 @@ class Rows:
     """All tables. Implements ``Rows`` of ``gateway.config.compile``: what is asked for is given a place."""
 
     _listeners: Table[str]
-    _services: Table[str]
+    _services: Table[tuple[str, Labels]]
     _series: Table[tuple[str, str | None, str]]
     _limits: Table[tuple[str, str, str]]
 
@@ -61,7 +64,7 @@ class Rows:
         """Empty tables with the capacities of the shared memory."""
         return cls(
             Table("listen", "listeners", MAX_LISTENERS),
-            Table("services", "services", services),
+            Table("services", "services and subsets", services),
             Table("routes", "pairs of listener and route", series),
             Table("routes", "limits", limits),
         )
@@ -76,7 +79,11 @@ class Rows:
 
     def service_slot(self, service: str) -> int:
         """The row of a service."""
-        return self._services.row(service)
+        return self._services.row((service, ALL))
+
+    def subset_slot(self, service: str, labels: Labels) -> int:
+        """The row of those instances of a service that have these labels."""
+        return self._services.row((service, labels))
 
     def request_row(self, listener: str, route: str | None, service: str) -> int:
         """The row of a listener, a route and its service; None is for what matched no route.
@@ -91,7 +98,14 @@ class Rows:
 
     def services(self) -> dict[str, int]:
         """The row of every service."""
-        return dict(self._services.items())
+        return {service: row for (service, labels), row in self._services.items() if labels == ALL}
+
+    def banks(self) -> dict[str, dict[Labels, int]]:
+        """By service the row of every subset that it ever had, itself among them: exchanges may still go by each."""
+        banks: dict[str, dict[Labels, int]] = {}
+        for (service, labels), row in self._services.items():
+            banks.setdefault(service, {})[labels] = row
+        return banks
 
     def requests(self) -> list[RequestRow]:
         """What every row of the request table counts."""

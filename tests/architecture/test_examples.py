@@ -9,6 +9,8 @@ from tests.helpers import Gateway
 from tests.helpers.gateway import run_to_end
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {"COOKIE_SECRET": "a secret of the examples"}
+"""What examples refer to."""
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 
 
@@ -20,7 +22,7 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 async def test_an_example_is_right(path: Path) -> None:
     """`headgate check` has nothing to say against it as it stands."""
-    code, _, err = await run_to_end("", "check", file=str(path))
+    code, _, err = await run_to_end("", "check", file=str(path), environment=ENVIRONMENT)
     assert (code, err) == (0, "")
 
 
@@ -34,5 +36,5 @@ async def test_an_example_starts(path: Path) -> None:
     )
     if "admin" not in text:
         text = '[gateway]\nadmin = "127.0.0.1:0"\n\n' + text
-    async with Gateway(text) as gateway:
+    async with Gateway(text, environment=ENVIRONMENT) as gateway:
         assert (await gateway.get("/ready"))[0] == 200

@@ -221,13 +221,17 @@ def named(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 async def run_to_end(
-    configuration: str, command: str = "run", *, file: str | None = None
+    configuration: str,
+    command: str = "run",
+    *,
+    file: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[int, str, str]:
     """Runs a command that must end by itself on a file with that text, or on ``file``: (exit code, stdout, stderr)."""
     with tempfile.TemporaryDirectory(prefix="headgate-test-") as folder:
         path = Path(folder) / "gateway.toml"
         path.write_text(configuration)
-        return await run_with(command, file or str(path))
+        return await run_with(command, file or str(path), environment=environment)
 
 
 async def run_with(

@@ -14,7 +14,8 @@ async def healthy(gateway: Gateway) -> int:
 async def test_a_dead_instance_is_ejected_and_comes_back() -> None:
     """Checks that fail take the instance out; checks that pass bring it back, and it gets requests again."""
     async with Origin(b"one") as one, Origin(b"two") as two:
-        async with Gateway(configuration(one, two, service=CHECK)) as gateway:
+        at_once = f'{CHECK}\nslow_start = "0s"'
+        async with Gateway(configuration(one, two, service=at_once)) as gateway:
 
             async def is_healthy(count: int) -> bool:
                 return await healthy(gateway) == count

@@ -44,6 +44,14 @@ class InstanceFacts:
     until: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """One service; ``panic``: unfit instances are used because too few are fit."""
+
+    instances: Sequence[InstanceFacts]
+    panic: bool
+
+
 def readiness(state: State, workers: Sequence[WorkerFacts]) -> list[str]:
     """The reasons why no traffic should come here now; none means ready.
 
@@ -78,7 +86,7 @@ def status_document(
     listeners: Mapping[str, str],
     workers: Sequence[WorkerFacts],
     lanes: Mapping[int, LaneFacts],
-    services: Mapping[str, Sequence[InstanceFacts]],
+    services: Mapping[str, ServiceFacts],
     overrides: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The status document. ``now`` is monotonic nanoseconds, as the heartbeats are; ``listeners`` are URLs by name."""
@@ -90,8 +98,12 @@ def status_document(
             _worker(worker, lanes.get(-1 if worker.lane is None else worker.lane), now) for worker in workers
         ],
         "services": [
-            {"name": name, "instances": [_instance(instance) for instance in instances]}
-            for name, instances in services.items()
+            {
+                "name": name,
+                "panic": service.panic,
+                "instances": [_instance(instance) for instance in service.instances],
+            }
+            for name, service in services.items()
         ],
         "overrides": list(overrides),
     }

@@ -3,18 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gateway.model import InstanceAddress
+from gateway.model import InstanceAddress, Labels
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An instance as a source names it. ``max_in_flight`` 0 is no cap; no source names one that is disabled, which is
-    for operators to say.
-    """
+    """An instance as a source names it; no source names one that is disabled, which is for operators to say."""
 
     address: InstanceAddress
     weight: int = 1
+    capacity: int | None = None
+    """None is the weight."""
     max_in_flight: int = 0
+    """0 is no cap."""
+    zone: str | None = None
+    labels: Labels = ()
+    backup: bool = False
     disabled: bool = False
 
 

@@ -84,11 +84,12 @@ class InstanceGauge:
 
 @dataclass(frozen=True, slots=True)
 class ProcessGauges:
-    """What the supervisor itself knows: its snapshot and its workers (restarts per slot)."""
+    """What the supervisor itself knows: its snapshot, its workers (restarts per slot), and which services panic."""
 
     epoch: int
     workers_ready: int
     restarts: Sequence[int]
+    panics: Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +220,15 @@ def _ejections(instances: Iterable[InstanceGauge]) -> Iterator[Sample]:
 
 
 def _process(process: ProcessGauges) -> list[str]:
+    panics = (("", {"service": service}, panic) for service, panic in process.panics.items())
     restarts = (("", {"worker": str(slot)}, count) for slot, count in enumerate(process.restarts))
     return [
+        _family(
+            "headgate_service_panic",
+            "gauge",
+            "1 while unhealthy instances are used because too few are healthy.",
+            panics,
+        ),
         _family("headgate_worker_restarts_total", "counter", "Workers replaced after a death.", restarts),
         _family("headgate_workers_ready", "gauge", "Workers that serve.", [("", {}, process.workers_ready)]),
         _family(

@@ -13,10 +13,10 @@ use headgate_engine::http1::framing::Framing;
 use headgate_engine::http1::head::{find_end, slots, HeadLimits, Request, Response};
 use headgate_engine::http1::path::Kept;
 use headgate_engine::limit::{conforms, Gcra};
+use headgate_engine::random::Random;
 use headgate_engine::request_id::RequestId;
 use headgate_engine::rewrite::{self, Client, Onward};
 use headgate_engine::routing::{RouteMatch, Table};
-use headgate_engine::selection::Random;
 
 const LIMITS: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100, target: 8 * 1024 };
 const REQUEST: &[u8] = b"GET /some/path?with=query HTTP/1.1\r\nHost: www.example.com\r\n\
@@ -76,6 +76,7 @@ fn rewrite_response(bytes: &[u8], output: &mut Vec<u8>) {
         confirm_keep_alive: false,
         quotas: &[],
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
+        set_cookie: None,
     };
     rewrite::response(output, &response, &onward);
     assert!(output.ends_with(b"\r\n\r\n"));

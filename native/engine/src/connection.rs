@@ -20,9 +20,11 @@ mod retrying;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::access_log::Record;
 use crate::address::Address;
+use crate::affinity::StickyCookie;
 use crate::deadline::NEVER;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -31,7 +33,7 @@ use crate::http1::head::Request;
 use crate::pace::{Stall, Stopwatch};
 use crate::request_id::RequestId;
 use crate::rest::Rest;
-use crate::selection::{Balance, Tried};
+use crate::selection::{Affinity, Policy, Tried};
 use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
@@ -183,10 +185,16 @@ struct Exchange {
     /// Tries that had to wait, which makes the next wait longer.
     backed_off: u8,
     link: Link,
-    balance: Balance,
+    policy: Policy,
+    /// What the request asks of the choice of an instance.
+    affinity: Affinity,
+    /// The cookie by which its client is to come back to the instance.
+    sticky: Option<Arc<StickyCookie>>,
     service: u32,
     row: u32,
     started: u64,
+    /// When the instance had the whole request, or when this try began.
+    asked: u64,
     connect_timeout: u64,
     first_byte_timeout: u64,
     idle_timeout: u64,
@@ -389,6 +397,11 @@ impl Connection {
         } else {
             (Waiting::FirstByte, exchange.first_byte_timeout)
         };
+        let sent = waiting == Waiting::FirstByte
+            && matches!(self.waiting, Waiting::RequestBody | Waiting::InstanceTakes);
+        if let (true, Phase::Exchange(exchange)) = (sent, &mut self.phase) {
+            exchange.asked = now;
+        }
         self.arm(worker, waiting, now, timeout);
     }
 

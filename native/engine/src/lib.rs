@@ -9,6 +9,7 @@
 
 pub mod access_log;
 pub mod address;
+pub mod affinity;
 pub mod client_address;
 pub mod connection;
 pub mod deadline;
@@ -19,6 +20,7 @@ pub mod limit;
 pub mod pace;
 pub mod pool;
 pub mod proxy_protocol;
+pub mod random;
 pub mod reply;
 pub mod request_id;
 pub mod rest;

@@ -1,6 +1,6 @@
 //! The identity of a request: the client's own when it is well-formed, otherwise one made here.
 
-use crate::selection::Random;
+use crate::random::Random;
 
 /// Longest identity that is kept. Instances and logs repeat it, so a client cannot have them repeat a novel.
 pub const MAX_BYTES: usize = 128;

@@ -5,6 +5,7 @@
 
 use httparse::Header;
 
+use crate::affinity::SetCookie;
 use crate::forwarding::{self, Sender};
 use crate::http1::fields::Field;
 use crate::http1::framing::Framing;
@@ -40,6 +41,8 @@ pub struct Onward<'a> {
     pub date: &'a [u8; 29],
     /// The limits that the client is told of, and what is in their buckets.
     pub quotas: &'a [(&'a Limit, Level)],
+    /// The cookie by which the client is to come back to the instance, if it does not bring it already.
+    pub set_cookie: Option<SetCookie<'a>>,
 }
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
@@ -98,6 +101,9 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
     if !onward.quotas.is_empty() {
         put_quotas(output, onward.quotas);
     }
+    if let Some(cookie) = onward.set_cookie {
+        cookie.put(output);
+    }
     let stated = response.fields.content_length().filter(|length| onward.keeps_length || *length == 0);
     put_framing(output, onward.framing, stated.filter(|_| response.status != 204)); // RFC 9110 §8.6
     if onward.close {
@@ -115,8 +121,16 @@ pub fn interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
 }
 
 /// Writes the head of a 101 as the client gets it; behind it the connection speaks `protocol`.
-pub fn switching(output: &mut Vec<u8>, response: &Response<'_, '_>, protocol: &[u8]) {
+pub fn switching(
+    output: &mut Vec<u8>,
+    response: &Response<'_, '_>,
+    protocol: &[u8],
+    set_cookie: Option<SetCookie<'_>>,
+) {
     put_interim(output, response);
+    if let Some(cookie) = set_cookie {
+        cookie.put(output);
+    }
     put_upgrade(output, protocol);
     output.extend_from_slice(b"\r\n");
 }
@@ -194,7 +208,7 @@ mod tests {
     use crate::address::Address;
     use crate::http1::head::{slots, HeadLimits};
     use crate::http1::path::Kept;
-    use crate::selection::Random;
+    use crate::random::Random;
 
     const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 
@@ -213,8 +227,15 @@ mod tests {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Response::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
         let date = crate::reply::http_date(0);
-        let onward =
-            Onward { framing, keeps_length, close, confirm_keep_alive: false, date: &date, quotas: &[] };
+        let onward = Onward {
+            framing,
+            keeps_length,
+            close,
+            confirm_keep_alive: false,
+            date: &date,
+            quotas: &[],
+            set_cookie: None,
+        };
         response(&mut output, &parsed, &onward);
         String::from_utf8(output).unwrap()
     }

@@ -3,27 +3,91 @@
 //! The published bank proposes, the instance's health word and its cap decide: a bank may be a moment old, the words
 //! never are. Every decision is bounded by the number of members and allocates nothing.
 
+mod candidates;
+mod ewma;
+mod hash;
+mod p2c;
 mod random;
+pub mod ring;
+mod round_robin;
+mod slow_start;
 mod smooth;
+mod sticky;
 mod tried;
 
-pub use random::Random;
+pub use candidates::{candidates, Candidates, Fitness, Member};
+pub use ewma::{median, Latency};
 pub use smooth::{smooth_sequence, MAX_TURNS};
 pub use tried::Tried;
 
 use serde::Deserialize;
 
+use crate::random::Random;
 use crate::state::{Bank, Instance, State, NO_SLOT};
 
-/// How a service spreads exchanges over its instances.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// How exchanges are spread over instances. Each is a file of this module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Balance {
-    /// The less loaded of two random members (Mitzenmacher, "The Power of Two Choices", 2001).
-    #[default]
-    P2c,
+    /// The least loaded of a few random members.
+    P2c {
+        /// How many; at least 2.
+        choices: u32,
+    },
     /// Smooth weighted round robin, one sequence for all workers.
     RoundRobin,
+    /// The faster of two random members, by what their answers took and what they have in flight.
+    Ewma,
+    /// Drawn at random, by weight.
+    Random,
+    /// By the key of a request, on a ring (Karger et al., 1997).
+    Hash {
+        /// What a member may hold at the most, in percent of the average; `None` for no bound.
+        bounded_load: Option<u32>,
+    },
+    /// Where the client was before, as it says with a signed cookie.
+    Sticky,
+}
+
+impl Balance {
+    /// The less loaded of two.
+    pub const P2C: Self = Self::P2c { choices: 2 };
+}
+
+/// What of a request asks for one instance rather than another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing.
+    #[default]
+    None,
+    /// The hash of its key: requests with the same belong together.
+    Key(u64),
+    /// The identity of the instance that its client was with.
+    Instance(u64),
+}
+
+/// By what rules the instances of a service, or of a subset of one, are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The row of the bank that proposes them.
+    pub bank: u32,
+    /// How exchanges are spread over them.
+    pub balance: Balance,
+    /// Nanoseconds in which an instance that has just started comes to its whole share; 0 gives it at once.
+    pub slow_start: u64,
+}
+
+/// What one decision is made by, beside the shared state and chance.
+#[derive(Clone, Copy, Debug)]
+pub struct Criteria<'a> {
+    /// The rules.
+    pub policy: Policy,
+    /// The instances that the exchange has been sent to already.
+    pub tried: &'a Tried,
+    /// What the request asks for.
+    pub affinity: Affinity,
+    /// Nanoseconds of the monotonic clock.
+    pub now: u64,
 }
 
 /// What a decision came to.
@@ -40,109 +104,79 @@ pub enum Selection {
     Exhausted,
 }
 
-/// Selects an instance of `service` that is not in `tried` and reserves a place on it.
-pub fn select<S: State>(
-    state: &S,
-    service: u32,
-    balance: Balance,
-    tried: &Tried,
-    random: &mut Random,
-) -> Selection {
-    Decision::new(state, tried, |slot| state.reserve(slot)).run(service, balance, random)
+/// Selects an instance that was not tried yet and reserves a place on it.
+pub fn select<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random) -> Selection {
+    Decision::new(state, criteria, |slot| state.reserve(slot)).run(criteria.policy, random)
 }
 
-/// Answers as [`select`] would and reserves nothing, so it sees no caps; a round robin still moves on by one turn.
-pub fn peek<S: State>(
-    state: &S,
-    service: u32,
-    balance: Balance,
-    tried: &Tried,
-    random: &mut Random,
-) -> Selection {
-    Decision::new(state, tried, |_| true).run(service, balance, random)
+/// Answers as [`select`] would and reserves nothing, so it sees no caps; a round robin still moves on.
+pub fn peek<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random) -> Selection {
+    Decision::new(state, criteria, |_| true).run(criteria.policy, random)
 }
 
 /// One decision under way: how a place is taken, and why candidates fell away so far.
 struct Decision<'a, S, R> {
     state: &'a S,
     tried: &'a Tried,
+    affinity: Affinity,
     reserve: R,
+    now: u64,
+    slow_start: u64,
+    /// Some candidate may be in its slow start.
+    warming: bool,
     saw_tried: bool,
     saw_full: bool,
 }
 
 impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
-    fn new(state: &'a S, tried: &'a Tried, reserve: R) -> Self {
-        Self { state, tried, reserve, saw_tried: false, saw_full: false }
+    fn new(state: &'a S, criteria: &Criteria<'a>, reserve: R) -> Self {
+        let Criteria { policy: Policy { slow_start, .. }, tried, affinity, now } = *criteria;
+        Self {
+            state,
+            tried,
+            affinity,
+            reserve,
+            now,
+            slow_start,
+            warming: false,
+            saw_tried: false,
+            saw_full: false,
+        }
     }
 
-    fn run(mut self, service: u32, balance: Balance, random: &mut Random) -> Selection {
-        let bank = self.state.bank(service);
-        let chosen = match (balance, bank.eligible) {
+    fn run(mut self, policy: Policy, random: &mut Random) -> Selection {
+        let bank = self.state.bank(policy.bank);
+        self.warming = self.slow_start > 0 && self.now < bank.last_start.saturating_add(self.slow_start);
+        let chosen = match (policy.balance, bank.eligible) {
             (_, 0) => None,
-            (_, 1) => self.take(self.state.eligible(bank, 0)),
-            (Balance::P2c, _) => self.less_loaded_of_two(bank, random),
-            (Balance::RoundRobin, _) => self.next_in_turn(service, bank),
+            // These two look beyond the eligible: a key or a client belongs to an instance in whatever zone it is.
+            (Balance::Hash { bounded_load }, _) => self.next_on_ring(policy.bank, bank, bounded_load, random),
+            (Balance::Sticky, _) => self.same_again(policy.bank, bank, random),
+            (_, 1) => self.take(bank, self.state.candidate(bank, 0)),
+            (Balance::P2c { choices }, _) => self.least_loaded(bank, choices, random),
+            (Balance::RoundRobin, _) => self.next_in_turn(policy.bank, bank, random),
+            (Balance::Random, _) => self.drawn(bank, random),
+            (Balance::Ewma, _) => self.faster_of_two(bank, random),
         };
+        let chosen = chosen.or_else(|| self.stand_in(bank));
         chosen.map_or_else(|| self.refusal(), Selection::Instance)
     }
 
-    /// The first draw follows the weights, so that ties (above all: an idle service) fall in their proportion; the
-    /// second is uniform over the others. When neither can be had, the rest is scanned from a random start.
-    fn less_loaded_of_two(&mut self, bank: Bank, random: &mut Random) -> Option<Instance> {
-        let first = match bank.turns {
-            0 => self.state.eligible(bank, random.below(bank.eligible)),
-            turns => self.state.turn(bank, random.below(turns)),
-        };
-        let second = self.draw_other(bank, first, random);
-        // When one of them cannot be had, the order does not matter: taking it fails, and the other is next.
-        let order = if self.is_lighter(second, first) { [second, first] } else { [first, second] };
-        for slot in order {
-            if let Some(instance) = self.take(slot) {
-                return Some(instance);
-            }
-        }
-        self.scan(bank, random.below(bank.eligible))
-    }
-
-    /// A member other than `first`, each with the same chance: the last member stands in for `first`.
-    fn draw_other(&self, bank: Bank, first: u32, random: &mut Random) -> u32 {
-        let last = bank.eligible - 1;
-        let drawn = self.state.eligible(bank, random.below(last));
-        if drawn == first {
-            self.state.eligible(bank, last)
-        } else {
-            drawn
-        }
-    }
-
-    /// Walks on from the service's next turn. A heavy member may fill long stretches of the sequence, so after as many
-    /// turns as there are members the walk changes to the list of members, where each stands once.
-    fn next_in_turn(&mut self, service: u32, bank: Bank) -> Option<Instance> {
-        let number = self.state.next_turn(service);
-        let walk = bank.turns.min(bank.eligible);
-        for step in 0..u64::from(walk) {
-            let index = number.wrapping_add(step) % u64::from(bank.turns);
-            if let Some(instance) = self.take(self.state.turn(bank, index as u32)) {
-                return Some(instance);
-            }
-        }
-        self.scan(bank, (number % u64::from(bank.eligible)) as u32)
-    }
-
-    /// Takes the first member that can be had, from `start` once around the list.
+    /// Takes the first eligible member that can be had, from `start` once around the list.
     fn scan(&mut self, bank: Bank, start: u32) -> Option<Instance> {
         let (before, after) = (0..start, start..bank.eligible);
-        after.chain(before).find_map(|index| self.take(self.state.eligible(bank, index)))
+        after.chain(before).find_map(|index| self.take(bank, self.state.candidate(bank, index)))
+    }
+
+    /// Takes the first of those that are asked when none of the eligible can be had.
+    fn stand_in(&mut self, bank: Bank) -> Option<Instance> {
+        let standby = bank.eligible..bank.eligible.saturating_add(bank.standby);
+        standby.into_iter().find_map(|index| self.take(bank, self.state.candidate(bank, index)))
     }
 
     /// Reserves the slot, or remembers why not.
-    fn take(&mut self, slot: u32) -> Option<Instance> {
-        if slot == NO_SLOT || !self.state.is_eligible(slot) {
-            return None;
-        }
-        if self.tried.contains(slot) {
-            self.saw_tried = true;
+    fn take(&mut self, bank: Bank, slot: u32) -> Option<Instance> {
+        if !self.may_have(bank, slot) {
             return None;
         }
         if !(self.reserve)(slot) {
@@ -152,10 +186,23 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
         Some(Instance { slot, generation: self.state.generation(slot) })
     }
 
-    /// Has `a` less in flight per weight than `b`? By cross multiplication: exact, and no division.
-    fn is_lighter(&self, a: u32, b: u32) -> bool {
-        let load = |slot, other| u64::from(self.state.in_flight(slot)) * u64::from(self.state.weight(other));
-        load(a, b) < load(b, a)
+    /// May the exchange go there, but for a cap? In a panic health does not matter, only what an operator says.
+    fn may_have(&mut self, bank: Bank, slot: u32) -> bool {
+        let fit = |slot| self.state.is_eligible(slot) || bank.panicking && self.state.is_enabled(slot);
+        if slot == NO_SLOT || !fit(slot) {
+            return false;
+        }
+        self.saw_tried |= self.tried.contains(slot);
+        !self.tried.contains(slot)
+    }
+
+    /// Does a turn that falls to a member in its slow start go to the next? Its share of the turns grows as it warms.
+    fn is_passed_over(&self, slot: u32, random: &mut Random) -> bool {
+        self.warming && random.below(slow_start::WHOLE) >= self.warmth(slot)
+    }
+
+    fn warmth(&self, slot: u32) -> u32 {
+        slow_start::warmth(self.state.started(slot), self.slow_start, self.now)
     }
 
     fn refusal(&self) -> Selection {

@@ -19,11 +19,12 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::address::Networks;
+use crate::affinity::Reading;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::reply::Pages;
 use crate::routing::{RouteMatch, Table};
-use crate::selection::{Balance, Tried};
+use crate::selection::{Policy, Tried};
 use document::Document;
 
 /// What a listener asks of its clients.
@@ -74,8 +75,10 @@ pub struct Service {
     pub name: String,
     /// Its row in shared memory.
     pub slot: u32,
-    /// How exchanges are spread over its instances.
-    pub balance: Balance,
+    /// How an instance is chosen from all that it has.
+    pub policy: Policy,
+    /// What of a request decides for one of them.
+    pub reading: Reading,
     /// Nanoseconds a connection to an instance may take to come about.
     pub connect_timeout: u64,
     /// Nanoseconds an instance may take to begin its answer.
@@ -97,6 +100,8 @@ pub struct Route {
     pub name: String,
     /// Index into [`Snapshot::services`].
     pub service: u32,
+    /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
+    pub policy: Policy,
     /// Extra tries after the first.
     pub tries: u8,
     /// The limits, in the order in which they are charged.
@@ -149,8 +154,8 @@ impl Snapshot {
             serde_json::from_slice(blob).map_err(|error| SnapshotError::malformed(&error))?;
         let table = routing_table(&document)?;
         let trusted_proxies = trusted_proxies(&document)?;
-        let listeners = compile_all("listeners", document.listeners, document::Listener::compile)?;
         let services = compile_all("services", document.services, document::Service::compile)?;
+        let listeners = document.listeners.len();
         let mut snapshot = Self {
             epoch: document.epoch,
             trusted_proxies,
@@ -158,10 +163,8 @@ impl Snapshot {
             pages: compile_all("errors", document.errors, document::ErrorPage::compile)?
                 .into_iter()
                 .collect(),
-            routes: compile_all("routes", document.routes, |route| {
-                route.compile(&services, listeners.len())
-            })?,
-            listeners,
+            listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
+            routes: compile_all("routes", document.routes, |route| route.compile(&services, listeners))?,
             services,
             table,
             services_by_name: HashMap::default(),

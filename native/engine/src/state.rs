@@ -7,6 +7,8 @@
 pub mod fake;
 
 use crate::limit::{Charge, Claim};
+use crate::selection::ring::Point;
+use crate::selection::Latency;
 
 /// No slot: what an index that makes no sense is answered with.
 pub const NO_SLOT: u32 = u32::MAX;
@@ -42,10 +44,26 @@ pub struct Bank {
     pub offset: u32,
     /// Number of instances the service has.
     pub members: u32,
-    /// Number of those that may be selected.
+    /// Number of those that exchanges are spread over.
     pub eligible: u32,
+    /// Number of those that stand by for exchanges which can have none of the eligible.
+    pub standby: u32,
     /// Length of the smooth weighted sequence over the eligible ones.
     pub turns: u32,
+    /// Too few members are fit, and the eligible include the unfit.
+    pub panicking: bool,
+    /// When the last of the members started, in nanoseconds; 0 if all were always there.
+    pub last_start: u64,
+}
+
+/// One published ring of a service: where it lies and how many points it has; none by default. It may be used for as
+/// long as a [`Bank`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublishedRing {
+    /// Where it lies, in units of the implementation.
+    pub offset: u32,
+    /// Its points.
+    pub points: u32,
 }
 
 /// What became of a request at a limit.
@@ -146,21 +164,44 @@ impl Counter {
 pub trait State {
     /// The members of a service as last published; an empty bank where there are none.
     fn bank(&self, service: u32) -> Bank;
-    /// The slot of eligible member `index` of a bank, [`NO_SLOT`] beyond its end.
-    fn eligible(&self, bank: Bank, index: u32) -> u32;
+    /// The slot of candidate `index` of a bank: the eligible come first, then those that stand by; [`NO_SLOT`] beyond
+    /// their end.
+    fn candidate(&self, bank: Bank, index: u32) -> u32;
     /// The slot whose turn `index` is in the bank's smooth weighted sequence, [`NO_SLOT`] beyond its end.
     fn turn(&self, bank: Bank, index: u32) -> u32;
     /// Takes the next number of a service's round robin, shared by all workers.
     fn next_turn(&self, service: u32) -> u64;
 
+    /// The ring of a service as last published; an empty one where there is none. It lags behind the bank by a moment:
+    /// it may name members that have left, which are not eligible, and lack some that have just come.
+    fn ring(&self, service: u32) -> PublishedRing;
+    /// How many points lie before an arc of the ring, of which there are 2 to the power of [`arc_bits`].
+    ///
+    /// [`arc_bits`]: crate::selection::ring::arc_bits
+    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32;
+    /// A point of the ring, by its number; one of [`NO_SLOT`] at the very end of the ring beyond its last.
+    fn ring_point(&self, ring: PublishedRing, index: u32) -> Point;
+    /// What the instance is known by for ever: a hash of its address, the same in every gateway.
+    fn identity(&self, slot: u32) -> u64;
+
     /// May the instance be selected now? One load of its health word.
     fn is_eligible(&self, slot: u32) -> bool;
+    /// Has no operator taken the instance out?
+    fn is_enabled(&self, slot: u32) -> bool;
     /// Which occupant of the slot this is.
     fn generation(&self, slot: u32) -> u32;
     /// Appends the instance's address as a configuration writes it; false when its slot has another occupant by now.
     fn put_address(&self, instance: Instance, out: &mut String) -> bool;
     /// Configured weight, at least 1 for an eligible instance.
     fn weight(&self, slot: u32) -> u32;
+    /// How much the instance can carry, compared to others; at least 1 for an eligible one.
+    fn capacity(&self, slot: u32) -> u32;
+    /// When the instance came or came back, in nanoseconds; 0 if it was always there.
+    fn started(&self, slot: u32) -> u64;
+    /// What is known of the latency of the instance.
+    fn latency(&self, slot: u32) -> Latency;
+    /// Replaces what is known of the latency of the instance, unless that has changed meanwhile: one try.
+    fn replace_latency(&self, slot: u32, known: Latency, new: Latency);
     /// Exchanges that all workers together hold on the instance.
     fn in_flight(&self, slot: u32) -> u32;
     /// Adds one exchange to the instance, unless its cap is reached. A refusal may be spurious: never spin on it.

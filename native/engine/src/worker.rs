@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::access_log::AccessLog;
 use crate::deadline::Deadlines;
+use crate::random::Random;
 use crate::reply::http_date;
 use crate::rest::Rests;
-use crate::selection::Random;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 

@@ -3,7 +3,10 @@
 // The functions around the tests are tests, too; clippy sees only what is marked so.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-use headgate_engine::selection::{peek, select, smooth_sequence, Balance, Random, Selection, Tried};
+use headgate_engine::random::Random;
+use headgate_engine::selection::{
+    peek, select, smooth_sequence, Affinity, Balance, Criteria, Policy, Selection, Tried,
+};
 use headgate_engine::state::fake::FakeState;
 use headgate_engine::state::State;
 use proptest::prelude::*;
@@ -21,12 +24,17 @@ fn service_of(weights: &[u32]) -> FakeState {
     state
 }
 
+fn by(balance: Balance, tried: &Tried) -> Criteria<'_> {
+    let policy = Policy { bank: SERVICE, balance, slow_start: 0 };
+    Criteria { policy, tried, affinity: Affinity::None, now: 0 }
+}
+
 /// How often each slot comes up in many decisions that find the service idle.
 fn shares_when_idle(state: &FakeState, members: usize, balance: Balance) -> Vec<u32> {
     let mut random = Random::new(20_260_101);
     let mut counts = vec![0; members];
     for _ in 0..DECISIONS {
-        match select(state, SERVICE, balance, &Tried::new(), &mut random) {
+        match select(state, &by(balance, &Tried::new()), &mut random) {
             Selection::Instance(instance) => {
                 counts[instance.slot as usize] += 1;
                 state.release(instance.slot);
@@ -56,7 +64,7 @@ const CHI_SQUARE_9_999: f64 = 27.88;
 /// On an idle service all loads tie, so the first draw of p2c shows itself: uniform over equal members.
 #[test]
 fn the_first_draw_is_uniform() {
-    let counts = shares_when_idle(&service_of(&[1; 10]), 10, Balance::P2c);
+    let counts = shares_when_idle(&service_of(&[1; 10]), 10, Balance::P2C);
     let statistic = chi_square(&counts, &[1; 10]);
     assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
 }
@@ -65,7 +73,7 @@ fn the_first_draw_is_uniform() {
 #[test]
 fn the_first_draw_follows_the_weights() {
     let weights = [1, 2, 3, 4, 5, 5, 4, 3, 2, 1];
-    let counts = shares_when_idle(&service_of(&weights), 10, Balance::P2c);
+    let counts = shares_when_idle(&service_of(&weights), 10, Balance::P2C);
     let statistic = chi_square(&counts, &weights);
     assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
 }
@@ -76,7 +84,7 @@ fn the_first_draw_follows_the_weights() {
 fn the_second_draw_is_uniform_over_the_others() {
     let state = service_of(&[1; 11]);
     state.set_in_flight(0, 1);
-    let counts = shares_when_idle(&state, 11, Balance::P2c);
+    let counts = shares_when_idle(&state, 11, Balance::P2C);
     assert_eq!(counts[0], 0, "it loses against every other member");
     let statistic = chi_square(&counts[1..], &[1; 10]);
     assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
@@ -98,7 +106,7 @@ fn two_choices_balance_held_exchanges() {
     let state = service_of(&weights);
     let mut random = Random::new(5);
     for _ in 0..8_000 {
-        select(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random);
+        select(&state, &by(Balance::P2C, &Tried::new()), &mut random);
     }
     for (slot, &weight) in (0..).zip(&weights) {
         let per_weight = state.in_flight(slot) / weight;
@@ -158,8 +166,32 @@ proptest! {
         for slot in tried_slots {
             tried.insert(slot);
         }
-        let looked = peek(&state, SERVICE, Balance::P2c, &tried, &mut Random::new(seed));
-        let selected = select(&state, SERVICE, Balance::P2c, &tried, &mut Random::new(seed));
+        let looked = peek(&state, &by(Balance::P2C, &tried), &mut Random::new(seed));
+        let selected = select(&state, &by(Balance::P2C, &tried), &mut Random::new(seed));
         prop_assert_eq!(looked, selected);
+    }
+}
+
+/// Random choice follows the weights: uniform over equal members, in proportion over others.
+#[test]
+fn random_follows_the_weights() {
+    for weights in [[1; 10], [1, 2, 3, 4, 5, 5, 4, 3, 2, 1]] {
+        let counts = shares_when_idle(&service_of(&weights), 10, Balance::Random);
+        let statistic = chi_square(&counts, &weights);
+        assert!(statistic < CHI_SQUARE_9_999, "{statistic}: {counts:?}");
+    }
+}
+
+/// What a member that is down would have got falls to all the others in their proportion, not to its neighbour.
+#[test]
+fn random_spreads_what_is_left_over() {
+    let state = service_of(&[30, 1, 2, 3, 4, 5, 5, 4, 3, 2, 1]);
+    state.set_health(0, false); // the bank lists it still
+    let counts = shares_when_idle(&state, 11, Balance::Random);
+    assert_eq!(counts[0], 0);
+    for (&count, weight) in counts[1..].iter().zip([1u32, 2, 3, 4, 5, 5, 4, 3, 2, 1]) {
+        let share = f64::from(count) / f64::from(DECISIONS) / (f64::from(weight) / 30.0);
+        // The last resort, one exchange in 256, knows no weights.
+        assert!((0.8..1.3).contains(&share), "weight {weight} got {share} of its due: {counts:?}");
     }
 }

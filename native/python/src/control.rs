@@ -32,20 +32,37 @@ impl Control {
         Self { pen: Mutex::new(Pen::new(segment.memory())) }
     }
 
-    #[pyo3(signature = (slot, generation, address, *, weight, max_in_flight, health))]
+    #[pyo3(signature = (slot, generation, address, *, weight, health, capacity=None, max_in_flight=0, backup=false,
+                        elsewhere=false, started=0))]
+    #[allow(clippy::too_many_arguments, reason = "Python names them")]
     fn write_instance(
         &self,
         slot: u32,
         generation: u32,
         address: &str,
         weight: u32,
-        max_in_flight: u32,
         health: u32,
+        capacity: Option<u32>,
+        max_in_flight: u32,
+        backup: bool,
+        elsewhere: bool,
+        started: u64,
     ) -> PyResult<()> {
         let address: Address = address
             .parse()
             .map_err(|error: AddressError| PyValueError::new_err(format!("{address:?}: {error}")))?;
-        let words = InstanceWords { generation, address, weight, max_in_flight, health };
+        let capacity = capacity.unwrap_or(weight);
+        let words = InstanceWords {
+            generation,
+            address,
+            weight,
+            capacity,
+            max_in_flight,
+            backup,
+            elsewhere,
+            started,
+            health,
+        };
         self.pen().write_instance(slot, &words).map_err(to_python)
     }
 
@@ -57,13 +74,31 @@ impl Control {
         self.pen().health(slot).map_err(to_python)
     }
 
+    fn set_started(&self, slot: u32, started: u64) -> PyResult<()> {
+        self.pen().set_started(slot, started).map_err(to_python)
+    }
+
     fn clear_failures(&self, slot: u32) -> PyResult<()> {
         self.pen().clear_failures(slot).map_err(to_python)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 takes no slice of numbers")]
-    fn publish_members(&self, service: u32, slots: Vec<u32>) -> PyResult<u64> {
-        self.pen().publish_members(service, &slots).map_err(to_python)
+    #[pyo3(signature = (row, slots, *, panic_percent=0, now=0))]
+    fn publish_members(
+        &self,
+        row: u32,
+        slots: Vec<u32>,
+        panic_percent: u8,
+        now: u64,
+    ) -> PyResult<(u64, bool)> {
+        let published = self.pen().publish_members(row, &slots, panic_percent, now).map_err(to_python)?;
+        Ok((published.epoch, published.panicking))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 takes no slice of numbers")]
+    #[pyo3(signature = (row, slots, *, index))]
+    fn publish_ring(&self, py: Python<'_>, row: u32, slots: Vec<u32>, index: bool) -> PyResult<u64> {
+        py.detach(|| self.pen().publish_ring(row, &slots, index)).map_err(to_python)
     }
 
     fn open_lane(&self, lane: u32, pid: u32) -> PyResult<()> {

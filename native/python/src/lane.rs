@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim, RETRY_WITHOUT_PLACE};
-use headgate_engine::selection::{peek, Balance, Selection, Tried};
+use headgate_engine::selection::{peek, Affinity, Criteria, Selection, Tried};
 use headgate_engine::snapshot;
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
@@ -43,8 +43,8 @@ impl Snapshot {
 pub(crate) struct Lane {
     pub(crate) worker: Worker<SharedState>,
     access_log_due: Option<Py<PyAny>>,
-    /// Slot and balance of the services that `select` was asked for.
-    services: Names<(u32, Balance)>,
+    /// Indexes of the services that `select` was asked for.
+    services: Names<u32>,
     limits: Names<u32>,
     /// What `charge` answers almost always: (True, 0).
     allowed: Py<PyTuple>,
@@ -137,14 +137,21 @@ impl Lane {
         }
     }
 
-    fn select(&mut self, service: &Bound<'_, PyString>) -> PyResult<Option<u64>> {
+    #[pyo3(signature = (service, key = None, *, now = None))]
+    fn select(
+        &mut self,
+        service: &Bound<'_, PyString>,
+        key: Option<&[u8]>,
+        now: Option<Nanoseconds>,
+    ) -> PyResult<Option<u64>> {
+        let now = now.map_or_else(|| self.now(service.py()), |now| Ok(now.0))?;
         let Worker { snapshot, state, random, .. } = &mut self.worker;
-        let found = self.services.resolve(service, |name| {
-            let service = snapshot.services.get(snapshot.find_service(name)? as usize)?;
-            Some((service.slot, service.balance))
-        });
-        let (slot, balance) = found?;
-        Ok(match peek(state, slot, balance, &Tried::default(), random) {
+        let index = self.services.resolve(service, |name| snapshot.find_service(name))?;
+        let found = snapshot.services.get(index as usize);
+        let found = found.ok_or_else(|| PyKeyError::new_err(service.clone().unbind()))?;
+        let affinity = key.map_or(Affinity::None, |key| found.reading.value(key));
+        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity, now };
+        Ok(match peek(state, &criteria, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,
         })

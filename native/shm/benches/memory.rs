@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use headgate_engine::limit::{Charge, Claim, Gcra};
-use headgate_engine::selection::{peek, select, Balance, Random, Selection, Tried};
+use headgate_engine::random::Random;
+use headgate_engine::selection::{peek, select, Affinity, Balance, Criteria, Policy, Selection, Tried};
 use headgate_engine::state::{Instance, LimitDecision, State};
 use headgate_shm::control::{Control, InstanceWords};
 use headgate_shm::instance::HEALTH_HEALTHY;
@@ -29,11 +30,20 @@ fn lane(instances: u32, limit_keys: u32) -> Worker {
     let mut control = Control::new(Arc::clone(&segment));
     for slot in 0..instances {
         let address = "127.0.0.1:80".parse().unwrap();
-        let words =
-            InstanceWords { generation: 1, address, weight: 1, max_in_flight: 0, health: HEALTH_HEALTHY };
+        let words = InstanceWords {
+            generation: 1,
+            address,
+            weight: 1,
+            capacity: 1,
+            max_in_flight: 0,
+            backup: false,
+            elsewhere: false,
+            started: 0,
+            health: HEALTH_HEALTHY,
+        };
         control.write_instance(slot, &words).unwrap();
     }
-    control.publish_members(SERVICE, &(0..instances).collect::<Vec<_>>()).unwrap();
+    control.publish_members(SERVICE, &(0..instances).collect::<Vec<_>>(), 0, NOW).unwrap();
     for lane in 0..LANES {
         control.open_lane(lane, 1).unwrap();
     }
@@ -58,14 +68,24 @@ fn buckets(criterion: &mut Criterion) {
     }
 }
 
+static NONE_TRIED: Tried = Tried::new();
+
+/// What every decision here is made by.
+const fn by(balance: Balance) -> Criteria<'static> {
+    let policy = Policy { bank: SERVICE, balance, slow_start: 0 };
+    Criteria { policy, tried: &NONE_TRIED, affinity: Affinity::None, now: NOW }
+}
+
 /// A look, and a reservation that is given back.
 fn selection(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("select");
     for instances in [2, 100, 10_000] {
         let (worker, mut random) = (lane(instances, 1), Random::new(42));
-        for (name, balance) in [("p2c", Balance::P2c), ("round robin", Balance::RoundRobin)] {
+        for (name, balance) in
+            [("p2c", Balance::P2C), ("round robin", Balance::RoundRobin), ("ewma", Balance::Ewma)]
+        {
             group.bench_function(BenchmarkId::new(name, instances), |bencher| {
-                bencher.iter(|| peek(&worker, SERVICE, balance, &Tried::default(), &mut random));
+                bencher.iter(|| peek(&worker, &by(balance), &mut random));
             });
             group.bench_function(
                 BenchmarkId::new(format!("{name}, reserve and release"), instances),
@@ -78,7 +98,7 @@ fn selection(criterion: &mut Criterion) {
 }
 
 fn reserve_and_release(worker: &Worker, balance: Balance, random: &mut Random) -> Instance {
-    let selected = select(worker, SERVICE, balance, &Tried::default(), random);
+    let selected = select(worker, &by(balance), random);
     let Selection::Instance(instance) = selected else { unreachable!("every instance is healthy") };
     worker.release(instance.slot);
     instance

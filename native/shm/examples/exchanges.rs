@@ -124,12 +124,21 @@ fn lane() -> Lane {
     let mut control = Control::new(Arc::clone(&segment));
     for slot in 0..INSTANCES {
         let address = format!("127.0.0.1:{}", 9_000 + slot).parse().expect("an address");
-        let words =
-            InstanceWords { generation: 1, address, weight: 1, max_in_flight: 0, health: HEALTH_HEALTHY };
+        let words = InstanceWords {
+            generation: 1,
+            address,
+            weight: 1,
+            capacity: 1,
+            max_in_flight: 0,
+            backup: false,
+            elsewhere: false,
+            started: 0,
+            health: HEALTH_HEALTHY,
+        };
         control.write_instance(slot, &words).expect("room for the instances");
     }
     let slots: Vec<u32> = (0..INSTANCES).collect();
-    control.publish_members(0, &slots).expect("room for the members");
+    control.publish_members(0, &slots, 0, NOW).expect("room for the members");
     control.open_lane(0, 1).expect("a free lane");
     Lane::attach(segment, 0).expect("the lane that was opened")
 }

@@ -1,37 +1,29 @@
-//! Banks: the members of a service as one extent of the arena, built by the supervisor, read by every worker.
+//! Banks: the members of a service, or of a subset of one, as an extent of the arena, built by the supervisor, read by
+//! every worker.
 //!
-//! An extent is `[service, members, eligible, turns, members' slots…, eligible slots…, slots in turn…]`. The service's
-//! bank word names it by offset and length, and is swapped in one store.
+//! An extent is a header of eight words, `[row, members, eligible, standby, turns, panicking, last start (low, high)]`, and
+//! three lists: members' slots, the candidates' (the eligible, then those that stand by), and slots in turn. The row's bank word
+//! names it by offset and length, and is swapped in one store.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use headgate_engine::selection::smooth_sequence;
+use headgate_engine::selection::{smooth_sequence, Candidates, Member};
 use headgate_engine::state::Bank;
 
 use crate::extents::Extent;
 use crate::layout::{most_turns, EXTENT_HEADER};
 
-/// One member that a bank is built from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Member {
-    pub(crate) slot: u32,
-    pub(crate) weight: u32,
-    /// May it be selected, as far as its health word says?
-    pub(crate) fit: bool,
-}
-
-/// The words of a service's extent.
-pub(crate) fn build(service: u32, members: &[Member]) -> Vec<u32> {
-    let eligible: Vec<Member> =
-        members.iter().copied().filter(|member| member.fit && member.weight > 0).collect();
+/// The words of an extent. `last_start`: when the last of the members started, in nanoseconds.
+pub(crate) fn build(row: u32, members: &[Member], candidates: &Candidates, last_start: u64) -> Vec<u32> {
+    let Candidates { eligible, standby, panicking } = candidates;
     let weights: Vec<u32> = eligible.iter().map(|member| member.weight).collect();
     let turns = smooth_sequence(&fit_weights(&weights, most_turns(eligible.len())));
-    let turns = turns.into_iter().filter_map(|index| eligible.get(index as usize)).map(|member| member.slot);
-    let mut words = vec![service, members.len() as u32, eligible.len() as u32, 0];
-    words.extend(members.iter().chain(&eligible).map(|member| member.slot));
-    let before = words.len();
-    words.extend(turns);
-    words[3] = (words.len() - before) as u32;
+    let counts = [members, eligible, standby].map(|list| list.len() as u32);
+    let mut words = vec![row];
+    words.extend(counts);
+    words.extend([turns.len() as u32, u32::from(*panicking), last_start as u32, (last_start >> 32) as u32]);
+    words.extend([members, eligible, standby].into_iter().flatten().map(|member| member.slot));
+    words.extend(turns.iter().filter_map(|&index| eligible.get(index as usize)).map(|member| member.slot));
     words
 }
 
@@ -64,24 +56,28 @@ pub(crate) fn read(arena: &[AtomicU32], word: u64, service: u32) -> Option<Bank>
     }
     let Extent { offset, len } = Extent::from_word(word);
     let words = arena.get(offset as usize..)?.get(..len as usize)?;
-    let [owner, members, eligible, turns] = words.first_chunk::<EXTENT_HEADER>()?;
-    let [members, eligible, turns] = [members, eligible, turns].map(|word| word.load(Ordering::Relaxed));
-    let listed = [members, eligible, turns].iter().map(|&count| count as usize).sum::<usize>();
+    let [owner, rest @ ..] = words.first_chunk::<EXTENT_HEADER>()?;
+    let [members, eligible, standby, turns, panicking, low, high] =
+        rest.each_ref().map(|word| word.load(Ordering::Relaxed));
+    let listed = [members, eligible, standby, turns].iter().map(|&count| count as usize).sum::<usize>();
     let whole = owner.load(Ordering::Relaxed) == service && EXTENT_HEADER + listed == words.len();
-    whole.then_some(Bank { offset, members, eligible, turns })
+    let last_start = u64::from(high) << 32 | u64::from(low);
+    let panicking = panicking != 0;
+    whole.then_some(Bank { offset, members, eligible, standby, turns, panicking, last_start })
 }
 
-/// The slot of an eligible member.
+/// The slot of a candidate: the eligible first, then those that stand by.
 #[inline]
-pub(crate) fn eligible(arena: &[AtomicU32], bank: Bank, index: u32) -> Option<u32> {
+pub(crate) fn candidate(arena: &[AtomicU32], bank: Bank, index: u32) -> Option<u32> {
     let list = EXTENT_HEADER + bank.members as usize;
-    (index < bank.eligible).then(|| word(arena, bank, list + index as usize)).flatten()
+    let count = bank.eligible.saturating_add(bank.standby);
+    (index < count).then(|| word(arena, bank, list + index as usize)).flatten()
 }
 
 /// The slot whose turn it is.
 #[inline]
 pub(crate) fn turn(arena: &[AtomicU32], bank: Bank, index: u32) -> Option<u32> {
-    let list = EXTENT_HEADER + bank.members as usize + bank.eligible as usize;
+    let list = EXTENT_HEADER + bank.members as usize + bank.eligible as usize + bank.standby as usize;
     (index < bank.turns).then(|| word(arena, bank, list + index as usize)).flatten()
 }
 
@@ -93,6 +89,8 @@ fn word(arena: &[AtomicU32], bank: Bank, index: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use headgate_engine::selection::{candidates, Fitness};
 
     use super::*;
 
@@ -108,24 +106,34 @@ mod tests {
     proptest! {
         /// A bank reads back as it was built, and its turns hold every eligible slot and no other.
         #[test]
-        fn banks_read_back(parts in prop::collection::vec((0u32..5000, any::<bool>()), 0..60), service: u32) {
-            let members: Vec<Member> =
-                (100..).zip(&parts).map(|(slot, &(weight, fit))| Member { slot, weight, fit }).collect();
-            let words = build(service, &members);
+        fn banks_read_back(
+            parts in prop::collection::vec((0u32..5000, any::<bool>(), any::<bool>()), 0..60),
+            panic in 0u8..=100,
+            row: u32,
+            last_start: u64,
+        ) {
+            let member = |(slot, &(weight, fit, backup)): (u32, &(u32, bool, bool))| {
+                let fitness = if fit { Fitness::Fit } else { Fitness::Unfit };
+                Member { slot, weight, fitness, backup, elsewhere: false }
+            };
+            let members: Vec<Member> = (100..).zip(&parts).map(member).collect();
+            let chosen = candidates(&members, panic);
+            let words = build(row, &members, &chosen, last_start);
             let extent = Extent { offset: 3, len: words.len() as u32 };
             let arena: Vec<AtomicU32> = [0; 3].into_iter().chain(words).map(AtomicU32::new).collect();
-            let bank = read(&arena, extent.to_word(), service).unwrap();
-            let chosen: Vec<u32> = (0..bank.eligible).filter_map(|index| eligible(&arena, bank, index)).collect();
-            let expected: Vec<u32> =
-                members.iter().filter(|member| member.fit && member.weight > 0).map(|member| member.slot).collect();
-            prop_assert_eq!(&chosen, &expected);
+            let bank = read(&arena, extent.to_word(), row).unwrap();
+            prop_assert_eq!((bank.panicking, bank.last_start), (chosen.panicking, last_start));
+            let listed: Vec<u32> =
+                (0..=bank.eligible + bank.standby).filter_map(|index| candidate(&arena, bank, index)).collect();
+            let slots = |members: &[Member]| members.iter().map(|member| member.slot).collect::<Vec<u32>>();
+            prop_assert_eq!(listed, [slots(&chosen.eligible), slots(&chosen.standby)].concat());
             let mut turns: Vec<u32> = (0..bank.turns).filter_map(|index| turn(&arena, bank, index)).collect();
             prop_assert_eq!(turns.len(), bank.turns as usize);
-            prop_assert!(turns.len() <= most_turns(chosen.len()));
+            prop_assert!(turns.len() <= most_turns(chosen.eligible.len()));
             turns.sort_unstable();
             turns.dedup();
-            prop_assert_eq!(turns, expected);
-            prop_assert_eq!(read(&arena, extent.to_word(), service.wrapping_add(1)), None);
+            prop_assert_eq!(turns, slots(&chosen.eligible));
+            prop_assert_eq!(read(&arena, extent.to_word(), row.wrapping_add(1)), None);
         }
 
         /// Any word over any arena gives a bank or none, and any index a slot or none: never a panic.
@@ -133,8 +141,10 @@ mod tests {
         fn garbage_is_no_bank(words in prop::collection::vec(any::<u32>(), 0..20), word: u64, index: u32) {
             let arena: Vec<AtomicU32> = words.into_iter().map(AtomicU32::new).collect();
             for word in [word, word & 0x0000_000f_0000_000f] {
-                let bank = read(&arena, word, 0).unwrap_or(Bank { offset: index, members: index, eligible: index, turns: 9 });
-                let _ = (eligible(&arena, bank, index), turn(&arena, bank, index));
+                let bank = read(&arena, word, 0).unwrap_or(Bank {
+                    offset: index, members: index, eligible: index, standby: index, turns: 9, ..Bank::default()
+                });
+                let _ = (candidate(&arena, bank, index), turn(&arena, bank, index));
             }
         }
     }

@@ -4,10 +4,16 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
-use crate::bank::{build, Member};
+use headgate_engine::affinity;
+use headgate_engine::selection::ring::{self as hash_ring, Ring};
+use headgate_engine::selection::{candidates, median, Fitness, Latency, Member};
+
+use crate::bank::build;
 use crate::extents::{ArenaFull, Extent, Extents};
 use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED};
+use crate::latency;
 use crate::live::{is_live, set_live, LiveLanes};
+use crate::ring;
 use crate::segment::Segment;
 
 /// Why nothing was written.
@@ -57,29 +63,49 @@ pub struct InstanceWords {
     pub address: Address,
     /// Share of the service's exchanges; 0 gets none.
     pub weight: u32,
+    /// How much it can carry, compared to the service's others.
+    pub capacity: u32,
     /// Most exchanges that all workers together hold on it; 0 is no cap.
     pub max_in_flight: u32,
+    /// It stands in for the primaries.
+    pub backup: bool,
+    /// It is in another zone than the gateway.
+    pub elsewhere: bool,
+    /// When it came, in nanoseconds, if it is to start slowly; 0 if it was always there.
+    pub started: u64,
     /// Health word.
     pub health: u32,
+}
+
+/// Bits of an instance's tier.
+const BACKUP: u32 = 1;
+const ELSEWHERE: u32 = 2;
+
+/// What a change of members came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The membership epoch from which it is seen.
+    pub epoch: u64,
+    /// Too few of the members are fit, and all are used.
+    pub panicking: bool,
 }
 
 /// Writes for the supervisor. One process at a time may hold one.
 pub struct Control {
     segment: Arc<Segment>,
     extents: Extents,
+    ring_extents: Extents,
 }
 
 impl Control {
     /// Takes over a segment, a fresh one or one that another supervisor wrote to, and finishes what that one left.
     pub fn new(segment: Arc<Segment>) -> Self {
-        let named = |word: &AtomicU64| Extent::from_word(word.load(Ordering::Acquire));
-        let words = segment.arena().len() as u32;
-        let inside = |extent: &Extent| {
-            extent.len > 0 && extent.offset.checked_add(extent.len).is_some_and(|end| end <= words)
-        };
-        let used = segment.banks().iter().map(named).filter(inside).collect();
         let epoch = segment.membership().map_or(0, |word| word.load(Ordering::Acquire));
-        let control = Self { extents: Extents::taking_over(words, used, epoch), segment };
+        let control = Self {
+            extents: book(segment.arena(), segment.banks(), epoch),
+            ring_extents: book(segment.ring_arena(), segment.rings(), epoch),
+            segment,
+        };
         control.finish_retiring();
         control
     }
@@ -94,12 +120,21 @@ impl Control {
             // The next occupant is not selected before all its words are there.
             health.store(HEALTH_DISABLED, Ordering::Release);
             self.clear_failures(slot)?;
+            if let Some(latency) = segment.latencies().get(slot as usize) {
+                latency.store(0, Ordering::Relaxed);
+            }
         }
         if let Some(record) = segment.addresses().get(slot as usize) {
             write_address(record, words.generation, &words.address);
         }
+        let identity = affinity::hash(words.address.to_string().as_bytes());
+        slot_of(segment.identities(), slot)?.store(identity, Ordering::Release);
         slot_of(segment.weights(), slot)?.store(words.weight, Ordering::Release);
+        slot_of(segment.room(), slot)?.store(words.capacity, Ordering::Release);
         slot_of(segment.caps(), slot)?.store(words.max_in_flight, Ordering::Release);
+        let tier = (u32::from(words.backup) * BACKUP) | (u32::from(words.elsewhere) * ELSEWHERE);
+        slot_of(segment.tiers(), slot)?.store(tier, Ordering::Release);
+        self.set_started(slot, words.started)?;
         generation.store(words.generation, Ordering::Release);
         health.store(words.health, Ordering::Release);
         Ok(())
@@ -109,6 +144,15 @@ impl Control {
     pub fn set_health(&self, slot: u32, health: u32) -> Result<(), ControlError> {
         check_health(health)?;
         slot_of(self.segment.health(), slot)?.store(health, Ordering::Release);
+        Ok(())
+    }
+
+    /// Says that an instance comes back now, in nanoseconds, and starts slowly; 0 that it was always there.
+    pub fn set_started(&self, slot: u32, started: u64) -> Result<(), ControlError> {
+        let starts = self.segment.starts();
+        let word =
+            starts.get(slot as usize).ok_or_else(|| out_of_range("instance slot", slot, starts.len()))?;
+        word.store(started, Ordering::Release);
         Ok(())
     }
 
@@ -123,28 +167,80 @@ impl Control {
         Ok(slot_of(self.segment.health(), slot)?.load(Ordering::Relaxed))
     }
 
-    /// Builds the bank of a service from its slots, their health and their weights, and swaps it in. Returns the new
-    /// membership epoch.
-    pub fn publish_members(&mut self, service: u32, slots: &[u32]) -> Result<u64, ControlError> {
+    /// Builds the bank of a row from the slots of a service or a subset, by their words, and swaps it in. Below `panic_percent` of
+    /// fit members all are used. `now`, in nanoseconds, is when unknown latencies are estimated from the others'.
+    pub fn publish_members(
+        &mut self,
+        row: u32,
+        slots: &[u32],
+        panic_percent: u8,
+        now: u64,
+    ) -> Result<Published, ControlError> {
         let segment = Arc::clone(&self.segment);
-        let bank = segment.banks().get(service as usize);
-        let bank = bank.ok_or_else(|| out_of_range("service", service, segment.banks().len()))?;
+        let bank = of_service(segment.banks(), row)?;
         let members = slots.iter().map(|&slot| self.member(slot)).collect::<Result<Vec<_>, _>>()?;
-        let words = build(service, &members);
+        let candidates = candidates(&members, panic_percent);
+        let words = build(row, &members, &candidates, self.last_start(slots));
+        self.estimate_latencies(slots, now);
         self.extents.reclaim(self.seen_by_all());
-        let extent = self.extents.take(words.len() as u32).map_err(ControlError::ArenaFull)?;
-        let place = segment.arena().iter().skip(extent.offset as usize);
-        place.zip(&words).for_each(|(place, &word)| place.store(word, Ordering::Relaxed));
-        let replaced = Extent::from_word(bank.swap(extent.to_word(), Ordering::AcqRel));
-        let epoch =
-            segment.membership().map_or(0, |word| word.fetch_add(1, Ordering::AcqRel).wrapping_add(1));
-        self.extents.hold(replaced, epoch);
-        Ok(epoch)
+        let epoch = swap_in(&segment, segment.arena(), &mut self.extents, bank, &words)?;
+        Ok(Published { epoch, panicking: candidates.panicking })
+    }
+
+    /// Draws the ring of a row from the addresses and the weights of its slots and swaps it in; as an `index` it has one point
+    /// for each and finds them by their identity. Returns the new membership epoch.
+    ///
+    /// A slot that leaves the row must not be selected any more before the next ring is there: its health word says so. A
+    /// ring without points withdraws the one that is published.
+    pub fn publish_ring(&mut self, row: u32, slots: &[u32], index: bool) -> Result<u64, ControlError> {
+        let segment = Arc::clone(&self.segment);
+        let place = of_service(segment.rings(), row)?;
+        let members = slots.iter().map(|&slot| self.ring_member(slot)).collect::<Result<Vec<_>, _>>()?;
+        let ring = if index { Ring::index_of(&members) } else { Ring::of(&members) };
+        self.ring_extents.reclaim(self.seen_by_all());
+        swap_in(&segment, segment.ring_arena(), &mut self.ring_extents, place, &ring::build(row, &ring))
+    }
+
+    fn ring_member(&self, slot: u32) -> Result<hash_ring::Member, ControlError> {
+        let weight = slot_of(self.segment.weights(), slot)?.load(Ordering::Relaxed);
+        let identity = slot_of(self.segment.identities(), slot)?.load(Ordering::Relaxed);
+        Ok(hash_ring::Member { slot, identity, weight })
     }
 
     fn member(&self, slot: u32) -> Result<Member, ControlError> {
+        let health = self.health(slot)?;
         let weight = slot_of(self.segment.weights(), slot)?.load(Ordering::Relaxed);
-        Ok(Member { slot, weight, fit: may_be_selected(self.health(slot)?) == Some(true) })
+        let tier = slot_of(self.segment.tiers(), slot)?.load(Ordering::Relaxed);
+        let fitness = match may_be_selected(health) {
+            Some(true) => Fitness::Fit,
+            _ if health & HEALTH_DISABLED != 0 => Fitness::Disabled,
+            _ => Fitness::Unfit,
+        };
+        Ok(Member { slot, weight, fitness, backup: tier & BACKUP != 0, elsewhere: tier & ELSEWHERE != 0 })
+    }
+
+    /// When the last of the slots started; 0 if all were always there.
+    fn last_start(&self, slots: &[u32]) -> u64 {
+        let starts = self.segment.starts();
+        let start = |&slot: &u32| starts.get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        slots.iter().filter_map(start).max().unwrap_or(0)
+    }
+
+    /// Gives members whose latency nobody knows the median of the others, where there is one: services that do not go by
+    /// latencies know none.
+    fn estimate_latencies(&self, slots: &[u32], now: u64) {
+        let words = self.segment.latencies();
+        let words = || slots.iter().filter_map(|&slot| words.get(slot as usize));
+        let expected = |word| latency::read(word).expected(now);
+        let mut known: Vec<u64> = words().filter_map(expected).collect();
+        if known.len() == slots.len() {
+            return;
+        }
+        if let Some(median) = median(&mut known) {
+            for word in words().filter(|&word| expected(word).is_none()) {
+                latency::replace(word, latency::read(word), Latency::new(median, now));
+            }
+        }
     }
 
     /// The latest membership epoch that every live lane has seen.
@@ -226,7 +322,43 @@ impl Control {
     }
 }
 
-fn slot_of(words: &[AtomicU32], slot: u32) -> Result<&AtomicU32, ControlError> {
+/// The book of an arena, taken over with what the words of its services name.
+fn book(arena: &[AtomicU32], services: &[AtomicU64], epoch: u64) -> Extents {
+    let words = arena.len() as u32;
+    let named = |word: &AtomicU64| Extent::from_word(word.load(Ordering::Acquire));
+    let inside = |extent: &Extent| {
+        extent.len > 0 && extent.offset.checked_add(extent.len).is_some_and(|end| end <= words)
+    };
+    let used = services.iter().map(named).filter(inside).collect();
+    Extents::taking_over(words, used, epoch)
+}
+
+/// Writes an extent, has the service's word name it in one store, and begins the next membership epoch, with which the
+/// replaced one is free when all have seen it. No words are no extent.
+fn swap_in(
+    segment: &Segment,
+    arena: &[AtomicU32],
+    extents: &mut Extents,
+    place: &AtomicU64,
+    words: &[u32],
+) -> Result<u64, ControlError> {
+    let extent = match words.len() as u32 {
+        0 => Extent { offset: 0, len: 0 },
+        len => extents.take(len).map_err(ControlError::ArenaFull)?,
+    };
+    let target = arena.iter().skip(extent.offset as usize);
+    target.zip(words).for_each(|(place, &word)| place.store(word, Ordering::Relaxed));
+    let replaced = Extent::from_word(place.swap(extent.to_word(), Ordering::AcqRel));
+    let epoch = segment.membership().map_or(0, |word| word.fetch_add(1, Ordering::AcqRel).wrapping_add(1));
+    extents.hold(replaced, epoch);
+    Ok(epoch)
+}
+
+fn of_service(words: &[AtomicU64], service: u32) -> Result<&AtomicU64, ControlError> {
+    words.get(service as usize).ok_or_else(|| out_of_range("service", service, words.len()))
+}
+
+fn slot_of<W>(words: &[W], slot: u32) -> Result<&W, ControlError> {
     words.get(slot as usize).ok_or_else(|| out_of_range("instance slot", slot, words.len()))
 }
 

@@ -7,11 +7,13 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use portable_atomic::AtomicU128;
 
+use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
+
 use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
 
 /// Raised by hand when the meaning of a word changes and its place does not.
-const LAYOUT_VERSION: u64 = 2;
+const LAYOUT_VERSION: u64 = 3;
 
 /// Two cache lines: neighbouring lines are fetched in pairs, so words of different writers keep this distance.
 const ROW: usize = 128;
@@ -174,6 +176,7 @@ const fn layout_hash() -> u64 {
         CLIENT_SLOTS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
+        RING_WORDS_PER_INSTANCE as u64,
         u64::from_le_bytes(*b"LITTLE\0\0") >> (cfg!(target_endian = "big") as u32),
     ];
     // FNV-1a over the bytes of the facts.
@@ -190,18 +193,23 @@ const fn layout_hash() -> u64 {
 /// descriptors. A power of two.
 const CLIENT_SLOTS: usize = 1 << 16;
 
-/// Words in front of an extent's lists: service, members, eligible, turns.
-pub(crate) const EXTENT_HEADER: usize = 4;
-/// A service may always have this many turns, so that two instances can be weighted 1 : 255.
-const TURNS_PER_SERVICE: usize = 256;
-/// And this many for each eligible instance, so that large services keep a resolution of 1/8 of an average weight.
-const TURNS_PER_INSTANCE: usize = 8;
+/// Words in front of an extent's lists; see [`crate::bank`].
+pub(crate) const EXTENT_HEADER: usize = 8;
+/// A service may always have this many turns, so that any two weights of up to 1,000 have their exact sequence.
+const TURNS_PER_SERVICE: usize = 2_048;
+/// And this many for each eligible instance, up to [`MANY_TURNS`]: exact where the weights are 64 on average.
+const TURNS_PER_INSTANCE: usize = 64;
+/// A longer sequence takes milliseconds to build, at each change of a large service.
+const MANY_TURNS: usize = 16_384;
+/// But always this many, so that the largest services keep a resolution of 1/8 of an average weight.
+const LEAST_TURNS_PER_INSTANCE: usize = 8;
 /// Every extent may be replaced three times before the first one is free again: bursts fit into one tick.
 const ARENA_COPIES: usize = 4;
 
 /// The most turns that the sequence of a service with so many eligible instances may have.
 pub(crate) fn most_turns(eligible: usize) -> usize {
-    TURNS_PER_SERVICE.max(eligible.saturating_mul(TURNS_PER_INSTANCE))
+    let of_each = |turns| eligible.saturating_mul(turns);
+    of_each(TURNS_PER_INSTANCE).min(MANY_TURNS).max(of_each(LEAST_TURNS_PER_INSTANCE)).max(TURNS_PER_SERVICE)
 }
 
 /// Words for the extents of all services: every instance is listed twice and has its turns, each service has its
@@ -210,6 +218,19 @@ fn arena_words(capacities: &Capacities) -> usize {
     let members = capacities.instances as usize * (2 + TURNS_PER_INSTANCE);
     let services = capacities.services as usize * (EXTENT_HEADER + TURNS_PER_SERVICE);
     (members + services) * ARENA_COPIES
+}
+
+/// Words for an instance on the largest ring that it may make, twice: a ring that is replaced stays until nobody uses it.
+/// (Two words for each point and an arc for it, and one point's more for the header.)
+const RING_WORDS_PER_INSTANCE: usize = 2 * 3 * (MAX_POINTS_PER_MEMBER as usize + 1);
+/// More are not set aside: these are 128 MiB of address space, the rings of 10,000 instances of equal weights in services of
+/// any size, or two of the largest rings with their successors.
+const MAX_RING_WORDS: usize = 1 << 25;
+const _: () = assert!(MAX_RING_WORDS > 2 * 3 * (MAX_POINTS as usize + 1));
+
+/// Words for the rings of all services; always enough for the largest ring and its successor.
+fn ring_words(capacities: &Capacities) -> usize {
+    (capacities.instances as usize * RING_WORDS_PER_INSTANCE).min(MAX_RING_WORDS)
 }
 
 /// Where an array lies. Only [`Layout`] makes one, aligned for `T` and inside the size it states.
@@ -267,13 +288,20 @@ pub(crate) struct Layout {
     pub(crate) header: Array<Header>,
     pub(crate) health: Array<AtomicU32>,
     pub(crate) weights: Array<AtomicU32>,
+    pub(crate) room: Array<AtomicU32>,
     pub(crate) caps: Array<AtomicU32>,
+    pub(crate) tiers: Array<AtomicU32>,
+    pub(crate) starts: Array<AtomicU64>,
+    pub(crate) latencies: Array<AtomicU64>,
     pub(crate) generations: Array<AtomicU32>,
     pub(crate) addresses: Array<AddressRecord>,
     pub(crate) failures: Array<AtomicU32>,
+    pub(crate) identities: Array<AtomicU64>,
     pub(crate) banks: Array<AtomicU64>,
     pub(crate) turns: Array<Turn>,
     pub(crate) arena: Array<AtomicU32>,
+    pub(crate) rings: Array<AtomicU64>,
+    pub(crate) ring_arena: Array<AtomicU32>,
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
     /// Of lane 0; those of the others follow at a distance of `lane_size`.
@@ -301,13 +329,20 @@ impl Layout {
         let header = plan.place(1);
         let health = plan.place(instances);
         let weights = plan.place(instances);
+        let room = plan.place(instances);
         let caps = plan.place(instances);
+        let tiers = plan.place(instances);
+        let starts = plan.place(instances);
+        let latencies = plan.place(instances);
         let generations = plan.place(instances);
         let addresses = plan.place(instances);
         let failures = plan.place(instances);
+        let identities = plan.place(instances);
         let banks = plan.place(services);
         let turns = plan.place(services);
         let arena = plan.place(arena_words(&capacities));
+        let rings = plan.place(services);
+        let ring_arena = plan.place(ring_words(&capacities));
         plan.page();
         let buckets = plan.place((capacities.limit_keys as usize * 2).next_power_of_two().max(64));
         plan.page();
@@ -328,13 +363,20 @@ impl Layout {
             header,
             health,
             weights,
+            room,
             caps,
+            tiers,
+            starts,
+            latencies,
             generations,
             addresses,
             failures,
+            identities,
             banks,
             turns,
             arena,
+            rings,
+            ring_arena,
             buckets,
             retired,
             lane_header,

@@ -213,6 +213,25 @@ impl Segment {
         self.array(self.layout.caps)
     }
 
+    #[inline]
+    pub(crate) fn room(&self) -> &[AtomicU32] {
+        self.array(self.layout.room)
+    }
+
+    pub(crate) fn tiers(&self) -> &[AtomicU32] {
+        self.array(self.layout.tiers)
+    }
+
+    #[inline]
+    pub(crate) fn starts(&self) -> &[AtomicU64] {
+        self.array(self.layout.starts)
+    }
+
+    #[inline]
+    pub(crate) fn latencies(&self) -> &[AtomicU64] {
+        self.array(self.layout.latencies)
+    }
+
     pub(crate) fn generations(&self) -> &[AtomicU32] {
         self.array(self.layout.generations)
     }
@@ -226,6 +245,11 @@ impl Segment {
         self.array(self.layout.failures)
     }
 
+    #[inline]
+    pub(crate) fn identities(&self) -> &[AtomicU64] {
+        self.array(self.layout.identities)
+    }
+
     pub(crate) fn banks(&self) -> &[AtomicU64] {
         self.array(self.layout.banks)
     }
@@ -236,6 +260,14 @@ impl Segment {
 
     pub(crate) fn arena(&self) -> &[AtomicU32] {
         self.array(self.layout.arena)
+    }
+
+    pub(crate) fn rings(&self) -> &[AtomicU64] {
+        self.array(self.layout.rings)
+    }
+
+    pub(crate) fn ring_arena(&self) -> &[AtomicU32] {
+        self.array(self.layout.ring_arena)
     }
 
     pub(crate) fn buckets(&self) -> &[AtomicU128] {

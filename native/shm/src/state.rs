@@ -4,16 +4,22 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
-use headgate_engine::state::{Bank, ClientHold, Counter, Instance, LimitDecision, State, NO_SLOT};
+use headgate_engine::selection::ring::Point;
+use headgate_engine::selection::Latency;
+use headgate_engine::state::{
+    Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT,
+};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
 use crate::clients;
-use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address};
+use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED};
+use crate::latency;
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
+use crate::ring;
 use crate::segment::Segment;
 use crate::word::add_alone;
 
@@ -153,8 +159,8 @@ impl State for Worker {
     }
 
     #[inline]
-    fn eligible(&self, bank: Bank, index: u32) -> u32 {
-        self.sensible(bank::eligible(self.segment.arena(), bank, index), NO_SLOT)
+    fn candidate(&self, bank: Bank, index: u32) -> u32 {
+        self.sensible(bank::candidate(self.segment.arena(), bank, index), NO_SLOT)
     }
 
     #[inline]
@@ -170,9 +176,39 @@ impl State for Worker {
     }
 
     #[inline]
+    fn ring(&self, service: u32) -> PublishedRing {
+        let word = self.segment.rings().get(service as usize).map(|word| word.load(Ordering::Acquire));
+        let ring = word.and_then(|word| ring::read(self.segment.ring_arena(), word, service));
+        self.sensible(ring, PublishedRing::default())
+    }
+
+    #[inline]
+    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
+        self.sensible(ring::start(self.segment.ring_arena(), ring, arc), 0)
+    }
+
+    #[inline]
+    fn ring_point(&self, ring: PublishedRing, index: u32) -> Point {
+        let nowhere = Point { position: u32::MAX, slot: NO_SLOT };
+        self.sensible(ring::point(self.segment.ring_arena(), ring, index), nowhere)
+    }
+
+    #[inline]
+    fn identity(&self, slot: u32) -> u64 {
+        let word = self.segment.identities().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
     fn is_eligible(&self, slot: u32) -> bool {
         let health = self.segment.health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(health.and_then(may_be_selected), false)
+    }
+
+    #[inline]
+    fn is_enabled(&self, slot: u32) -> bool {
+        let health = self.segment.health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(health, HEALTH_DISABLED) & HEALTH_DISABLED == 0
     }
 
     #[inline]
@@ -190,6 +226,30 @@ impl State for Worker {
     fn weight(&self, slot: u32) -> u32 {
         let word = self.segment.weights().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn capacity(&self, slot: u32) -> u32 {
+        let word = self.segment.room().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn started(&self, slot: u32) -> u64 {
+        let word = self.segment.starts().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0)
+    }
+
+    #[inline]
+    fn latency(&self, slot: u32) -> Latency {
+        let word = self.segment.latencies().get(slot as usize);
+        self.sensible(word.map(latency::read), Latency::default())
+    }
+
+    #[inline]
+    fn replace_latency(&self, slot: u32, known: Latency, new: Latency) {
+        let word = self.segment.latencies().get(slot as usize);
+        self.sensible(word.map(|word| latency::replace(word, known, new)), ());
     }
 
     #[inline]

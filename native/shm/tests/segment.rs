@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::thread;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
-use headgate_engine::state::{Bank, ClientHold, Counter, LimitDecision, State, NO_SLOT};
+use headgate_engine::random::Random;
+use headgate_engine::selection::{select, Affinity, Balance, Criteria, Policy, Selection, Tried};
+use headgate_engine::state::{Bank, ClientHold, Counter, LimitDecision, PublishedRing, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
 use headgate_shm::instance::{
     HEALTH_DISABLED, HEALTH_EJECTED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
@@ -33,7 +35,17 @@ fn segment() -> Arc<Segment> {
 }
 
 fn instance(weight: u32, max_in_flight: u32, health: u32) -> InstanceWords {
-    InstanceWords { generation: 1, address: "127.0.0.1:9000".parse().unwrap(), weight, max_in_flight, health }
+    InstanceWords {
+        generation: 1,
+        address: "127.0.0.1:9000".parse().unwrap(),
+        weight,
+        capacity: weight,
+        max_in_flight,
+        backup: false,
+        elsewhere: false,
+        started: 0,
+        health,
+    }
 }
 
 /// A segment with one service of three instances (weights 2, 1, 1) and two open lanes.
@@ -43,7 +55,7 @@ fn populated() -> (Arc<Segment>, Control, [Worker; 2]) {
     for (slot, weight) in [(0, 2), (1, 1), (2, 1)] {
         control.write_instance(slot, &instance(weight, 0, HEALTH_HEALTHY)).unwrap();
     }
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     let workers = [0, 1].map(|lane| {
         control.open_lane(lane, 100 + lane).unwrap();
         Worker::attach(Arc::clone(&segment), lane).unwrap()
@@ -53,7 +65,7 @@ fn populated() -> (Arc<Segment>, Control, [Worker; 2]) {
 
 fn eligible(worker: &Worker, service: u32) -> Vec<u32> {
     let bank = worker.bank(service);
-    (0..bank.eligible).map(|index| worker.eligible(bank, index)).collect()
+    (0..bank.eligible).map(|index| worker.candidate(bank, index)).collect()
 }
 
 /// What one handle writes, a handle that attached to the same memory reads.
@@ -88,7 +100,7 @@ fn banks_list_who_may_be_selected() {
     assert!(!worker.is_eligible(0), "one store is enough for the next decision");
     control.write_instance(1, &instance(0, 0, HEALTH_HEALTHY)).unwrap();
     control.set_health(2, HEALTH_UNKNOWN).unwrap();
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![2], 3));
     assert_eq!(worker.bank(1), Bank::default(), "a service that was never published has no members");
 }
@@ -99,8 +111,90 @@ fn an_ejected_instance_is_not_selected() {
     let (_, mut control, [worker, _]) = populated();
     control.set_health(1, HEALTH_HEALTHY | HEALTH_EJECTED).unwrap();
     assert!(!worker.is_eligible(1), "one store is enough for the next decision");
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     assert_eq!((eligible(&worker, 0), worker.bank(0).members), (vec![0, 2], 3));
+}
+
+/// Four workers that take turns as fast as they can share one sequence: together each instance gets exactly its part of whole
+/// rounds, whoever was faster.
+#[test]
+fn workers_take_turns_together() {
+    const ROUNDS: u32 = 10_000;
+    let (segment, control, _) = populated();
+    (2..4).for_each(|lane| control.open_lane(lane, 100 + lane).unwrap());
+    let workers = [0, 1, 2, 3].map(|lane| Worker::attach(Arc::clone(&segment), lane).unwrap());
+    let policy = Policy { bank: 0, balance: Balance::RoundRobin, slow_start: 0 };
+    let take = |worker: &Worker| {
+        let (tried, mut random, mut counts) = (Tried::new(), Random::new(1), [0; 3]);
+        let criteria = Criteria { policy, tried: &tried, affinity: Affinity::None, now: NOW };
+        for _ in 0..ROUNDS {
+            let Selection::Instance(instance) = select(worker, &criteria, &mut random) else { panic!() };
+            counts[instance.slot as usize] += 1;
+        }
+        counts
+    };
+    let counts: Vec<[u32; 3]> = thread::scope(|scope| {
+        let threads: Vec<_> = workers.iter().map(|worker| scope.spawn(move || take(worker))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let total = |slot: usize| counts.iter().map(|counts| counts[slot]).sum::<u32>();
+    assert_eq!([0, 1, 2].map(total), [2 * ROUNDS, ROUNDS, ROUNDS], "weights 2, 1, 1");
+}
+
+/// What the supervisor draws, every worker reads; a ring that is replaced stays until all have seen the next.
+#[test]
+fn rings_are_published_to_all() {
+    let (segment, mut control, [one, other]) = populated();
+    assert_eq!(one.ring(0), PublishedRing::default());
+    control.publish_ring(0, &[0, 1, 2], false).unwrap();
+    let ring = one.ring(0);
+    assert_eq!((ring, ring.points), (other.ring(0), 4 * 1024), "weights 2, 1, 1");
+    let counted = |ring, slot| (0..4096).filter(|&index| one.ring_point(ring, index).slot == slot).count();
+    assert_eq!([0, 1, 2].map(|slot| counted(ring, slot)), [2048, 1024, 1024]);
+    control.publish_ring(0, &[0], true).unwrap();
+    assert_eq!(counted(ring, 0), 2048, "nobody has ticked: the old one is as it was");
+    assert_eq!(one.ring_point(other.ring(0), 0).slot, 0);
+    assert_eq!(one.ring(1), PublishedRing::default(), "another service's");
+    control.publish_ring(0, &[], false).unwrap();
+    assert_eq!(one.ring(0), PublishedRing::default());
+    assert!(matches!(control.publish_ring(99, &[0], false), Err(ControlError::OutOfRange { .. })));
+    assert!(matches!(control.publish_ring(0, &[99], false), Err(ControlError::OutOfRange { .. })));
+    drop(segment);
+}
+
+/// Rings are drawn over and over: the room of replaced ones comes back with the ticks of the workers, and another
+/// supervisor finds what is named.
+#[test]
+fn the_room_of_rings_comes_back() {
+    let (segment, mut control, [one, other]) = populated();
+    for round in 0..200 {
+        control.publish_ring(round % 4, &[0, 1, 2], false).unwrap();
+        assert!(one.tick(NOW, 1) && other.tick(NOW, 1));
+    }
+    let before = one.ring(3);
+    let mut control = Control::new(segment);
+    assert_eq!(one.ring(3), before);
+    assert!(one.tick(NOW, 1) && other.tick(NOW, 1));
+    for service in 0..3 {
+        control.publish_ring(service, &[0, 1], false).unwrap();
+    }
+    assert_eq!((one.ring(3), one.ring(0).points), (before, 3 * 1024));
+}
+
+/// An instance is known by its address, whichever slot it has.
+#[test]
+fn an_identity_follows_from_the_address() {
+    let (_, control, [worker, _]) = populated();
+    assert_eq!(worker.identity(0), worker.identity(1), "all have one address here");
+    let elsewhere =
+        InstanceWords { generation: 2, address: "127.0.0.1:9001".parse().unwrap(), ..instance(1, 0, 0) };
+    control.write_instance(1, &elsewhere).unwrap();
+    assert_ne!(worker.identity(0), worker.identity(1));
+    assert_eq!(
+        worker.identity(0),
+        18_250_599_003_853_833_513,
+        "of 127.0.0.1:9000, in this and in every gateway"
+    );
 }
 
 /// All workers count the failures of an instance together, one at a time; an answer at any of them ends the row.
@@ -152,26 +246,29 @@ fn an_address_belongs_to_its_generation() {
 fn banks_are_kept_until_every_worker_has_ticked() {
     let (_, mut control, [first, second]) = populated();
     let before = first.bank(0);
-    let error = (0..100_000).find_map(|_| control.publish_members(0, &[2, 1]).err());
+    let error = (0..100_000).find_map(|_| control.publish_members(0, &[2, 1], 0, NOW).err());
     assert!(matches!(error, Some(ControlError::ArenaFull(_))), "{error:?}");
-    let slots: Vec<u32> = (0..before.eligible).map(|index| first.eligible(before, index)).collect();
+    let slots: Vec<u32> = (0..before.eligible).map(|index| first.candidate(before, index)).collect();
     assert_eq!(slots, [0, 1, 2], "a bank stays readable until the next tick");
     assert!(first.tick(NOW, 1));
-    assert!(control.publish_members(0, &[0]).is_err(), "the other worker may still read it");
+    assert!(control.publish_members(0, &[2, 1], 0, NOW).is_err(), "the other worker may still read it");
     assert!(second.tick(NOW, 1));
-    assert!(control.publish_members(0, &[0]).is_ok());
+    assert!(control.publish_members(0, &[2, 1], 0, NOW).is_ok());
 }
 
 /// A supervisor that takes over keeps every published bank and finds room for new ones.
 #[test]
 fn a_second_supervisor_takes_over() {
     let (segment, mut control, [first, second]) = populated();
-    control.publish_members(0, &[0, 1, 2]).unwrap();
+    control.publish_members(0, &[0, 1, 2], 0, NOW).unwrap();
     drop(control);
     let mut control = Control::new(segment);
-    assert!(control.publish_members(1, &[2]).is_err(), "the workers may read what the last one replaced");
+    assert!(
+        control.publish_members(1, &[2], 0, NOW).is_err(),
+        "the workers may read what the last one replaced"
+    );
     assert!(first.tick(NOW, 1) && second.tick(NOW, 1));
-    control.publish_members(1, &[2]).unwrap();
+    control.publish_members(1, &[2], 0, NOW).unwrap();
     assert_eq!((eligible(&first, 0), eligible(&first, 1)), (vec![0, 1, 2], vec![2]));
 }
 
@@ -403,13 +500,16 @@ fn indexes_out_of_range_are_nonsense() {
     let (segment, _, [worker, _]) = populated();
     for number in [CAPACITIES.instances, 1 << 31, u32::MAX] {
         assert_eq!(worker.bank(number), Bank::default());
-        assert_eq!(worker.eligible(worker.bank(0), number), NO_SLOT);
+        assert_eq!(worker.candidate(worker.bank(0), number), NO_SLOT);
         assert_eq!(
-            worker.turn(Bank { offset: u32::MAX, members: number, eligible: 9, turns: 9 }, 8),
+            worker.turn(
+                Bank { offset: u32::MAX, members: number, eligible: 9, turns: 9, ..Bank::default() },
+                8
+            ),
             NO_SLOT
         );
         assert!(!worker.is_eligible(number) && !worker.reserve(number));
-        assert_eq!((worker.weight(number), worker.in_flight(number), worker.generation(number)), (0, 0, 0));
+        assert_eq!((worker.capacity(number), worker.in_flight(number), worker.generation(number)), (0, 0, 0));
         assert_eq!((worker.address(number, 1), worker.health(number, 1)), (None, None));
         worker.release(number);
         worker.note_failure(number);
@@ -430,8 +530,8 @@ fn the_supervisor_is_told_what_does_not_exist() {
     let out_of_range = |what, number, capacity| Err(ControlError::OutOfRange { what, number, capacity });
     assert_eq!(control.set_health(32, 0), out_of_range("instance slot", 32, 32));
     assert_eq!(control.write_instance(99, &instance(1, 0, 0)), out_of_range("instance slot", 99, 32));
-    assert_eq!(control.publish_members(4, &[]).map(drop), out_of_range("service", 4, 4));
-    assert_eq!(control.publish_members(0, &[1, 32]).map(drop), out_of_range("instance slot", 32, 32));
+    assert_eq!(control.publish_members(4, &[], 0, NOW).map(drop), out_of_range("service", 4, 4));
+    assert_eq!(control.publish_members(0, &[1, 32], 0, NOW).map(drop), out_of_range("instance slot", 32, 32));
     assert_eq!(control.open_lane(6, 1), out_of_range("lane", 6, 6));
     assert_eq!(control.set_lane_pid(5, 1), Err(ControlError::LaneNotOpen(5)));
     assert_eq!(control.set_health(0, 3), Err(ControlError::Health(3)));
@@ -514,9 +614,15 @@ fn a_spoiled_segment_makes_nobody_panic() {
         let claim = |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1, must_fit: false };
         for number in 0..40 {
             let bank = worker.bank(number);
-            let _ = (worker.eligible(bank, number), worker.turn(bank, number), worker.next_turn(number));
+            let _ = (worker.candidate(bank, number), worker.turn(bank, number), worker.next_turn(number));
             let _ = (worker.is_eligible(number), worker.reserve(number), worker.in_flight(number));
-            let _ = (worker.address(number, 1), worker.health(number, 1), worker.weight(number));
+            let _ = (
+                worker.address(number, 1),
+                worker.health(number, 1),
+                worker.capacity(number),
+                worker.started(number),
+                worker.latency(number),
+            );
             worker.release(number);
             worker.note_failure(number);
             worker.note_answer(number);
@@ -528,7 +634,8 @@ fn a_spoiled_segment_makes_nobody_panic() {
             let _ = (view.failing(number).count(), control.clear_failures(number));
         }
         let _ = (worker.tick(NOW, 1), view.lanes().count(), view.counters(), view.limit_table(NOW).unwrap());
-        let _ = (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1]));
+        let _ =
+            (Worker::attach(Arc::clone(&segment), 3).is_ok(), control.publish_members(0, &[0, 1], 0, NOW));
         let _ = (control.close_lane(0), control.open_lane(1, 1), Control::new(segment).close_lane(5));
     }
 }

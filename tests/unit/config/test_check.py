@@ -18,9 +18,10 @@ GOLDEN = Path(__file__).parent / "golden"
 def test_a_right_file_is_summed_up_in_one_line() -> None:
     """The summary is on standard output, and the exit code is 0."""
     file = GOLDEN / "right" / "every_key.toml"
-    result = CliRunner().invoke(check, [str(file)])
+    environ = {"COOKIE_SECRET": "a secret of this test"}
+    result = CliRunner().invoke(check, [str(file)], env=environ)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"{file}: 2 listeners, 2 services, 3 instances, 2 routes, 3 limits")
+    assert result.stdout.startswith(f"{file}: 2 listeners, 4 services, 5 instances, 4 routes, 3 limits")
     assert result.stdout.endswith(" MiB of shared memory\n")
     assert result.stdout.count("\n") == 1
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
+from gateway.model import Labels
 from gateway.state.control import Snapshot
 
 GOLDEN = Path(__file__).parent / "golden" / "right"
@@ -50,6 +51,10 @@ class NumberedRows:
     def service_slot(self, service: str) -> int:
         """A row for a service."""
         return self._row("service", service)
+
+    def subset_slot(self, service: str, labels: Labels) -> int:
+        """A row for a subset of a service."""
+        return self._row("subset", service, *(f"{name}={value}" for name, value in labels))
 
     def listener_number(self, listener: str) -> int:
         """The next number."""
@@ -172,6 +177,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "name": "api",
         "slot": given["service", "api"],
         "balance": "round_robin",
+        "key": None,
+        "cookie": None,
+        "slow_start_ms": 15_000,
         "connect_timeout_ms": 1000,
         "first_byte_timeout_ms": 2000,
         "idle_timeout_ms": 3000,
@@ -188,6 +196,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": "/v1/*",
             "methods": ["GET"],
             "service": 1,
+            "subset": None,
             "tries": 1,
             "limits": [
                 {
@@ -218,6 +227,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": None,
             "methods": [],
             "service": 0,
+            "subset": None,
             "tries": 2,
             "limits": [],
             "rows": [
@@ -231,7 +241,13 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
 def test_the_engine_takes_every_right_configuration(file: Path) -> None:
     """What this side calls right, the engine compiles."""
     native = pytest.importorskip("gateway._native")
-    environ = {"WORKERS": "4", "HOST": "127.0.0.1", "PORT": "8080", "SERVICE": "api"}
+    environ = {
+        "WORKERS": "4",
+        "HOST": "127.0.0.1",
+        "PORT": "8080",
+        "SERVICE": "api",
+        "COOKIE_SECRET": "a secret of this test",
+    }
     config = parse(file.read_text(encoding="utf-8"), file.name, environ)
     assert native.Snapshot.compile(compile_snapshot(config, 3, NumberedRows())[1]).epoch == 3
 
@@ -311,3 +327,42 @@ def test_limits_of_routes_and_services_have_rows_of_their_own() -> None:
     }.items()  # fmt: skip
     assert of_service["row"] != of_route["row"]
     Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_a_service_goes_by() -> None:
+    """The algorithm with its bound, the key, and the cookie with its secret; none of it in the head, which workers log."""
+    services = """
+[[listen]]
+address = "127.0.0.1:0"
+[services.a]
+instances = ["a:1"]
+balance = "hash"
+hash = { key = "cookie:id", bounded_load = "150%" }
+[services.b]
+instances = ["b:1"]
+balance = "sticky"
+sticky = { cookie = "hg", secret = "${env:S}", max_age = "1500ms" }
+[services.c]
+instances = ["c:1"]
+balance = "random"
+[[routes]]
+host = "a.example"
+service = "a"
+[[routes]]
+host = "b.example"
+service = "b"
+[[routes]]
+service = "c"
+"""
+    secret = "a secret of this test"
+    head, blob = compile_snapshot(parse(services, "g", {"S": secret}), 1, NumberedRows())
+    seen = [(one["balance"], one["key"], one["cookie"]) for one in orjson.loads(blob)["services"]]
+    cookie = {
+        "name": "hg", "secret": secret, "path": "/", "secure": False, "same_site": "lax", "max_age_s": 2,
+    }  # fmt: skip
+    assert seen == [
+        ({"hash": {"bounded_load": 150}}, "cookie:id", None),
+        ("sticky", None, cookie),
+        ("random", None, None),
+    ]
+    assert secret not in str(head)

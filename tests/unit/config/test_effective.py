@@ -34,7 +34,7 @@ def test_defaults_are_there() -> None:
     seen = shown(f'{REST}[services.a]\ninstances = ["10.0.0.1:1"]\n[[routes]]\nservice = "a"\n')
     assert list(seen) == list(Config.model_fields)
     assert seen["gateway"]["drain_timeout"] == "30s"
-    assert seen["services"]["a"]["instances"] == [{"address": "10.0.0.1:1", "weight": 1}]
+    assert seen["services"]["a"]["instances"] == [{"address": "10.0.0.1:1", "weight": 1, "backup": False}]
     assert seen["routes"] == [{"service": "a", "retry": {"attempts": 2}, "name": "*"}]
 
 

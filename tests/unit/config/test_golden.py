@@ -12,7 +12,14 @@ from gateway.errors import ConfigErrors
 GOLDEN = Path(__file__).parent / "golden"
 RIGHT = sorted((GOLDEN / "right").glob("*.toml"))
 WRONG = sorted((GOLDEN / "wrong").glob("*.toml"))
-ENVIRON = {"WORKERS": "4", "HOST": "127.0.0.1", "PORT": "8080", "SERVICE": "api", "SECRET": "hunter2"}
+ENVIRON = {
+    "WORKERS": "4",
+    "HOST": "127.0.0.1",
+    "PORT": "8080",
+    "SERVICE": "api",
+    "SECRET": "hunter2",
+    "COOKIE_SECRET": "correct horse battery staple",
+}
 REWRITE = "HEADGATE_GOLDEN=write"
 """Set in the environment, the tests write what they see; git shows the difference."""
 

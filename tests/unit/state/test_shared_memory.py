@@ -102,7 +102,7 @@ def test_lanes_tell_what_their_workers_said(segment: Segment, control: Control) 
     view, lane = View(segment), worker(segment, control, 2)
     assert view.lanes() == [(2, 102, 0, 0)]
     control.set_lane_pid(2, 7)
-    before = control.publish_members(0, [1])
+    before, _ = control.publish_members(0, [1])
     assert view.membership_epochs() == [before - 1]
     assert lane.tick(NOW, 0)
     assert (view.lanes(), view.membership_epochs()) == ([(2, 7, 0, NOW)], [before])

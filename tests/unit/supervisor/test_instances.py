@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.model import HEALTH_EJECTED_BIT, Health, InstanceAddress
+import pytest
+
+from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
-from gateway.supervisor.instances import Instances
+from gateway.supervisor.instances import PAUSE_NS, SMALL, Instances, Places
 from gateway.supervisor.slots import AGE_NS
 from tests.helpers.patience import eventually
 
@@ -17,16 +19,30 @@ class Memory:
 
     def __init__(self) -> None:
         self.words: dict[int, int] = {}
+        self.starts: dict[int, int] = {}
+        self.others: dict[int, dict[str, object]] = {}
         self.failures: dict[int, int] = {}
         self.written: list[tuple[int, int, str, int]] = []
         self.published: list[tuple[int, list[int]]] = []
+        self.rings: list[tuple[int, list[int], bool]] = []
+        self.rings_held = 0  # rings that are refused because there is no room
         self.held = 0  # publications that are refused because every bank is in use
 
     def write_instance(
-        self, slot: int, generation: int, address: str, *, weight: int, max_in_flight: int, health: int
+        self,
+        slot: int,
+        generation: int,
+        address: str,
+        *,
+        weight: int,
+        health: int,
+        started: int,
+        **others: object,
     ) -> None:
-        """Notes slot, generation, address and weight."""
+        """Notes slot, generation, address and weight, and what else is said."""
         self.words[slot] = health
+        self.starts[slot] = started
+        self.others[slot] = others
         self.written.append((slot, generation, address, weight))
 
     def set_health(self, slot: int, health: int) -> None:
@@ -45,12 +61,28 @@ class Memory:
         """Those that have any."""
         return [(slot, count) for slot, count in self.failures.items() if slot < slots]
 
-    def publish_members(self, service: int, slots: Sequence[int]) -> int:
-        """Notes the members, unless the banks are held."""
+    def set_started(self, slot: int, started: int) -> None:
+        """Notes it."""
+        self.starts[slot] = started
+
+    def publish_members(
+        self, row: int, slots: Sequence[int], *, panic_percent: int, now: int
+    ) -> tuple[int, bool]:
+        """Notes the members, unless the banks are held; panics as the engine would for equal members."""
+        del now
         if self.held:
             self.held -= 1
             raise MemoryError
-        self.published.append((service, list(slots)))
+        self.published.append((row, list(slots)))
+        fit = sum(self.words[slot] <= Health.HEALTHY for slot in slots)
+        return len(self.published), 100 * fit < panic_percent * len(slots)
+
+    def publish_ring(self, row: int, slots: Sequence[int], *, index: bool) -> int:
+        """Notes the ring, unless there is no room; there always is for none."""
+        if self.rings_held and slots:
+            self.rings_held -= 1
+            raise MemoryError
+        self.rings.append((row, list(slots), index))
         return len(self.published)
 
     def membership_epochs(self) -> list[int]:
@@ -70,7 +102,7 @@ class World:
         self.now = 0
         self.memory = Memory()
         self.instances = Instances(self.memory, self.memory, capacity, lambda: self.now)
-        self.instances.add("api", 5)
+        self.instances.set("api", Places({(): 5}))
 
     def apply(self, *members: Member) -> tuple[list[str], list[str]]:
         """The addresses that came and went."""
@@ -212,8 +244,125 @@ def test_a_service_that_comes_back_finds_its_instances_as_they_were() -> None:
     assert world.instances.services() == []
     assert world.memory.published[-1] == (5, [])
     world.instances.set_health("api", A.address, Health.HEALTHY)
-    assert world.memory.words[0] == Health.UNHEALTHY
-    world.instances.add("api", 5)
+    assert world.memory.words[0] == Health.UNHEALTHY | HEALTH_DISABLED_BIT
+    world.instances.set("api", Places({(): 5}))
     world.apply(A)
     assert world.memory.written[-1] == (0, 1, "10.0.0.1:80", 1)
     assert world.instances.of("api")[0].health is Health.UNHEALTHY
+
+
+def test_members_that_come_later_start_slowly() -> None:
+    """Those that a service begins with do not; one that comes, or comes back, notes the time."""
+    world = World()
+    world.now = 7
+    world.apply(A, B)
+    assert world.memory.starts == {0: 0, 1: 0}
+    world.now = 8
+    world.apply(A, B, C)
+    world.now = 9
+    world.apply(B, C)
+    world.apply(A, B, C)
+    assert world.memory.starts == {0: 9, 1: 0, 2: 8}
+    world.apply(replace(A, weight=7), B, C)
+    assert world.memory.starts == {0: 9, 1: 0, 2: 8}, "another weight is no start"
+
+
+def test_a_restored_instance_starts_slowly() -> None:
+    """When the last of what keeps it out is gone; becoming known to be healthy is no restoration."""
+    world = World()
+    world.apply(A)
+    (one,) = world.instances.of("api")
+    world.now = 1
+    world.instances.set_health("api", A.address, Health.HEALTHY)
+    assert world.memory.starts == {0: 0}
+    world.instances.set_health("api", A.address, Health.UNHEALTHY)
+    world.instances.set_ejected(one, ejected=True)
+    world.now = 2
+    world.instances.set_health("api", A.address, Health.HEALTHY)
+    assert world.memory.starts == {0: 0}, "it is ejected still"
+    world.now = 3
+    world.instances.set_ejected(one, ejected=False)
+    assert world.memory.starts == {0: 3}
+
+
+def test_who_has_gone_is_disabled_at_once() -> None:
+    """A bank may list it for a moment; when it comes back it is as it was."""
+    world = World()
+    world.apply(A, B)
+    world.instances.set_health("api", A.address, Health.HEALTHY)
+    world.apply(B)
+    assert world.memory.words[0] == Health.HEALTHY | HEALTH_DISABLED_BIT
+    world.apply(A, B)
+    assert world.memory.words[0] == Health.HEALTHY
+
+
+def test_subsets_are_published_beside_the_service() -> None:
+    """Each row gets the members that have all its labels."""
+    world = World()
+    beta = replace(B, labels=(("team", "x"), ("version", "v2")))
+    v2, v3 = (("version", "v2"),), (("version", "v3"),)
+    world.instances.set("api", Places({(): 5, v2: 6, v3: 7}))
+    world.apply(A, beta)
+    assert world.memory.published[-3:] == [(5, [0, 1]), (6, [1]), (7, [])]
+
+
+def test_other_places_are_published_at_once() -> None:
+    """A subset that a reload adds has its members before a request can be led to it; the same places write nothing."""
+    world = World()
+    beta = replace(B, labels=(("version", "v2"),))
+    world.apply(A, beta)
+    places = Places({(): 5, (("version", "v2"),): 6})
+    for _ in range(2):
+        world.instances.set("api", places)
+        assert world.memory.published == [(5, [0, 1]), (5, [0, 1]), (6, [1])]
+
+
+def test_an_instance_of_another_zone_is_elsewhere() -> None:
+    """Also one that says no zone; without a zone of the gateway nobody is. A reload may change that."""
+    world = World()
+    world.instances.set("api", Places({(): 5}, zone="east"))
+    world.apply(replace(A, zone="east"), replace(B, zone="west"), C)
+    assert [world.memory.others[slot]["elsewhere"] for slot in range(3)] == [False, True, True]
+    world.instances.set("api", Places({(): 5}))
+    assert [world.memory.others[slot]["elsewhere"] for slot in range(3)] == [False, False, False]
+
+
+def test_panic_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """When it begins and when it is over, with the figures; each subset for itself."""
+    world = World()
+    v2 = (("version", "v2"),)
+    world.instances.set("api", Places({(): 5, v2: 6}, panic_percent=60))
+    world.apply(A, B, replace(C, labels=v2))
+    assert not world.instances.panicking("api")
+    with caplog.at_level("INFO", "headgate.discovery"):
+        world.instances.set_health("api", A.address, Health.UNHEALTHY)
+        assert not world.instances.panicking("api")
+        world.instances.set_health("api", C.address, Health.UNHEALTHY)
+        world.instances.set_health("api", C.address, Health.UNHEALTHY)
+        assert world.instances.panicking("api")
+        world.instances.set_health("api", C.address, Health.HEALTHY)
+    assert not world.instances.panicking("api")
+    assert [record.getMessage() for record in caplog.records] == [
+        "service api: panic: only 1 of 3 instances are fit, less than 60 %: all of them are used",
+        "service api version=v2: panic: only 0 of 1 instances are fit, less than 60 %: all of them are used",
+        "service api: the panic is over",
+        "service api version=v2: the panic is over",
+    ]
+
+
+async def test_a_large_service_is_published_at_intervals() -> None:
+    """Many changes within an interval are one publication, after it; their words are written at once."""
+    world = World(capacity=2 * SMALL)
+    members = [Member(InstanceAddress.parse(f"10.0.{n // 256}.{n % 256}:80")) for n in range(SMALL + 1)]
+    world.apply(*members)
+    for member in members:
+        world.instances.set_health("api", member.address, Health.UNHEALTHY)
+    assert set(world.memory.words.values()) == {Health.UNHEALTHY}
+    assert len(world.memory.published) == 1
+    world.now = PAUSE_NS
+    await eventually(lambda: len(world.memory.published) == 2)
+    world.now = 2 * PAUSE_NS
+    world.instances.set_health("api", members[0].address, Health.HEALTHY)
+    assert len(world.memory.published) == 3, "after a pause a change is published at once"
+    world.instances.set_health("api", members[1].address, Health.HEALTHY)
+    world.instances.remove("api")

@@ -14,7 +14,7 @@ from tests.helpers.patience import eventually
 from tests.unit.supervisor.test_instances import Memory
 
 A, B = (InstanceAddress.parse(f"10.0.0.{number}:80") for number in (1, 2))
-ROWS = {"api": 0, "web": 1}
+BANKS = {"api": {(): 0}, "web": {(): 1}}
 
 
 def _service(name: str = "api", more: str = "", *, other: bool = False) -> dict[str, Service]:
@@ -56,7 +56,7 @@ async def test_what_does_not_change_is_left_alone() -> None:
     """The same service twice is written once and checked by the same task."""
     world = World()
     for _ in range(2):
-        await world.roster.set(_service(more='health = { path = "/a" }'), ROWS)
+        await world.roster.set(_service(more='health = { path = "/a" }'), BANKS, None)
     await eventually(lambda: world.checks)
     await asyncio.sleep(0)
     assert [check.path for check in world.checks] == ["/a"]
@@ -67,14 +67,14 @@ async def test_what_does_not_change_is_left_alone() -> None:
 async def test_a_check_comes_changes_and_goes() -> None:
     """Each change takes effect at once; without a check nobody is held to be unhealthy."""
     world = World()
-    await world.roster.set(_service(), ROWS)
-    await world.roster.set(_service(more='health = { path = "/a" }'), ROWS)
+    await world.roster.set(_service(), BANKS, None)
+    await world.roster.set(_service(more='health = { path = "/a" }'), BANKS, None)
     await eventually(lambda: len(world.checks) == 1)
-    await world.roster.set(_service(more='health = { path = "/b" }'), ROWS)
+    await world.roster.set(_service(more='health = { path = "/b" }'), BANKS, None)
     await eventually(lambda: len(world.checks) == 2)
     assert [check.path for check in world.checks] == ["/a", "/b"]
     world.roster.instances.set_health("api", A, Health.UNHEALTHY)
-    await world.roster.set(_service(), ROWS)
+    await world.roster.set(_service(), BANKS, None)
     assert world.health() is Health.UNKNOWN
     await world.roster.close()
 
@@ -82,8 +82,8 @@ async def test_a_check_comes_changes_and_goes() -> None:
 async def test_a_service_goes_only_when_that_is_said() -> None:
     """Until then it stays beside the new one, for requests that were led to it before."""
     world = World()
-    await world.roster.set(_service(), ROWS)
-    await world.roster.set(_service("web"), ROWS)
+    await world.roster.set(_service(), BANKS, None)
+    await world.roster.set(_service("web"), BANKS, None)
     assert world.roster.instances.services() == ["api", "web"]
     await world.roster.remove_all_but(_service("web"))
     assert world.roster.instances.services() == ["web"]
@@ -104,7 +104,7 @@ async def test_many_services_do_not_hold_up_the_loop() -> None:
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    await world.roster.set(services, {name: number for number, name in enumerate(services)})
+    await world.roster.set(services, {name: {(): number} for number, name in enumerate(services)}, None)
     assert turns >= 4
     before = turns
     await world.roster.remove_all_but({})
@@ -123,11 +123,11 @@ def _ejected(world: World, failures: int = 5) -> None:
 async def test_an_instance_that_fails_is_ejected_as_the_service_says() -> None:
     """By the defaults unless the service has others; a service that wants none gives back who is out."""
     world = World()
-    await world.roster.set(_service(other=True), ROWS)
+    await world.roster.set(_service(other=True), BANKS, None)
     _ejected(world)
-    await world.roster.set(_service(more="passive = false", other=True), ROWS)
+    await world.roster.set(_service(more="passive = false", other=True), BANKS, None)
     assert world.memory.words[0] == Health.UNKNOWN
-    await world.roster.set(_service(more="passive = { failures = 2 }", other=True), ROWS)
+    await world.roster.set(_service(more="passive = { failures = 2 }", other=True), BANKS, None)
     _ejected(world, failures=2)
     await world.roster.close()
 
@@ -136,14 +136,14 @@ async def test_good_checks_end_an_ejection() -> None:
     """As many in a row as let an unhealthy instance in again."""
     world = World()
     check = 'health = { interval = "100ms", rise = 2 }'
-    await world.roster.set(_service(more=check, other=True), ROWS)
+    await world.roster.set(_service(more=check, other=True), BANKS, None)
     await eventually(lambda: len(world.checks) == 2)
     _ejected(world)
     passed = Finding(Outcome.PASSED, "status 200")
     for findings, is_out in (([passed], True), ([passed, passed], False)):
-        await world.roster.set(_service(other=True), ROWS)
+        await world.roster.set(_service(other=True), BANKS, None)
         world.findings = [*findings, *findings]
-        await world.roster.set(_service(more=check, other=True), ROWS)
+        await world.roster.set(_service(more=check, other=True), BANKS, None)
         await eventually(lambda: not world.findings)
         await asyncio.sleep(0)
         world.roster.ejections.look()
@@ -154,11 +154,11 @@ async def test_good_checks_end_an_ejection() -> None:
 async def test_an_ejected_instance_that_leaves_and_returns_is_ejected() -> None:
     """Until its time is over, whether it is there or not."""
     world = World()
-    await world.roster.set(_service(other=True), ROWS)
+    await world.roster.set(_service(other=True), BANKS, None)
     _ejected(world)
     for _ in range(2):
         await world.roster.remove_all_but({})
-        await world.roster.set(_service(other=True), ROWS)
+        await world.roster.set(_service(other=True), BANKS, None)
         assert world.memory.words[0] & HEALTH_EJECTED_BIT
     world.now = 11 * NANOSECONDS
     world.roster.ejections.look()

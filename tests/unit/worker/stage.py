@@ -383,7 +383,7 @@ class Stage:
             "max_age_ms": None, "max_connections_per_client": None,
         } | self.listener  # fmt: skip
         service = {
-            "name": "s", "slot": SERVICE, "balance": "round_robin",
+            "name": "s", "slot": SERVICE, "balance": "round_robin", "slow_start_ms": 0,
             "connect_timeout_ms": 2_000, "first_byte_timeout_ms": 40_000, "idle_timeout_ms": 50_000, "tunnel_timeout_ms": 3_600_000,
         }  # fmt: skip
         route = {

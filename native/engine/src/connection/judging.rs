@@ -5,6 +5,7 @@
 
 use super::{Connection, Link, Verdict, Waiting};
 use crate::reply::Reason;
+use crate::selection::Balance;
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -23,6 +24,17 @@ impl Connection {
             worker.state.note_failure(instance.slot);
         } else {
             worker.state.note_answer(instance.slot);
+        }
+    }
+
+    /// The instance begins its answer. How long that took is told where instances are chosen by it; what failed is not,
+    /// for an instance that fails fast is not fast.
+    pub(super) fn note_latency<S: State>(&self, worker: &Worker<S>, now: u64) {
+        let Some((exchange, instance)) = self.exchange().zip(self.instance()) else { return };
+        if exchange.policy.balance == Balance::Ewma && !exchange.failure_statuses.contains(exchange.status) {
+            let known = worker.state.latency(instance.slot);
+            let new = known.observed(now.saturating_sub(exchange.asked), now);
+            worker.state.replace_latency(instance.slot, known, new);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
-use crate::selection::{select, Selection, Tried};
+use crate::selection::{select, Affinity, Criteria, Selection, Tried};
 use crate::snapshot::{Listener, Route, Service, Snapshot};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
@@ -231,10 +231,11 @@ impl Connection {
         let subject = Subject { request, client: client.ip(), route: &route.name, service: &service.name };
         let due = pass(state, route, service, &subject, now)
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
-        let tried = Tried::default();
-        match select(state, service.slot, service.balance, &tried, random) {
+        let affinity = service.reading.read(&subject);
+        let criteria = Criteria { policy: route.policy, tried: &Tried::default(), affinity, now };
+        match select(state, &criteria, random) {
             Selection::Instance(instance) => {
-                Ok(Exchange { due, ..Exchange::new(request, route, service, row, instance, now) })
+                Ok(Exchange { due, ..Exchange::new(request, route, service, row, instance, affinity, now) })
             }
             Selection::Full => Err(refuse(Reason::InstancesFull)),
             Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
@@ -360,6 +361,7 @@ impl Exchange {
         service: &Service,
         row: Option<u32>,
         instance: Instance,
+        affinity: Affinity,
         now: u64,
     ) -> Self {
         Self {
@@ -368,10 +370,13 @@ impl Exchange {
             tries_left: route.tries,
             backed_off: 0,
             link: Link::Kept,
-            balance: service.balance,
+            policy: route.policy,
+            affinity,
+            sticky: service.reading.sticky().cloned(),
             service: service.slot,
             row: row.unwrap_or(u32::MAX),
             started: now,
+            asked: now,
             connect_timeout: service.connect_timeout,
             first_byte_timeout: service.first_byte_timeout,
             idle_timeout: service.idle_timeout,

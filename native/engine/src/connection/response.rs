@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ending::RESPONSE_INCOMPLETE;
 use super::limiting::Due;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
+use crate::affinity::SetCookie;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
@@ -12,6 +13,7 @@ use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
 use crate::http1::trailers::Trailers;
 use crate::reply::Reason;
 use crate::rewrite::{self, Onward};
+use crate::selection::Affinity;
 use crate::snapshot::Limit;
 use crate::state::{Counter, State};
 use crate::worker::Worker;
@@ -124,7 +126,8 @@ impl Connection {
             return Err(Reason::MalformedResponse);
         };
         self.charge_answer(worker, Some(&response.fields), now);
-        rewrite::switching(&mut worker.output, response, protocol);
+        let set_cookie = self.exchange().and_then(|exchange| exchange.set_cookie(&worker.state));
+        rewrite::switching(&mut worker.output, response, protocol, set_cookie);
         Ok(idle_timeout)
     }
 
@@ -138,6 +141,7 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         worker.output.extend_from_slice(early);
+        self.note_latency(worker, now);
         self.judge_answer(worker);
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.status = 101;
@@ -199,6 +203,7 @@ impl Connection {
         } else {
             self.charge_answer(worker, Some(&response.fields), now)
         };
+        let Phase::Exchange(exchange) = &self.phase else { return Ok(()) };
         let level = |(limit, key): &'_ (Arc<Limit>, u64)| limit.rate.level(worker.state.tat(*key, now), now);
         let quotas: Vec<_> = due.iter().map(|entry| (&*entry.0, level(entry))).collect();
         let onward = Onward {
@@ -208,6 +213,7 @@ impl Connection {
             confirm_keep_alive: self.minor_version == 0,
             date: &worker.date,
             quotas: &quotas,
+            set_cookie: exchange.set_cookie(&worker.state),
         };
         rewrite::response(&mut worker.output, response, &onward);
         Ok(())
@@ -220,6 +226,7 @@ impl Connection {
             return self.fail_instance(worker, Reason::MalformedResponse, now);
         };
         exchange.answer = Answer::Begun;
+        self.note_latency(worker, now);
         self.record_answer(worker.output.len(), now);
         self.progress(worker, Payload::Output, used == bytes.len(), now)
     }
@@ -332,6 +339,13 @@ enum Heads {
 }
 
 impl Exchange {
+    /// The cookie that brings the client back to the instance that answers, unless it is what the client brought.
+    fn set_cookie<S: State>(&self, state: &S) -> Option<SetCookie<'_>> {
+        let (cookie, instance) = self.sticky.as_deref().zip(self.instance)?;
+        let identity = state.identity(instance.slot);
+        (self.affinity != Affinity::Instance(identity)).then(|| cookie.seal(identity))
+    }
+
     /// Reads body bytes and appends them to the output, framed for the client.
     fn relay_body(&mut self, output: &mut Vec<u8>, bytes: &[u8]) -> Result<usize, ChunkFault> {
         let chunked = self.onward == Framing::Chunked;

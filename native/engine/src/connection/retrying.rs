@@ -4,8 +4,9 @@
 //! connection that had ended. Every further one waits, so that an instance that comes back is not met by all at once.
 
 use super::{Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting};
+use crate::random::Random;
 use crate::reply::Reason;
-use crate::selection::{select, Random, Selection, Tried};
+use crate::selection::{select, Criteria, Selection, Tried};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -42,8 +43,8 @@ impl Connection {
         let first = exchange.tried.is_empty();
         exchange.leave_instance(&worker.state);
         exchange.tries_left -= 1;
-        let another = exchange.select_another(worker);
-        if !(another || same_again && exchange.select_again(worker)) {
+        let another = exchange.select_another(worker, now);
+        if !(another || same_again && exchange.select_again(worker, now)) {
             return self.fail(worker, reason, now);
         }
         worker.state.count(Counter::Retries, 1);
@@ -62,7 +63,7 @@ impl Connection {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         if exchange.instance.is_some_and(|chosen| !worker.state.is_eligible(chosen.slot)) {
             exchange.leave_instance(&worker.state);
-            if !(exchange.select_another(worker) || exchange.select_again(worker)) {
+            if !(exchange.select_another(worker, now) || exchange.select_again(worker, now)) {
                 return self.fail(worker, Reason::NoInstance, now);
             }
         }
@@ -76,7 +77,7 @@ impl Connection {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         let more = exchange.tried.len() < Tried::CAPACITY; // a full set would not remember this one
         exchange.leave_instance(&worker.state);
-        if more && exchange.select_another(worker) {
+        if more && exchange.select_another(worker, now) {
             return self.forward_again(worker, now);
         }
         self.fail(worker, Reason::ConnectsPending, now)
@@ -85,6 +86,7 @@ impl Connection {
     fn forward_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.link = Link::Kept;
+        exchange.asked = now;
         let argument = exchange.instance.map_or(u64::MAX, Instance::key);
         self.record_try();
         self.flowing(worker, now);
@@ -102,18 +104,19 @@ impl Exchange {
     }
 
     /// Reserves a place on an instance that was not tried yet. False: there is none to be had.
-    fn select_another<S: State>(&mut self, worker: &mut Worker<S>) -> bool {
-        self.select(worker, self.tried)
+    fn select_another<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> bool {
+        self.select(worker, self.tried, now)
     }
 
     /// Reserves a place on any instance.
-    fn select_again<S: State>(&mut self, worker: &mut Worker<S>) -> bool {
-        self.select(worker, Tried::default())
+    fn select_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> bool {
+        self.select(worker, Tried::default(), now)
     }
 
-    fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried) -> bool {
+    fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried, now: u64) -> bool {
         let Worker { state, random, .. } = worker;
-        let Selection::Instance(instance) = select(state, self.service, self.balance, &not, random) else {
+        let criteria = Criteria { policy: self.policy, tried: &not, affinity: self.affinity, now };
+        let Selection::Instance(instance) = select(state, &criteria, random) else {
             return false;
         };
         self.instance = Some(instance);

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admission;
+mod affinity;
 mod deadlines;
 mod endings;
 mod evictions;

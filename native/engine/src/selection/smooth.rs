@@ -21,7 +21,9 @@ const EXACT_WORK: u64 = 1_000_000;
 pub fn smooth_sequence(weights: &[u32]) -> Vec<u32> {
     let members = turns_of(weights);
     let total: u64 = members.iter().map(|member| member.turns).sum();
-    if members.len() as u64 * total <= EXACT_WORK {
+    if members.len() as u64 == total {
+        members.iter().map(|member| member.index).collect() // equal weights: both orders are that of the list
+    } else if members.len() as u64 * total <= EXACT_WORK {
         exact(&members, total)
     } else {
         earliest_deadline(&members, total)

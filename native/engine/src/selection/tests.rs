@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 
-use super::{peek, select, Balance, Random, Selection, Tried};
+use super::ring::Point;
+use super::{peek, select, Affinity, Balance, Criteria, Latency, Policy, Selection, Tried};
+use crate::random::Random;
 use crate::state::fake::FakeState;
-use crate::state::{Bank, Counter, Instance, LimitDecision, State, NO_SLOT};
+use crate::state::{Bank, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 
 const SERVICE: u32 = 3;
 
@@ -14,8 +16,13 @@ fn service_of(slots: &[u32]) -> FakeState {
     state
 }
 
+fn by(balance: Balance, tried: &Tried) -> Criteria<'_> {
+    let policy = Policy { bank: SERVICE, balance, slow_start: 0 };
+    Criteria { policy, tried, affinity: Affinity::None, now: 0 }
+}
+
 fn pick(state: &FakeState, balance: Balance, tried: &Tried) -> Selection {
-    select(state, SERVICE, balance, tried, &mut Random::new(1))
+    select(state, &by(balance, tried), &mut Random::new(1))
 }
 
 fn tried(slots: &[u32]) -> Tried {
@@ -33,7 +40,17 @@ fn slot_of(selection: Selection) -> u32 {
     }
 }
 
-const BOTH: [Balance; 2] = [Balance::P2c, Balance::RoundRobin];
+const ALL: [Balance; 9] = [
+    Balance::P2C,
+    Balance::P2c { choices: 3 },
+    Balance::P2c { choices: u32::MAX },
+    Balance::RoundRobin,
+    Balance::Ewma,
+    Balance::Random,
+    Balance::Hash { bounded_load: None },
+    Balance::Hash { bounded_load: Some(125) },
+    Balance::Sticky,
+];
 
 /// A service without members, without eligible members, or never published has nothing to select.
 #[test]
@@ -41,19 +58,19 @@ fn nothing_is_eligible() {
     let down = service_of(&[1, 2]);
     down.set_health(1, false);
     down.set_health(2, false);
-    for balance in BOTH {
+    for balance in ALL {
         assert_eq!(pick(&FakeState::new(), balance, &Tried::new()), Selection::NoneEligible);
         assert_eq!(pick(&service_of(&[]), balance, &Tried::new()), Selection::NoneEligible);
         assert_eq!(pick(&down, balance, &Tried::new()), Selection::NoneEligible, "stale bank");
     }
     down.publish(SERVICE);
-    assert_eq!(pick(&down, Balance::P2c, &Tried::new()), Selection::NoneEligible, "new bank");
+    assert_eq!(pick(&down, Balance::P2C, &Tried::new()), Selection::NoneEligible, "new bank");
 }
 
 /// The selected instance is named with its generation and holds one reservation more.
 #[test]
 fn a_selection_reserves() {
-    for balance in BOTH {
+    for balance in ALL {
         let state = service_of(&[5]);
         state.set_generation(5, 9);
         assert_eq!(
@@ -67,14 +84,14 @@ fn a_selection_reserves() {
 /// Looking reserves nothing, is not stopped by a cap, and sees health and what was tried.
 #[test]
 fn a_peek_reserves_nothing() {
-    for balance in BOTH {
+    for balance in ALL {
         let state = service_of(&[5, 6]);
         state.set_cap(5, 1);
         state.set_in_flight(5, 1);
         state.set_health(6, false);
         let mut random = Random::new(1);
-        assert_eq!(slot_of(peek(&state, SERVICE, balance, &Tried::new(), &mut random)), 5);
-        assert_eq!(peek(&state, SERVICE, balance, &tried(&[5]), &mut random), Selection::Exhausted);
+        assert_eq!(slot_of(peek(&state, &by(balance, &Tried::new()), &mut random)), 5);
+        assert_eq!(peek(&state, &by(balance, &tried(&[5])), &mut random), Selection::Exhausted);
         assert_eq!((state.in_flight(5), state.in_flight(6)), (1, 0));
     }
 }
@@ -84,20 +101,20 @@ fn a_peek_reserves_nothing() {
 fn one_member_draws_no_number() {
     let (mut random, mut untouched) = (Random::new(1), Random::new(1));
     let state = service_of(&[5]);
-    select(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random);
+    select(&state, &by(Balance::P2C, &Tried::new()), &mut random);
     assert_eq!(random.bits(), untouched.bits());
 }
 
 /// Health is read at the decision: a bank that still lists an ejected instance does not bring it back.
 #[test]
 fn health_beats_a_stale_bank() {
-    for balance in BOTH {
+    for balance in ALL {
         let state = service_of(&[1, 2, 3]);
         state.set_health(1, false);
         state.set_health(3, false);
         let mut random = Random::new(1);
         for _ in 0..50 {
-            assert_eq!(slot_of(select(&state, SERVICE, balance, &Tried::new(), &mut random)), 2);
+            assert_eq!(slot_of(select(&state, &by(balance, &Tried::new()), &mut random)), 2);
         }
     }
 }
@@ -105,12 +122,12 @@ fn health_beats_a_stale_bank() {
 /// A cap turns the exchange to another member, and when all are at theirs the service is full.
 #[test]
 fn caps_divert_and_then_fill() {
-    for balance in BOTH {
+    for balance in ALL {
         let state = service_of(&[1, 2, 3]);
         (1..=3).for_each(|slot| state.set_cap(slot, 2));
         let mut random = Random::new(1);
         for _ in 0..6 {
-            slot_of(select(&state, SERVICE, balance, &Tried::new(), &mut random));
+            slot_of(select(&state, &by(balance, &Tried::new()), &mut random));
         }
         assert_eq!([1, 2, 3].map(|slot| state.in_flight(slot)), [2, 2, 2]);
         assert_eq!(pick(&state, balance, &Tried::new()), Selection::Full);
@@ -122,7 +139,7 @@ fn caps_divert_and_then_fill() {
 /// A retry goes to the one instance that was not tried; when there is none left the caller hears so.
 #[test]
 fn a_retry_goes_elsewhere() {
-    for balance in BOTH {
+    for balance in ALL {
         let state = service_of(&[1, 2, 3]);
         for _ in 0..20 {
             assert_eq!(slot_of(pick(&state, balance, &tried(&[1, 3]))), 2);
@@ -137,7 +154,7 @@ fn a_retry_goes_elsewhere() {
 /// With one instance tried, one down and one at its cap, what stands in the way is the cap.
 #[test]
 fn full_beats_exhausted() {
-    for balance in BOTH {
+    for balance in ALL {
         let state = service_of(&[1, 2, 3]);
         state.set_health(2, false);
         state.set_cap(3, 1);
@@ -160,7 +177,7 @@ fn two_choices_take_the_lighter() {
         for _ in 0..20 {
             state.set_in_flight(1, load_1);
             state.set_in_flight(2, load_2);
-            assert_eq!(slot_of(peek(&state, SERVICE, Balance::P2c, &Tried::new(), &mut random)), lighter);
+            assert_eq!(slot_of(peek(&state, &by(Balance::P2C, &Tried::new()), &mut random)), lighter);
         }
     }
 }
@@ -204,7 +221,7 @@ fn round_robin_gets_past_a_heavy_member_that_is_down() {
 /// Lists of 1 to 5 members in every mix of down, tried and full: the answer is right and never a member out of bounds.
 #[test]
 fn every_mix_of_conditions_is_answered_rightly() {
-    for (members, balance) in (1u32..=5).flat_map(|members| BOTH.map(|balance| (members, balance))) {
+    for (members, balance) in (1u32..=5).flat_map(|members| ALL.map(|balance| (members, balance))) {
         for mix in 0..4u32.pow(members) {
             assert_answer_for(members, mix, balance);
         }
@@ -228,7 +245,7 @@ fn assert_answer_for(members: u32, mix: u32, balance: Balance) {
         }
     }
     let any = |wanted| (0..members).any(|slot| condition(slot) == wanted);
-    let selection = select(&state, SERVICE, balance, &set, &mut Random::new(u64::from(mix)));
+    let selection = select(&state, &by(balance, &set), &mut Random::new(u64::from(mix)));
     let place = format!("{balance:?}, {members} members, mix {mix}");
     match selection {
         Selection::Instance(instance) => assert_eq!(condition(instance.slot), 0, "{place}"),
@@ -255,7 +272,7 @@ impl State for Hollow {
     fn bank(&self, _: u32) -> Bank {
         self.bank
     }
-    fn eligible(&self, _: Bank, _: u32) -> u32 {
+    fn candidate(&self, _: Bank, _: u32) -> u32 {
         self.nothing()
     }
     fn turn(&self, _: Bank, _: u32) -> u32 {
@@ -263,6 +280,18 @@ impl State for Hollow {
     }
     fn next_turn(&self, _: u32) -> u64 {
         u64::MAX
+    }
+    fn ring(&self, _: u32) -> PublishedRing {
+        PublishedRing { offset: 0, points: self.bank.turns }
+    }
+    fn ring_start(&self, _: PublishedRing, _: u32) -> u32 {
+        self.nothing()
+    }
+    fn ring_point(&self, _: PublishedRing, _: u32) -> Point {
+        Point { position: 0, slot: self.nothing() }
+    }
+    fn identity(&self, _: u32) -> u64 {
+        0
     }
     fn is_eligible(&self, _: u32) -> bool {
         true
@@ -273,9 +302,22 @@ impl State for Hollow {
     fn put_address(&self, _: Instance, _: &mut String) -> bool {
         false
     }
+    fn is_enabled(&self, _: u32) -> bool {
+        true
+    }
     fn weight(&self, _: u32) -> u32 {
         0
     }
+    fn capacity(&self, _: u32) -> u32 {
+        0
+    }
+    fn started(&self, _: u32) -> u64 {
+        u64::MAX
+    }
+    fn latency(&self, _: u32) -> Latency {
+        Latency(u64::MAX)
+    }
+    fn replace_latency(&self, _: u32, _: Latency, _: Latency) {}
     fn in_flight(&self, _: u32) -> u32 {
         u32::MAX
     }
@@ -307,16 +349,82 @@ impl State for Hollow {
     fn count(&self, _: Counter, _: u64) {}
 }
 
-/// Words that make no sense lead to "nothing there" after at most two looks per member, never to a fault.
+/// Words that make no sense lead to "nothing there" after about two looks per member, never to a fault.
 #[test]
 fn a_hollow_bank_has_nothing() {
     for (eligible, turns) in [(0, 9), (1, 0), (1, 9), (2, 0), (2, 1), (9, 4), (2, u32::MAX)] {
-        for balance in BOTH {
-            let bank = Bank { offset: 0, members: 0, eligible, turns };
+        for balance in ALL {
+            let bank = Bank { eligible, standby: 1, turns, ..Bank::default() };
             let state = Hollow { bank, questions: Cell::new(0) };
-            let selection = select(&state, SERVICE, balance, &Tried::new(), &mut Random::new(1));
+            let selection = select(&state, &by(balance, &Tried::new()), &mut Random::new(1));
             assert_eq!(selection, Selection::NoneEligible, "{eligible} eligible, {turns} turns");
-            assert!(state.questions.get() <= 2 * eligible + 1, "{eligible} eligible, {turns} turns");
+            assert!(state.questions.get() <= 2 * eligible + 4, "{eligible} eligible, {turns} turns");
         }
     }
+}
+
+/// A sticky service with an index of its members, and what a client asks for that was with one of them.
+fn sticky(state: &FakeState, slot: u32) -> Criteria<'static> {
+    const NONE_TRIED: &Tried = &Tried::new();
+    state.publish_ring(SERVICE, true);
+    Criteria { affinity: Affinity::Instance(state.identity(slot)), ..by(Balance::Sticky, NONE_TRIED) }
+}
+
+/// A client goes back to its instance, however busy that is, and whoever else is there.
+#[test]
+fn a_client_goes_back() {
+    let state = service_of(&(0..50).collect::<Vec<_>>());
+    for slot in 0..50 {
+        state.set_in_flight(slot, 1000);
+        assert_eq!(slot_of(select(&state, &sticky(&state, slot), &mut Random::new(1))), slot);
+    }
+}
+
+/// One that is down, tried, full or gone, or that never was, is replaced by the less loaded of two.
+#[test]
+fn a_client_without_its_instance_gets_another() {
+    let state = service_of(&[1, 2, 3]);
+    state.set_in_flight(3, 9);
+    let criteria = sticky(&state, 1);
+    let other = |criteria: &Criteria<'_>| slot_of(peek(&state, criteria, &mut Random::new(4)));
+    state.set_health(1, false);
+    assert_eq!(other(&criteria), 2, "down");
+    state.set_health(1, true);
+    assert_eq!(other(&Criteria { tried: &tried(&[1]), ..criteria }), 2, "tried");
+    state.set_in_flight(1, 1);
+    state.set_cap(1, 1);
+    let taken = slot_of(select(&state, &criteria, &mut Random::new(4)));
+    assert_eq!(taken, 2, "full");
+    assert_eq!(other(&Criteria { affinity: Affinity::Instance(77), ..criteria }), 2, "never there");
+    state.set_members(SERVICE, &[2, 3]);
+    assert_eq!(other(&sticky(&state, 1)), 2, "gone");
+}
+
+/// What a member that is down would have got falls to all the others and not to its neighbour in the sequence.
+#[test]
+fn round_robin_spends_the_turns_that_it_passes_over() {
+    let state = service_of(&[1, 2, 3, 4]);
+    state.set_health(2, false); // the bank lists it still
+    let order: Vec<u32> = (0..6).map(|_| slot_of(pick(&state, Balance::RoundRobin, &Tried::new()))).collect();
+    assert_eq!(order, [1, 3, 4, 1, 3, 4]);
+}
+
+/// A member that warms up gets a part of its turns, and its neighbour gets no more than the others.
+#[test]
+fn round_robin_thins_the_turns_of_who_warms_up() {
+    const SECOND: u64 = 1_000_000_000;
+    let state = service_of(&[1, 2, 3]);
+    state.set_started(2, SECOND);
+    state.publish(SERVICE);
+    let policy = Policy { bank: SERVICE, balance: Balance::RoundRobin, slow_start: 10 * SECOND };
+    let now = 6 * SECOND; // half of the way
+    let (mut counts, mut random) = ([0u32; 4], Random::new(3));
+    for _ in 0..10_000 {
+        let none = Tried::new();
+        let criteria = Criteria { policy, tried: &none, affinity: Affinity::None, now };
+        counts[slot_of(peek(&state, &criteria, &mut random)) as usize] += 1;
+    }
+    let [_, one, warming, three] = counts;
+    assert!((1_900..2_100).contains(&warming), "half of what the others get: {counts:?}");
+    assert!(one.abs_diff(three) < 100, "{counts:?}");
 }

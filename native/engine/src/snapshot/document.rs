@@ -7,14 +7,15 @@ use serde::Deserialize;
 use super::limit::{Cost, Fields, Missing, Mode, Overflow, Owner};
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::access_log;
+use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
 use crate::http1::path::Spelling;
 use crate::http1::syntax::is_token;
-use crate::key::Key;
+use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
 use crate::routing::RouteMatch;
-use crate::selection::Balance;
+use crate::selection::{Balance, Policy};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
@@ -133,6 +134,11 @@ pub(super) struct Service {
     name: String,
     slot: u32,
     balance: Balance,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    cookie: Option<Cookie>,
+    slow_start_ms: u64,
     connect_timeout_ms: u64,
     first_byte_timeout_ms: u64,
     idle_timeout_ms: u64,
@@ -143,9 +149,41 @@ pub(super) struct Service {
     limits: Vec<RateLimit>,
 }
 
+fn balance(balance: Balance) -> Result<Balance, SnapshotError> {
+    match balance {
+        Balance::P2c { choices: 0 | 1 } => Err(SnapshotError::invalid("choices", "must be at least 2")),
+        // At 100 % everybody would have to hold the same, and most requests would go elsewhere.
+        Balance::Hash { bounded_load: Some(0..=100) } => {
+            Err(SnapshotError::invalid("bounded_load", "must be above 100"))
+        }
+        balance => Ok(balance),
+    }
+}
+
+/// What is read of requests, as the balance needs it.
+fn reading(
+    balance: Balance,
+    key: Option<&str>,
+    cookie: Option<Cookie>,
+    service: &str,
+) -> Result<Reading, SnapshotError> {
+    match (balance, key, cookie) {
+        (Balance::Hash { .. }, Some(key), None) => {
+            let key = Part::parse(key).ok_or_else(|| SnapshotError::invalid("key", "no key of requests"))?;
+            Ok(Reading::Key(key))
+        }
+        (Balance::Sticky, None, Some(cookie)) => Ok(Reading::Cookie(cookie.compile(service)?.into())),
+        (Balance::Hash { .. } | Balance::Sticky, ..) | (_, Some(_), _) | (_, _, Some(_)) => {
+            Err(SnapshotError::invalid("balance", "must have what it goes by, and nothing else"))
+        }
+        _ => Ok(Reading::Nothing),
+    }
+}
+
 impl Service {
     pub(super) fn compile(self) -> Result<super::Service, SnapshotError> {
         Ok(super::Service {
+            reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
             connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
             first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
@@ -154,8 +192,47 @@ impl Service {
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             name: self.name,
             slot: self.slot,
-            balance: self.balance,
+            policy: Policy {
+                bank: self.slot,
+                balance: balance(self.balance)?,
+                slow_start: nanos_or_0("slow_start_ms", self.slow_start_ms)?,
+            },
         })
+    }
+}
+
+/// The cookie by which clients come back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cookie {
+    name: String,
+    secret: String,
+    path: String,
+    secure: bool,
+    same_site: SameSite,
+    max_age_s: Option<u64>,
+}
+
+impl Cookie {
+    /// Name and path stand in the head of answers, so nothing in them may end a line or an attribute.
+    fn compile(&self, service: &str) -> Result<StickyCookie, SnapshotError> {
+        if !is_token(self.name.as_bytes()) {
+            return Err(SnapshotError::invalid("name", "no name of a cookie"));
+        }
+        if !(self.path.starts_with('/') && self.path.bytes().all(|it| it.is_ascii_graphic() && it != b';')) {
+            return Err(SnapshotError::invalid("path", "no path of a cookie"));
+        }
+        if self.secret.len() < MIN_SECRET_BYTES {
+            return Err(SnapshotError::invalid("secret", format!("shorter than {MIN_SECRET_BYTES} bytes")));
+        }
+        let attributes = Attributes {
+            name: &self.name,
+            path: &self.path,
+            secure: self.secure,
+            same_site: self.same_site,
+            max_age: self.max_age_s,
+        };
+        Ok(StickyCookie::new(service, self.secret.as_bytes(), &attributes))
     }
 }
 
@@ -167,6 +244,8 @@ pub(super) struct Route {
     path: Option<String>,
     methods: Vec<String>,
     service: u32,
+    /// The row of the bank that instances are chosen from, if not the service's own.
+    subset: Option<u32>,
     tries: u8,
     limits: Vec<RateLimit>,
     rows: Vec<u32>,
@@ -184,7 +263,8 @@ impl Route {
         listeners: usize,
     ) -> Result<super::Route, SnapshotError> {
         let Some(service) = services.get(self.service as usize) else {
-            return Err(SnapshotError::invalid("service", format!("there are {} services", services.len())));
+            let message = format!("there are {} services", services.len());
+            return Err(SnapshotError::invalid("service", message));
         };
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
@@ -197,6 +277,7 @@ impl Route {
             limits: compile_limits(self.limits, Owner::Route(&self.name))?,
             name: self.name,
             service: self.service,
+            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             tries: self.tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),
             rows: self.rows,
@@ -303,6 +384,15 @@ fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
     positive(place, millis)?
         .checked_mul(NANOS_PER_MILLI)
         .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))
+}
+
+/// A duration in nanoseconds that may be 0.
+fn nanos_or_0(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+    if millis == 0 {
+        Ok(0)
+    } else {
+        nanos(place, millis)
+    }
 }
 
 /// A bound that must let something through.

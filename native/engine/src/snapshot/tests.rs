@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{json, Value};
 
 use super::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Scheme, Snapshot, SnapshotError};
+use crate::affinity::Reading;
 use crate::http1::path::Spelling;
-use crate::key::{network, Key};
+use crate::key::{network, Key, Part};
 use crate::limit::Gcra;
-use crate::selection::Balance;
+use crate::selection::{Balance, Policy};
 
 fn document() -> Value {
     json!({
@@ -21,17 +22,17 @@ fn document() -> Value {
             "max_target_bytes": 8_191, "max_body_bytes": null, "max_requests": 1_000, "max_age_ms": 2,
             "keep_in_paths": ["encoded_slash", "duplicate_slashes"], "max_connections_per_client": 3}],
         "services": [
-            {"name": "api", "slot": 4, "balance": "p2c", "connect_timeout_ms": 2_000,
+            {"name": "api", "slot": 4, "balance": {"p2c": {"choices": 2}}, "slow_start_ms": 15_000, "connect_timeout_ms": 2_000,
              "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000},
-            {"name": "web", "slot": 2, "balance": "round_robin", "connect_timeout_ms": 1,
+            {"name": "web", "slot": 2, "balance": "round_robin", "slow_start_ms": 0, "connect_timeout_ms": 1,
              "first_byte_timeout_ms": 2, "idle_timeout_ms": 3, "tunnel_timeout_ms": 4}],
         "routes": [
-            {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0,
+            {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0, "subset": null,
              "tries": 2, "rows": [1], "limits": [
                 {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": ["client_ip"],
                  "cost": {"constant": 1}},
                 {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": ["client_ip"]}]},
-            {"name": "rest", "host": null, "path": null, "methods": [], "service": 1, "tries": 0, "rows": [2],
+            {"name": "rest", "host": null, "path": null, "methods": [], "service": 1, "subset": null, "tries": 0, "rows": [2],
              "limits": []}]
     })
 }
@@ -61,8 +62,14 @@ fn listeners_and_services_arrive() {
     assert_eq!(listener.kept, [Spelling::EncodedSlash, Spelling::DuplicateSlashes].into_iter().collect());
     assert_eq!(listener.max_connections_per_client, Some(3));
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
-    assert_eq!((api.name.as_str(), api.slot, api.balance), ("api", 4, Balance::P2c));
-    assert_eq!((web.name.as_str(), web.slot, web.balance), ("web", 2, Balance::RoundRobin));
+    assert_eq!(
+        (api.name.as_str(), api.slot, api.policy),
+        ("api", 4, Policy { bank: 4, balance: Balance::P2C, slow_start: 15_000_000_000 })
+    );
+    assert_eq!(
+        (web.name.as_str(), web.slot, web.policy),
+        ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, slow_start: 0 })
+    );
     let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
@@ -161,6 +168,7 @@ fn senseless_values_are_refused_with_their_place() {
             "listeners[0].max_connections_per_client: must be above 0",
         ),
         ("/listeners/0/max_age_ms", json!(0), "listeners[0].max_age_ms: must be above 0"),
+        ("/services/0/balance", json!({"p2c": {"choices": 1}}), "services[0].choices: must be at least 2"),
         ("/errors/0/status", json!(200), "errors[0].status: must be from 400 to 599"),
         ("/errors/0/content_type", json!("a\r\nX: y"), "errors[0].content_type: must be printable ASCII"),
         ("/listeners/0/header_timeout_ms", json!(0), "listeners[0].header_timeout_ms: must be above 0"),
@@ -194,6 +202,7 @@ fn other_shapes_are_refused() {
         ("/listeners/0/row", json!(-1)),
         ("/listeners/0/row", json!(1u64 << 32)),
         ("/services/0/balance", json!("P2c")),
+        ("/services/0/balance", json!({"p2c": {"choices": 2, "more": 1}})),
         ("/services/0/slot", Value::Null),
         ("/routes/0", json!({})),
         ("/routes/0/tries", json!(256)),
@@ -342,4 +351,44 @@ fn neighbouring_addresses_do_not_collide() {
 fn a_snapshot_may_change_threads() {
     fn assert_shared<T: Send + Sync>() {}
     assert_shared::<Snapshot>();
+}
+
+/// A service that hashes has a key, a sticky one a cookie, and no other has either; what stands in heads cannot end a line.
+#[test]
+fn what_requests_are_read_for_fits_the_balance() {
+    let cookie = json!({"name": "hg", "secret": "0123456789abcdef", "path": "/", "secure": true, "same_site": "none",
+        "max_age_s": 60});
+    let with = |balance: Value, key: Value, cookie: Value| {
+        let mut document = document();
+        let service = &mut document["services"][0];
+        (service["balance"], service["key"], service["cookie"]) = (balance, key, cookie);
+        compile(&document).map(|snapshot| snapshot.services[0].reading.clone())
+    };
+    let hash = json!({"hash": {"bounded_load": 125}});
+    assert!(matches!(with(hash.clone(), json!("path"), Value::Null), Ok(Reading::Key(Part::Path))));
+    assert!(matches!(with(json!("sticky"), Value::Null, cookie.clone()), Ok(Reading::Cookie(_))));
+    assert!(matches!(with(json!("random"), Value::Null, Value::Null), Ok(Reading::Nothing)));
+    for (balance, key, cookie) in [
+        (hash.clone(), Value::Null, Value::Null),
+        (hash.clone(), json!("body"), Value::Null),
+        (hash, json!("path"), cookie.clone()),
+        (json!({"hash": {"bounded_load": 100}}), json!("path"), Value::Null),
+        (json!("sticky"), Value::Null, Value::Null),
+        (json!("random"), json!("path"), Value::Null),
+        (json!("random"), Value::Null, cookie.clone()),
+    ] {
+        assert!(with(balance.clone(), key, cookie).is_err(), "{balance}");
+    }
+    for (field, value) in [
+        ("name", "a b"),
+        ("name", "a\r\n"),
+        ("path", "x"),
+        ("path", "/;"),
+        ("path", "/\n"),
+        ("secret", "short"),
+    ] {
+        let mut wrong = cookie.clone();
+        wrong[field] = json!(value);
+        assert!(with(json!("sticky"), Value::Null, wrong).is_err(), "{field}");
+    }
 }

@@ -4,16 +4,24 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::{Bank, ClientHold, Counter, Instance, LimitDecision, State, NO_SLOT};
+use super::{Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
-use crate::selection::smooth_sequence;
+use crate::random::Random;
+use crate::selection::ring::{self, Point, Ring};
+use crate::selection::{candidates, smooth_sequence, Candidates, Fitness, Latency, Member};
 
 /// The words of one instance.
 #[derive(Clone, Copy, Debug)]
 struct Words {
     generation: u32,
     weight: u32,
-    healthy: bool,
+    /// `None` is the weight.
+    capacity: Option<u32>,
+    fitness: Fitness,
+    backup: bool,
+    elsewhere: bool,
+    started: u64,
+    latency: Latency,
     /// 0 is no cap.
     cap: u32,
     in_flight: u32,
@@ -22,15 +30,28 @@ struct Words {
 
 impl Default for Words {
     fn default() -> Self {
-        Self { generation: 0, weight: 1, healthy: true, cap: 0, in_flight: 0, failures: 0 }
+        Self {
+            generation: 0,
+            weight: 1,
+            capacity: None,
+            fitness: Fitness::Fit,
+            backup: false,
+            elsewhere: false,
+            started: 0,
+            latency: Latency::default(),
+            cap: 0,
+            in_flight: 0,
+            failures: 0,
+        }
     }
 }
 
 /// One published bank. Banks are never taken back, so one that was read before a change stays as it was.
 #[derive(Clone, Debug, Default)]
 struct Published {
-    members: u32,
-    eligible: Vec<u32>,
+    /// But for its offset.
+    bank: Bank,
+    candidates: Vec<u32>,
     turns: Vec<u32>,
 }
 
@@ -40,8 +61,11 @@ pub struct FakeState {
     instances: RefCell<HashMap<u32, Words>>,
     members: RefCell<HashMap<u32, Vec<u32>>>,
     published: RefCell<Vec<Published>>,
+    panic: Cell<u8>,
     banks: RefCell<HashMap<u32, usize>>,
     turns: RefCell<HashMap<u32, u64>>,
+    drawn_rings: RefCell<Vec<Ring>>,
+    rings: RefCell<HashMap<u32, PublishedRing>>,
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
@@ -71,17 +95,82 @@ impl FakeState {
     /// change is seen in the instance's words only.
     pub fn publish(&self, service: u32) {
         let slots = self.members.borrow().get(&service).cloned().unwrap_or_default();
-        let eligible: Vec<u32> = slots.iter().copied().filter(|&slot| self.is_eligible(slot)).collect();
-        let weights: Vec<u32> = eligible.iter().map(|&slot| self.weight(slot)).collect();
-        let turns = smooth_sequence(&weights).into_iter().map(|index| eligible[index as usize]).collect();
+        let Candidates { eligible, standby, panicking } =
+            candidates(&slots.iter().map(|&slot| self.member(slot)).collect::<Vec<_>>(), self.panic.get());
+        let weights: Vec<u32> = eligible.iter().map(|member| member.weight).collect();
+        let turns: Vec<u32> =
+            smooth_sequence(&weights).into_iter().map(|index| eligible[index as usize].slot).collect();
+        let candidates: Vec<u32> = eligible.iter().chain(&standby).map(|member| member.slot).collect();
+        let bank = Bank {
+            offset: 0,
+            members: slots.len() as u32,
+            eligible: eligible.len() as u32,
+            standby: standby.len() as u32,
+            turns: turns.len() as u32,
+            panicking,
+            last_start: candidates.iter().map(|&slot| self.started(slot)).max().unwrap_or(0),
+        };
         let mut published = self.published.borrow_mut();
-        published.push(Published { members: slots.len() as u32, eligible, turns });
+        published.push(Published { bank, candidates, turns });
         self.banks.borrow_mut().insert(service, published.len() - 1);
+    }
+
+    /// Publishes the ring of a service's members, or, as an `index`, one with a single point for each.
+    pub fn publish_ring(&self, service: u32, index: bool) {
+        let slots = self.members.borrow().get(&service).cloned().unwrap_or_default();
+        let member =
+            |&slot: &u32| ring::Member { slot, identity: self.identity(slot), weight: self.weight(slot) };
+        let members: Vec<ring::Member> = slots.iter().map(member).collect();
+        let drawn = if index { Ring::index_of(&members) } else { Ring::of(&members) };
+        let mut drawn_rings = self.drawn_rings.borrow_mut();
+        let ring = PublishedRing { offset: drawn_rings.len() as u32, points: drawn.points.len() as u32 };
+        self.rings.borrow_mut().insert(service, ring);
+        drawn_rings.push(drawn);
+    }
+
+    fn member(&self, slot: u32) -> Member {
+        let Words { weight, fitness, backup, elsewhere, .. } = self.words(slot);
+        Member { slot, weight, fitness, backup, elsewhere }
+    }
+
+    /// Sets below which percentage of fit members all are used; without it never.
+    pub fn set_panic(&self, percent: u8) {
+        self.panic.set(percent);
+    }
+
+    /// An operator takes the instance out.
+    pub fn disable(&self, slot: u32) {
+        self.write(slot, |words| words.fitness = Fitness::Disabled);
+    }
+
+    /// Makes the instance a backup, or a primary again.
+    pub fn set_backup(&self, slot: u32, backup: bool) {
+        self.write(slot, |words| words.backup = backup);
+    }
+
+    /// Puts the instance into another zone than the gateway's, or into that.
+    pub fn set_elsewhere(&self, slot: u32, elsewhere: bool) {
+        self.write(slot, |words| words.elsewhere = elsewhere);
+    }
+
+    /// Sets how much the instance can carry; without it that is its weight.
+    pub fn set_capacity(&self, slot: u32, capacity: u32) {
+        self.write(slot, |words| words.capacity = Some(capacity));
+    }
+
+    /// Sets when the instance came, in nanoseconds; 0 for always.
+    pub fn set_started(&self, slot: u32, started: u64) {
+        self.write(slot, |words| words.started = started);
+    }
+
+    /// Sets what is known of the instance's latency.
+    pub fn set_latency(&self, slot: u32, latency: Latency) {
+        self.write(slot, |words| words.latency = latency);
     }
 
     /// Sets the health word: may the instance be selected?
     pub fn set_health(&self, slot: u32, healthy: bool) {
-        self.write(slot, |words| words.healthy = healthy);
+        self.write(slot, |words| words.fitness = if healthy { Fitness::Fit } else { Fitness::Unfit });
     }
 
     /// Sets the weight; the turns of its services follow at the next [`FakeState::publish`].
@@ -192,16 +281,13 @@ impl FakeState {
 impl State for FakeState {
     fn bank(&self, service: u32) -> Bank {
         let Some(&offset) = self.banks.borrow().get(&service) else { return Bank::default() };
-        let bank = Bank { offset: offset as u32, ..Bank::default() };
-        let lengths = |published: &Published| {
-            let (eligible, turns) = (published.eligible.len() as u32, published.turns.len() as u32);
-            Some(Bank { members: published.members, eligible, turns, ..bank })
-        };
-        self.in_bank(bank, lengths).unwrap_or_default()
+        let offset = offset as u32;
+        let bank = Bank { offset, ..Bank::default() };
+        self.in_bank(bank, |published| Some(Bank { offset, ..published.bank })).unwrap_or_default()
     }
 
-    fn eligible(&self, bank: Bank, index: u32) -> u32 {
-        self.in_bank(bank, |published| published.eligible.get(index as usize).copied()).unwrap_or(NO_SLOT)
+    fn candidate(&self, bank: Bank, index: u32) -> u32 {
+        self.in_bank(bank, |published| published.candidates.get(index as usize).copied()).unwrap_or(NO_SLOT)
     }
 
     fn turn(&self, bank: Bank, index: u32) -> u32 {
@@ -216,8 +302,33 @@ impl State for FakeState {
         turn
     }
 
+    fn ring(&self, service: u32) -> PublishedRing {
+        self.rings.borrow().get(&service).copied().unwrap_or_default()
+    }
+
+    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
+        let drawn_rings = self.drawn_rings.borrow();
+        drawn_rings.get(ring.offset as usize).and_then(|it| it.starts.get(arc as usize).copied()).unwrap_or(0)
+    }
+
+    fn ring_point(&self, ring: PublishedRing, index: u32) -> Point {
+        let drawn_rings = self.drawn_rings.borrow();
+        let point =
+            drawn_rings.get(ring.offset as usize).and_then(|it| it.points.get(index as usize).copied());
+        point.unwrap_or(Point { position: u32::MAX, slot: NO_SLOT })
+    }
+
+    /// As if hashed from the slot and its generation.
+    fn identity(&self, slot: u32) -> u64 {
+        Random::new(u64::from(self.generation(slot)) << 32 | u64::from(slot)).bits()
+    }
+
     fn is_eligible(&self, slot: u32) -> bool {
-        self.words(slot).healthy
+        self.words(slot).fitness == Fitness::Fit
+    }
+
+    fn is_enabled(&self, slot: u32) -> bool {
+        self.words(slot).fitness != Fitness::Disabled
     }
 
     fn generation(&self, slot: u32) -> u32 {
@@ -234,6 +345,28 @@ impl State for FakeState {
 
     fn weight(&self, slot: u32) -> u32 {
         self.words(slot).weight
+    }
+
+    fn capacity(&self, slot: u32) -> u32 {
+        let words = self.words(slot);
+        words.capacity.unwrap_or(words.weight)
+    }
+
+    fn started(&self, slot: u32) -> u64 {
+        self.words(slot).started
+    }
+
+    fn latency(&self, slot: u32) -> Latency {
+        self.words(slot).latency
+    }
+
+    fn replace_latency(&self, slot: u32, known: Latency, new: Latency) {
+        self.call();
+        self.write(slot, |words| {
+            if words.latency == known {
+                words.latency = new;
+            }
+        });
     }
 
     fn in_flight(&self, slot: u32) -> u32 {

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use headgate_engine::selection::Random;
+use headgate_engine::random::Random;
 
 use super::properties::PROPERTIES;
 

@@ -96,9 +96,9 @@ static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
             "min_bytes_per_second": 500,
             "max_head_bytes": 1_024, "max_line_bytes": 512, "max_fields": 20, "max_target_bytes": 256,
             "max_body_bytes": 400, "max_requests": 20, "max_age_ms": 40}],
-        "services": [{"name": "api", "slot": SERVICE, "balance": "round_robin", "connect_timeout_ms": 10,
+        "services": [{"name": "api", "slot": SERVICE, "balance": "round_robin", "slow_start_ms": 0, "connect_timeout_ms": 10,
             "first_byte_timeout_ms": 10, "idle_timeout_ms": 10, "tunnel_timeout_ms": 10}],
-        "routes": [{"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "tries": 3,
+        "routes": [{"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "subset": null, "tries": 3,
             "rows": [ROWS[1]], "limits": []}]
     });
     Snapshot::compile(document.to_string().as_bytes()).unwrap().into()

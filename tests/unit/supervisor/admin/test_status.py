@@ -2,7 +2,14 @@
 
 import pytest
 
-from gateway.supervisor.admin.status import InstanceFacts, LaneFacts, WorkerFacts, readiness, status_document
+from gateway.supervisor.admin.status import (
+    InstanceFacts,
+    LaneFacts,
+    ServiceFacts,
+    WorkerFacts,
+    readiness,
+    status_document,
+)
 from gateway.supervisor.lifecycle import State
 
 READY, DEAD = (
@@ -42,10 +49,13 @@ def test_the_status_document() -> None:
         workers=[READY, DEAD],
         lanes={3: LaneFacts(epoch=2, heartbeat=4_950_000_000)},
         services={
-            "api": [
-                InstanceFacts("10.0.0.1:80", "healthy", "status 200", 1, 2),
-                InstanceFacts("10.0.0.2:80", "ejected", "5 failures in a row", 0, 1, 86_400_123_456_789),
-            ]
+            "api": ServiceFacts(
+                [
+                    InstanceFacts("10.0.0.1:80", "healthy", "status 200", 1, 2),
+                    InstanceFacts("10.0.0.2:80", "ejected", "5 failures in a row", 0, 1, 86_400_123_456_789),
+                ],
+                panic=True,
+            )
         },
         overrides=[{"key": "routes.a.limit.rate"}],
     )
@@ -77,5 +87,5 @@ def test_the_status_document() -> None:
         "in_flight": 0,
         "weight": 1,
     }
-    assert document["services"] == [{"name": "api", "instances": [instance, ejected]}]
+    assert document["services"] == [{"name": "api", "panic": True, "instances": [instance, ejected]}]
     assert document["overrides"] == [{"key": "routes.a.limit.rate"}]

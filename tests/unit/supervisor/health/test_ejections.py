@@ -10,7 +10,7 @@ from gateway.model import HEALTH_EJECTED_BIT, Health, InstanceAddress
 from gateway.supervisor.discovery.merge import Member
 from gateway.supervisor.health.ejection import Policy
 from gateway.supervisor.health.ejections import Ejections
-from gateway.supervisor.instances import Instances
+from gateway.supervisor.instances import Instances, Places
 from gateway.supervisor.slots import AGE_NS
 from tests.helpers.patience import eventually
 from tests.unit.supervisor.test_instances import Memory
@@ -28,7 +28,7 @@ class World:
         self.memory = Memory()
         self.instances = Instances(self.memory, self.memory, 8, lambda: self.now)
         self.ejections = Ejections(self.instances, clock=lambda: self.now, draw=lambda: 0.5)
-        self.instances.add("api", 5)
+        self.instances.set("api", Places({(): 5}))
         self.ejections.set("api", POLICY)
         self.apply(A, B)
 
@@ -213,7 +213,7 @@ def test_a_service_that_goes_and_returns() -> None:
     world.instances.remove("api")
     world.ejections.remove("api")
     world.look(1)
-    world.instances.add("api", 5)
+    world.instances.set("api", Places({(): 5}))
     world.ejections.set("api", POLICY)
     world.apply(A, B)
     assert world.out() == [0]

@@ -69,7 +69,7 @@ def _page(route: str = "all") -> str:
         InstanceGauge("api", "10.0.0.2:80", 1, Health.UNHEALTHY, ejected=False, ejections={"failures": 3}),
         InstanceGauge("api", "10.0.0.3:80", 2, Health.UNKNOWN, ejected=True, ejections={"failures": 1}),
     ]
-    process = ProcessGauges(epoch=7, workers_ready=1, restarts=[0, 2])
+    process = ProcessGauges(epoch=7, workers_ready=1, restarts=[0, 2], panics={"api": False, "web": True})
     return render(Memory(), legend, instances, process, vocabulary=VOCABULARY, now=NOW)
 
 

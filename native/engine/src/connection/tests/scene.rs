@@ -31,13 +31,13 @@ pub(super) fn document() -> Value {
             "write_timeout_ms": 61_000, "min_bytes_per_second": 0, "max_head_bytes": 32_768, "max_line_bytes": 8_192, "max_fields": 100,
             "max_target_bytes": 8_192, "max_body_bytes": 1_000, "max_requests": null, "max_age_ms": null,
             "max_connections_per_client": null}],
-        "services": [{"name": "api", "slot": SERVICE, "balance": "p2c", "connect_timeout_ms": 2_000,
+        "services": [{"name": "api", "slot": SERVICE, "balance": {"p2c": {"choices": 2}}, "slow_start_ms": 0, "connect_timeout_ms": 2_000,
             "first_byte_timeout_ms": 31_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000}],
         "routes": [
-            {"name": "limited", "host": "a", "path": "/limited", "methods": [], "service": 0, "tries": 2,
+            {"name": "limited", "host": "a", "path": "/limited", "methods": [], "service": 0, "subset": null, "tries": 2,
              "rows": [ROUTED], "limits": [
                 {"name": "one", "row": LIMITED, "tokens": 1, "period_ns": 2_500_000_000_u64, "burst": 1, "key": ["client_ip"]}]},
-            {"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "tries": 2, "rows": [ROUTED],
+            {"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "subset": null, "tries": 2, "rows": [ROUTED],
              "limits": []}]
     })
 }
