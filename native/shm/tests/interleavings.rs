@@ -11,11 +11,13 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::selection::Latency;
 use headgate_engine::state::ClientHold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
 use headgate_shm::clients;
 use headgate_shm::instance::{note_answer, note_failure};
+use headgate_shm::latency;
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
 use scheduler::{cases, exhaust, wander, Checks, Program, SimWord, World};
@@ -347,6 +349,42 @@ fn an_answer_ends_the_row_of_failures() {
     let at_end = |world: World<u32>| assert!(world.kills() > 0 || world.memory[0] <= 3, "{:?}", world.memory);
     let programs = [judge(2, true), judge(3, false)];
     exhaust(World::new(vec![7], &programs), 1, &Checks { always: &|_| (), at_end: &at_end });
+}
+
+/// What was known of an instance's latency before: 10 ms, a second ago.
+fn known_before() -> Latency {
+    Latency::new(10_000_000, NOW - SECOND)
+}
+
+/// Observes one answer of an instance, as a worker does; the word's last writer may be another one.
+fn observer(nanos: u64) -> Program<()> {
+    let words = SimWord::<u64>::stretch(0..1);
+    Rc::new(move || {
+        let known = latency::read(&words[0]);
+        latency::replace(&words[0], known, known.observed(nanos, NOW));
+    })
+}
+
+/// In any interleaving of three workers, killed or not, the word is what some of them, one after the other, made of what was
+/// known: no value is paired with another's time, and a sample is either in it or dropped.
+#[test]
+fn a_latency_is_what_somebody_observed() {
+    const SAMPLES: [u64; 3] = [200_000_000, 5_000_000, 40_000_000];
+    let mut possible: Vec<Latency> = vec![known_before()];
+    for _ in SAMPLES {
+        let next = possible.iter().flat_map(|known| SAMPLES.map(|nanos| known.observed(nanos, NOW)));
+        possible.extend(next.collect::<Vec<_>>());
+    }
+    let always = |world: &World<()>| {
+        assert!(possible.contains(&Latency(world.memory[0] as u64)), "{:x}", world.memory[0]);
+    };
+    let at_end = |world: World<()>| {
+        let observed = world.memory[0] as u64 != known_before().0;
+        assert!(observed || world.kills() > 0, "of several that try at once, one succeeds");
+    };
+    let programs = SAMPLES.map(observer);
+    let start = World::new(vec![u128::from(known_before().0)], &programs);
+    exhaust(start, 1, &Checks { always: &always, at_end: &at_end });
 }
 
 /// Connections of clients: a table of two slots for each of two lanes, then a word each that says who holds what.

@@ -8,10 +8,12 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::selection::Latency;
 use headgate_engine::state::ClientHold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
 use headgate_shm::clients;
+use headgate_shm::latency;
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
 use loom::sync::atomic::{fence, AtomicU32, AtomicU64};
@@ -113,6 +115,29 @@ fn a_cap_is_never_exceeded() {
         assert!(!(first && second));
         let held = cap::total(words.iter(), Ordering::SeqCst);
         assert_eq!(held, u32::from(first) + u32::from(second));
+    });
+}
+
+/// Two workers observe an answer each: the word is what one or both of them made of it, whole.
+#[test]
+fn a_latency_is_what_somebody_observed() {
+    const NOW: u64 = 1_000_000_000_000;
+    loom::model(|| {
+        let start = Latency::new(10_000_000, NOW - 1_000_000_000);
+        let word = Arc::new(LoomWord::<AtomicU64>::new(start.0));
+        let observe = |word: &LoomWord<AtomicU64>, nanos| {
+            let known = latency::read(word);
+            latency::replace(word, known, known.observed(nanos, NOW));
+        };
+        let other = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || observe(&word, 200_000_000))
+        };
+        observe(&word, 40_000_000);
+        other.join().unwrap();
+        let one = [200_000_000, 40_000_000].map(|nanos| start.observed(nanos, NOW));
+        let both = [one[0].observed(40_000_000, NOW), one[1].observed(200_000_000, NOW)];
+        assert!([one, both].concat().contains(&latency::read(&*word)));
     });
 }
 

@@ -8,6 +8,7 @@ mod endings;
 mod evictions;
 mod forwarding;
 mod judging;
+mod latencies;
 mod limiting;
 mod panics;
 mod pipelining;
