@@ -17,7 +17,12 @@ pub(crate) const SECOND: u64 = 1_000 * MILLI;
 pub(crate) struct Instance {
     pub(crate) servers: usize,
     pub(crate) work: u64,
+    /// From when until when everything takes ten times as long.
+    pub(crate) slow: [u64; 2],
 }
+
+/// Never slow.
+pub(crate) const WELL: [u64; 2] = [0, 0];
 
 /// What comes in: requests a second, independent of each other, for so long; what the first part shows is left out, so that
 /// queues and averages have settled.
@@ -30,17 +35,10 @@ pub(crate) struct Load {
 
 /// What clients saw.
 pub(crate) struct Seen {
-    /// Nanoseconds from request to answer, in order of length.
-    pub(crate) latencies: Vec<u64>,
+    /// When each request came, and nanoseconds from it to its answer, in order of the answers.
+    pub(crate) answers: Vec<(u64, u64)>,
     /// Requests by instance.
     pub(crate) counts: Vec<usize>,
-}
-
-impl Seen {
-    /// The latency that so many in a hundred stay within.
-    pub(crate) fn percentile(&self, percent: usize) -> u64 {
-        self.latencies[(self.latencies.len() * percent / 100).min(self.latencies.len() - 1)]
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +54,7 @@ pub(crate) fn run(instances: &[Instance], load: Load, balance: Balance, seed: u6
     let mut random = Random::new(seed);
     let mut queues = vec![VecDeque::new(); instances.len()];
     let mut busy = vec![0; instances.len()];
-    let mut seen = Seen { latencies: vec![], counts: vec![0; instances.len()] };
+    let mut seen = Seen { answers: vec![], counts: vec![0; instances.len()] };
     let mut events = BinaryHeap::from([Reverse((SECOND, Event::Arrival))]);
     while let Some(Reverse((now, event))) = events.pop() {
         let slot = match event {
@@ -80,22 +78,30 @@ pub(crate) fn run(instances: &[Instance], load: Load, balance: Balance, seed: u6
                 let known = state.latency(slot);
                 state.replace_latency(slot, known, known.observed(now - arrived, now));
                 if arrived >= load.settling {
-                    seen.latencies.push(now - arrived);
+                    seen.answers.push((arrived, now - arrived));
                 }
                 slot
             }
         };
-        let Instance { servers, work } = instances[slot as usize];
+        let Instance { servers, work, slow: [from, until] } = instances[slot as usize];
+        let factor = if (from..until).contains(&now) { 10 } else { 1 };
         if busy[slot as usize] < servers {
             if let Some(arrived) = queues[slot as usize].pop_front() {
                 busy[slot as usize] += 1;
-                let end = now + exponential(&mut random, work as f64);
+                let end = now + exponential(&mut random, (work * factor) as f64);
                 events.push(Reverse((end, Event::Answer { slot, arrived })));
             }
         }
     }
-    seen.latencies.sort_unstable();
     seen
+}
+
+/// The latency that so many in a hundred of these stay within; 0 of none.
+pub(crate) fn percentile(latencies: impl Iterator<Item = u64>, percent: usize) -> u64 {
+    let mut latencies: Vec<u64> = latencies.collect();
+    latencies.sort_unstable();
+    let place = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
+    latencies.get(place).copied().unwrap_or(0)
 }
 
 /// A time from the exponential distribution, in nanoseconds.
