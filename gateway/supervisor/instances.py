@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Protocol
 
 from gateway.clock import NANOSECONDS
 from gateway.model import HEALTH_DISABLED_BIT, HEALTH_EJECTED_BIT, Health, InstanceAddress, Labels
+from gateway.supervisor import rings
 from gateway.supervisor.discovery.merge import Member
+from gateway.supervisor.rings import Drawing, Ring, Rings
 from gateway.supervisor.slots import NoSlotError, Slot, Slots
 
 logger = logging.getLogger("headgate.discovery")
@@ -18,14 +19,10 @@ SMALL = 256
 """Members up to which every change is published at once."""
 PAUSE_NS = 50_000_000
 """From one publication of a larger service to the next: 10,000 members take some milliseconds."""
-RING_PAUSE_NS = 100_000_000
-"""The same for a service with a ring, whatever its size: it takes 1 ms to draw for a hundred members, 50 ms at the most."""
-MOST_REFUSALS = 50
-"""So often in a row a ring may find no room before the old one is withdrawn, long before a slot of it may have another occupant."""
 RETRY_S = 0.1  # one tick of the workers: by then they have let go of an older bank
 
 
-class Memory(Protocol):
+class Memory(rings.Memory, Protocol):
     """What is written and read here; ``gateway.state`` offers it."""
 
     def write_instance(
@@ -61,11 +58,6 @@ class Memory(Protocol):
     ) -> tuple[int, bool]:
         """Swaps in the members of a row; returns the membership epoch, and whether all are used for want of fit ones.
         Raises MemoryError: later.
-        """
-
-    def publish_ring(self, row: int, slots: Sequence[int], *, index: bool) -> int:
-        """Swaps in the ring of a row, or an index of its members by their identity; returns the membership epoch. No slots
-        withdraw it. Raises MemoryError: later.
         """
 
 
@@ -112,15 +104,6 @@ class Instance:
         return self.member.address
 
 
-class Ring(Enum):
-    """What the ring of a service is for."""
-
-    KEYS = auto()
-    """Requests are hashed to it."""
-    IDENTITIES = auto()
-    """Instances are found by their identity."""
-
-
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where and how the instances of a service are published."""
@@ -135,22 +118,13 @@ class Places:
     """None: the service needs none."""
 
 
-Drawing = tuple[Ring | None, tuple[tuple[Slot, int], ...]]
-"""Everything that a ring follows from: its purpose, and slots with their weights."""
-NOTHING_DRAWN: Drawing = (None, ())
-
-
 @dataclass(slots=True)
 class _Service:
     places: Places
     present: dict[InstanceAddress, Instance] = field(default_factory=dict)
     panicking: set[Labels] = field(default_factory=set)
     """The subsets whose unfit members are used."""
-    rings: dict[int, "Drawing"] = field(default_factory=dict)
-    """What the rings that are published were drawn of, by their rows."""
-    refusals: int = 0
-    """How often in a row there was no room for a ring."""
-    published: int = -RING_PAUSE_NS
+    published: int = -PAUSE_NS
     """When it was published last, in nanoseconds."""
     timer: asyncio.TimerHandle | None = None
     """The next publication, where one is due."""
@@ -177,6 +151,7 @@ class Instances:
         self._readings = readings
         self._slots = Slots(capacity)
         self._clock = clock
+        self._rings = Rings(memory, clock)
         self._services: dict[str, _Service] = {}
         self._by_slot: dict[int, Instance] = {}
         self._membership = 0
@@ -274,6 +249,7 @@ class Instances:
 
     def close(self) -> None:
         """Ends what is scheduled."""
+        self._rings.close()
         for service in self._services.values():
             service.cancel()
 
@@ -321,8 +297,6 @@ class Instances:
         """
         known = self._services[service]
         pause = PAUSE_NS if len(known.present) > SMALL else 0
-        if known.places.ring is not None:
-            pause = RING_PAUSE_NS
         wait = known.published + pause - self._clock()
         if wait > 0:
             self._publish_later(service, wait / NANOSECONDS)
@@ -346,7 +320,7 @@ class Instances:
     def _publish_due(self, service: str) -> None:
         known = self._services[service]
         known.cancel()
-        known.published = -RING_PAUSE_NS
+        known.published = -PAUSE_NS
         self._publish(service)
 
     def _publish_row(self, service: str, labels: Labels, row: int) -> None:
@@ -358,7 +332,7 @@ class Instances:
             panic_percent=known.places.panic_percent,
             now=self._clock(),
         )
-        self._publish_ring(service, row, members)
+        self._rings.set(row, service, _drawing(known.places.ring, members))
         if panicking == (labels in known.panicking):
             return
         subset = "".join(f" {name}={value}" for name, value in labels)
@@ -373,32 +347,11 @@ class Instances:
             known.panicking.discard(labels)
             logger.info("service %s%s: the panic is over", service, subset)
 
-    def _publish_ring(self, service: str, row: int, members: Sequence[Instance]) -> None:
-        """Draws the ring anew if it would be another one. Health is not in it: who cannot be had is passed over."""
-        known = self._services[service]
-        drawing = _drawing(known.places.ring, members)
-        if known.rings.get(row, NOTHING_DRAWN) == drawing:
-            return
-        slots = [slot.number for slot, _ in drawing[1]]
-        try:
-            self._membership = self._memory.publish_ring(row, slots, index=drawing[0] is Ring.IDENTITIES)
-        except MemoryError:
-            known.refusals += 1
-            if known.refusals == MOST_REFUSALS:
-                text = "service %s: no room for its ring: its keys go by the list of instances"
-                logger.error(text, service)  # noqa: TRY400
-                self._membership = self._memory.publish_ring(row, (), index=False)
-                known.rings.pop(row, None)
-            raise
-        known.rings[row] = drawing
-        known.refusals = 0
 
-
-def _drawing(ring: Ring | None, members: Sequence[Instance]) -> Drawing:
+def _drawing(ring: Ring | None, members: Sequence[Instance]) -> Drawing | None:
     """A backup has no keys of its own, but clients that have been with it come back to it."""
-
-    def stands(one: Instance) -> bool:
-        return one.member.weight > 0 and (ring is Ring.IDENTITIES or not one.member.backup)
-
-    standing = tuple((one.slot, one.member.weight) for one in members if ring is not None and stands(one))
-    return (ring, standing) if standing else NOTHING_DRAWN
+    if ring is None:
+        return None
+    stand = [one for one in members if ring is Ring.IDENTITIES or not one.member.backup]
+    weights = tuple((one.slot, one.member.weight) for one in stand if one.member.weight)
+    return Drawing(ring, weights) if weights else None

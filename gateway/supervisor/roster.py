@@ -15,7 +15,8 @@ from gateway.supervisor.health.ejections import Ejections
 from gateway.supervisor.health.policy import Outcome, Thresholds
 from gateway.supervisor.health.prober import Check, Finding, Probe
 from gateway.supervisor.health.service import HealthService, Report, Target
-from gateway.supervisor.instances import Instance, Instances, Places, Ring
+from gateway.supervisor.instances import Instance, Instances, Places
+from gateway.supervisor.rings import Ring
 
 logger = logging.getLogger("headgate.supervisor")
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.model import Health
-from gateway.supervisor import instances
-from gateway.supervisor.instances import MOST_REFUSALS, RING_PAUSE_NS, Places, Ring
+from gateway.supervisor import rings
+from gateway.supervisor.instances import Places
+from gateway.supervisor.rings import MOST_REFUSALS, PAUSE_NS, Ring
 from tests.helpers.patience import eventually
 from tests.unit.supervisor.test_instances import A, B, C, World
 
@@ -24,7 +25,7 @@ class Ringed(World):
 
     def pass_pause(self) -> None:
         """Turns the clock so far that the next change is published at once."""
-        self.now += RING_PAUSE_NS
+        self.now += PAUSE_NS
 
     def set(self, places: Places) -> None:
         """Other places for the service."""
@@ -81,6 +82,17 @@ def test_a_ring_follows_what_the_service_is() -> None:
     ]
 
 
+def test_each_subset_has_a_ring_of_its_own() -> None:
+    """Those who have its labels stand there, and change it alone."""
+    new = (("version", "v2"),)
+    world = Ringed(Places({(): ROW, new: ROW + 1}, ring=Ring.KEYS))
+    world.apply(A, replace(B, labels=new))
+    assert world.memory.rings == [(ROW, [0, 1], False), (ROW + 1, [1], False)]
+    world.pass_pause()
+    world.apply(A, replace(B, labels=new), C)
+    assert world.memory.rings[2:] == [(ROW, [0, 1, 2], False)]
+
+
 async def test_rings_are_drawn_at_intervals() -> None:
     """Many changes within an interval are one ring, after it."""
     world = Ringed()
@@ -92,20 +104,29 @@ async def test_rings_are_drawn_at_intervals() -> None:
     world.pass_pause()
     await eventually(lambda: len(world.memory.rings) == 2)
     assert world.memory.rings[1] == (ROW, [1, 2], False)
+    assert len(world.memory.published) >= 5, "the members are published with every change"
+    world.apply(A, B, C)
+    world.instances.close()
+    world.pass_pause()
+    world.apply(B)
+    assert world.memory.rings[2:] == [(ROW, [1], False)], "what was due is not drawn after the end"
 
 
 async def test_a_ring_without_room_is_drawn_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """The old one stays for a while, and is withdrawn before it could name a slot with another occupant."""
-    monkeypatch.setattr(instances, "RETRY_S", 0.001)
+    monkeypatch.setattr(rings, "RETRY_S", 0.0001)
     world = Ringed()
     world.apply(A)
+    monkeypatch.setattr(rings, "PAUSE_NS", 0)  # the clock stands still while it is tried again
     world.memory.rings_held = 3
-    world.pass_pause()
     world.apply(A, B)
+    published = len(world.memory.published)
     await eventually(lambda: len(world.memory.rings) == 2)
+    assert len(world.memory.published) == published, (
+        "the members wait for no ring, and are not published with each try"
+    )
     assert world.memory.rings[1:] == [(ROW, [0, 1], False)]
     world.memory.rings_held = MOST_REFUSALS + 3
-    world.pass_pause()
     world.apply(A, B, C)
     await eventually(lambda: len(world.memory.rings) == 4)
     assert world.memory.rings[2:] == [(ROW, [], False), (ROW, [0, 1, 2], False)]

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::http1::head::{slots, HeadLimits, Request};
 use crate::http1::path::Kept;
@@ -80,4 +82,23 @@ fn the_first_cookie_that_opens_names_the_instance() {
     assert_eq!(with("Cookie: hg=forged\r\n"), Affinity::None);
     assert_eq!(with(""), Affinity::None);
     assert_eq!(reading.value(token.as_bytes()), Affinity::Instance(7));
+}
+
+/// The first value behind `name=` in the parts of a text, found by splitting it all.
+fn slow(text: &str, separator: char, name: &str) -> Option<String> {
+    let pairs = text.split(separator).map(|pair| if separator == ';' { pair.trim_ascii() } else { pair });
+    let found = pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+    found.map(|(_, value)| value.to_string()).filter(|value| !value.is_empty())
+}
+
+proptest! {
+    /// Whatever stands in a cookie line or a query, the key is that of a slow search.
+    #[test]
+    fn keys_are_those_of_a_slow_search(text in "[ab=;& ]{0,12}", value in "[ab=&%;]{0,6}") {
+        let text = format!("{text}a={value}");
+        let expected = |found: Option<String>| found.map_or(Affinity::None, |found| key(&found));
+        prop_assert_eq!(by("cookie:a", "/", &format!("Cookie: {text}\r\n")), expected(slow(text.trim_ascii(), ';', "a")));
+        let query = text.replace(' ', "");
+        prop_assert_eq!(by("query:a", &format!("/x?{query}"), ""), expected(slow(&query, '&', "a")));
+    }
 }

@@ -115,3 +115,22 @@ fn requests_with_one_key_go_to_one_instance_and_retries_elsewhere() {
     let first = slot(&scene.receive("GET / HTTP/1.1\r\nHost: a\r\nX-User: 0\r\n\r\n"));
     assert_eq!(slot(&scene.connect_failed()), 1 - first);
 }
+
+#[test]
+fn behind_a_trusted_proxy_the_client_is_the_key() {
+    let mut scene = Scene::with(|document| {
+        document["trusted_proxies"] = json!(["192.0.2.1"]);
+        document["services"][0]["balance"] = json!({"hash": {"bounded_load": null}});
+        document["services"][0]["key"] = json!("client_ip");
+    });
+    scene.worker.state.publish_ring(0, false);
+    let mut of = |client: u8| {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.{client}\r\n\r\n");
+        let chosen = slot(&scene.receive(head));
+        scene.respond(OK);
+        chosen
+    };
+    let places: Vec<u32> = (0..30).map(&mut of).collect();
+    assert!(places.contains(&0) && places.contains(&1), "one proxy, many clients");
+    assert_eq!((0..30).map(&mut of).collect::<Vec<_>>(), places);
+}
