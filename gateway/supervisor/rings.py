@@ -13,11 +13,14 @@ from gateway.supervisor.slots import Slot
 logger = logging.getLogger("headgate.discovery")
 
 PAUSE_NS = 100_000_000
-"""From one ring of a row to the next: it takes 1 ms to draw for a hundred members, 50 ms at the most."""
+"""From one ring of a row to the next."""
+PAUSE_PER_MEMBER_NS = 200_000
+"""At the least, so that drawing takes a small part of the time: 5 ms for a hundred members, 150 ms for ten thousand."""
 RETRY_S = 0.1  # one tick of the workers: by then they have let go of an older ring
 MOST_REFUSALS = 600
 """So often in a row a ring may find no room, a minute long, before the old one is withdrawn: in ten, a slot that it names may
 have another occupant."""
+NEVER_NS = 1 << 62
 
 
 class Ring(Enum):
@@ -52,7 +55,7 @@ class _Row:
     service: str
     drawn: Drawing | None = None
     wanted: Drawing | None = None
-    last: int = -PAUSE_NS
+    last: int = -NEVER_NS
     """When it was drawn last, in nanoseconds."""
     refusals: int = 0
     """How often in a row there was no room for it."""
@@ -93,7 +96,8 @@ class Rings:
         known.timer = None
         if known.wanted == known.drawn:
             return
-        wait = known.last + PAUSE_NS - self._clock()
+        members = len(known.wanted.members) if known.wanted is not None else 0
+        wait = known.last + max(PAUSE_NS, members * PAUSE_PER_MEMBER_NS) - self._clock()
         if wait > 0:
             self._draw_later(row, wait / NANOSECONDS)
             return

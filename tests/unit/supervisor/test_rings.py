@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.model import Health
+from gateway.model import Health, InstanceAddress
 from gateway.supervisor import rings
 from gateway.supervisor.instances import Places
-from gateway.supervisor.rings import MOST_REFUSALS, PAUSE_NS, Ring
+from gateway.supervisor.rings import MOST_REFUSALS, PAUSE_NS, PAUSE_PER_MEMBER_NS, Ring
 from tests.helpers.patience import eventually
 from tests.unit.supervisor.test_instances import A, B, C, World
 
@@ -20,7 +20,7 @@ class Ringed(World):
     """A service with a ring; each change comes when its pause is over."""
 
     def __init__(self, places: Places = HASHED) -> None:
-        super().__init__()
+        super().__init__(capacity=1000)
         self.set(places)
 
     def pass_pause(self) -> None:
@@ -112,11 +112,26 @@ async def test_rings_are_drawn_at_intervals() -> None:
     assert world.memory.rings[2:] == [(ROW, [1], False)], "what was due is not drawn after the end"
 
 
+async def test_large_rings_take_their_time() -> None:
+    """The pause grows with the members, so that drawing stays a small part of the time."""
+    world = Ringed()
+    members = [
+        replace(A, address=InstanceAddress.parse(f"10.1.{n // 256}.{n % 256}:80")) for n in range(1000)
+    ]
+    world.apply(*members[:-1])
+    world.now += PAUSE_NS
+    world.apply(*members)
+    assert len(world.memory.rings) == 1
+    world.now += 1000 * PAUSE_PER_MEMBER_NS
+    await eventually(lambda: len(world.memory.rings) == 2)
+
+
 async def test_a_ring_without_room_is_drawn_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """The old one stays for a while, and is withdrawn before it could name a slot with another occupant."""
     monkeypatch.setattr(rings, "RETRY_S", 0.0001)
     world = Ringed()
     world.apply(A)
+    monkeypatch.setattr(rings, "PAUSE_PER_MEMBER_NS", 0)
     monkeypatch.setattr(rings, "PAUSE_NS", 0)  # the clock stands still while it is tried again
     world.memory.rings_held = 3
     world.apply(A, B)
