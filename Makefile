@@ -12,7 +12,7 @@ OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.re
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native test-loom test-python proof fuzz conformance check format bench bench-native bench-instructions bench-peers wheel clean
+.PHONY: help setup demo test test-native test-loom test-python proof fuzz conformance check format bench bench-native bench-instructions bench-peers bench-page wheel clean
 
 help:  ## Lists the commands.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -109,6 +109,9 @@ bench-instructions: setup  ## Instructions per request, by callgrind; the engine
 
 bench-peers: setup  ## Cost, latency and memory beside nginx, HAProxy, Envoy and Caddy; half an hour.
 	@$(BIN)/python -m bench.peers --json bench/results/peers.json
+
+bench-page:  ## Draws docs/benchmarks.md and its charts from the results of `make bench-peers`.
+	@$(BIN)/python -m bench.render bench/results/peers.json
 
 wheel: setup  ## Builds the wheel, installs it in an empty environment and starts it there.
 	@echo "==> building the wheel"

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.peers.gateways import Gateway
+from bench.peers.gateways.place import Place
 from bench.peers.job import HEALTH_PATH, Job, Workload
 from bench.peers.packages import first_line
-from bench.peers.process import Server, free_port, start_listening
+from bench.peers.process import Server
 
 # What clients claim to forward is replaced by default, as no proxy is trusted. Compression to the instances, which Go
 # asks for by itself, is left to the client and the instance.
@@ -84,28 +85,25 @@ class Caddy(Gateway):
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]
     ) -> Server:
         """Writes the configuration and starts it, with all that it keeps in its own folder."""
-        own = folder / self.name
-        own.mkdir()
-        port = free_port()
-        configuration = own / "Caddyfile"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                port=port,
-                log=_LOG.format(path=own / "access.log") if job.setup.access_log else "",
-                host=job.workload.host,
-                paths=" ".join(f"{prefix}/*" for prefix in job.prefixes),
-                instances=" ".join(f"{host}:{at}" for host, at in job.instances),
-                health=HEALTH_PATH,
-                interval=job.health_interval_seconds,
-                idle=job.idle_connections,
-                all_idle=job.idle_connections * len(job.instances),
-            )
-        )
-        home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(own))
-        return start_listening(
+        place = Place.of(self.name, folder)
+        configuration = place.write("Caddyfile", _configuration(job, place))
+        home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(place.folder))
+        return place.start(
             [programs["caddy"], "run", "--config", str(configuration), "--adapter", "caddyfile"],
             cores=cores,
-            port=port,
-            log=own / "caddy.log",
             environment={**home, "GOMAXPROCS": str(job.setup.workers)},
         )
+
+
+def _configuration(job: Job, place: Place) -> str:
+    return _CONFIGURATION.format(
+        port=place.port,
+        log=_LOG.format(path=place.folder / "access.log") if job.setup.access_log else "",
+        host=job.workload.host,
+        paths=" ".join(f"{prefix}/*" for prefix in job.prefixes),
+        instances=" ".join(f"{host}:{at}" for host, at in job.instances),
+        health=HEALTH_PATH,
+        interval=job.health_interval_seconds,
+        idle=job.idle_connections,
+        all_idle=job.idle_connections * len(job.instances),
+    )

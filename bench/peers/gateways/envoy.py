@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers.gateways import Gateway
+from bench.peers.gateways.place import Place
 from bench.peers.job import HEALTH_PATH, Job, Limit
 from bench.peers.packages import first_line
-from bench.peers.process import Server, free_port, start_listening
+from bench.peers.process import Server
 
 _TYPE = "type.googleapis.com/envoy"
 _ALWAYS = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
@@ -48,18 +49,11 @@ class Envoy(Gateway):
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]
     ) -> Server:
         """Writes the configuration and starts it without hot restart and admin interface."""
-        own = folder / self.name
-        own.mkdir()
-        port = free_port()
-        configuration = own / "envoy.json"
-        configuration.write_text(json.dumps(_bootstrap(job, port, own / "access.log")))
-        quiet = ["--disable-hot-restart", "--log-level", "error"]
-        return start_listening(
-            [programs["envoy"], "-c", str(configuration), "--concurrency", str(job.setup.workers), *quiet],
-            cores=cores,
-            port=port,
-            log=own / "envoy.log",
-        )
+        place = Place.of(self.name, folder)
+        bootstrap = _bootstrap(job, place.port, place.folder / "access.log")
+        configuration = place.write("envoy.json", json.dumps(bootstrap))
+        options = ["--concurrency", str(job.setup.workers), "--disable-hot-restart", "--log-level", "error"]
+        return place.start([programs["envoy"], "-c", str(configuration), *options], cores=cores)
 
 
 def _bootstrap(job: Job, port: int, log: Path) -> dict[str, Any]:

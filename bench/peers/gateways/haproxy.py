@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.peers.gateways import Gateway
+from bench.peers.gateways.place import Place
 from bench.peers.job import HEALTH_PATH, Job
 from bench.peers.packages import first_line
-from bench.peers.process import Server, free_port, start_listening
+from bench.peers.process import Server
 
 # leastconn is its load-aware choice and cheaper than `balance random(2)`.
 # del-header before forwardfor: an inbound X-Forwarded-For is replaced and not continued, as at any edge.
@@ -85,19 +86,10 @@ class HAProxy(Gateway):
         self, job: Job, programs: Mapping[str, str], /, *, folder: Path, cores: Iterable[int]
     ) -> Server:
         """Writes the configuration and starts it in the foreground."""
-        own = folder / self.name
-        own.mkdir()
-        port = free_port()
-        prefixes = own / "prefixes.lst"
-        prefixes.write_text("".join(f"{prefix}/\n" for prefix in job.prefixes))
-        configuration = own / "haproxy.cfg"
-        configuration.write_text(_configuration(job, port, prefixes))
-        return start_listening(
-            [programs["haproxy"], "-db", "-f", str(configuration)],
-            cores=cores,
-            port=port,
-            log=own / "haproxy.log",
-        )
+        place = Place.of(self.name, folder)
+        prefixes = place.write("prefixes.lst", "".join(f"{prefix}/\n" for prefix in job.prefixes))
+        configuration = place.write("haproxy.cfg", _configuration(job, place.port, prefixes))
+        return place.start([programs["haproxy"], "-db", "-f", str(configuration)], cores=cores)
 
 
 def _configuration(job: Job, port: int, prefixes: Path) -> str:
