@@ -79,5 +79,6 @@ def _peers(document: Mapping[str, Any]) -> str:
     rows = [
         [name, version, document["remarks"].get(name, "")] for name, version in document["versions"].items()
     ]
-    table = tables.table(["", "version", "what it cannot do of the job, or does in another way"], rows)
+    header = ["", "version", "what it cannot do of the job, or does in another way"]
+    table = tables.table(header, rows, words=len(header))
     return f"## The gateways and the load\n\n{table}"

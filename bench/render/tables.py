@@ -6,9 +6,9 @@ from typing import Any
 Section = Mapping[str, Any]
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown whose first column is of names and whose others are of numbers."""
-    ruler = ["---", *["---:"] * (len(header) - 1)]
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
+    """A table in Markdown whose first columns hold words and the others numbers."""
+    ruler = [*["---"] * words, *["---:"] * (len(header) - words)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ruler, *rows])
 
 
@@ -31,7 +31,7 @@ def ratios_table(section: Section) -> str:
     """What every contender costs in units of the references, and of its own first setup; empty without any."""
     columns = _ratio_columns(section)
     rows = [
-        [label(summary), *(_spread(_ratio(summary, *column), 3) for column in columns)]
+        [label(summary), *(_ratio_text(summary, *column) for column in columns)]
         for summary in section["summaries"]
     ]
     if not columns:
@@ -135,6 +135,12 @@ def _median(spread: Mapping[str, float] | None) -> str:
 def _ratio(summary: Mapping[str, Any], figure: str, reference: str) -> Mapping[str, float] | None:
     found: Mapping[str, float] | None = summary["ratios"].get(figure, {}).get(reference)
     return found
+
+
+def _ratio_text(summary: Mapping[str, Any], figure: str, reference: str) -> str:
+    if reference == label(summary):
+        return "1"
+    return _spread(_ratio(summary, figure, reference), 3)
 
 
 def _spread(spread: Mapping[str, float] | None, decimals: int, *, sign: str = "") -> str:

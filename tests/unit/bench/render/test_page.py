@@ -48,6 +48,7 @@ def test_page() -> None:
     text = page(document("keepalive", "access-log"))
     assert "a processor, 2 cores, Linux 6.1" in text
     assert "| nginx | nginx/1.22.1 | no active health checks |" in text
+    assert "| --- | --- | --- |" in text, "words are read from the left"
     assert "| Keep-alive GET, 12 header fields, 64-byte body | 0.900 |" in text
     assert "| Access log, on | 1.056 (1.056 to 1.056) |" in text
     assert "| headgate | 18.00 (18.00 to 18.00) |" in text

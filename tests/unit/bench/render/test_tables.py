@@ -53,10 +53,11 @@ def test_figures_that_nobody_has_are_left_out() -> None:
 def test_ratios() -> None:
     """A row of ratios for each contender; one that never shared a round with the reference has none."""
     lonely = {**summary("caddy", 50.0), "ratios": {"cost": {}}}
-    lines = ratios_table(section(summary("headgate", 18.0), lonely)).splitlines()
+    lines = ratios_table(section(summary("headgate", 18.0), lonely, summary("nginx", 20.0))).splitlines()
     assert lines[0] == "| ratio | to nginx |"
     assert lines[2] == "| headgate | 0.900 (0.900 to 0.900) |"
     assert lines[3] == "| caddy |  |"
+    assert lines[4] == "| nginx | 1 |", "itself"
 
 
 def test_no_reference() -> None:
