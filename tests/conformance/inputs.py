@@ -1,4 +1,4 @@
-"""Bytes that a client may send, many of them: the corpora of the fuzz targets, the rows, mutations of both, and requests that
+"""Bytes that a client or an instance may send, many of them: the corpora of the fuzz targets, the rows, mutations of both, and requests that
 are put together from what requests are made of.
 """
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tests.conformance.request_rows import rows
+from tests.conformance.request_rows import rows as request_rows
+from tests.conformance.response_rows import rows as response_rows
 
 CORPUS = Path(__file__).parents[2] / "native" / "fuzz" / "corpus"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -26,22 +27,34 @@ TOKENS = (
 )  # fmt: skip
 
 
-def seeds() -> list[list[bytes]]:
+def request_seeds() -> list[list[bytes]]:
     """What mutations begin with, those of one kind together: requests of the fuzz targets, bodies of theirs, rows."""
-    found: dict[str, list[bytes]] = defaultdict(list)
-    for row in rows():
-        if len(row.raw) <= MAX_SEED_BYTES:
-            found[row.behaviour].append(row.raw)
-    for file in sorted((CORPUS / "request").iterdir()):
-        found[file.name] = [file.read_bytes()]
-    for file in sorted((CORPUS / "chunked").iterdir()):
-        found["chunked"].append(CHUNKED + file.read_bytes())
-    return list(found.values())
+    return _kinds(
+        *((row.behaviour, row.raw) for row in request_rows()),
+        *((file.name, file.read_bytes()) for file in sorted((CORPUS / "request").iterdir())),
+        *(("chunked", CHUNKED + file.read_bytes()) for file in sorted((CORPUS / "chunked").iterdir())),
+    )
 
 
-def mutations(seed: int, count: int) -> Iterator[bytes]:
+def response_seeds() -> list[list[bytes]]:
+    """The same of responses."""
+    return _kinds(
+        *((row.behaviour, row.raw) for row in response_rows()),
+        *((file.name, file.read_bytes()) for file in sorted((CORPUS / "response").iterdir())),
+    )
+
+
+def _kinds(*seeds: tuple[str, bytes]) -> list[list[bytes]]:
+    kinds: dict[str, list[bytes]] = defaultdict(list)
+    for kind, raw in seeds:
+        if len(raw) <= MAX_SEED_BYTES:
+            kinds[kind].append(raw)
+    return list(kinds.values())
+
+
+def mutations(kinds: list[list[bytes]], seed: int, count: int) -> Iterator[bytes]:
     """Every seed, then ``count`` of them with one to three places changed."""
-    generator, kinds = random.Random(seed), seeds()
+    generator = random.Random(seed)
     yield from (raw for kind in kinds for raw in kind)
     for _ in range(count):
         data = bytearray(generator.choice(generator.choice(kinds)))

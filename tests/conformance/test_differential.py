@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gateway.state.lane import REPLY, REPLY_CLOSE
 from tests.conformance import inputs, llhttp, reference, slow_gateway
 from tests.conformance.engine import NOW, Engine
+from tests.conformance.response_rows import POST
 from tests.helpers.proof import PROOF
 
 INPUTS = 1_000_000 if PROOF else 50_000
@@ -48,7 +49,7 @@ def forwarded(engine: Engine, *pieces: bytes) -> bytes | None:
 def test_the_engine_is_as_strict_as_llhttp_and_reads_the_same(engine: Engine) -> None:
     """Over rows, corpora and mutations of them."""
     seen: Counter[str] = Counter()
-    for data in inputs.mutations(1, INPUTS):
+    for data in inputs.mutations(inputs.request_seeds(), 1, INPUTS):
         theirs, payload = llhttp.read(data), forwarded(engine, data)
         if payload is None:
             seen["refused by the engine" if theirs.complete else "refused by both"] += 1
@@ -75,6 +76,39 @@ def test_the_engine_is_as_strict_as_llhttp_and_reads_the_same(engine: Engine) ->
     assert seen["excused"] < INPUTS / 20
 
 
+@pytest.mark.timeout(1200)
+def test_answers_are_read_as_strictly(engine: Engine) -> None:
+    """What llhttp refuses of an instance, or waits for, no client gets as a whole answer; what it accepts comes as it is."""
+    seen: Counter[str] = Counter()
+    for data in inputs.mutations(inputs.response_seeds(), 3, INPUTS):
+        theirs, outcome = llhttp.Answers(data), engine.relay(POST, [data] if data else [], None)
+        ours, wanted = llhttp.Answers(outcome.answer), theirs.final()
+        assert ours.error is None, (data, outcome.answer)
+        answer = ours.final()
+        if answer.values("proxy-status"):
+            seen["refused by the engine" if wanted.complete else "refused by both"] += 1
+            continue
+        if answer.complete and not wanted.complete:
+            theirs = llhttp.Answers(llhttp.plain(data))
+            wanted = theirs.final()
+            seen["excused"] += 1
+        if wanted.complete:
+            assert (answer.complete, answer.status, answer.body) == (True, wanted.status, wanted.body), data
+            assert end_to_end(answer) == end_to_end(wanted), data
+            assert ours.interim() == theirs.interim(), data
+            seen["the same"] += 1
+        else:
+            assert not answer.complete, (data, theirs.error)
+            seen["not whole"] += 1
+    assert min(seen["the same"], seen["refused by both"], seen["not whole"]) > INPUTS / 20
+    assert seen["excused"] < INPUTS / 1000
+
+
+def end_to_end(answer: llhttp.Reading) -> list[tuple[str, bytes]]:
+    """The fields that no gateway writes."""
+    return [(name, value) for name, value in answer.end_to_end() if name != "date"]
+
+
 def check(engine: Engine, data: bytes, *cuts: int) -> str:
     """The engine forwards what the slow gateway does, whole or cut into pieces, and refuses what that refuses."""
     pieces = [data[start:end] for start, end in pairwise([0, *sorted(cuts), len(data)])]
@@ -98,7 +132,7 @@ def check(engine: Engine, data: bytes, *cuts: int) -> str:
 @pytest.mark.timeout(1200)
 def test_the_engine_does_what_the_slow_gateway_does(engine: Engine) -> None:
     """Over rows, corpora and mutations of them: the same request to the last field, or none at all."""
-    seen = Counter(check(engine, data) for data in inputs.mutations(2, INPUTS))
+    seen = Counter(check(engine, data) for data in inputs.mutations(inputs.request_seeds(), 2, INPUTS))
     assert min(seen["the same"], seen["refused"], seen["incomplete"]) > INPUTS / 20
 
 
