@@ -135,7 +135,7 @@ def _chunked(data: bytes) -> tuple[bytes, tuple[tuple[str, str], ...], bytes]:
         if data[size : size + 2] != b"\r\n":
             raise MalformedError(data[size : size + 2])
         body, data = body + data[:size], data[size + 2 :]
-    trailers = []
+    trailers: list[tuple[str, str]] = []
     while True:
         line, data = _line(data)
         if not line:

@@ -11,7 +11,7 @@ from tests.conformance.request_rows import rows as request_rows
 from tests.conformance.response_rows import rows as response_rows
 
 ROOT = Path(__file__).parents[2]
-SHOWN = {row.behaviour for row in (*request_rows(), *response_rows())}
+SHOWN = {row.behaviour for row in request_rows()} | {row.behaviour for row in response_rows()}
 
 
 def test_every_behaviour_is_shown() -> None:

@@ -10,7 +10,8 @@ import pytest_asyncio
 from gateway.state.lane import FORWARD, WAIT
 from tests.conformance import reference
 from tests.conformance.engine import NOW, Engine, Outcome, in_pieces, splits
-from tests.conformance.request_rows import LISTEN, A, Answered, Forwarded, Refused, Row, get, rows
+from tests.conformance.request_rows import rows
+from tests.conformance.request_rows.form import LISTEN, A, Answered, Forwarded, Refused, Row, get
 from tests.helpers import Client, Gateway, Origin, configuration
 
 ROWS = list(rows())
