@@ -90,13 +90,14 @@ class Answers:
     def __init__(self, data: bytes) -> None:
         self.messages: list[Reading] = []
         self._parser = httptools.HttpResponseParser(self)
-        self.error: httptools.HttpParserError | None = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.messages[-1].upgrades = True
         except httptools.HttpParserError as error:
-            self.error = error
+            if not self.messages or self.messages[-1].complete:
+                self.messages.append(Reading())
+            self.messages[-1].error = error
 
     def on_message_begin(self) -> None:
         """A status line begins."""
@@ -119,8 +120,10 @@ class Answers:
         self.messages[-1].on_message_complete()
 
     def final(self) -> Reading:
-        """The first that is not interim; one without anything when there is none."""
-        return next((it for it in self.messages if it.status >= 200 or it.status == 101), Reading())
+        """The first that is not interim, or that is no message; one without anything when there is neither."""
+        return next(
+            (it for it in self.messages if it.status >= 200 or it.status == 101 or it.error), Reading()
+        )
 
     def interim(self) -> list[int]:
         """The codes of those before it."""
@@ -141,6 +144,11 @@ def is_dropped_trailer(reading: Reading) -> bool:
     """llhttp refuses trailers that frame a message; the gateway drops them (RFC 9110 section 6.5.1)."""
     words = ("Content-Length", "Transfer-Encoding")
     return reading.in_body and any(word in str(reading.error) for word in words)
+
+
+def is_last_interim(answers: Answers) -> bool:
+    """For llhttp nothing follows an interim response with ``Connection: close``; for the gateway its final one does."""
+    return "Data after" in str(answers.final().error) and answers.messages[0].status < 200
 
 
 def is_whitespace(reading: Reading, data: bytes) -> bool:

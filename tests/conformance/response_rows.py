@@ -243,6 +243,11 @@ def _interim() -> Iterator[Row]:
     yield Row("U06", "not to 1.0", early + final, Relayed(body=b"hello", closes=True), POST_1_0)
     yield Row("U06", "sixteen", early * 16 + final, Relayed(body=b"hello", interim=(103,) * 16))
     yield Row("U06", "seventeen", early * 17 + final, Failed())
+    for name, last in (
+        ("the last one is said to be", early.replace(b": x", b": close")),
+        ("1.0", early.replace(b"1.1", b"1.0")),
+    ):
+        yield Row("U06", name, last + final, Relayed(body=b"hello", interim=(103,), kept=False))
     switch = b"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
     yield Row("U07", "unasked", switch, Failed())
     yield Row(

@@ -83,8 +83,8 @@ def test_answers_are_read_as_strictly(engine: Engine) -> None:
     for data in inputs.mutations(inputs.response_seeds(), 3, INPUTS):
         theirs, outcome = llhttp.Answers(data), engine.relay(POST, [data] if data else [], None)
         ours, wanted = llhttp.Answers(outcome.answer), theirs.final()
-        assert ours.error is None, (data, outcome.answer)
         answer = ours.final()
+        assert answer.error is None, (data, outcome.answer)
         if answer.values("proxy-status"):
             seen["refused by the engine" if wanted.complete else "refused by both"] += 1
             continue
@@ -98,7 +98,8 @@ def test_answers_are_read_as_strictly(engine: Engine) -> None:
             assert ours.interim() == theirs.interim(), data
             seen["the same"] += 1
         else:
-            assert not answer.complete, (data, theirs.error)
+            excused = llhttp.is_dropped_trailer(wanted) or llhttp.is_last_interim(theirs)
+            assert excused or not answer.complete, (data, wanted.error)
             seen["not whole"] += 1
     assert min(seen["the same"], seen["refused by both"], seen["not whole"]) > INPUTS / 20
     assert seen["excused"] < INPUTS / 1000

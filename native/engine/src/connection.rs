@@ -212,7 +212,7 @@ struct Exchange {
     status: u16,
     /// What limits have to do with the answer.
     due: limiting::Due,
-    /// The instance keeps its connection open after this response.
+    /// The instance keeps its connection open after its response, as far as it has said.
     instance_persists: bool,
     response_body: Body,
 }

@@ -389,7 +389,7 @@ impl Exchange {
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
-            instance_persists: false,
+            instance_persists: true,
             response_body: Body::default(),
         }
     }

@@ -103,6 +103,7 @@ impl Connection {
         response: &Response<'_, '_>,
     ) -> Result<(), Reason> {
         let Phase::Exchange(exchange) = &mut self.phase else { return Ok(()) };
+        exchange.instance_persists &= response.persists;
         exchange.interim_responses += 1;
         if exchange.interim_responses > MAX_INTERIM_RESPONSES {
             return Err(Reason::MalformedResponse);
@@ -186,7 +187,7 @@ impl Connection {
             same => same,
         };
         exchange.status = response.status;
-        exchange.instance_persists = response.persists && framing != Framing::UntilClose && !unfinished;
+        exchange.instance_persists &= response.persists && framing != Framing::UntilClose && !unfinished;
         exchange.response_body = Body::nominating(framing, response.fields.nominated());
         // An answer that is whole before its request is: nothing can follow it.
         let early = !self.request_body.is_complete()
