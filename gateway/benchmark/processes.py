@@ -35,8 +35,12 @@ async def running(
     stdin: bytes | None = None,
     stderr: IO[bytes] | int = asyncio.subprocess.DEVNULL,
     environment: Mapping[str, str] | None = None,
+    politely: bool = True,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process whose standard output is a pipe; leaving the context ends it and what it has started."""
+    """A process whose standard output is a pipe; leaving the context ends it and what it has started.
+
+    Not ``politely`` is for processes that would finish their work first, which nobody waits for any more.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
@@ -55,12 +59,16 @@ async def running(
             process.stdin.close()
         yield process
     finally:
-        await stop(process)
+        await stop(process, politely=politely)
 
 
-async def stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process, *, politely: bool = True) -> None:
     """Ends a process: politely first, then for certain."""
-    if process.returncode is None:
+    if process.returncode is None and not politely:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    elif process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:

@@ -31,6 +31,7 @@ FIGURES = {
     figure.key: figure
     for figure in (
         Figure("throughput", "answers a second", "/s", less_is_better=False),
+        Figure("latency", "typical latency (geometric mean of p50, p90 and p99)", "ms", less_is_better=True),
         Figure("p50", "half of the requests within", "ms", less_is_better=True),
         Figure("p90", "90 % within", "ms", less_is_better=True),
         Figure("p99", "99 % within", "ms", less_is_better=True),
@@ -39,6 +40,8 @@ FIGURES = {
         Figure("errors", "requests that failed", "%", less_is_better=True),
     )
 }
+TYPICAL = ("p50", "p90", "p99")
+"""Of which ``latency`` is the mean: it moves whether few requests wait long or many a little."""
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
 
@@ -175,6 +178,8 @@ def figures(tally: Tally, seconds: float, cpu_seconds: float | None) -> dict[str
         found["throughput"] = (requests - tally.failed) / seconds
     if tally.latencies.count:
         found |= {key: tally.latencies.percentile(percent) / 1000 for key, percent in PERCENTILES.items()}
+        if all(found[key] > 0 for key in TYPICAL):
+            found["latency"] = math.exp(statistics.fmean(math.log(found[key]) for key in TYPICAL))
     if requests:
         found["errors"] = 100 * tally.failed / requests
     if requests and cpu_seconds is not None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "unset": Entry("gateway.cli.overrides:unset", "Have it be what the file says again."),
     "status": Entry("gateway.cli.status:status", "Show what a running gateway is doing."),
     "bench": Entry("gateway.cli.bench:bench", "Load a gateway, and say what it does."),
+    "tune": Entry("gateway.cli.tune:tune", "Find better values for FILE by measuring them."),
     "demo": Entry("gateway.cli.demo:demo", "Run the gateway in front of sample services."),
 }
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,28 +20,11 @@ from gateway.benchmark.report.words import aligned
 from gateway.benchmark.requests_file import read_body, read_requests
 from gateway.benchmark.result import Result
 from gateway.benchmark.routes import requests_of_routes
-from gateway.cli.admin import find
+from gateway.cli.admin import FAILED, WRONG_USAGE, find
+from gateway.cli.measuring import FILE, until_interrupted, with_unit, write
 from gateway.config.load import load
 from gateway.config.units import Duration, Rate
-from gateway.errors import ConfigErrors, InvalidValueError
-
-FAILED = 1
-WRONG_USAGE = 2
-
-
-def _with_unit(kind: type[Duration] | type[Rate]) -> Callable[..., Any]:
-    """Reads an option's value as a configuration file writes it."""
-
-    def read(_: click.Context, __: click.Parameter, value: str | None) -> Duration | Rate | None:
-        try:
-            return None if value is None else kind.parse(value)
-        except InvalidValueError as error:
-            raise click.BadParameter(f"{error}{f': {error.hint}' if error.hint else ''}") from None
-
-    return read
-
-
-FILE = click.Path(path_type=Path, dir_okay=False)
+from gateway.errors import ConfigErrors
 
 
 @click.command()
@@ -51,14 +32,14 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--rate",
     metavar="RATE",
-    callback=_with_unit(Rate),
+    callback=with_unit(Rate),
     help="Send so many requests, such as 500/s, whatever becomes of them.",
 )
 @click.option("--closed", is_flag=True, help="Send as fast as the target answers.")
 @click.option(
     "--duration",
     metavar="TIME",
-    callback=_with_unit(Duration),
+    callback=with_unit(Duration),
     default="15s",
     show_default=True,
     help="How long, in all.",
@@ -68,7 +49,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--timeout",
     metavar="TIME",
-    callback=_with_unit(Duration),
+    callback=with_unit(Duration),
     default="10s",
     show_default=True,
     help="Then a request has failed.",
@@ -273,20 +254,6 @@ def _measure(bench: Bench, progress: Progress) -> Ended:
     return Ended(bench.result, "")
 
 
-async def until_interrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Does the work; SIGINT, SIGTERM and SIGHUP cancel it, once. Raises CancelledError then."""
-    task = asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, _cancel_once, task)
-    await task
-
-
-def _cancel_once(task: "asyncio.Future[None]") -> None:
-    """A second signal must not break off the end that the first one began."""
-    if not getattr(task, "cancelling", int)():
-        task.cancel()
-
-
 def _tell(found: Result, earlier: Result | None, options: dict[str, Any]) -> None:
     """Prints the result and writes the files."""
     changes = comparison.compare(earlier, found) if earlier is not None else []
@@ -295,14 +262,6 @@ def _tell(found: Result, earlier: Result | None, options: dict[str, Any]) -> Non
     if earlier is not None:
         click.echo(f"\n{text.render_comparison(changes, against, str(options['compare']))}")
     if options["json_file"]:
-        _write(options["json_file"], orjson.dumps(found.to_json()) + b"\n")
+        write(options["json_file"], orjson.dumps(found.to_json()) + b"\n")
     if options["html_file"]:
-        _write(options["html_file"], page.render(found, changes, against).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise click.ClickException(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    click.echo(f"wrote {path}", err=True)
+        write(options["html_file"], page.render(found, changes, against).encode())

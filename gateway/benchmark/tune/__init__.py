@@ -1,0 +1,1 @@
+"""``headgate tune``: which values of a configuration are better than the user's, by how much, and with what confidence."""
