@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +33,8 @@ from gateway.benchmark.tune import page, text
 from gateway.benchmark.tune.outcome import Outcome
 from gateway.benchmark.tune.rewrite import RewriteError, rewritten
 from gateway.benchmark.tune.space import KNOBS, Machine, variations
-from gateway.benchmark.tune.sweep import Sweep, Task
+from gateway.benchmark.tune.sweep import Sweep
+from gateway.benchmark.tune.trials import Trials
 from gateway.cli.admin import FAILED, WRONG_USAGE
 from gateway.cli.measuring import FILE, until_interrupted, with_unit, write
 from gateway.config import toml
@@ -44,6 +46,7 @@ from gateway.errors import ConfigErrors
 
 SHORTEST_BUDGET = Duration.parse("20s")
 HIGHEST_CONFIDENCE = 99
+SEED = 1  # of the order of the rounds
 
 
 @click.command()
@@ -182,8 +185,9 @@ class _Run:
         tried = variations(config, machine, only, every=self.options["every"])
         if not tried:
             raise LoadError("there is nothing to vary: every value of these knobs is the configuration's own")
-        task = Task(trial, requests, tried, rate, self.options["connections"])
-        await Sweep(task, self.outcome, self.progress).run()
+        closed = self.outcome.objective.figure.key == "throughput"
+        trials = Trials(trial, requests, rate, closed, self.options["connections"])
+        await Sweep(trials, tried, self.outcome, self.progress, source=random.Random(SEED)).run()  # noqa: S311 - repeatable
 
 
 def _write_tuned(outcome: Outcome, source: str, prefix: KeyPath, path: Path) -> None:
