@@ -16,6 +16,7 @@ from gateway.benchmark.preflight import greet
 from gateway.benchmark.progress import Progress
 from gateway.benchmark.report.words import printable, quantity, significant
 from gateway.benchmark.result import FIGURES, Phase, Result, figures, peak
+from gateway.benchmark.simulation.scenario import Scenario, gateway_of
 
 CLOSED_SECONDS = 4
 """Of the closed loop that finds out what half of the capacity is."""
@@ -56,9 +57,9 @@ class Plan:
 class Bench:
     """One benchmark. ``result`` holds what was measured, also when ``run`` fails or is cancelled."""
 
-    def __init__(self, plan: Plan, progress: Progress) -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self.result = Result(f"{plan.target.url}{plan.target.path}", now, describe(), list(plan.notes))
+    def __init__(self, plan: Plan, progress: Progress, result: Result | None = None) -> None:
+        self.result = result or empty_result(f"{plan.target.url}{plan.target.path}")
+        self.result.notes += plan.notes
         self._plan = plan
         self._progress = progress
         self._place: Place | None = None
@@ -122,6 +123,39 @@ class Bench:
             self._progress.show(f"{phase.name}  {passed:3.0f} of {seconds:.0f} s  {_so_far(phase)}")
 
         return watch
+
+
+class ScenarioBench:
+    """The benchmark of a scenario, whose gateway and instances live as long as it runs; otherwise as ``Bench``."""
+
+    def __init__(
+        self, scenario: Scenario, name: str, progress: Progress, seconds: float | None = None
+    ) -> None:
+        self.result = empty_result(name)
+        self._scenario = scenario
+        self._progress = progress
+        self._shape = scenario.shape if seconds is None else scenario.scaled(seconds / scenario.shape.seconds)
+
+    async def run(self) -> None:
+        """Runs it. Raises LoadError."""
+        scenario = self._scenario
+        async with gateway_of(scenario) as trial:
+            plan = Plan(
+                trial.target,
+                scenario.requests,
+                self._shape,
+                connections=scenario.connections,
+                keep_alive=scenario.keep_alive,
+                timeout_seconds=scenario.timeout_seconds,
+                admin=trial.admin,
+            )
+            await Bench(plan, self._progress, self.result).run()
+
+
+def empty_result(name: str) -> Result:
+    """A result of now and here, to be filled."""
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Result(name, now, describe())
 
 
 def _so_far(phase: Phase) -> str:

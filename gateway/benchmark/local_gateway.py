@@ -4,7 +4,6 @@ The processes are found by the listening socket that they hold, so that a URL is
 """
 
 import ipaddress
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -136,9 +135,9 @@ def _holders() -> Iterator[_Holder]:
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             holder = _Holder(int(folder.name), parent)
-            for descriptor in os.scandir(folder / "fd"):
+            for descriptor in (folder / "fd").iterdir():
                 with suppress(FileNotFoundError):
-                    link = str(Path(descriptor.path).readlink())
+                    link = str(descriptor.readlink())
                     if link.startswith("socket:["):
                         holder.inodes.add(int(link[8:-1]))
             yield holder

@@ -11,20 +11,25 @@ import orjson
 
 from gateway.benchmark import comparison, result
 from gateway.benchmark.access_log import Recording, read_access_log
-from gateway.benchmark.bench import Bench, Plan
+from gateway.benchmark.bench import Bench, Plan, ScenarioBench
+from gateway.benchmark.expectations import judge
 from gateway.benchmark.load import Closed, LoadError, Request, Shape, Steady, Step, Target
 from gateway.benchmark.measure import GENERATORS
+from gateway.benchmark.objective import Constraint
 from gateway.benchmark.progress import Progress
 from gateway.benchmark.report import page, text
 from gateway.benchmark.report.words import aligned
 from gateway.benchmark.requests_file import read_body, read_requests
 from gateway.benchmark.result import Result
 from gateway.benchmark.routes import requests_of_routes
+from gateway.benchmark.simulation.scenario import is_scenario, read_scenario
 from gateway.cli.admin import FAILED, WRONG_USAGE, find
 from gateway.cli.measuring import FILE, until_interrupted, with_unit, write
-from gateway.config.load import load
+from gateway.config.load import load, read, tables
 from gateway.config.units import Duration, Rate
 from gateway.errors import ConfigErrors
+
+USUAL_DURATION = Duration.parse("15s")
 
 
 @click.command()
@@ -40,9 +45,7 @@ from gateway.errors import ConfigErrors
     "--duration",
     metavar="TIME",
     callback=with_unit(Duration),
-    default="15s",
-    show_default=True,
-    help="How long, in all.",
+    help=f"How long, in all: {USUAL_DURATION}, or what a scenario says.",
 )
 @click.option("--connections", type=click.IntRange(1, 20_000), help="In a closed loop so many (32), at a rate at most so many (256).")  # fmt: skip
 @click.option("--new-connections", is_flag=True, help="Make a new connection for every request.")
@@ -79,13 +82,19 @@ from gateway.errors import ConfigErrors
     help="Write a report with plots: one file, nothing loaded from elsewhere.",
 )
 @click.option("--compare", type=FILE, help="Say what has changed since an earlier result (JSON).")
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="CONSTRAINT",
+    help="What must hold, such as 'p99<50ms'; may be repeated.",
+)
 @click.option("--doctor", is_flag=True, help="Say which load generators are here, and how to install one.")
 @click.pass_context
 def bench(ctx: click.Context, /, target: str | None, **options: Any) -> None:
     r"""Load a gateway, and say what it does and what the figures are worth.
 
-    URL is any HTTP server; FILE is the configuration of a running gateway, whose routes are then asked. Without --rate,
-    --closed or --replay it first finds out how many answers a second there are at the most, and then measures latencies
+    URL is any HTTP server; FILE is the configuration of a running gateway, whose routes are then asked, or a scenario
+    (see bench/scenarios), which brings gateway and instances. Without --rate, --closed or --replay it first finds out how many answers a second there are at the most, and then measures latencies
     at half of that, in 15 s together. Latencies at a rate count from when a request was due, so that no stall is hidden.
 
     \b
@@ -93,8 +102,8 @@ def bench(ctx: click.Context, /, target: str | None, **options: Any) -> None:
       headgate bench gateway.toml --rate 500/s --duration 1m --json before.json
       headgate bench gateway.toml --rate 500/s --duration 1m --compare before.json --html report.html
 
-    What was measured is kept when Ctrl-C ends it. Exits 0, or 1 when the target cannot be measured, stops answering, or the
-    run was interrupted.
+    What was measured is kept when Ctrl-C ends it. Exits 0, or 1 when the target cannot be measured, stops answering, breaks
+    what is required, or the run was interrupted.
     """
     if options["doctor"]:
         click.echo(asyncio.run(_doctor()))
@@ -104,8 +113,8 @@ def bench(ctx: click.Context, /, target: str | None, **options: Any) -> None:
     progress = Progress(sys.stderr)
     try:
         earlier = result.read(options["compare"]) if options["compare"] else None
-        plan = _plan(target, options)
-        ended = _measure(Bench(plan, progress), progress)
+        require = [Constraint.parse(one) for one in options["require"]]
+        ended = _measure(_bench(target, options, require, progress), progress)
     except LoadError as error:
         progress.end()
         click.echo(f"headgate: {error}", err=True)
@@ -113,7 +122,11 @@ def bench(ctx: click.Context, /, target: str | None, **options: Any) -> None:
     _tell(ended.result, earlier, options)
     if ended.error:
         click.echo(f"headgate: {ended.error}", err=True)
-    ctx.exit(FAILED if ended.error or ended.result.interrupted else 0)
+    judged = judge(ended.result.phases[-1], require)
+    for judgement in judged:
+        click.echo(str(judgement))
+    broken = not all(judgement.held for judgement in judged)
+    ctx.exit(FAILED if broken or ended.error or ended.result.interrupted else 0)
 
 
 async def _doctor() -> str:
@@ -133,6 +146,31 @@ async def _doctor() -> str:
         else "Without one of them there are no closed loops: give a --rate."
     )
     return "\n".join(lines)
+
+
+def _bench(
+    target: str, options: dict[str, Any], require: list[Constraint], progress: Progress
+) -> Bench | ScenarioBench:
+    """What is to run. What a scenario expects is added to what is required. Raises LoadError."""
+    file = Path(target)
+    if "://" not in target and _holds_scenario(file):
+        given = [name for name in ("rate", "closed", "replay", "mix", "body", "method") if options[name]]
+        if given:
+            raise click.UsageError(f"a scenario brings its load: {', '.join(given)} cannot be given")
+        scenario = read_scenario(file)
+        require += scenario.expect
+        seconds = options["duration"].seconds if options["duration"] else None
+        return ScenarioBench(scenario, target, progress, seconds)
+    options["duration"] = options["duration"] or USUAL_DURATION
+    return Bench(_plan(target, options), progress)
+
+
+def _holds_scenario(file: Path) -> bool:
+    """Whether a file is one; what cannot be read is told by whoever reads it as a configuration."""
+    try:
+        return is_scenario(tables(read(file), str(file)))
+    except ConfigErrors:
+        return False
 
 
 def _plan(target: str, options: dict[str, Any]) -> Plan:
@@ -237,7 +275,7 @@ class Ended(NamedTuple):
     error: str
 
 
-def _measure(bench: Bench, progress: Progress) -> Ended:
+def _measure(bench: Bench | ScenarioBench, progress: Progress) -> Ended:
     """Runs it; SIGINT and SIGTERM keep what was measured. Raises LoadError when that is nothing."""
     try:
         asyncio.run(until_interrupted(bench.run()))
