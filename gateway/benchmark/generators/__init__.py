@@ -1,6 +1,5 @@
 """What sends the load, a file for each program; a well-kept one wherever it can do what is asked."""
 
-import os
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -43,11 +42,6 @@ class Generator(Protocol):
 def find(program: str) -> str | None:
     """Path of a program."""
     return shutil.which(program)
-
-
-def threads_of_a_closed_loop(load: Load) -> int:
-    """Half of the machine is for what is measured."""
-    return max(1, min((os.cpu_count() or 1) // 2, load.connections))
 
 
 @dataclass(frozen=True, slots=True)

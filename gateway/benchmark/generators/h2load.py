@@ -1,15 +1,13 @@
 """h2load: closed loops of GETs, or of one POST, on kept connections; every request is read from its log."""
 
-import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
-from gateway.benchmark.generators import Place, find, threads_of_a_closed_loop
+from gateway.benchmark.generators import Place, closed_loop
+from gateway.benchmark.generators.closed_loop import Run, said_by
 from gateway.benchmark.load import Closed, Load, LoadError, Target, spread_over
-from gateway.benchmark.processes import run
 from gateway.benchmark.tally import Pace, Part, Tally
 
-GRACE_SECONDS = 20.0
 LOST = "connection closed before the answer"
 
 
@@ -22,11 +20,9 @@ class H2load:
 
     async def version(self) -> str | None:
         """The version of nghttp2, which it is a part of."""
-        program = find("h2load")
-        if program is None:
-            return None
-        said = (await run([program, "--version"], within=GRACE_SECONDS)).output.split()
-        return said[-1].removeprefix("nghttp2/") if said else "of an unknown version"
+        said = await said_by("h2load", "--version")
+        words = (said or "").split()
+        return words[-1].removeprefix("nghttp2/") if words else said and "of an unknown version"
 
     def objection(self, load: Load) -> str | None:
         """One set of fields, and no method but GET and POST."""
@@ -44,25 +40,27 @@ class H2load:
 
     def threads(self, load: Load) -> int:
         """As the command line says."""
-        return threads_of_a_closed_loop(load)
+        return closed_loop.threads(load)
 
-    async def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
-        """Up to ten runs."""
+    def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
+        """Whole seconds, as for the others."""
         del place
-        assert isinstance(load.shape, Closed)
-        program = find("h2load")
-        if program is None:
-            raise LoadError("h2load is not installed")
-        length = max(1, load.shape.seconds // 10)
-        with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
-            for _ in range(max(1, load.shape.seconds // length)):
-                yield await _one(program, target, load, length, Path(folder))
+
+        async def once(run: Run) -> Part:
+            log = run.folder / "log"
+            log.unlink(missing_ok=True)
+            ended = await run.ended(arguments(target, load, run.seconds, run.folder))
+            if not log.exists():
+                raise LoadError("h2load has written no log")
+            with log.open(encoding="ascii", errors="replace") as lines:
+                return parse(lines, run.seconds, ended.cpu_seconds)
+
+        return closed_loop.runs(self.name, load, once)
 
 
 def arguments(target: Target, load: Load, seconds: int, folder: Path) -> list[str]:
     """The command line without the program; writes the files that it names."""
-    threads = threads_of_a_closed_loop(load)
-    size = ["-t", str(threads), "-c", str(load.connections), "-D", str(seconds)]
+    size = ["-t", str(closed_loop.threads(load)), "-c", str(load.connections), "-D", str(seconds)]
     first = load.requests[0]
     fields = [word for name, value in first.fields for word in ("-H", f"{name}: {value}")]
     if first.method == "POST":
@@ -74,22 +72,6 @@ def arguments(target: Target, load: Load, seconds: int, folder: Path) -> list[st
     )
     waits = ["-N", f"{max(1, round(load.timeout_seconds))}s"]
     return ["--h1", *size, *waits, *fields, f"--log-file={folder / 'log'}", "-i", str(urls)]
-
-
-async def _one(program: str, target: Target, load: Load, seconds: int, folder: Path) -> Part:
-    log = folder / "log"
-    log.unlink(missing_ok=True)
-    try:
-        ended = await run(
-            [program, *arguments(target, load, seconds, folder)], within=seconds + GRACE_SECONDS
-        )
-    except TimeoutError:
-        raise LoadError(f"h2load did not end {GRACE_SECONDS:.0f} s after its time") from None
-    if ended.code != 0 or not log.exists():
-        said = (ended.errors.strip() or ended.output.strip() or "without a word").splitlines()[-1]
-        raise LoadError(f"h2load failed with code {ended.code}: {said[:200]}")
-    with log.open(encoding="ascii", errors="replace") as lines:
-        return parse(lines, seconds, ended.cpu_seconds)
 
 
 def parse(lines: Iterable[str], seconds: float, cpu_seconds: float) -> Part:

@@ -1,17 +1,14 @@
 """wrk: closed loops of any mix of requests, on kept or new connections; its histogram is read through its Lua script."""
 
 import re
-import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
-from gateway.benchmark.generators import Place, find, threads_of_a_closed_loop
+from gateway.benchmark.generators import Place, closed_loop
+from gateway.benchmark.generators.closed_loop import Run, said_by
 from gateway.benchmark.load import Closed, Load, LoadError, Target, spread_over
-from gateway.benchmark.processes import run
 from gateway.benchmark.tally import Pace, Part, Tally
 
-GRACE_SECONDS = 20.0
-"""How much longer than asked for wrk may run before it is given up."""
 _VERSION = re.compile(r"^wrk (?:debian/)?(\S+)", re.MULTILINE)
 _REPORT = "headgate:"
 _SCRIPT = """\
@@ -43,12 +40,9 @@ class Wrk:
 
     async def version(self) -> str | None:
         """From its usage, which it prints with an error."""
-        program = find("wrk")
-        if program is None:
-            return None
-        said = await run([program, "-v"], within=GRACE_SECONDS)
-        match = _VERSION.search(said.output + said.errors)
-        return match[1] if match else "of an unknown version"
+        said = await said_by("wrk", "-v")
+        match = _VERSION.search(said or "")
+        return match[1] if match else said and "of an unknown version"
 
     def objection(self, load: Load) -> str | None:
         """It waits for answers before it sends more."""
@@ -58,28 +52,24 @@ class Wrk:
 
     def threads(self, load: Load) -> int:
         """As the command line says."""
-        return threads_of_a_closed_loop(load)
+        return closed_loop.threads(load)
 
-    async def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
-        """Whole seconds are all it takes; up to ten runs."""
+    def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
+        """Whole seconds are all it takes."""
         del place
-        assert isinstance(load.shape, Closed)
-        program = find("wrk")
-        if program is None:
-            raise LoadError("wrk is not installed")
-        length = max(1, load.shape.seconds // 10)
-        with tempfile.TemporaryDirectory(prefix="headgate-bench-") as folder:
-            path = Path(folder) / "load.lua"
-            for number in range(max(1, load.shape.seconds // length)):
-                path.write_text(script(target, load, number), encoding="latin-1")
-                command = arguments(target, load, length, path)
-                yield await _one(program, command, length + GRACE_SECONDS)
+
+        async def once(run: Run) -> Part:
+            path = run.folder / "load.lua"
+            path.write_text(script(target, load, run.number), encoding="latin-1")
+            ended = await run.ended(arguments(target, load, run.seconds, path))
+            return parse(ended.output, ended.cpu_seconds)
+
+        return closed_loop.runs(self.name, load, once)
 
 
 def arguments(target: Target, load: Load, seconds: int, path: Path) -> list[str]:
     """The command line without the program."""
-    threads = threads_of_a_closed_loop(load)
-    size = ["-t", str(threads), "-c", str(load.connections), "-d", f"{seconds}s"]
+    size = ["-t", str(closed_loop.threads(load)), "-c", str(load.connections), "-d", f"{seconds}s"]
     return [*size, "--timeout", f"{max(1, round(load.timeout_seconds))}s", "-s", str(path), target.url]
 
 
@@ -93,17 +83,6 @@ def script(target: Target, load: Load, number: int) -> str:
         "turn": number % len(cycle),
         "report": _REPORT,
     }
-
-
-async def _one(program: str, command: list[str], within: float) -> Part:
-    try:
-        ended = await run([program, *command], within=within)
-    except TimeoutError:
-        raise LoadError(f"wrk did not end {GRACE_SECONDS:.0f} s after its time") from None
-    if ended.code != 0:
-        said = (ended.errors.strip() or ended.output.strip() or "without a word").splitlines()[0]
-        raise LoadError(f"wrk failed with code {ended.code}: {said[:200]}")
-    return parse(ended.output, ended.cpu_seconds)
 
 
 def parse(output: str, cpu_seconds: float) -> Part:

@@ -119,7 +119,9 @@ def dots(title: str, rows: Sequence[Dot], *, left: str, right: str) -> str:
 def _dot(row: Dot, top: int, axis: _Axis) -> Iterator[str]:
     lower, upper, middle = (axis.place(value) for value in (row.lower, row.upper, row.estimate))
     kind = escape(row.kind)
-    yield f'<text class="label" x="8" y="{top}">{escape(row.label)}</text>'
+    room = int((WIDTH - 24) / _CHARACTER) - len(row.text)
+    label = row.label if len(row.label) <= room else f"{row.label[: room - 1]}…"
+    yield f'<text class="label" x="8" y="{top}">{escape(label)}</text>'
     yield f'<text x="{WIDTH - 8}" y="{top}" text-anchor="end">{escape(row.text)}</text>'
     yield f'<path class="whisker {kind}" d="M{lower:.1f} {top + 12}H{upper:.1f}M{lower:.1f} {top + 8}v8M{upper:.1f} {top + 8}v8"/>'
     yield f'<circle class="{kind}" cx="{middle:.1f}" cy="{top + 12}" r="4.5"/>'

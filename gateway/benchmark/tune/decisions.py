@@ -135,9 +135,15 @@ def finalists(
 def most_finalists(seconds: float, seconds_each: float, confidence: float) -> int:
     """How many single variations can be confirmed in the time: each needs its rounds, and so do base and combination."""
     for count in range(MOST_FINALISTS, 1, -1):
-        if seconds >= (count + 2) * seconds_each * _rounds_for(count + 1, confidence):
+        if seconds >= seconds_each * measurements_to_confirm(count, confidence):
             return count
     return 1
+
+
+def measurements_to_confirm(singles: int, confidence: float) -> int:
+    """The least number that claims about so many single variations, and all of them together, need."""
+    entries = singles + 1 if singles > 1 else 1
+    return (entries + 1) * _rounds_for(entries, confidence)
 
 
 def rounds_to_confirm(seconds: float, seconds_each: float, entries: int, confidence: float) -> int:

@@ -1,6 +1,7 @@
 """What a tuning run has found, as a value and as JSON. Pure."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -38,6 +39,13 @@ class Outcome:
         sign = 1 if self.objective.figure.less_is_better else -1
         found = differences(contender, self.screening[0], self.objective)
         return sorted(math.exp(sign * difference) for difference in found)
+
+    def resolution(self) -> float:
+        """By how much the rounds of one comparison typically differ among themselves: smaller effects are not seen."""
+        spreads = [
+            math.sqrt(found[-1] / found[0]) for one in self.screening[1:] if (found := self.ratios(one))
+        ]
+        return statistics.median(spreads) - 1 if spreads else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """For programs."""

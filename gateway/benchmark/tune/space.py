@@ -124,7 +124,7 @@ def _pending(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
 def _retries(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
     """One number for all routes: which of them need another is the user's to know."""
     now = {route.retry.attempts for route in config.routes}
-    for attempts in (0, 1, 2, 4):
+    for attempts in (0, 2):
         if now != {attempts}:
             yield tuple(
                 Change(("routes", index, "retry", "attempts"), attempts, route.retry.attempts)

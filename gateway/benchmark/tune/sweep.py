@@ -18,6 +18,8 @@ LONGEST_SECONDS = 10.0
 SCREENING_SHARE = 0.45
 """Of the budget; the rest is for fresh rounds."""
 SCREENING_ROUNDS = 4
+"""For which the time is laid out."""
+MOST_SCREENING_ROUNDS = 12
 LEAST_SCREENING_ROUNDS = 2
 """Fewer do not tell what is better from what was lucky."""
 AROUND_SECONDS = 3.0
@@ -76,22 +78,30 @@ class Sweep:
         self.outcome.adopted = decisions.adopted(self.outcome.findings)
 
     async def _screen(self) -> list[Contender]:
-        left = self._screening_ends() - self._passed()
+        left = self._screening_ends(SCREENING_SHARE) - self._passed()
         tried = self._affordable(left)
-        each = left / ((len(tried) + 1) * SCREENING_ROUNDS) - AROUND_SECONDS
+        measurements = (len(tried) + 1) * SCREENING_ROUNDS
+        later = decisions.measurements_to_confirm(decisions.MOST_FINALISTS, self.outcome.confidence)
+        each = min(left / measurements, (self.outcome.budget_seconds - left) / later) - AROUND_SECONDS
         self._seconds = min(max(each, SHORTEST_SECONDS), LONGEST_SECONDS)
         contenders = [Contender(None), *map(Contender, tried)]
         self.outcome.screening = contenders
-        for number in range(SCREENING_ROUNDS):
+        for number in range(MOST_SCREENING_ROUNDS):
             live = [contender for contender in contenders if not contender.gave_up]
-            late = self._passed() + len(live) * self._cost() > self._screening_ends()
-            if number >= LEAST_SCREENING_ROUNDS and late:
+            if not self._goes_on(number, len(live) * self._cost()):
                 break
-            await self._round(f"screening, round {number + 1} of up to {SCREENING_ROUNDS}", live, number)
+            await self._round(f"screening, round {number + 1}", live, number)
             for contender in live[1:]:
                 if decisions.hopeless(contender, contenders[0], self.outcome.objective):
                     contender.gave_up = "clearly worse, stopped early"
         return contenders
+
+    def _goes_on(self, number: int, seconds: float) -> bool:
+        """Whether there is another round of screening; as long as nothing looks better it takes all but a claim's time."""
+        if number < LEAST_SCREENING_ROUNDS:
+            return True
+        share = SCREENING_SHARE if self._finalists(self.outcome.screening) else 1.0
+        return self._passed() + seconds <= self._screening_ends(share)
 
     def _affordable(self, seconds: float) -> list[Variation]:
         """As many variations as the least number of rounds can try; the rest is told."""
@@ -131,11 +141,11 @@ class Sweep:
                 contender.gave_up = f"does not run: {str(error).splitlines()[-1].strip()}"
             self._costs.append(self._clock() - began)
 
-    def _screening_ends(self) -> float:
-        """At its share of the budget, or when the rest is just enough for a claim."""
+    def _screening_ends(self, share: float) -> float:
+        """At a share of the budget, or when the rest is just enough for a claim."""
         rounds = decisions.rounds_to_confirm(0.0, self._cost(), 1, self.outcome.confidence)
         needed = 2 * rounds * self._cost()
-        return min(SCREENING_SHARE * self.outcome.budget_seconds, self.outcome.budget_seconds - needed)
+        return min(share * self.outcome.budget_seconds, self.outcome.budget_seconds - needed)
 
     def _passed(self) -> float:
         return self._clock() - self._began

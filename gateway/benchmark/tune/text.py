@@ -9,6 +9,9 @@ from gateway.benchmark.statistics import Verdict
 from gateway.benchmark.tune.decisions import Contender, Finding
 from gateway.benchmark.tune.outcome import Outcome
 
+TOO_NOISY = 0.25
+"""When rounds of the same thing differ by more, seeing nothing means little."""
+
 
 def render(outcome: Outcome) -> str:
     """The whole outcome: what helped first, then what made no difference, then what was not tried."""
@@ -49,7 +52,16 @@ def summary(outcome: Outcome) -> list[str]:
             return [
                 f"Nothing is surely better. {named} may be, but the noise of this machine hides it: {hint}"
             ]
-        return ["Nothing helps: no value that was tried is better than the configuration as it is."]
+        resolution = outcome.resolution()
+        if resolution > TOO_NOISY:
+            return [
+                "Nothing was found: no value that was tried looks better.",
+                f"But this machine was too noisy to see effects below some {resolution:.0%}: try again when it is quieter.",
+            ]
+        return [
+            "Nothing helps: no value that was tried is better than the configuration as it is.",
+            f"Effects below some {resolution:.0%} would not have been seen.",
+        ]
     adopted = outcome.adopted
     assert adopted.change is not None
     stories = "; ".join(change_story(adopted))
