@@ -92,15 +92,15 @@ impl LimitDecision {
         ["allowed", "refused", "overflow", "forfeited", "would_refuse", "skipped", "key_missing"];
 }
 
-/// What became of a connection at the count of its client.
+/// What became of an attempt to be counted by a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientHold {
-    /// It counts, until this place is given to [`State::release_client`].
+pub enum Hold {
+    /// It counts, until this place is given to [`State::release_hold`].
     Held {
         /// Where it is counted.
         place: u32,
     },
-    /// The client has as many as it may have.
+    /// There are as many of the key as there may be.
     Full,
     /// There is no room to count it.
     Uncounted,
@@ -214,11 +214,11 @@ pub trait State {
     /// Ends the instance's row of failures. One load where there is none.
     fn note_answer(&self, slot: u32);
 
-    /// Counts a connection of a client, unless all workers together then held more than `most` of it. A refusal may be
-    /// spurious when several come at once.
-    fn hold_client(&self, key: u64, most: u32) -> ClientHold;
-    /// Gives back what one [`ClientHold::Held`] took.
-    fn release_client(&self, place: u32);
+    /// Counts one more of what this key stands for, such as the connections of a client, unless all workers together
+    /// then held more than `most`. A refusal may be spurious when several come at once.
+    fn hold(&self, key: u64, most: u32) -> Hold;
+    /// Gives back what one [`Hold::Held`] took.
+    fn release_hold(&self, place: u32);
 
     /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;

@@ -10,6 +10,7 @@ use headgate_engine::selection::{candidates, median, Fitness, Latency, Member};
 
 use crate::bank::build;
 use crate::extents::{ArenaFull, Extent, Extents};
+use crate::holds::Table;
 use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED};
 use crate::latency;
 use crate::live::{is_live, set_live, LiveLanes};
@@ -305,14 +306,15 @@ impl Control {
         set_live(self.segment.live(), lane.number, false);
     }
 
-    /// Clears what a worker holds: exchanges, and connections of clients.
+    /// Clears what a worker holds: exchanges, and whatever it counts by key.
     fn clear_holdings(&self, lane: u32) {
         self.segment.lane_in_flight(lane).iter().for_each(|word| word.store(0, Ordering::Release));
-        let Some(header) = self.segment.lane_header(lane) else { return };
-        let counts_clients = &header.seen.0.counts_clients;
-        if counts_clients.load(Ordering::Acquire) != 0 {
-            self.segment.lane_clients(lane).iter().for_each(|word| word.store(0, Ordering::Release));
-            counts_clients.store(0, Ordering::Release);
+        let Some(Table { reach, slots }) = self.segment.lane_holds(lane) else { return };
+        if reach.load(Ordering::Acquire) != 0 {
+            for word in slots {
+                word.store(0, Ordering::Release);
+            }
+            reach.store(0, Ordering::Release);
         }
     }
 

@@ -130,8 +130,8 @@ pub(crate) struct Seen {
     pub(crate) membership: AtomicU64,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) heartbeat: AtomicU64,
-    /// Not 0: the worker has counted connections of clients. Nobody need look into its table before.
-    pub(crate) counts_clients: AtomicU64,
+    /// How far anybody need look in the worker's table of holds; see [`crate::holds`].
+    pub(crate) reach: AtomicU64,
 }
 
 /// Something on a row of its own.
@@ -173,7 +173,7 @@ const fn layout_hash() -> u64 {
         REQUEST_WORDS as u64,
         DURATION_WORDS as u64,
         LIMIT_WORDS as u64,
-        CLIENT_SLOTS as u64,
+        HOLD_SLOTS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
         RING_WORDS_PER_INSTANCE as u64,
@@ -189,9 +189,9 @@ const fn layout_hash() -> u64 {
     hash
 }
 
-/// Clients whose connections a lane can count, with as much room again: their number is bounded by the worker's
-/// descriptors. A power of two.
-const CLIENT_SLOTS: usize = 1 << 16;
+/// Keys that a lane can count holds of, with as much room again: their number is bounded by the worker's descriptors. A
+/// power of two.
+const HOLD_SLOTS: usize = 1 << 16;
 
 /// Words in front of an extent's lists; see [`crate::bank`].
 pub(crate) const EXTENT_HEADER: usize = 8;
@@ -308,7 +308,7 @@ pub(crate) struct Layout {
     lane_header: Array<LaneHeader>,
     lane_in_flight: Array<AtomicU32>,
     lane_counters: Array<AtomicU64>,
-    lane_clients: Array<AtomicU64>,
+    lane_holds: Array<AtomicU64>,
     lane_size: usize,
 }
 
@@ -352,7 +352,7 @@ impl Layout {
         let lane_in_flight = plan.place(instances);
         let lane_counters = plan.place(rows.words());
         plan.page();
-        let lane_clients = plan.place(CLIENT_SLOTS);
+        let lane_holds = plan.place(HOLD_SLOTS);
         plan.page();
         let lane_size = plan.end - lane_header.offset();
         let size = lane_header.offset() + lane_size * capacities.lanes as usize;
@@ -382,7 +382,7 @@ impl Layout {
             lane_header,
             lane_in_flight,
             lane_counters,
-            lane_clients,
+            lane_holds,
             lane_size,
         }
     }
@@ -413,7 +413,7 @@ impl Layout {
     }
 
     #[inline]
-    pub(crate) fn lane_clients(&self, lane: u32) -> Array<AtomicU64> {
-        self.of_lane(lane, self.lane_clients)
+    pub(crate) fn lane_holds(&self, lane: u32) -> Array<AtomicU64> {
+        self.of_lane(lane, self.lane_holds)
     }
 }

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 
 use crate::descriptor::duplicate;
+use crate::holds::Table;
 use crate::layout::{
     AddressRecord, Array, Capacities, CapacityError, Header, LaneHeader, Layout, Turn, LAYOUT_HASH, MAGIC,
 };
@@ -293,19 +294,16 @@ impl Segment {
     }
 
     #[inline]
-    pub(crate) fn lane_clients(&self, lane: u32) -> &[AtomicU64] {
-        self.array(self.layout.lane_clients(lane))
+    pub(crate) fn lane_holds(&self, lane: u32) -> Option<Table<'_, AtomicU64>> {
+        let reach = &self.lane_header(lane)?.seen.0.reach;
+        Some(Table { reach, slots: self.array(self.layout.lane_holds(lane)) })
     }
 
-    /// The tables of clients of the live lanes other than `own` that have counted any.
+    /// The tables of holds of the live lanes other than `own`.
     #[inline]
-    pub(crate) fn clients_of_others(&self, own: u32) -> impl Iterator<Item = &[AtomicU64]> {
-        let counts = |lane: &u32| {
-            self.lane_header(*lane)
-                .is_some_and(|header| header.seen.0.counts_clients.load(Ordering::SeqCst) != 0)
-        };
+    pub(crate) fn holds_of_others(&self, own: u32) -> impl Iterator<Item = Table<'_, AtomicU64>> {
         let others = LiveLanes::new(self.live()).filter(move |&lane| lane != own);
-        others.filter(counts).map(|lane| self.lane_clients(lane))
+        others.filter_map(|lane| self.lane_holds(lane))
     }
 
     /// The words of one instance in the live lanes.

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use headgate_engine::limit::{Charge, Claim};
 use headgate_engine::selection::ring::Point;
 use headgate_engine::selection::Latency;
-use headgate_engine::state::{
-    Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT,
-};
+use headgate_engine::state::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
-use crate::clients;
+use crate::holds;
 use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED};
 use crate::latency;
 use crate::live::is_live;
@@ -285,18 +283,16 @@ impl State for Worker {
         }
     }
 
-    fn hold_client(&self, key: u64, most: u32) -> ClientHold {
-        let Some(header) = self.segment.lane_header(self.lane) else { return ClientHold::Uncounted };
-        let counts_clients = &header.seen.0.counts_clients;
-        if counts_clients.load(Ordering::Relaxed) == 0 {
-            counts_clients.store(1, Ordering::SeqCst);
-        }
-        let own = self.segment.lane_clients(self.lane);
-        clients::hold(own, key, most, self.segment.clients_of_others(self.lane))
+    #[inline]
+    fn hold(&self, key: u64, most: u32) -> Hold {
+        let Some(own) = self.segment.lane_holds(self.lane) else { return Hold::Uncounted };
+        holds::hold(&own, key, most, self.segment.holds_of_others(self.lane))
     }
 
-    fn release_client(&self, place: u32) {
-        if !clients::release(self.segment.lane_clients(self.lane), place) {
+    #[inline]
+    fn release_hold(&self, place: u32) {
+        let own = self.segment.lane_holds(self.lane);
+        if !own.is_some_and(|own| holds::release(own.slots, place)) {
             self.nonsense();
         }
     }

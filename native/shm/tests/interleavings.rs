@@ -12,10 +12,10 @@ use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::selection::Latency;
-use headgate_engine::state::ClientHold;
+use headgate_engine::state::Hold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
-use headgate_shm::clients;
+use headgate_shm::holds;
 use headgate_shm::instance::{note_answer, note_failure};
 use headgate_shm::latency;
 use headgate_shm::retire::{Lane, Retired};
@@ -387,53 +387,55 @@ fn a_latency_is_what_somebody_observed() {
     exhaust(start, 1, &Checks { always: &always, at_end: &at_end });
 }
 
-/// Connections of clients: a table of two slots for each of two lanes, then a word each that says who holds what.
-/// `keys`: the clients that connect, one after the other, and leave again.
-fn acceptor(who: usize, most: u32, keys: &[u64]) -> Program<u32> {
-    let tables = [SimWord::<u64>::stretch(0..2), SimWord::<u64>::stretch(2..4)];
-    let held = SimWord::<u32>::stretch(4..8);
+/// Holds of keys: a table of two slots behind its reach for each of two lanes, then a word each that says who holds what.
+/// `keys`: those that are held, one after the other, and given back.
+fn keeper(who: usize, most: u32, keys: &[u64]) -> Program<u32> {
+    let lanes = [SimWord::<u64>::stretch(0..3), SimWord::<u64>::stretch(3..6)];
+    let held = SimWord::<u32>::stretch(6..10);
     let keys = keys.to_vec();
     Rc::new(move || {
         let mut times = 0;
         for &key in &keys {
-            let others = std::iter::once(tables[1 - who].as_slice());
-            if let ClientHold::Held { place } = clients::hold(&tables[who], key, most, others) {
+            let table = |who: usize| holds::Table { reach: &lanes[who][0], slots: &lanes[who][1..] };
+            if let Hold::Held { place } = holds::hold(&table(who), key, most, std::iter::once(table(1 - who)))
+            {
                 let holds = &held[2 * who + usize::from(key == B)];
                 times += 1;
                 holds.store(1, Ordering::SeqCst);
                 holds.store(0, Ordering::SeqCst);
-                assert!(clients::release(&tables[who], place));
+                assert!(holds::release(table(who).slots, place));
             }
         }
         times
     })
 }
 
-/// Two clients whose slots lie in the same window.
+/// Two keys whose slots lie in the same window.
 const A: u64 = 1 << 20;
 const B: u64 = 2 << 20;
 
-/// A client never has more connections than it may, in any interleaving of two workers, killed or not, while slots
-/// change from one client to another; and none of its places is lost.
+/// A key is never held more often than it may be, in any interleaving of two workers, killed or not, while slots change
+/// from one key to another; and none of its places is lost.
 #[test]
-fn clients_have_no_more_connections_than_they_may() {
+fn keys_are_held_no_more_often_than_they_may_be() {
     let always = |world: &World<u32>| {
-        for client in [0, 1] {
-            assert!(world.memory[4 + client] + world.memory[6 + client] <= 1, "{:?}", world.memory);
+        for key in [0, 1] {
+            assert!(world.memory[6 + key] + world.memory[8 + key] <= 1, "{:?}", world.memory);
         }
     };
     let at_end = |mut world: World<u32>| {
         for who in 0..2 {
             if world.participants[who].killed {
-                world.memory[2 * who..2 * who + 2].fill(0); // its lane is closed
+                world.memory[3 * who..3 * who + 3].fill(0); // its lane is closed
             }
         }
-        assert_eq!(world.memory[..4], [0; 4], "a place is lost");
-        assert_eq!(world.run_alone(&acceptor(0, 1, &[A, B])), 2);
+        assert_eq!(world.memory[1..3], [0; 2], "a place is lost");
+        assert_eq!(world.memory[4..6], [0; 2], "a place is lost");
+        assert_eq!(world.run_alone(&keeper(0, 1, &[A, B])), 2);
     };
     let checks = Checks { always: &always, at_end: &at_end };
-    let programs = [acceptor(0, 1, &[B, A]), acceptor(1, 1, &[A, B])];
-    exhaust(World::new(vec![0; 8], &programs), 1, &checks);
+    let programs = [keeper(0, 1, &[B, A]), keeper(1, 1, &[A, B])];
+    exhaust(World::new(vec![0; 10], &programs), 1, &checks);
 }
 
 /// Memory of the fold: flip, two generations, and two words each for two banks and two lanes.

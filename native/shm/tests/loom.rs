@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::selection::Latency;
-use headgate_engine::state::ClientHold;
+use headgate_engine::state::Hold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
 use headgate_shm::cap;
-use headgate_shm::clients;
+use headgate_shm::holds;
 use headgate_shm::latency;
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
@@ -143,12 +143,13 @@ fn a_latency_is_what_somebody_observed() {
 
 /// Two workers that let the same client in at once never both get its last place.
 #[test]
-fn a_client_gets_its_last_place_once() {
+fn a_key_gets_its_last_place_once() {
     loom::model(|| {
-        let tables = Arc::new([[LoomWord::<AtomicU64>::new(0)], [LoomWord::<AtomicU64>::new(0)]]);
-        let hold = |tables: &[[LoomWord<AtomicU64>; 1]; 2], who: usize| {
-            let others = std::iter::once(tables[1 - who].as_slice());
-            clients::hold(&tables[who], 1 << 20, 1, others) != ClientHold::Full
+        let lane = || [LoomWord::<AtomicU64>::new(0), LoomWord::<AtomicU64>::new(0)];
+        let tables = Arc::new([lane(), lane()]);
+        let hold = |tables: &[[LoomWord<AtomicU64>; 2]; 2], who: usize| {
+            let table = |who: usize| holds::Table { reach: &tables[who][0], slots: &tables[who][1..] };
+            holds::hold(&table(who), 1 << 20, 1, std::iter::once(table(1 - who))) != Hold::Full
         };
         let other = thread::spawn({
             let tables = Arc::clone(&tables);

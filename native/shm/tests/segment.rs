@@ -11,7 +11,7 @@ use std::thread;
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::random::Random;
 use headgate_engine::selection::{select, Affinity, Balance, Criteria, Policy, Selection, Tried};
-use headgate_engine::state::{Bank, ClientHold, Counter, LimitDecision, PublishedRing, State, NO_SLOT};
+use headgate_engine::state::{Bank, Counter, Hold, LimitDecision, PublishedRing, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
 use headgate_shm::instance::{
     HEALTH_DISABLED, HEALTH_EJECTED, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_UNKNOWN,
@@ -364,26 +364,26 @@ fn clients_are_counted_over_all_workers() {
             let (held, most) = (&held, &most);
             scope.spawn(move || {
                 for other in 0..20_000 {
-                    let ClientHold::Held { place } = worker.hold_client(7, 3) else { continue };
+                    let Hold::Held { place } = worker.hold(7, 3) else { continue };
                     most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    if let ClientHold::Held { place } = worker.hold_client(other << 16, 1) {
-                        worker.release_client(place);
+                    if let Hold::Held { place } = worker.hold(other << 16, 1) {
+                        worker.release_hold(place);
                     }
                     held.fetch_sub(1, Ordering::SeqCst);
-                    worker.release_client(place);
+                    worker.release_hold(place);
                 }
             });
         }
     });
     assert!((1..=3).contains(&most.into_inner()));
     let (dead, worker) = (attach(4), attach(0));
-    while matches!(dead.hold_client(7, 3), ClientHold::Held { .. }) {}
-    assert_eq!(worker.hold_client(7, 3), ClientHold::Full);
+    while matches!(dead.hold(7, 3), Hold::Held { .. }) {}
+    assert_eq!(worker.hold(7, 3), Hold::Full);
     control.close_lane(4).unwrap();
-    assert!(matches!(worker.hold_client(7, 3), ClientHold::Held { .. }));
+    assert!(matches!(worker.hold(7, 3), Hold::Held { .. }));
     control.open_lane(4, 2).unwrap();
-    assert!(matches!(attach(4).hold_client(7, 2), ClientHold::Held { .. }), "its lane begins empty");
-    worker.release_client(u32::MAX);
+    assert!(matches!(attach(4).hold(7, 2), Hold::Held { .. }), "its lane begins empty");
+    worker.release_hold(u32::MAX);
     assert_eq!(View::new(segment).counters()[Counter::Nonsense as usize], 1);
 }
 

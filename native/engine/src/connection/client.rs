@@ -8,7 +8,7 @@ use foldhash::SharedSeed;
 
 use super::{Connection, Phase, Verdict};
 use crate::reply::Reason;
-use crate::state::{ClientHold, Counter, State};
+use crate::state::{Counter, Hold, State};
 use crate::worker::Worker;
 
 impl Connection {
@@ -28,10 +28,10 @@ impl Connection {
         let Some(most) = most.filter(|_| !worker.snapshot.trusted_proxies.contains(client)) else {
             return Verdict::WAIT;
         };
-        match worker.state.hold_client(key(worker.state.hash_seed(), self.listener, client), most) {
-            ClientHold::Held { place } => self.client_hold = Some(place),
-            ClientHold::Uncounted => {}
-            ClientHold::Full => {
+        match worker.state.hold(key(worker.state.hash_seed(), self.listener, client), most) {
+            Hold::Held { place } => self.client_hold = Some(place),
+            Hold::Uncounted => {}
+            Hold::Full => {
                 worker.fresh_output();
                 worker.state.count(Counter::ConnectionsRejected, 1);
                 return self.refuse_unread(worker, Reason::TooManyConnections, now);

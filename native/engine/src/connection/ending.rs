@@ -213,7 +213,7 @@ impl Connection {
         worker.deadlines.close(self.index);
         worker.rests.set(self.index, Rest::Busy);
         if let Some(place) = self.client_hold.take() {
-            worker.state.release_client(place);
+            worker.state.release_hold(place);
         }
         worker.state.count(Counter::ConnectionsEnded, 1);
         self.index = u32::MAX;

@@ -327,10 +327,10 @@ impl State for Hollow {
     fn release(&self, _: u32) {}
     fn note_failure(&self, _: u32) {}
     fn note_answer(&self, _: u32) {}
-    fn hold_client(&self, _: u64, _: u32) -> crate::state::ClientHold {
-        crate::state::ClientHold::Uncounted
+    fn hold(&self, _: u64, _: u32) -> crate::state::Hold {
+        crate::state::Hold::Uncounted
     }
-    fn release_client(&self, _: u32) {}
+    fn release_hold(&self, _: u32) {}
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }

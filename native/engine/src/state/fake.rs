@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-use super::{Bank, ClientHold, Counter, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
+use super::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
 use crate::random::Random;
 use crate::selection::ring::{self, Point, Ring};
@@ -397,16 +397,16 @@ impl State for FakeState {
         self.write(slot, |words| words.failures = 0);
     }
 
-    fn hold_client(&self, key: u64, most: u32) -> ClientHold {
+    fn hold(&self, key: u64, most: u32) -> Hold {
         if self.connections_of(key) >= most {
-            return ClientHold::Full;
+            return Hold::Full;
         }
         let mut clients = self.clients.borrow_mut();
         clients.push((key, true));
-        ClientHold::Held { place: clients.len() as u32 - 1 }
+        Hold::Held { place: clients.len() as u32 - 1 }
     }
 
-    fn release_client(&self, place: u32) {
+    fn release_hold(&self, place: u32) {
         let held = std::mem::take(&mut self.clients.borrow_mut()[place as usize].1);
         assert!(held, "given back twice");
     }
