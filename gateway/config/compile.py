@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
-from gateway.config.schema import Config, Limit, Listen, Route, Service, Sticky
+from gateway.config.schema import Concurrency, Config, Limit, Listen, Route, Service, Sticky
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
 
@@ -127,6 +127,10 @@ def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, An
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
+        "concurrency": [
+            _concurrency(limit, "service", rows.limit_row("services", name, limit.name))
+            for limit in service.concurrency
+        ],
     }
 
 
@@ -162,6 +166,10 @@ def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) 
         "subset": rows.subset_slot(route.service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "limits": [_limit(limit, rows.limit_row("routes", route.name, limit.name)) for limit in route.limit],
+        "concurrency": [
+            _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
+            for limit in route.concurrency
+        ],
         "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],
     }
 
@@ -179,6 +187,19 @@ def _limit(limit: Limit, row: int) -> dict[str, Any]:
         "overflow": limit.overflow,
         "mode": limit.mode,
         "fields": limit.fields,
+    }
+
+
+def _concurrency(limit: Concurrency, everything: str, row: int) -> dict[str, Any]:
+    """``everything``: the part of a key that all requests of its owner have in common."""
+    return {
+        "name": limit.name,
+        "row": row,
+        "most": limit.max,
+        "key": limit.key or (everything,),
+        "missing": limit.missing,
+        "overflow": limit.overflow,
+        "mode": limit.mode,
     }
 
 

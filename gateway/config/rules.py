@@ -9,8 +9,10 @@ from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import (
+    MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
     MAX_SERVICES,
+    Concurrency,
     Config,
     Gateway,
     HealthCheck,
@@ -23,6 +25,7 @@ from gateway.config.schema import (
     Route,
     Service,
     Sticky,
+    concurrency_table,
     instance_table,
 )
 from gateway.config.suggest import did_you_mean
@@ -236,7 +239,7 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     if len(draft.services) + len(subsets) > MAX_SERVICES:
         message = f"too many subsets: {len(subsets)}, at most {MAX_SERVICES} with the services"
         yield Finding(("routes",), message)
-    limits = sum(1 for _ in _limits(draft))
+    limits = sum(1 for owner in _limited(draft) for _ in _limits_of_all_kinds(owner))
     if limits > MAX_ROWS:
         yield Finding(("routes",), f"too many limits: {limits}, at most {MAX_ROWS} can be counted")
 
@@ -361,16 +364,22 @@ def _limited(draft: Draft) -> Iterator[Part]:
 
 
 def _limits(draft: Draft) -> Iterator[Part]:
-    """Every limit."""
+    """Every limit on a rate."""
     for owner in _limited(draft):
         yield from owner.tables("limit", Limit)
+
+
+def _limits_of_all_kinds(owner: Part) -> Iterator[Part]:
+    """Limits on rates, and then on concurrency."""
+    yield from owner.tables("limit", Limit)
+    yield from owner.tables("concurrency", Concurrency, concurrency_table)
 
 
 def _limit_names_differ(draft: Draft) -> Iterator[Finding]:
     """A name belongs to one limit of a route or service."""
     for owner in _limited(draft):
         seen: dict[str, KeyPath] = {}
-        for limit in owner.tables("limit", Limit):
+        for limit in _limits_of_all_kinds(owner):
             if not limit.has("name"):
                 continue
             first = seen.setdefault(limit["name"], limit.path)
@@ -383,11 +392,23 @@ def _limits_fit(draft: Draft) -> Iterator[Finding]:
     """A request passes at most so many limits, those of its route and those of the route's service."""
     for route in draft.routes:
         service = draft.services.get(route["service"]) if route.has("service") else None
-        of_service = len(service.tables("limit", Limit)) if service is not None else 0
-        of_route = len(route.tables("limit", Limit))
-        if of_route and of_service and of_route + of_service > MAX_LIMITS:
-            message = f"too many: with the {of_service} of its service {of_route + of_service} limits, at most {MAX_LIMITS}"
-            yield Finding((*route.path, "limit"), message)
+        if service is None:
+            continue
+        for key, of_service, of_route, most in (
+            ("limit", service.tables("limit", Limit), route.tables("limit", Limit), MAX_LIMITS),
+            (
+                "concurrency",
+                service.tables("concurrency", Concurrency, concurrency_table),
+                route.tables("concurrency", Concurrency, concurrency_table),
+                MAX_CONCURRENCY_LIMITS,
+            ),
+        ):
+            total = len(of_service) + len(of_route)
+            if of_service and of_route and total > most:
+                message = (
+                    f"too many: with the {len(of_service)} of its service there are {total}, at most {most}"
+                )
+                yield Finding((*route.path, key), message)
 
 
 def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
@@ -413,7 +434,7 @@ def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:
     """Every part of a key tells some requests apart."""
     for owner in _limited(draft):
         same = {"routes": WHOLE, "services": WHOLE[1:]}[str(owner.path[0])]
-        for limit in owner.tables("limit", Limit):
+        for limit in _limits_of_all_kinds(owner):
             key = limit["key"] if limit.has("key") else ()
             for index, part in enumerate(key):
                 path = (*limit.path, "key", index) if len(key) > 1 else (*limit.path, "key")
@@ -425,7 +446,7 @@ def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:
 
 def _rules_of_limits_have_effect(draft: Draft) -> Iterator[Finding]:
     """What a limit says about a case can happen."""
-    for limit in _limits(draft):
+    for limit in (limit for owner in _limited(draft) for limit in _limits_of_all_kinds(owner)):
         if limit.is_given("missing") and limit.has("key") and not any(map(may_be_missing, limit["key"])):
             yield Finding((*limit.path, "missing"), "no effect: every request has all parts of the key")
         if limit.has("mode") and limit["mode"] == "shadow":

@@ -41,6 +41,7 @@ from gateway.config.fields import (
     size_between,
     whole,
 )
+from gateway.config.interpolate import Interpolated
 from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
 from gateway.config.matching import match_name
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
@@ -65,6 +66,8 @@ FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the clien
 MAX_LIMITS = (
     8  # of a route and its service: the engine charges them all for every request, from a fixed array
 )
+MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
+MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -300,6 +303,37 @@ class Limit(Table):
 _Limits = Annotated[tuple[Limit, ...], Counted("limit", MAX_LIMITS)]
 
 
+class Concurrency(Table):
+    """How many requests of a key may be under way at the same time; one more is answered with 429 or 503."""
+
+    name: Name = "concurrency"
+    """Unique within the route or service, among its limits of all kinds."""
+    max: Annotated[int, whole(1, MAX_AT_ONCE)]
+    """Requests under way at the same time, at all workers together."""
+    key: Annotated[_KeyParts, BeforeValidator(_one_or_list, json_schema_input_type=KeyPart | _KeyParts)] = ()
+    """What is counted apart. Without it nothing: all requests of the route or service count together."""
+    missing: Annotated[Literal["own", "skip", "refuse"], choice("own", "skip", "refuse")] = "own"
+    """Requests without a part of the key: "own", they count together; "skip", they are not limited; "refuse", 400."""
+    overflow: Annotated[Literal["allow", "refuse"], choice("allow", "refuse")] = "allow"
+    """Requests whose key has no place in the shared memory: "allow", they pass; "refuse", 503."""
+    mode: Annotated[Literal["enforce", "shadow"], choice("enforce", "shadow")] = "enforce"
+    """"enforce": what is beyond the limit is refused; "shadow": it is counted only."""
+
+
+def concurrency_table(value: object) -> object:
+    """A number alone is a limit for everything together."""
+    return {"max": value} if isinstance(value, int | Interpolated) else value
+
+
+_Concurrency = Annotated[
+    tuple[
+        Annotated[Concurrency, BeforeValidator(concurrency_table, json_schema_input_type=int | Concurrency)],
+        ...,
+    ],
+    Counted("concurrency limit", MAX_CONCURRENCY_LIMITS),
+]
+
+
 class Hash(Table):
     """What requests are hashed by."""
 
@@ -358,6 +392,11 @@ class Service(Table):
     """Connections to one instance that each worker may have under way; then another instance is taken, or 503."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
     """Limits on what all routes send to the service, one table or a list; checked after those of the route."""
+    concurrency: Annotated[
+        _Concurrency,
+        BeforeValidator(_one_or_list, json_schema_input_type=int | Concurrency | _Concurrency),
+    ] = ()
+    """Limits on how much of what all routes send is under way: a number, a table, or a list."""
     health: HealthCheck | None = None
     """How instances are probed. Without it they are not."""
     passive: Annotated[
@@ -393,6 +432,11 @@ class Route(Table):
     """Labels of the instances that get them. Without it all of the service."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
     """Limits that a request must pass, one table or a list; with those of the service at most 8. All are checked."""
+    concurrency: Annotated[
+        _Concurrency,
+        BeforeValidator(_one_or_list, json_schema_input_type=int | Concurrency | _Concurrency),
+    ] = ()
+    """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
     name: RouteName = Field(default_factory=_default_name)
@@ -425,9 +469,9 @@ class Config(Table):
     """Matches; of several that fit, the most specific is taken, whatever their order."""
 
     def limit_count(self) -> int:
-        """Limits of all routes and services."""
+        """Limits of all kinds, of all routes and services."""
         owners: list[Route | Service] = [*self.routes, *self.services.values()]
-        return sum(len(owner.limit) for owner in owners)
+        return sum(len(owner.limit) + len(owner.concurrency) for owner in owners)
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

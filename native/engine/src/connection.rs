@@ -3,8 +3,8 @@
 //! [`limiting`] asks the limits, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
-//! The laws: an exchange holds one reservation on one instance and gives it back in [`Connection::end_exchange`],
-//! which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
+//! The laws: an exchange holds one reservation on one instance, and places at limits, and gives them back in
+//! [`Connection::end_exchange`], which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
 //! a byte of an answer has reached the client.
 
 mod client;
@@ -282,6 +282,8 @@ pub struct Connection {
     response_head: Vec<u8>,
     /// Where the connection is counted for its client; `None` where nobody asks.
     client_hold: Option<u32>,
+    /// Where its current request is counted as under way.
+    holds: limiting::Holds,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
 }
@@ -313,6 +315,7 @@ impl Connection {
             stall: Stall::begin(now),
             response_head: Vec::new(),
             client_hold: None,
+            holds: limiting::Holds::default(),
             record: None,
         };
         worker.rests.open(connection.index);

@@ -53,6 +53,10 @@ pub enum Reason {
     RateLimited,
     /// A limit could not count the request, and refuses what it cannot count.
     Uncounted,
+    /// Of the client as many requests are under way as may be.
+    ClientTooManyAtOnce,
+    /// Of the route or service as many requests are under way as may be.
+    TooManyAtOnce,
     /// The request does not have the key that a limit asks for.
     LimitKeyMissing,
     /// The client has as many connections as it may have.
@@ -122,6 +126,12 @@ impl Reason {
             Self::UnknownExpectation => answer(417, "Expectation Failed", REQUEST, "unknown expectation"),
             Self::RateLimited => answer(429, "Too Many Requests", "http_request_denied", "rate limit"),
             Self::Uncounted => answer(503, "Service Unavailable", "http_request_denied", "limit table full"),
+            Self::ClientTooManyAtOnce => {
+                answer(429, "Too Many Requests", "http_request_denied", "too many requests at once")
+            }
+            Self::TooManyAtOnce => {
+                answer(503, "Service Unavailable", "http_request_denied", "too many requests at once")
+            }
             Self::LimitKeyMissing => answer(400, "Bad Request", "http_request_denied", "limit key missing"),
             Self::TooManyConnections => {
                 answer(429, "Too Many Requests", "http_request_denied", "too many connections")
@@ -279,7 +289,7 @@ pub fn put_quotas<'a>(
     for (limit, Level { tokens, full_in }) in quotas {
         let (mut left, mut reset) = (itoa::Buffer::new(), itoa::Buffer::new());
         let reset = reset.format(full_in.div_ceil(1_000_000_000));
-        for part in [separator, "\"", &limit.name, "\";r=", left.format(*tokens), ";t=", reset] {
+        for part in [separator, "\"", &limit.rule.name, "\";r=", left.format(*tokens), ";t=", reset] {
             output.extend_from_slice(part.as_bytes());
         }
         separator = ", ";

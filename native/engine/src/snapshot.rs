@@ -11,7 +11,7 @@ mod limit;
 pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
-pub use limit::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner};
+pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
 
 use std::sync::Arc;
 
@@ -91,6 +91,8 @@ pub struct Service {
     pub failure_statuses: FailureStatuses,
     /// The limits on what all its routes send, charged after those of the route.
     pub limits: Vec<Arc<Limit>>,
+    /// The limits on how much of what all its routes send is under way.
+    pub concurrency: Vec<ConcurrencyLimit>,
 }
 
 /// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.
@@ -106,6 +108,8 @@ pub struct Route {
     pub tries: u8,
     /// The limits, in the order in which they are charged.
     pub limits: Vec<Arc<Limit>>,
+    /// The limits on how many of its requests are under way.
+    pub concurrency: Vec<ConcurrencyLimit>,
     /// The route names TRACE among its methods; no other gets one (it would show what the gateway adds).
     pub traces: bool,
     /// For each listener the row of the request table that counts this route's requests.
@@ -147,6 +151,9 @@ impl Snapshot {
     /// The most limits a route and its service may have together: each request is charged at all of them, from an array
     /// of this size.
     pub const MAX_LIMITS: usize = 8;
+
+    /// The most concurrency limits of a route and its service together: a connection remembers where each counts it.
+    pub const MAX_CONCURRENCY_LIMITS: usize = 4;
 
     /// Compiles what the supervisor published; the error names the first thing that makes no sense.
     pub fn compile(blob: &[u8]) -> Result<Self, SnapshotError> {
@@ -215,6 +222,12 @@ impl Snapshot {
                 let problem = format!("more than {} with those of the service", Self::MAX_LIMITS);
                 return Err(SnapshotError::invalid(format!("routes[{index}].limits"), problem));
             }
+            let of_service =
+                services.get(route.service as usize).map_or(0, |service| service.concurrency.len());
+            if route.concurrency.len() + of_service > Self::MAX_CONCURRENCY_LIMITS {
+                let problem = format!("more than {} with those of the service", Self::MAX_CONCURRENCY_LIMITS);
+                return Err(SnapshotError::invalid(format!("routes[{index}].concurrency"), problem));
+            }
             index_limits(limits, limits_of_routes, &route.name, &route.limits)
                 .map_err(|error| error.within(&format!("routes[{index}]")))?;
         }
@@ -229,7 +242,7 @@ fn index_limits(
     limits: &[Arc<Limit>],
 ) -> Result<(), SnapshotError> {
     for (index, limit) in limits.iter().enumerate() {
-        let name = format!("{owner}/{}", limit.name).into_boxed_str();
+        let name = format!("{owner}/{}", limit.rule.name).into_boxed_str();
         if by_name.insert(name, all.len() as u32).is_some() {
             return Err(SnapshotError::invalid(format!("limits[{index}]"), "the name is taken"));
         }

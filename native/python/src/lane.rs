@@ -171,7 +171,7 @@ impl Lane {
         if cost == 0 {
             return Err(PyValueError::new_err("a cost is at least 1"));
         }
-        let key = limit.bucket_key_of(state.hash_seed(), key);
+        let key = limit.rule.count_key_of(state.hash_seed(), key);
         match state.charge(&[Claim { cost, ..limit.claim(key) }], now.0) {
             Charge::Refused { retry_after, .. } => (false, retry_after).into_pyobject(py),
             Charge::NoPlace { .. } => (false, RETRY_WITHOUT_PLACE).into_pyobject(py),

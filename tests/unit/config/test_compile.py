@@ -186,6 +186,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "tunnel_timeout_ms": 3600000,
         "failure_statuses": [502, 504],
         "limits": [],
+        "concurrency": [],
     }
     assert document["services"][0]["failure_statuses"] == []
     name = "GET a.example/v1/*"
@@ -216,6 +217,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                     **PLAIN,
                 },
             ],
+            "concurrency": [],
             "rows": [
                 given["request", address, f"route {name}"]
                 for address in ("127.0.0.1:8080", "unix:/run/h.sock")
@@ -230,6 +232,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "subset": None,
             "tries": 2,
             "limits": [],
+            "concurrency": [],
             "rows": [
                 given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
@@ -366,3 +369,27 @@ service = "c"
         ("random", None, None),
     ]
     assert secret not in str(head)
+
+
+def test_concurrency_counts_everything_unless_it_has_a_key() -> None:
+    """A number alone is for the whole route or service; a table arrives with all that it says."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\nconcurrency = 7\n'
+        '[[routes]]\nname = "a"\nservice = "a"\nlimit = { rate = "1/s" }\n'
+        'concurrency = [9, { name = "x", max = 3, key = ["cookie:c"], missing = "refuse", mode = "shadow" }]\n'
+    )
+    rows = NumberedRows()
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, rows)
+    document = orjson.loads(blob)
+    (of_service,), (of_route, keyed) = (document[kind][0]["concurrency"] for kind in ("services", "routes"))
+    assert (of_service["most"], of_service["key"]) == (7, ["service"])
+    assert (of_route["most"], of_route["key"], of_route["overflow"]) == (9, ["route"], "allow")
+    assert keyed == {
+        "name": "x", "row": rows.given["limit", "routes", "a", "x"], "most": 3, "key": ["cookie:c"],
+        "missing": "refuse", "overflow": "allow", "mode": "shadow",
+    }  # fmt: skip
+    assert (
+        len({limit["row"] for limit in (of_service, of_route, keyed, document["routes"][0]["limits"][0])})
+        == 4
+    )
+    Snapshot.compile(blob)

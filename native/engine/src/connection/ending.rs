@@ -232,6 +232,7 @@ impl Connection {
     /// leaves the phase.
     pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
+        self.holds.give_back(&worker.state);
         if let Phase::Tunnel(tunnel) = &mut self.phase {
             if let Some(instance) = tunnel.instance.take() {
                 worker.state.release(instance.slot);

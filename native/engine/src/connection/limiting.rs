@@ -1,4 +1,4 @@
-//! What limits say of a request, and what they have to do with its answer.
+//! What limits say of a request, and what they have to do with its answer and its end.
 //!
 //! Of several limits all must agree: those that refuse are charged together or not at all, the others count what they
 //! would have done with the requests that passed.
@@ -12,11 +12,16 @@ use crate::http1::syntax::decimal;
 use crate::key::{Incomplete, Subject};
 use crate::limit::{Charge, Claim, Gcra, Level, RETRY_WITHOUT_PLACE};
 use crate::reply::Reason;
-use crate::snapshot::{Cost, Fields, Limit, Missing, Mode, Route, Service, Snapshot};
-use crate::state::{LimitDecision, State};
+use crate::snapshot::{
+    ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Route, Rule, Service, Snapshot,
+};
+use crate::state::{Hold, LimitDecision, State};
 use crate::worker::Worker;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// When to come again where too many requests are under way, in nanoseconds: nobody knows how long they take.
+const RETRY_TOO_MANY: u64 = NANOS_PER_SECOND;
 
 /// The limits that have to do with the answer, with the keys of their buckets. It takes memory where there are any only.
 pub(super) type Due = Vec<(Arc<Limit>, u64)>;
@@ -29,6 +34,8 @@ pub(super) enum Stop<'a> {
     NoPlace,
     /// It is beyond a limit, for so many nanoseconds more.
     Beyond(&'a Arc<Limit>, u64),
+    /// As many requests are under way as may be, of the client or of all.
+    TooManyAtOnce { of_client: bool },
 }
 
 impl Stop<'_> {
@@ -40,6 +47,10 @@ impl Stop<'_> {
             Self::NoPlace => {
                 let retry_after = seconds(RETRY_WITHOUT_PLACE);
                 Refusal { retry_after, ..Refusal::because(Reason::Uncounted, None) }
+            }
+            Self::TooManyAtOnce { of_client } => {
+                let reason = if of_client { Reason::ClientTooManyAtOnce } else { Reason::TooManyAtOnce };
+                Refusal { retry_after: seconds(RETRY_TOO_MANY), ..Refusal::because(reason, None) }
             }
             Self::Beyond(limit, wait) => {
                 let quota =
@@ -89,7 +100,7 @@ impl<'a> Claims<'a> {
         let charge = state.charge(&self.wanted[..self.count], now);
         for (index, (limit, _)) in self.iter().enumerate() {
             if let Some(decision) = decision(charge, index) {
-                state.count_limit(limit.row, decision);
+                state.count_limit(limit.rule.row, decision);
             }
         }
         match charge {
@@ -133,10 +144,10 @@ pub(super) fn pass<'a, S: State>(
     }
     let (mut claims, mut shadows) = (Claims::new(), false);
     for limit in route.limits.iter().chain(&service.limits) {
-        match limit.mode {
+        match limit.rule.mode {
             Mode::Shadow => shadows = true,
             Mode::Enforce => {
-                if let Some(key) = key(state, limit, subject)? {
+                if let Some(key) = key(state, &limit.rule, subject)? {
                     claims.add(limit, key);
                 }
             }
@@ -156,17 +167,19 @@ pub(super) fn pass<'a, S: State>(
     Ok(due)
 }
 
-/// The bucket of a request at a limit; `None` where the limit does not ask those without its key.
+/// The name of a request's count at a limit; `None` where the limit does not ask those without its key.
 #[inline]
-fn key<'a, S: State>(state: &S, limit: &Limit, subject: &Subject<'_>) -> Result<Option<u64>, Stop<'a>> {
-    match (limit.bucket_key(state.hash_seed(), subject), limit.missing) {
+fn key<'a, S: State>(state: &S, rule: &Rule, subject: &Subject<'_>) -> Result<Option<u64>, Stop<'a>> {
+    match (rule.count_key(state.hash_seed(), subject), rule.missing) {
         (Ok(key), _) => Ok(Some(key)),
-        (Err(Incomplete), Missing::Refuse) => {
-            state.count_limit(limit.row, LimitDecision::KeyMissing);
+        (Err(Incomplete), Missing::Refuse) if rule.mode == Mode::Enforce => {
+            state.count_limit(rule.row, LimitDecision::KeyMissing);
             Err(Stop::KeyMissing)
         }
-        (Err(Incomplete), Missing::Skip | Missing::Own) => {
-            state.count_limit(limit.row, LimitDecision::Skipped);
+        (Err(Incomplete), _) => {
+            let skips = rule.missing != Missing::Refuse;
+            let decision = if skips { LimitDecision::Skipped } else { LimitDecision::KeyMissing };
+            state.count_limit(rule.row, decision);
             Ok(None)
         }
     }
@@ -181,16 +194,89 @@ fn count_shadows<S: State>(
     due: &mut Due,
     now: u64,
 ) {
-    for limit in route.limits.iter().chain(&service.limits).filter(|limit| limit.mode == Mode::Shadow) {
-        let Ok(Some(key)) = key(state, limit, subject) else { continue };
+    for limit in route.limits.iter().chain(&service.limits).filter(|limit| limit.rule.mode == Mode::Shadow) {
+        let Ok(Some(key)) = key(state, &limit.rule, subject) else { continue };
         let decision = match state.charge(&[limit.claim(key)], now) {
             Charge::Allowed => LimitDecision::Allowed,
             Charge::Refused { .. } => LimitDecision::WouldRefuse,
             Charge::Overflow { .. } | Charge::NoPlace { .. } => LimitDecision::Overflow,
         };
-        state.count_limit(limit.row, decision);
+        state.count_limit(limit.rule.row, decision);
         if decision == LimitDecision::Allowed && matches!(limit.cost, Cost::ResponseHeader(_)) {
             due.push((Arc::clone(limit), key));
+        }
+    }
+}
+
+/// Where the current request of a connection counts as under way.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    places: [u32; Snapshot::MAX_CONCURRENCY_LIMITS],
+    count: usize,
+}
+
+impl Holds {
+    /// Counts a request at all concurrency limits, those of its route before those of its service. Where one refuses, what
+    /// was counted before is still to be given back.
+    pub(super) fn take<'a, S: State>(
+        &mut self,
+        state: &S,
+        route: &Route,
+        service: &Service,
+        subject: &Subject<'_>,
+    ) -> Result<(), Stop<'a>> {
+        for limit in route.concurrency.iter().chain(&service.concurrency) {
+            self.hold(state, limit, subject)?;
+        }
+        Ok(())
+    }
+
+    fn hold<'a, S: State>(
+        &mut self,
+        state: &S,
+        ConcurrencyLimit { rule, most }: &ConcurrencyLimit,
+        subject: &Subject<'_>,
+    ) -> Result<(), Stop<'a>> {
+        let Some(key) = key(state, rule, subject)? else { return Ok(()) };
+        let enforced = rule.mode == Mode::Enforce;
+        let (decision, outcome) = match state.hold(key, *most) {
+            Hold::Held { place } => {
+                self.add(state, place);
+                (LimitDecision::Allowed, Ok(()))
+            }
+            Hold::Full if enforced => {
+                let of_client = rule.key.is_of_clients();
+                (LimitDecision::Refused, Err(Stop::TooManyAtOnce { of_client }))
+            }
+            Hold::Full => (LimitDecision::WouldRefuse, Ok(())),
+            Hold::Uncounted if enforced && rule.overflow == Overflow::Refuse => {
+                (LimitDecision::Overflow, Err(Stop::NoPlace))
+            }
+            Hold::Uncounted => (LimitDecision::Overflow, Ok(())),
+        };
+        state.count_limit(rule.row, decision);
+        outcome
+    }
+
+    /// A snapshot has no more limits for one request than there is room for.
+    fn add<S: State>(&mut self, state: &S, place: u32) {
+        match self.places.get_mut(self.count) {
+            Some(free) => {
+                *free = place;
+                self.count += 1;
+            }
+            None => state.release_hold(place),
+        }
+    }
+
+    /// The request is no longer under way.
+    #[inline]
+    pub(super) fn give_back<S: State>(&mut self, state: &S) {
+        while self.count > 0 {
+            self.count -= 1;
+            if let Some(&place) = self.places.get(self.count) {
+                state.release_hold(place);
+            }
         }
     }
 }
@@ -209,10 +295,10 @@ impl Connection {
             let Cost::ResponseHeader(name) = &limit.cost else { continue };
             let cost = answer.map_or(1, |fields| stated_cost(fields, name));
             if cost > 0 && !worker.state.owe(&Claim { cost, ..limit.claim(*key) }, now) {
-                worker.state.count_limit(limit.row, LimitDecision::Overflow);
+                worker.state.count_limit(limit.rule.row, LimitDecision::Overflow);
             }
         }
-        due.retain(|(limit, _)| limit.fields == Fields::All && limit.mode == Mode::Enforce);
+        due.retain(|(limit, _)| limit.fields == Fields::All && limit.rule.mode == Mode::Enforce);
         due
     }
 }

@@ -158,6 +158,7 @@ impl Connection {
             Err(refusal) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
                 // follows it is kept before the answer is made: it tells whether the client sends more.
+                self.holds.give_back(&worker.state);
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
                 let to_head = request.method == b"HEAD";
@@ -229,7 +230,11 @@ impl Connection {
             }
         }
         let subject = Subject { request, client: client.ip(), route: &route.name, service: &service.name };
-        let due = pass(state, route, service, &subject, now)
+        // First what is given back where another limit refuses: tokens are not.
+        let due = self
+            .holds
+            .take(state, route, service, &subject)
+            .and_then(|()| pass(state, route, service, &subject, now))
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
         let affinity = service.reading.read(&subject);
         let criteria = Criteria { policy: route.policy, tried: &Tried::default(), affinity, now };

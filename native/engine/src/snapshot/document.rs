@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::limit::{Cost, Fields, Missing, Mode, Overflow, Owner};
+use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
@@ -147,6 +147,8 @@ pub(super) struct Service {
     failure_statuses: Vec<u16>,
     #[serde(default)]
     limits: Vec<RateLimit>,
+    #[serde(default)]
+    concurrency: Vec<Concurrency>,
 }
 
 fn balance(balance: Balance) -> Result<Balance, SnapshotError> {
@@ -190,6 +192,7 @@ impl Service {
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
+            concurrency: compile_concurrency(self.concurrency, Owner::Service(&self.name))?,
             name: self.name,
             slot: self.slot,
             policy: Policy {
@@ -248,6 +251,8 @@ pub(super) struct Route {
     subset: Option<u32>,
     tries: u8,
     limits: Vec<RateLimit>,
+    #[serde(default)]
+    concurrency: Vec<Concurrency>,
     rows: Vec<u32>,
 }
 
@@ -275,6 +280,7 @@ impl Route {
         Ok(super::Route {
             logged: access_log::names(&self.name, &service.name),
             limits: compile_limits(self.limits, Owner::Route(&self.name))?,
+            concurrency: compile_concurrency(self.concurrency, Owner::Route(&self.name))?,
             name: self.name,
             service: self.service,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
@@ -287,6 +293,36 @@ impl Route {
 
 fn compile_limits(limits: Vec<RateLimit>, owner: Owner<'_>) -> Result<Vec<Arc<Limit>>, SnapshotError> {
     super::compile_all("limits", limits, |limit| limit.compile(owner))
+}
+
+/// What limits of all kinds say.
+struct RuleText {
+    name: String,
+    row: u32,
+    key: Vec<String>,
+    missing: Missing,
+    overflow: Overflow,
+    mode: Mode,
+}
+
+impl RuleText {
+    fn compile(self, owner: Owner<'_>) -> Result<Rule, SnapshotError> {
+        if !self.name.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte)) {
+            return Err(SnapshotError::invalid(
+                "name",
+                "must be printable ASCII without quotes and backslashes",
+            ));
+        }
+        Ok(Rule {
+            identity: Rule::identity_of(owner, &self.name),
+            key: compile_key(&self.key)?,
+            name: self.name,
+            row: self.row,
+            missing: self.missing,
+            overflow: self.overflow,
+            mode: self.mode,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -353,26 +389,41 @@ impl RateLimit {
         if matches!(cost, Cost::Constant(cost) if u64::from(cost) > burst) {
             return Err(SnapshotError::invalid("cost", "more than the burst"));
         }
-        if !self.name.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte)) {
-            return Err(SnapshotError::invalid(
-                "name",
-                "must be printable ASCII without quotes and backslashes",
-            ));
-        }
-        Ok(Arc::new(Limit {
-            identity: Limit::identity_of(owner, &self.name),
-            policy: Limit::policy_of(&self.name, rate),
-            key: compile_key(&self.key)?,
-            name: self.name,
-            row: self.row,
-            rate,
-            cost,
-            missing: self.missing,
-            overflow: self.overflow,
-            mode: self.mode,
-            fields: self.fields,
-        }))
+        let Self { name, row, key, missing, overflow, mode, fields, .. } = self;
+        let rule = RuleText { name, row, key, missing, overflow, mode }.compile(owner)?;
+        Ok(Arc::new(Limit { policy: Limit::policy_of(&rule.name, rate), rule, rate, cost, fields }))
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Concurrency {
+    name: String,
+    row: u32,
+    most: u32,
+    key: Vec<String>,
+    #[serde(default = "own")]
+    missing: Missing,
+    #[serde(default = "allow")]
+    overflow: Overflow,
+    #[serde(default = "enforce")]
+    mode: Mode,
+}
+
+impl Concurrency {
+    fn compile(self, owner: Owner<'_>) -> Result<ConcurrencyLimit, SnapshotError> {
+        let most = positive("most", self.most)?;
+        let Self { name, row, key, missing, overflow, mode, .. } = self;
+        let rule = RuleText { name, row, key, missing, overflow, mode }.compile(owner)?;
+        Ok(ConcurrencyLimit { rule, most })
+    }
+}
+
+fn compile_concurrency(
+    limits: Vec<Concurrency>,
+    owner: Owner<'_>,
+) -> Result<Vec<ConcurrencyLimit>, SnapshotError> {
+    super::compile_all("concurrency", limits, |limit| limit.compile(owner))
 }
 
 fn compile_key(parts: &[String]) -> Result<Key, SnapshotError> {

@@ -1,4 +1,5 @@
-//! A limit on the rate of a route's or a service's requests, and the names of its buckets.
+//! Limits on what a route or a service gets: on the rate of its requests, and on how many are under way; and the names by
+//! which they count.
 
 use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
@@ -21,20 +22,16 @@ pub enum Owner<'a> {
     Service(&'a str),
 }
 
-/// A limit on a rate.
+/// What limits of all kinds have in common: whom they count, and what they do beside counting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct Rule {
     /// Its name, unique within its route or service.
     pub name: String,
     /// The row of the limit table that counts its decisions.
     pub row: u32,
-    /// Names its buckets, together with their keys, and never by the limit's position, so that levels survive a reload.
+    /// Names its counts, together with their keys, and never by its position, so that levels survive a reload.
     pub identity: u64,
-    /// Its rate and burst.
-    pub rate: Gcra,
-    /// What a request takes.
-    pub cost: Cost,
-    /// What has a bucket of its own.
+    /// What is counted apart.
     pub key: Key,
     /// What becomes of a request without the key.
     pub missing: Missing,
@@ -42,10 +39,30 @@ pub struct Limit {
     pub overflow: Overflow,
     /// Does it refuse, or count only?
     pub mode: Mode,
+}
+
+/// A limit on a rate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Whom it counts.
+    pub rule: Rule,
+    /// Its rate and burst.
+    pub rate: Gcra,
+    /// What a request takes.
+    pub cost: Cost,
     /// Which answers tell of it.
     pub fields: Fields,
     /// Its item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3).
     pub policy: Box<str>,
+}
+
+/// A limit on how many requests of a key are under way at the same time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConcurrencyLimit {
+    /// Whom it counts.
+    pub rule: Rule,
+    /// So many.
+    pub most: u32,
 }
 
 /// What a request takes of a bucket.
@@ -101,8 +118,8 @@ pub enum Fields {
     All,
 }
 
-impl Limit {
-    /// The identity of limit `name` of a route or a service: the same in every worker and after every reload.
+impl Rule {
+    /// The identity of the rule `name` of a route or a service: the same in every worker and after every reload.
     pub fn identity_of(owner: Owner<'_>, name: &str) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
         let (kind, owner) = match owner {
@@ -115,6 +132,33 @@ impl Limit {
         hasher.finish()
     }
 
+    /// The name of a request's count; also of one that does not have the whole key, where all such share one.
+    #[inline]
+    pub fn count_key(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
+        let mut hasher = self.hasher(seed);
+        match self.key.hash(subject, &mut hasher) {
+            Err(incomplete) if self.missing != Missing::Own => Err(incomplete),
+            _ => Ok(hasher.finish().max(1)),
+        }
+    }
+
+    /// The name of the count of a key with this one part. That of an address is the bytes of its network.
+    #[inline]
+    pub fn count_key_of(&self, seed: u64, part: &[u8]) -> u64 {
+        let mut hasher = self.hasher(seed);
+        hash_part(&mut hasher, part);
+        hasher.finish().max(1)
+    }
+
+    /// `seed` is the secret of the segment: without it nobody can aim for another client's count. A name is never 0,
+    /// which marks an empty slot of the table.
+    #[inline]
+    fn hasher(&self, seed: u64) -> FoldHasher<'static> {
+        FoldHasher::with_seed(seed ^ self.identity, SharedSeed::global_fixed())
+    }
+}
+
+impl Limit {
     /// The limit's item of `RateLimit-Policy`: a burst in the time in which it comes back, rounded up to whole seconds.
     pub fn policy_of(name: &str, rate: Gcra) -> Box<str> {
         let (burst, window) = (rate.tolerance / rate.interval, rate.tolerance.div_ceil(NANOS_PER_SECOND));
@@ -124,31 +168,6 @@ impl Limit {
         policy.into_boxed_str()
     }
 
-    /// The bucket of a request; also of one that does not have the whole key, where all such share one.
-    #[inline]
-    pub fn bucket_key(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
-        let mut hasher = self.hasher(seed);
-        match self.key.hash(subject, &mut hasher) {
-            Err(incomplete) if self.missing != Missing::Own => Err(incomplete),
-            _ => Ok(hasher.finish().max(1)),
-        }
-    }
-
-    /// The bucket of a key with this one part. That of an address is the bytes of its network.
-    #[inline]
-    pub fn bucket_key_of(&self, seed: u64, part: &[u8]) -> u64 {
-        let mut hasher = self.hasher(seed);
-        hash_part(&mut hasher, part);
-        hasher.finish().max(1)
-    }
-
-    /// `seed` is the secret of the segment: without it nobody can aim for another client's bucket. A key is never 0,
-    /// which marks an empty slot of the table.
-    #[inline]
-    fn hasher(&self, seed: u64) -> FoldHasher<'static> {
-        FoldHasher::with_seed(seed ^ self.identity, SharedSeed::global_fixed())
-    }
-
     /// What the limit claims of a bucket for a request.
     #[inline]
     pub fn claim(&self, key: u64) -> Claim {
@@ -156,7 +175,7 @@ impl Limit {
             Cost::Constant(cost) => cost,
             Cost::ResponseHeader(_) => 0,
         };
-        Claim { key, rate: self.rate, cost, must_fit: self.overflow == Overflow::Refuse }
+        Claim { key, rate: self.rate, cost, must_fit: self.rule.overflow == Overflow::Refuse }
     }
 
     /// Has the limit anything to do with the answer of an instance?

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{json, Value};
 
-use super::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Scheme, Snapshot, SnapshotError};
+use super::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule, Scheme, Snapshot, SnapshotError};
 use crate::affinity::Reading;
 use crate::http1::path::Spelling;
 use crate::key::{network, Key, Part};
@@ -94,7 +94,10 @@ fn routes_and_limits_arrive() {
     assert_eq!((route.name.as_str(), route.service, route.tries, &route.rows[..]), ("api", 0, 2, &[1][..]));
     assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000, debt: 0 });
     assert_eq!(route.limits[1].rate, Gcra { interval: 4, tolerance: 4, debt: 0 });
-    assert_eq!((route.limits[1].row, &route.limits[1].key), (6, &Key::parse(&["client_ip"]).unwrap()));
+    assert_eq!(
+        (route.limits[1].rule.row, &route.limits[1].rule.key),
+        (6, &Key::parse(&["client_ip"]).unwrap())
+    );
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET"), Some(0));
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
 }
@@ -109,7 +112,7 @@ fn names_are_found() {
     let snapshot = compile(&document()).unwrap();
     assert_eq!([snapshot.find_service("api"), snapshot.find_service("web")], [Some(0), Some(1)]);
     assert_eq!(snapshot.find_service("ap"), None);
-    assert_eq!(find_limit(&snapshot, "api/fast").map(|limit| limit.row), Some(6));
+    assert_eq!(find_limit(&snapshot, "api/fast").map(|limit| limit.rule.row), Some(6));
     for unknown in ["api", "fast", "api/", "rest/fast", ""] {
         assert!(snapshot.find_limit(unknown).is_none(), "{unknown}");
     }
@@ -250,21 +253,21 @@ fn identity_is_the_name_and_not_the_place() {
     moved["routes"].as_array_mut().unwrap().reverse();
     moved["routes"][1]["limits"].as_array_mut().unwrap().reverse();
     let after = compile(&moved).unwrap();
-    let identity = |snapshot: &Snapshot, name: &str| find_limit(snapshot, name).unwrap().identity;
+    let identity = |snapshot: &Snapshot, name: &str| find_limit(snapshot, name).unwrap().rule.identity;
     assert_eq!(identity(&before, "api/slow"), identity(&after, "api/slow"));
     assert_ne!(identity(&before, "api/slow"), identity(&before, "api/fast"));
-    assert_eq!(identity(&before, "api/slow"), Limit::identity_of(Owner::Route("api"), "slow"));
+    assert_eq!(identity(&before, "api/slow"), Rule::identity_of(Owner::Route("api"), "slow"));
 }
 
 /// The owner and the name are the identity, however they would read together; a route is not a service.
 #[test]
 fn one_owner_and_name_is_one_limit() {
     let all = [
-        Limit::identity_of(Owner::Route("a/b"), "c"),
-        Limit::identity_of(Owner::Route("a"), "b/c"),
-        Limit::identity_of(Owner::Route("ab"), "c"),
-        Limit::identity_of(Owner::Service("ab"), "c"),
-        Limit::identity_of(Owner::Route("a"), "bc"),
+        Rule::identity_of(Owner::Route("a/b"), "c"),
+        Rule::identity_of(Owner::Route("a"), "b/c"),
+        Rule::identity_of(Owner::Route("ab"), "c"),
+        Rule::identity_of(Owner::Service("ab"), "c"),
+        Rule::identity_of(Owner::Route("a"), "bc"),
     ];
     for (index, one) in all.iter().enumerate() {
         assert!(!all[..index].contains(one), "{index}");
@@ -279,8 +282,8 @@ fn services_have_limits() {
     document["services"][0]["limits"] = json!([limit]);
     let snapshot = compile(&document).unwrap();
     let of_service = find_limit(&snapshot, "services.api/slow").unwrap();
-    assert_ne!(of_service.identity, find_limit(&snapshot, "api/slow").unwrap().identity);
-    assert_eq!(of_service.identity, Limit::identity_of(Owner::Service("api"), "slow"));
+    assert_ne!(of_service.rule.identity, find_limit(&snapshot, "api/slow").unwrap().rule.identity);
+    assert_eq!(of_service.rule.identity, Rule::identity_of(Owner::Service("api"), "slow"));
     document["services"][0]["limits"] = (0..7)
         .map(|number| {
             let mut other = limit.clone();
@@ -307,13 +310,33 @@ fn rules_of_limits_arrive() {
     }
     let snapshot = compile(&document).unwrap();
     let (slow, fast) = (&snapshot.routes[0].limits[0], &snapshot.routes[0].limits[1]);
-    assert_eq!((slow.missing, slow.overflow), (Missing::Refuse, Overflow::Refuse));
-    assert_eq!((slow.mode, slow.fields), (Mode::Shadow, Fields::All));
+    assert_eq!((slow.rule.missing, slow.rule.overflow), (Missing::Refuse, Overflow::Refuse));
+    assert_eq!((slow.rule.mode, slow.fields), (Mode::Shadow, Fields::All));
     assert_eq!(slow.cost, Cost::ResponseHeader("X-Cost".into()));
     assert_eq!((slow.rate.debt, &*slow.policy), (slow.rate.tolerance, "\"slow\";q=200;w=2"));
-    assert_eq!((fast.missing, fast.overflow), (Missing::Own, Overflow::Allow));
-    assert_eq!((fast.mode, fast.fields, fast.rate.debt), (Mode::Enforce, Fields::Refused, 0));
+    assert_eq!((fast.rule.missing, fast.rule.overflow), (Missing::Own, Overflow::Allow));
+    assert_eq!((fast.rule.mode, fast.fields, fast.rate.debt), (Mode::Enforce, Fields::Refused, 0));
     assert_eq!(fast.cost, Cost::Constant(1));
+}
+
+/// Concurrency limits of routes and services arrive, and are bounded together.
+#[test]
+fn concurrency_limits_arrive() {
+    let mut document = document();
+    let limit = json!({"name": "busy", "row": 9, "most": 3, "key": ["route"], "overflow": "refuse"});
+    document["routes"][0]["concurrency"] = json!([limit]);
+    document["services"][0]["concurrency"] = json!(vec![limit.clone(); 3]);
+    let snapshot = compile(&document).unwrap();
+    let [of_route] = &snapshot.routes[0].concurrency[..] else { panic!("one") };
+    assert_eq!((of_route.most, of_route.rule.row, of_route.rule.overflow), (3, 9, Overflow::Refuse));
+    assert_eq!(of_route.rule.identity, Rule::identity_of(Owner::Route("api"), "busy"));
+    assert_eq!(snapshot.services[0].concurrency.len(), 3);
+    document["services"][0]["concurrency"] = json!(vec![limit.clone(); 4]);
+    let problem = compile(&document).unwrap_err().to_string();
+    assert_eq!(problem, "routes[0].concurrency: more than 4 with those of the service");
+    document["services"][0]["concurrency"] = json!([{"name": "busy", "row": 9, "most": 0, "key": ["route"]}]);
+    let problem = compile(&document).unwrap_err().to_string();
+    assert_eq!(problem, "services[0].concurrency[0].most: must be above 0");
 }
 
 /// Another client, another limit or another seed is another bucket.
@@ -323,13 +346,13 @@ fn a_bucket_belongs_to_limit_client_and_seed() {
     let (slow, fast) =
         (find_limit(&snapshot, "api/slow").unwrap(), find_limit(&snapshot, "api/fast").unwrap());
     let network = |text: &str| network(text.parse().unwrap(), 32, 64);
-    let key = slow.bucket_key_of(1, &network("192.0.2.1"));
-    assert_eq!(key, slow.bucket_key_of(1, &network("::ffff:192.0.2.1")));
+    let key = slow.rule.count_key_of(1, &network("192.0.2.1"));
+    assert_eq!(key, slow.rule.count_key_of(1, &network("::ffff:192.0.2.1")));
     let others = [
-        slow.bucket_key_of(1, &network("192.0.2.2")),
-        slow.bucket_key_of(1, &network("2001:db8::1")),
-        slow.bucket_key_of(2, &network("192.0.2.1")),
-        fast.bucket_key_of(1, &network("192.0.2.1")),
+        slow.rule.count_key_of(1, &network("192.0.2.2")),
+        slow.rule.count_key_of(1, &network("2001:db8::1")),
+        slow.rule.count_key_of(2, &network("192.0.2.1")),
+        fast.rule.count_key_of(1, &network("192.0.2.1")),
     ];
     assert!(!others.contains(&key) && key != 0);
 }
@@ -340,7 +363,8 @@ fn neighbouring_addresses_do_not_collide() {
     let snapshot = compile(&document()).unwrap();
     let limit = find_limit(&snapshot, "api/slow").unwrap();
     let address = |number: u32| network(number.to_be_bytes().into(), 32, 64);
-    let mut keys: Vec<u64> = (0..1_000_000).map(|number| limit.bucket_key_of(9, &address(number))).collect();
+    let mut keys: Vec<u64> =
+        (0..1_000_000).map(|number| limit.rule.count_key_of(9, &address(number))).collect();
     keys.sort_unstable();
     keys.dedup();
     assert_eq!(keys.len(), 1_000_000);

@@ -69,8 +69,8 @@ pub struct FakeState {
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
-    /// Connections by client; their places are counted up.
-    clients: RefCell<Vec<(u64, bool)>>,
+    /// Holds by key; their places are counted up.
+    holds: RefCell<Vec<(u64, bool)>>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
     durations: RefCell<HashMap<u32, Vec<u64>>>,
     decisions: RefCell<HashMap<u32, [u64; LimitDecision::NAMES.len()]>>,
@@ -262,14 +262,14 @@ impl FakeState {
         self.words(slot).failures
     }
 
-    /// Connections that a client holds.
-    pub fn connections_of(&self, key: u64) -> u32 {
-        self.clients.borrow().iter().filter(|&&client| client == (key, true)).count() as u32
+    /// What is held by a key.
+    pub fn held_by(&self, key: u64) -> u32 {
+        self.holds.borrow().iter().filter(|&&hold| hold == (key, true)).count() as u32
     }
 
-    /// Connections that all clients hold.
-    pub fn connections(&self) -> usize {
-        self.clients.borrow().iter().filter(|(_, held)| *held).count()
+    /// What is held by all keys.
+    pub fn held_by_keys(&self) -> usize {
+        self.holds.borrow().iter().filter(|(_, held)| *held).count()
     }
 
     /// One of the worker's counters.
@@ -398,16 +398,16 @@ impl State for FakeState {
     }
 
     fn hold(&self, key: u64, most: u32) -> Hold {
-        if self.connections_of(key) >= most {
+        if self.held_by(key) >= most {
             return Hold::Full;
         }
-        let mut clients = self.clients.borrow_mut();
-        clients.push((key, true));
-        Hold::Held { place: clients.len() as u32 - 1 }
+        let mut holds = self.holds.borrow_mut();
+        holds.push((key, true));
+        Hold::Held { place: holds.len() as u32 - 1 }
     }
 
     fn release_hold(&self, place: u32) {
-        let held = std::mem::take(&mut self.clients.borrow_mut()[place as usize].1);
+        let held = std::mem::take(&mut self.holds.borrow_mut()[place as usize].1);
         assert!(held, "given back twice");
     }
 

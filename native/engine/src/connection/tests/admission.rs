@@ -46,7 +46,7 @@ fn a_refused_client_is_answered_once() {
     assert_eq!(scene.receive(GET).action, Action::Wait);
     assert_eq!(scene.counted_unrouted(), [(429, 1)]);
     scene.close();
-    assert_eq!(scene.worker.state.connections(), 1, "what was refused holds nothing");
+    assert_eq!(scene.worker.state.held_by_keys(), 1, "what was refused holds nothing");
 }
 
 /// Without a limit nobody is counted.
@@ -54,7 +54,7 @@ fn a_refused_client_is_answered_once() {
 fn without_a_limit_nothing_is_counted() {
     let mut scene = Scene::new();
     assert_eq!(scene.admit().action, Action::Wait);
-    assert_eq!(scene.worker.state.connections(), 0);
+    assert_eq!(scene.worker.state.held_by_keys(), 0);
     assert_eq!(scene.receive(GET).action, Action::Forward);
     scene.respond(OK);
     scene.ends_as(200);
@@ -90,5 +90,5 @@ fn a_trusted_proxy_is_not_counted() {
     });
     assert_eq!(scene.admit().action, Action::Wait);
     assert_eq!(another(&mut scene, "192.0.2.1").1, Action::Wait);
-    assert_eq!(scene.worker.state.connections(), 0);
+    assert_eq!(scene.worker.state.held_by_keys(), 0);
 }

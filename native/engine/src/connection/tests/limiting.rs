@@ -3,13 +3,20 @@
 use serde_json::{json, Value};
 
 use super::scene::*;
-use crate::connection::Action;
+use crate::connection::{Action, Connection};
+use crate::state::fake::FakeState;
 use crate::state::Counter;
+use crate::worker::Worker;
 
 /// Rows of the limits that a scene is given here.
 const ROWS: [u32; 3] = [10, 11, 12];
 const OTHER: &str = "GET / HTTP/1.1\r\nHost: a\r\nX-User: bob\r\n\r\n";
 const ANN: &str = "GET / HTTP/1.1\r\nHost: a\r\nX-User: ann\r\n\r\n";
+
+/// Another connection of the same client.
+fn scene_connection(worker: &mut Worker<FakeState>, now: u64) -> Connection {
+    Connection::open(worker, 0, "192.0.2.1".parse().unwrap(), now)
+}
 
 /// A limit of one request in 10 s by `X-User`, with these rules beside.
 fn limit(number: usize, rules: &Value) -> Value {
@@ -177,6 +184,111 @@ fn an_instance_may_tell_of_limits_of_its_own() {
     let mut scene = scene(&[json!({"fields": "all"})], &[]);
     let (_, text) = exchange(&mut scene, ANN, &OK.replace("Content", "RateLimit: \"own\";r=1\r\nContent"));
     assert_eq!(text.matches("\r\nRateLimit: ").count(), 2, "{text}");
+}
+
+/// A concurrency limit of one exchange by `X-User`, with these rules beside.
+fn at_once(rules: &Value) -> Scene {
+    let mut limit = json!({"name": "c", "row": ROWS[0], "most": 1, "key": ["header:x-user"]});
+    for (key, value) in rules.as_object().unwrap() {
+        limit[key] = value.clone();
+    }
+    Scene::with(|document| document["services"][0]["concurrency"] = json!([limit]))
+}
+
+/// What concurrency limits count as under way, in all.
+fn under_way(scene: &Scene) -> usize {
+    scene.worker.state.held_by_keys()
+}
+
+/// While a key has as many exchanges as it may have, its further ones are refused, and others are not.
+#[test]
+fn a_key_has_no_more_exchanges_than_it_may() {
+    let mut scene = at_once(&json!({}));
+    assert_eq!(scene.receive(ANN).action, Action::Forward);
+    let first = std::mem::replace(&mut scene.connection, scene_connection(&mut scene.worker, scene.now));
+    let told = scene.receive(ANN);
+    assert_eq!(told.answer(), (Action::Reply, 429));
+    assert!(
+        told.text().contains("\r\nRetry-After: 1\r\n") && told.text().contains("too many requests at once")
+    );
+    assert_eq!(scene.receive(OTHER).action, Action::Forward);
+    scene.respond(OK);
+    scene.connection = first;
+    scene.respond(OK);
+    assert_eq!((exchange(&mut scene, ANN, OK).0, under_way(&scene)), (200, 0));
+    assert_eq!(decisions(&scene, 0), [3, 1, 0, 0, 0, 0, 0]);
+}
+
+/// Where all requests share one count, no client is to blame.
+#[test]
+fn a_full_service_answers_503() {
+    let mut scene = at_once(&json!({"key": ["service"]}));
+    assert_eq!(scene.receive(ANN).action, Action::Forward);
+    scene.connection = scene_connection(&mut scene.worker, scene.now);
+    assert_eq!(scene.receive(OTHER).answer(), (Action::Reply, 503));
+    assert_eq!((under_way(&scene), scene.held()), (1, 1));
+}
+
+/// Every end of an exchange gives its place back: an answer, a failure, a client that leaves, a refusal by another limit, no
+/// instance, a tunnel's end.
+#[test]
+fn every_end_gives_the_place_back() {
+    let upgrade =
+        "GET / HTTP/1.1\r\nHost: a\r\nX-User: ann\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let ends: [(&str, usize, fn(&mut Scene)); 4] = [
+        (ANN, 0, |scene| drop(scene.respond(OK))),
+        (ANN, 0, |scene| drop(scene.respond("HTTP/1.1 nonsense\r\n\r\n"))),
+        (ANN, 0, Scene::close),
+        (ANN, 0, |scene| drop(scene.client_eof())),
+    ];
+    for (request, left, end) in ends {
+        let mut scene = at_once(&json!({}));
+        assert_eq!((scene.receive(request).action, under_way(&scene)), (Action::Forward, 1));
+        end(&mut scene);
+        if scene.held() == 1 {
+            scene.expire_after(SECOND); // the grace of a half-closed connection
+        }
+        assert_eq!((under_way(&scene), scene.held()), (left, 0));
+    }
+    let mut tunnel = at_once(&json!({}));
+    tunnel.receive(upgrade);
+    assert_eq!(tunnel.respond(switched).action, Action::Switch);
+    assert_eq!(under_way(&tunnel), 1, "a tunnel is under way until it ends");
+    tunnel.close();
+    assert_eq!(under_way(&tunnel), 0);
+    let mut nobody = at_once(&json!({}));
+    nobody.worker.state.set_members(0, &[]);
+    assert_eq!((nobody.receive(ANN).status(), under_way(&nobody)), (503, 0));
+}
+
+/// A request that is one too many costs no token, and one beyond the rate holds no place.
+#[test]
+fn a_concurrency_limit_is_asked_before_tokens_are_taken() {
+    let mut scene = Scene::with(|document| {
+        document["routes"][1]["limits"] = json!([limit(0, &json!({"burst": 2}))]);
+        document["routes"][1]["concurrency"] =
+            json!([{"name": "c", "row": ROWS[1], "most": 1, "key": ["header:x-user"]}]);
+    });
+    scene.receive(ANN);
+    let first = std::mem::replace(&mut scene.connection, scene_connection(&mut scene.worker, scene.now));
+    assert_eq!(scene.receive(ANN).status(), 429);
+    scene.connection = first;
+    scene.respond(OK);
+    assert_eq!(statuses(&mut scene, &[ANN, ANN]), [200, 429]);
+    assert_eq!((decisions(&scene, 0), under_way(&scene)), ([2, 1, 0, 0, 0, 0, 0], 0));
+    assert_eq!(decisions(&scene, 1), [3, 1, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_shadow_of_concurrency_only_counts() {
+    let mut scene = at_once(&json!({"mode": "shadow", "missing": "refuse"}));
+    scene.receive(ANN);
+    scene.connection = scene_connection(&mut scene.worker, scene.now);
+    assert_eq!(scene.receive(ANN).action, Action::Forward);
+    scene.respond(OK);
+    assert_eq!(scene.receive(GET).action, Action::Forward);
+    assert_eq!((decisions(&scene, 0), under_way(&scene)), ([1, 0, 0, 0, 1, 0, 1], 1));
 }
 
 #[test]
