@@ -13,7 +13,7 @@ from tests.helpers.load import Load
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
-SHORT = 'balance = "round_robin"\npassive = { ejection = "700ms" }'
+SHORT = 'balance = "round_robin"\nslow_start = "0s"\npassive = { ejection = "700ms" }'
 LONG = 'balance = "round_robin"\npassive = { ejection = "1h", max_ejection = "1h" }'
 
 

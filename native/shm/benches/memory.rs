@@ -10,7 +10,9 @@ use std::sync::Arc;
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion};
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::random::Random;
-use headgate_engine::selection::{peek, select, Affinity, Balance, Criteria, Policy, Selection, Tried};
+use headgate_engine::selection::{
+    peek, select, Affinity, Balance, Criteria, Latency, Policy, Selection, Tried,
+};
 use headgate_engine::state::{Instance, LimitDecision, State};
 use headgate_shm::control::{Control, InstanceWords};
 use headgate_shm::instance::HEALTH_HEALTHY;
@@ -47,7 +49,13 @@ fn lane(instances: u32, limit_keys: u32) -> Worker {
     for lane in 0..LANES {
         control.open_lane(lane, 1).unwrap();
     }
-    Worker::attach(segment, 0).unwrap()
+    let worker = Worker::attach(segment, 0).unwrap();
+    for slot in 0..instances {
+        // Each is known since another moment, as in a service that is used.
+        let observed = Latency::new(1_000_000 + u64::from(slot), NOW - u64::from(slot % 1_000) * 1_000_000);
+        worker.replace_latency(slot, worker.latency(slot), observed);
+    }
+    worker
 }
 
 /// One charge of a key that has a bucket; another key each time.
