@@ -417,12 +417,15 @@ class Transport:
 @disjoint_base
 class ClientFastPath:
     """The client's side of the fast path: a request goes out on a connection of the pool, and its response comes back, in
-    however many pieces; the gateway's own answer takes the place of both. Every other verdict goes to ``_perform``.
+    however many pieces; the gateway's own answer takes the place of both. Every other verdict goes to ``_perform``. The
+    connection begins and ends here too.
 
     Base of the worker's client connections, which share its fields. Reading ``_machine`` or ``_transport`` before
     it was set raises AttributeError.
     """
 
+    REPLAY_BYTES: ClassVar[int]
+    """How much of a request that was written is kept for another try. A larger one is not sent again."""
     UNNOTICED_BYTES: ClassVar[int]
     """A request up to this size has left the write buffer by the time its answer comes; a larger one may not have."""
     _machine: Connection
@@ -431,6 +434,8 @@ class ClientFastPath:
     """Why the client is not read; 0 when it is."""
     _upstream: Any
     """The connection to the instance that the exchange is on: an UpstreamFastPath, or None."""
+    _most_replayed: int
+    """``REPLAY_BYTES``."""
     _written: bool
     """Something of the request was written to the instance."""
     @property
@@ -447,14 +452,19 @@ class ClientFastPath:
         """Without a connection everything is kept."""
     def _forget_replay(self) -> None:
         """The request is not sent again."""
-    def _open(self, lane: Lane, listener: int, transport: Transport) -> int:
-        """A client has connected: makes ``_machine``, and returns its index."""
-    def _admit(self) -> None:
-        """Asks it whether the client may stay, and does what it says."""
-    def __new__(cls, pool: Pool, most_replayed: int) -> Self:
-        """``most_replayed``: bytes of a request that was written that are kept for another try."""
+    def __new__(cls, plane: Any, listener: int) -> Self:
+        """``plane`` has a ``lane`` and a ``pool``, and is told of the connection by ``opened`` and ``closed``; ``listener``: the
+        number of the listener that has accepted it."""
+    @property
+    def _plane(self) -> Any: ...
+    @property
+    def _listener(self) -> int: ...
     @property
     def _pool(self) -> Pool: ...
+    def connection_made(self, transport: Transport) -> None:
+        """A client has connected: makes ``_machine`` and asks it whether the client may stay."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over, for whatever reason. An exchange that is under way is ended by ``_give_up``."""
     def data_received(self, data: bytes) -> None:
         """Bytes from the client; ``b""`` takes up what was pipelined."""
 

@@ -1,13 +1,13 @@
 """A client's connection: hands its bytes to the engine and does what the verdict says.
 
 The law: the engine decides, this shell does what it says. Every end of an exchange passes ``_release`` or ``_drop``, and
-every end of the connection passes ``connection_lost``. What goes over a connection of the pool in the usual way never
+every end of the connection passes ``connection_lost``, which is the fast path's. What goes over a connection of the pool in the usual way never
 comes here: the fast path moves it.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 from gateway.clock import monotonic_ns
 from gateway.state.lane import (
@@ -27,7 +27,6 @@ from gateway.state.lane import (
     SWITCH,
     WAIT,
     ClientFastPath,
-    Transport,
 )
 from gateway.worker.transport import untaken
 from gateway.worker.tunnel import Tunnel
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from gateway.worker.plane import DataPlane
     from gateway.worker.short_clock import ShortDeadline
     from gateway.worker.upstream import UpstreamConnection
-
-REPLAY_BYTES = 64 * 1024
-"""How much of a request is kept for another try. A larger one that was written is not sent again."""
 
 # Why a client is not read; it is read again when none of these is left.
 HELD = 1
@@ -54,14 +50,12 @@ ENDED = 16
 """It has sent its FIN, and reading on would only bring that again."""
 
 
-class ClientConnection(ClientFastPath, asyncio.Protocol):
-    """One client connection and the exchange it carries. ``data_received`` is the fast path's."""
+class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] # its transport is one of ours
+    """One client connection and the exchange it carries. Its begin, ``data_received`` and its end are the fast path's."""
 
     __slots__ = (
         "_backing_off",
-        "_listener",
         "_opening",
-        "_plane",
         "_stalled",
         "_untaken",
         "_waits_for_client",
@@ -69,15 +63,8 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     _upstream: "UpstreamConnection | None"
 
-    def __new__(cls, plane: "DataPlane", listener: int) -> Self:  # noqa: ARG004 - __init__ has it
-        """The fast path has the pool."""
-        return super().__new__(cls, plane.pool, REPLAY_BYTES)
-
-    def __init__(self, plane: "DataPlane", listener: int) -> None:
-        # wiring
-        self._plane = plane
+    def __init__(self, plane: "DataPlane", listener: int) -> None:  # noqa: ARG002 - the fast path has them
         # connection
-        self._listener = listener
         self._stalled = False
         self._waits_for_client = False
         self._untaken = 0
@@ -87,24 +74,16 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
 
     # What the transport calls
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # it is one of ours
-        """A client has connected."""
-        self._plane.opened(self, self._open(self._plane.lane, self._listener, transport))
-        self._admit()
-
     def eof_received(self) -> bool:
         """The client will send no more; it may still read."""
         self._paused |= ENDED
         self._perform(*self._machine.client_eof(monotonic_ns()))
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the end is the same for every reason
-        """The connection is over."""
+    def _give_up(self) -> None:
+        """The connection is over, and with it the exchange that is under way."""
         self._leave_instance()
         self._forget_replay()
-        if hasattr(self, "_machine"):
-            self._plane.closed(self._machine.index)
-            self._machine.close(monotonic_ns())
 
     def pause_writing(self) -> None:
         """The client does not take the response as fast as the instance sends it."""
@@ -214,7 +193,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         self._go_on_replay(payload)
         if self._upstream is not None:
             self._upstream.transport.write(payload)
-        elif self._replay_bytes > REPLAY_BYTES:
+        elif self._replay_bytes > self._most_replayed:
             self._pause(CONNECTING)
 
     def _relay(self, _: int, payload: bytes) -> None:
@@ -310,7 +289,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):
         self._written = True
         self._resume(CONNECTING)
         upstream.transport.write(self._replay or b"")
-        if self._replay_bytes > REPLAY_BYTES:
+        if self._replay_bytes > self._most_replayed:
             self._forget_replay()
 
     # Private helpers

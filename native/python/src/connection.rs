@@ -99,6 +99,13 @@ impl Connection {
         self.step_now(py, Piece::Read(&[]), connection::Connection::admit)
     }
 
+    /// The connection is over, now by the lane's clock.
+    pub(crate) fn close_now(&mut self, py: Python<'_>) -> PyResult<()> {
+        let now = self.lane.borrow(py).now(py)?;
+        self.connection.close(&mut self.lane.borrow_mut(py).worker, now);
+        Ok(())
+    }
+
     /// The step is done, and what the engine has made is its own again.
     pub(crate) fn done(&self, py: Python<'_>, step: Step<'_, '_>) {
         if step.output.capacity() > 0 {

@@ -21,6 +21,8 @@ use crate::replay::Replay;
 
 /// A request up to this size has left our write buffer by the time its answer comes; a larger one may not have.
 const UNNOTICED_BYTES: usize = 8 * 1024;
+/// How much of a request that was written is kept for another try. A larger one is not sent again.
+const REPLAY_BYTES: usize = 64 * 1024;
 
 fn not_connected() -> PyErr {
     PyAttributeError::new_err("there is no connection yet")
@@ -29,8 +31,14 @@ fn not_connected() -> PyErr {
 /// The client's side: base of the shell's client connections.
 #[pyclass(subclass, module = "gateway._native")]
 pub(crate) struct ClientFastPath {
+    /// The data plane, which is told when the connection begins and when it is over.
+    #[pyo3(get, name = "_plane")]
+    plane: Py<PyAny>,
+    lane: Py<Lane>,
     #[pyo3(get, name = "_pool")]
     pool: Py<Pool>,
+    #[pyo3(get, name = "_listener")]
+    listener: u32,
     machine: Option<Py<Connection>>,
     link: Option<Link>,
     #[pyo3(get, set, name = "_paused")]
@@ -40,11 +48,16 @@ pub(crate) struct ClientFastPath {
     #[pyo3(get, set, name = "_written")]
     written: bool,
     replay: Replay,
-    /// How much of a request that was written is kept for another try.
+    #[pyo3(get, set, name = "_most_replayed")]
     most_replayed: usize,
 }
 
 impl ClientFastPath {
+    /// With an instance, or waiting for one: then at least the request is at hand.
+    fn is_in_exchange(&self) -> bool {
+        self.upstream.is_some() || self.replay.bytes().is_some()
+    }
+
     fn perform(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let arguments = (step.verdict.action as u8, step.verdict.argument, step.object(py));
@@ -140,8 +153,7 @@ impl ClientFastPath {
     fn reply(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         {
             let client = slf.borrow();
-            let alone = client.upstream.is_none() && client.replay.bytes().is_none();
-            if !alone || step.verdict.argument != 0 || client.paused != 0 {
+            if client.is_in_exchange() || step.verdict.argument != 0 || client.paused != 0 {
                 drop(client);
                 return Self::perform(slf, step);
             }
@@ -199,45 +211,62 @@ impl ClientFastPath {
     #[classattr]
     const UNNOTICED_BYTES: usize = UNNOTICED_BYTES;
 
+    #[classattr]
+    const REPLAY_BYTES: usize = REPLAY_BYTES;
+
     #[new]
-    fn new(pool: Py<Pool>, most_replayed: usize) -> Self {
-        Self {
-            pool,
+    fn new(plane: &Bound<'_, PyAny>, listener: u32) -> PyResult<Self> {
+        let py = plane.py();
+        Ok(Self {
+            lane: plane.getattr(intern!(py, "lane"))?.extract()?,
+            pool: plane.getattr(intern!(py, "pool"))?.extract()?,
+            plane: plane.clone().unbind(),
+            listener,
             machine: None,
             link: None,
             paused: 0,
             upstream: None,
             written: false,
             replay: Replay::default(),
-            most_replayed,
-        }
+            most_replayed: REPLAY_BYTES,
+        })
     }
 
-    #[pyo3(name = "_open")]
-    fn open(
-        slf: &Bound<'_, Self>,
-        lane: Py<Lane>,
-        listener: u32,
-        transport: Bound<'_, PyAny>,
-    ) -> PyResult<u32> {
+    fn connection_made(slf: &Bound<'_, Self>, transport: Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let link = Link::new(transport)?;
-        slf.borrow_mut().link = Some(link.clone_ref(py));
+        let (lane, plane, listener) = {
+            let mut client = slf.borrow_mut();
+            client.link = Some(link.clone_ref(py));
+            (client.lane.clone_ref(py), client.plane.clone_ref(py), client.listener)
+        };
         let machine = Connection::open(py, lane, listener, link.peer(py)?)?;
         let index = machine.index();
-        slf.borrow_mut().machine = Some(Py::new(py, machine)?);
-        Ok(index)
-    }
-
-    #[pyo3(name = "_admit")]
-    fn admit(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let machine = Self::machine_of(slf)?;
+        let machine = Py::new(py, machine)?;
+        slf.borrow_mut().machine = Some(machine.clone_ref(py));
+        plane.call_method1(py, intern!(py, "opened"), (slf, index))?;
         let step = machine.borrow_mut(py).admit_now(py)?;
         if step.verdict.action != Action::Wait {
             Self::perform(slf, &step)?;
         }
         machine.borrow(py).done(py, step);
+        Ok(())
+    }
+
+    #[allow(unused_variables)] // the end is the same for every reason
+    fn connection_lost(slf: &Bound<'_, Self>, exc: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let (plane, machine, exchange) = {
+            let client = slf.borrow();
+            let machine = client.machine.as_ref().map(|machine| machine.clone_ref(py));
+            (client.plane.clone_ref(py), machine, client.is_in_exchange())
+        };
+        if exchange {
+            slf.call_method0(intern!(py, "_give_up"))?;
+        }
+        let Some(machine) = machine else { return Ok(()) };
+        plane.call_method1(py, intern!(py, "closed"), (machine.borrow(py).index(),))?;
+        machine.bind(py).borrow_mut().close_now(py)?;
         Ok(())
     }
 
@@ -299,6 +328,8 @@ impl ClientFastPath {
 
     #[allow(clippy::needless_pass_by_value)] // the shape that Python's collector asks for
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.plane)?;
+        visit.call(&self.lane)?;
         visit.call(&self.pool)?;
         visit.call(&self.machine)?;
         visit.call(&self.upstream)?;

@@ -20,7 +20,7 @@ use crate::transport::Transport;
 
 /// What one read takes at the most. All connections share the buffer: what is not passed on at once is copied.
 /// Together with the high-water mark of a connection it bounds what one that takes nothing costs.
-const READ_BYTES: usize = 128 * 1024;
+const READ_BYTES: usize = 188 * 1024;
 
 /// The sockets of one worker.
 #[pyclass(module = "gateway._native")]

@@ -18,7 +18,7 @@ use crate::telling::{guarded, to_python, Outcome, Reason};
 use crate::transport::Transport;
 
 /// Reads of a full buffer from one connection in one turn; then it is the others' turn.
-const FULL_READS_A_TURN: usize = 4;
+const FULL_READS_A_TURN: usize = 8;
 /// Connections accepted from one listening socket in one turn.
 const ACCEPTS_A_TURN: usize = 32;
 /// How long clients wait for a descriptor, unless one is given back before.

@@ -163,10 +163,9 @@ impl<T> Stream<T> {
 
     pub(crate) fn send_unsent(&mut self) -> Sent {
         let mut resume = false;
-        while !self.backlog.is_empty() {
+        if !self.backlog.is_empty() {
             match self.send(self.backlog.unsent()) {
-                Ok(0) => break,
-                Ok(taken) => resume |= self.backlog.taken(taken),
+                Ok(taken) => resume = self.backlog.taken(taken), // an edge will tell of more room
                 Err(errno) => return Sent::Broken(errno),
             }
         }

@@ -5,7 +5,6 @@
 
 import pytest
 
-from gateway.worker import ingress
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post, put
 
@@ -333,10 +332,10 @@ async def test_both_sides_slow_at_once(stage: Stage) -> None:
     assert client.closing, "the instance took nothing for a minute"
 
 
-async def test_another_try_reads_the_client_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_try_reads_the_client_on(stage: Stage) -> None:
     """What the lost instance did not take no longer stops the client, if the request is kept for another try."""
-    monkeypatch.setattr(ingress, "REPLAY_BYTES", 1_000_000)
     client = stage.client()
+    client.protocol._most_replayed = 1_000_000  # type: ignore[union-attr]
     client.says(put(200_000))
     instance = await stage.instance()
     instance.stuck = True

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from gateway.worker.ingress import REPLAY_BYTES, ClientConnection
+from gateway.worker.ingress import ClientConnection
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, forget_addresses, post, put
 
@@ -173,11 +173,11 @@ async def test_a_further_try_waits_and_has_all_of_the_request(stage: Stage) -> N
 async def test_a_body_beyond_the_replay_buffer_waits_for_the_back_off(stage: Stage) -> None:
     """What comes during a back-off is all kept: beyond the replay buffer the client is paused, not forgotten."""
     client = stage.client()
-    client.says(put(REPLAY_BYTES + 1000))
+    client.says(put(ClientConnection.REPLAY_BYTES + 1000))
     for _ in range(2):
         (await stage.instance()).breaks()
         await stage.turn()
-    body = bytes(REPLAY_BYTES + 1000)
+    body = bytes(ClientConnection.REPLAY_BYTES + 1000)
     client.says(body)
     assert not client.reading
     await stage.pass_back_off()
@@ -228,7 +228,9 @@ async def test_a_begun_answer_is_not_begun_again(stage: Stage) -> None:
     stage.assert_clean()
 
 
-@pytest.mark.parametrize("first", [REPLAY_BYTES - 1000, REPLAY_BYTES + 1000])
+@pytest.mark.parametrize(
+    "first", [ClientConnection.REPLAY_BYTES - 1000, ClientConnection.REPLAY_BYTES + 1000]
+)
 async def test_only_a_small_request_is_kept_for_another_try(stage: Stage, first: int) -> None:
     """A request beyond the replay buffer is not sent again, whether it came in one chunk or in several."""
     client = stage.client()
@@ -238,8 +240,8 @@ async def test_only_a_small_request_is_kept_for_another_try(stage: Stage, first:
     client.says(bytes(10))
     instance.breaks()
     await stage.turn()
-    assert len(stage.network.connects) == (first < REPLAY_BYTES)
-    assert client.got()[:12] == (b"" if first < REPLAY_BYTES else b"HTTP/1.1 502")
+    assert len(stage.network.connects) == (first < ClientConnection.REPLAY_BYTES)
+    assert client.got()[:12] == (b"" if first < ClientConnection.REPLAY_BYTES else b"HTTP/1.1 502")
 
 
 async def test_one_large_chunk_is_not_sent_again_either(stage_with: SetUp) -> None:
@@ -247,7 +249,7 @@ async def test_one_large_chunk_is_not_sent_again_either(stage_with: SetUp) -> No
     stage = await stage_with(instances=1)
     client = stage.client()
     instance = await stage.exchange(client)
-    client.says(put(REPLAY_BYTES) + bytes(REPLAY_BYTES))
+    client.says(put(ClientConnection.REPLAY_BYTES) + bytes(ClientConnection.REPLAY_BYTES))
     instance.breaks()
     await stage.turn()
     assert b" 502 " in client.got()
