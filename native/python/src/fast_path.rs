@@ -254,7 +254,7 @@ impl ClientFastPath {
     }
 
     #[allow(unused_variables)] // the end is the same for every reason
-    fn connection_lost(slf: &Bound<'_, Self>, exc: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    fn connection_lost(slf: &Bound<'_, Self>, exc: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let (plane, machine, exchange) = {
             let client = slf.borrow();
