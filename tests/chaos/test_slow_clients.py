@@ -16,12 +16,12 @@ from tests.helpers.proof import PROOF, promptly
 
 CROWD = 2_000 if PROOF else 30
 """In each manner."""
-AT_ONCE = 100
+AT_ONCE = 25
 """So many connect at the same time."""
 DESCRIPTORS = 5 * CROWD + 200
 """Of this process, which plays all clients, and the instance of those whose heads are whole."""
 LISTEN = 'timeouts = { header = "4s", write = "4s" }\nmin_rate = "500B/s"'
-EARLY_SECONDS, LATE_SECONDS = 0.3, promptly(1.0)
+LATE_SECONDS = promptly(1.0)
 P99_SECONDS = promptly(0.25)
 PIECE = bytes(64 << 10)
 PIECES = 1_000
@@ -29,13 +29,17 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Library(Origin):
-    """Answers ``/large`` with 64 MB, everything else with two bytes."""
+    """Answers ``/large`` with 64 MB, everything else with two bytes. Its kernel holds little, as that of another machine would
+    hold nothing of this one's memory.
+    """
 
     async def answer(self, request: Request, connection: OriginConnection) -> None:
         """One request."""
         if request.target != "/large":
             await super().answer(request, connection)
             return
+        raw: socket.socket = connection.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, len(PIECE))
         await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (PIECES * len(PIECE)))
         for _ in range(PIECES):
             await connection.send(PIECE)
@@ -73,8 +77,10 @@ MANNERS = {
 class End:
     """How the connection of a slow client ended."""
 
-    seconds: float
-    """After its opening, or the first bytes of its answer."""
+    at_most: float
+    """Seconds since the client began its opening."""
+    at_least: float
+    """Seconds since the gateway had its opening, or the client the first bytes of the answer to it."""
     answer: bytes
 
 
@@ -86,11 +92,13 @@ async def be_slow(port: int, manner: Manner, opened: asyncio.Semaphore) -> End:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with opened:
             await loop.sock_connect(raw, ("127.0.0.1", port))
+            began = loop.time()
             await loop.sock_sendall(raw, manner.opening)
-            begun = b"" if manner.drop else await loop.sock_recv(raw, manner.sip)
-        start = loop.time()
+            first = b"" if manner.drop else await loop.sock_recv(raw, manner.sip)
+        waiting = loop.time()
         answer = await (drip(raw, manner) if manner.drop else sip(raw, manner))
-        return End(loop.time() - start, begun + answer)
+        end = loop.time()
+        return End(end - began, end - waiting, first + answer)
 
 
 async def drip(raw: socket.socket, manner: Manner) -> bytes:
@@ -189,7 +197,7 @@ async def test_a_crowd_of_slow_clients() -> None:
         metrics = await gateway.metrics()
     for manner, crowd in zip(MANNERS.values(), ends, strict=True):
         assert all(end.answer.startswith(manner.answer) for end in crowd), manner
-        assert manner.deadline - EARLY_SECONDS <= min(end.seconds for end in crowd), manner
-        assert max(end.seconds for end in crowd) <= manner.deadline + LATE_SECONDS, manner
+        assert min(end.at_most for end in crowd) >= manner.deadline, manner
+        assert max(end.at_least for end in crowd) <= manner.deadline + LATE_SECONDS, manner
     assert max(regular.p99() for regular in regulars) < P99_SECONDS
     assert metrics.sum("headgate_faults_total") == metrics.sum("headgate_nonsense_total") == 0
