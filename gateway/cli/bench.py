@@ -91,7 +91,7 @@ USUAL_DURATION = Duration.parse("15s")
 @click.option("--doctor", is_flag=True, help="Say which load generators are here, and how to install one.")
 @click.pass_context
 def bench(ctx: click.Context, /, target: str | None, **options: Any) -> None:
-    r"""Load a gateway, and say what it does and what the figures are worth.
+    """Load a gateway, and say what it does and what the figures are worth.
 
     URL is any HTTP server; FILE is the configuration of a running gateway, whose routes are then asked, or a scenario
     (see bench/scenarios), which brings gateway and instances. Without --rate, --closed or --replay it first finds out how many answers a second there are at the most, and then measures latencies
@@ -104,7 +104,7 @@ def bench(ctx: click.Context, /, target: str | None, **options: Any) -> None:
 
     What was measured is kept when Ctrl-C ends it. Exits 0, or 1 when the target cannot be measured, stops answering, breaks
     what is required, or the run was interrupted.
-    """
+    """  # noqa: D301 - \b keeps the lines of the examples apart
     if options["doctor"]:
         click.echo(asyncio.run(_doctor()))
         return

@@ -71,7 +71,7 @@ SEED = 1  # of the order of the rounds
 )
 @click.pass_context
 def tune(ctx: click.Context, /, file: Path, **options: Any) -> None:
-    r"""Find better values for FILE (by default gateway.toml) by measuring them.
+    """Find better values for FILE (by default gateway.toml) by measuring them.
 
     Starts gateways of its own from FILE on free ports, in front of the instances that FILE names (or --simulate, or those of a
     scenario), and loads them in turns. The first half of the time looks for what seems better; in the second half that
@@ -84,7 +84,7 @@ def tune(ctx: click.Context, /, file: Path, **options: Any) -> None:
       headgate tune gateway.toml --only balance,pool --simulate latency=5ms,p99=80ms --simulate count=2,latency=1ms
 
     Exits 0, also when nothing helps; 1 when it cannot be measured or was interrupted; 2 for a wrong file.
-    """
+    """  # noqa: D301 - \b keeps the lines of the examples apart
     progress = Progress(sys.stderr)
     try:
         outcome, source, prefix = _run(file, options, progress)

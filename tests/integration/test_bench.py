@@ -284,6 +284,15 @@ async def test_interrupted(tmp_path: Path) -> None:
     await eventually(lambda: not marked(marker), why="no process is left")
 
 
+@pytest.mark.parametrize("command", ["bench", "tune"])
+async def test_help_shows_its_examples_line_by_line(command: str) -> None:
+    """One command on a line, to be copied."""
+    _, out, _ = await run_with(command, "--help")
+    examples = [line.strip() for line in out.splitlines() if line.strip().startswith(f"headgate {command} ")]
+    assert len(examples) == 3
+    assert "\\b" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
