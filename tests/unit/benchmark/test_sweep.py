@@ -15,6 +15,7 @@ from gateway.benchmark.tune import page, text
 from gateway.benchmark.tune.outcome import Outcome
 from gateway.benchmark.tune.space import Change, Variation
 from gateway.benchmark.tune.sweep import Sweep
+from tests.helpers.proof import PROOF
 
 Effects = Mapping[str, float]
 """Factor on the latency by the value of the changed key."""
@@ -124,9 +125,10 @@ async def test_two_improvements_are_taken_together() -> None:
 
 
 async def test_noise_is_not_an_improvement() -> None:
-    """Of two hundred runs in which nothing makes a difference, no more than 5 % say that something does."""
-    adopted = [names((await tuned(dict.fromkeys("abcdef", 1.0), seed=seed))[0]) for seed in range(200)]
-    assert sum(map(bool, adopted)) <= 10
+    """Of two hundred runs (fewer unless it is a proof) in which nothing makes a difference, at most 5 % say that something does."""
+    runs = 200 if PROOF else 60
+    adopted = [names((await tuned(dict.fromkeys("abcdef", 1.0), seed=seed))[0]) for seed in range(runs)]
+    assert sum(map(bool, adopted)) <= 0.05 * runs
 
 
 async def test_on_a_good_configuration_nothing_helps() -> None:
