@@ -12,7 +12,7 @@ OPTIMISED := --release --config 'profile.release.lto=false' --config 'profile.re
 NATIVE := Cargo.toml Cargo.lock $(shell find native -name '*.rs' -o -name 'Cargo.toml')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-native test-loom test-python proof fuzz conformance check format bench bench-native bench-instructions bench-peers bench-page wheel clean
+.PHONY: help setup demo test test-native test-loom test-python proof fuzz conformance check format bench bench-native bench-instructions bench-peers bench-page wheel wheel-pgo clean
 
 help:  ## Lists the commands.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,7 +25,7 @@ $(ENVIRONMENT): pyproject.toml
 	@command -v cargo >/dev/null || { echo "Headgate needs a Rust toolchain: https://rustup.rs" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "==> installing the build tool"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.15,<2'
 	@touch $@
 
 $(ENGINE): $(ENVIRONMENT) $(NATIVE)
@@ -116,6 +116,11 @@ bench-page:  ## Draws docs/benchmarks.md and its charts from the results of `mak
 wheel: setup  ## Builds the wheel, installs it in an empty environment and starts it there.
 	@echo "==> building the wheel"
 	@$(BIN)/maturin build --release --out dist
+	@.ci/wheel $(PYTHON)
+
+wheel-pgo: setup  ## The same by profile: needs `rustup component add llvm-tools`, and takes twice as long.
+	@echo "==> building the wheel by the profile of a gateway at work"
+	@$(BIN)/maturin build --release --pgo --out dist
 	@.ci/wheel $(PYTHON)
 
 clean:  ## Removes what the other commands made.
