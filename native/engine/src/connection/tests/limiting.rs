@@ -236,7 +236,8 @@ fn every_end_gives_the_place_back() {
     let upgrade =
         "GET / HTTP/1.1\r\nHost: a\r\nX-User: ann\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let ends: [(&str, usize, fn(&mut Scene)); 4] = [
+    type End = fn(&mut Scene);
+    let ends: [(&str, usize, End); 4] = [
         (ANN, 0, |scene| drop(scene.respond(OK))),
         (ANN, 0, |scene| drop(scene.respond("HTTP/1.1 nonsense\r\n\r\n"))),
         (ANN, 0, Scene::close),
