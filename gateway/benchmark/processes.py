@@ -60,6 +60,8 @@ async def running(
         yield process
     finally:
         await stop(process, politely=politely)
+        transport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001 - nothing public closes its pipes
+        transport.close()
 
 
 async def stop(process: asyncio.subprocess.Process, *, politely: bool = True) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from gateway.benchmark.report.words import aligned, between, percent, printable, quantity
 from gateway.benchmark.result import FIGURES
 from gateway.benchmark.statistics import Verdict
-from gateway.benchmark.tune.decisions import Contender, Finding
+from gateway.benchmark.tune.decisions import PROMISING, Contender, Finding
 from gateway.benchmark.tune.outcome import Outcome
 
 TOO_NOISY = 0.25
@@ -45,7 +45,7 @@ def summary(outcome: Outcome) -> list[str]:
     if outcome.interrupted or not outcome.confirmed:
         return ["Interrupted before the rounds of confirmation had ended: nothing can be claimed."]
     if outcome.adopted is None:
-        unclear = [one.variation.name for one in outcome.findings if one.verdict is Verdict.UNCLEAR]
+        unclear = [one.variation.name for one in outcome.findings if _may_be_better(one, outcome)]
         if unclear:
             named = ", ".join(unclear)
             hint = "try again with a larger --budget, or on a quieter machine."
@@ -68,6 +68,16 @@ def summary(outcome: Outcome) -> list[str]:
     was, now = quantity(adopted.before, figure), quantity(adopted.after, figure)
     surely = f"with {outcome.confidence:.0%} confidence in {adopted.rounds} rounds"
     return [f"Found: {stories}", f"{figure.title}: {was} → {now}, {between(adopted.change)} {surely}"]
+
+
+def _may_be_better(finding: Finding, outcome: Outcome) -> bool:
+    """Whether the fresh rounds leave it open; most of what only looked better in screening does not any more in these."""
+    if finding.verdict is not Verdict.UNCLEAR or finding.change is None:
+        return False
+    change = (
+        finding.change.estimate if outcome.objective.figure.less_is_better else 1 / finding.change.estimate
+    )
+    return change <= 1 / (1 + PROMISING)
 
 
 def change_story(finding: Finding) -> list[str]:

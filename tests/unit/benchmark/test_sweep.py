@@ -10,8 +10,9 @@ import pytest
 from gateway.benchmark.load import LoadError
 from gateway.benchmark.objective import Constraint, Objective
 from gateway.benchmark.progress import Progress
-from gateway.benchmark.statistics import Verdict
+from gateway.benchmark.statistics import Interval, Verdict
 from gateway.benchmark.tune import page, text
+from gateway.benchmark.tune.decisions import Finding
 from gateway.benchmark.tune.outcome import Outcome
 from gateway.benchmark.tune.space import Change, Variation
 from gateway.benchmark.tune.sweep import Sweep
@@ -137,6 +138,16 @@ async def test_on_a_good_configuration_nothing_helps() -> None:
     assert outcome.adopted is None
     assert "Nothing helps" in text.render(outcome).splitlines()[2]
     assert "Nothing helps" in page.render(outcome)
+
+
+async def test_what_only_looked_better_is_no_promise() -> None:
+    """A finalist is named as a possibility only if its fresh rounds leave that open."""
+    outcome, _ = await tuned({"a": 1.0, "b": 1.0}, noise=0.02)
+    base = variation("lucky")
+    for estimate, open_ in ((1.07, False), (0.8, True)):
+        finding = Finding(base, Interval(estimate, 0.2, 3.5), Verdict.UNCLEAR, 9, 15.2, 15.0, {})
+        outcome.findings = [finding]
+        assert ("lucky = 1 may be" in text.render(outcome)) is open_
 
 
 async def test_faster_by_failing_is_not_better() -> None:
