@@ -10,6 +10,7 @@ import pytest
 from tests.helpers import Client, Gateway, Origin, Reply, configuration
 from tests.helpers.proof import PROOF
 
+PATIENCE = 20.0
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -104,8 +105,12 @@ async def test_a_shadow_refuses_nobody() -> None:
 async def test_a_bucket_is_exact_over_all_workers(workers: int, keys: int) -> None:
     """Measured at the origin, for each key: at most burst + rate × t + 1, and at least 99.5 % of it."""
     seconds = 10.0 if PROOF else 1.0
-    rate, burst = (100, 50) if keys == 1 else (2, 1)
+    rate, burst = (50, 50) if keys == 1 else (1, 5)
     rate, burst = (5 * rate, 5 * burst) if PROOF else (rate, burst)
+
+    def is_overload(requests: int, elapsed: float) -> bool:
+        return requests > 1.2 * keys * (burst + rate * elapsed)
+
     limit = f'limit = {{ rate = "{rate}/s", burst = {burst}, key = "header:X-Key" }}'
     async with (
         Origin(b"x") as origin,
@@ -117,7 +122,10 @@ async def test_a_bucket_is_exact_over_all_workers(workers: int, keys: int) -> No
 
         async def press() -> None:
             async with Client(gateway) as client:
-                while time.monotonic() - started < seconds:
+                # On a busy machine it takes longer until more has come than the limit lets through.
+                while (elapsed := time.monotonic() - started) < PATIENCE and (
+                    elapsed < seconds or not is_overload(len(answered), elapsed)
+                ):
                     key = f"X-Key: {next(turn) % keys}\r\n\r\n".encode()
                     await client.exchange(GET.removesuffix(b"\r\n") + key)
                     answered.append(time.monotonic())

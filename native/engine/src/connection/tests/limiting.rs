@@ -229,6 +229,8 @@ fn a_full_service_answers_503() {
     assert_eq!((under_way(&scene), scene.held()), (1, 1));
 }
 
+type End = fn(&mut Scene);
+
 /// Every end of an exchange gives its place back: an answer, a failure, a client that leaves, a refusal by another limit, no
 /// instance, a tunnel's end.
 #[test]
@@ -236,7 +238,6 @@ fn every_end_gives_the_place_back() {
     let upgrade =
         "GET / HTTP/1.1\r\nHost: a\r\nX-User: ann\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    type End = fn(&mut Scene);
     let ends: [(&str, usize, End); 4] = [
         (ANN, 0, |scene| drop(scene.respond(OK))),
         (ANN, 0, |scene| drop(scene.respond("HTTP/1.1 nonsense\r\n\r\n"))),
