@@ -48,9 +48,12 @@ test-loom:
 	@RUSTFLAGS="--cfg loom" cargo test --quiet -p headgate-shm --test loom $(OPTIMISED) \
 	    --target-dir $${CARGO_TARGET_DIR:-target}/loom
 
+# Most tests wait for processes that they start, so several run at once; those that kill and starve have the machine to themselves.
+PYTEST_PROCESSES ?= $(if $(HEADGATE_PROOF),0,4)
 test-python: setup
 	@echo "==> tests of the gateway"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -p no:benchmark -n $(PYTEST_PROCESSES) --ignore tests/chaos
+	@$(BIN)/python -m pytest tests/chaos
 
 proof:  ## Runs the same tests at full count; takes long.
 	@HEADGATE_PROOF=1 PROPTEST_CASES=20000 $(MAKE) test

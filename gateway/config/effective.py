@@ -20,7 +20,7 @@ def effective(config: Config, written: Mapping[str, Any]) -> dict[str, Any]:
     for name, service in config.services.items():
         if service.passive is None:
             shown["services"][name]["passive"] = False  # its word for none; nothing would mean the default
-    for finding in list(broken_rules(shown)):
+    for finding in list(broken_rules(_escaped(shown))):
         _remove(shown, finding.path)
     restored: dict[str, Any] = _restored(_escaped(shown), written)
     return restored

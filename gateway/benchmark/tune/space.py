@@ -14,6 +14,7 @@ from gateway.config.units import Duration
 from gateway.model import Balance
 
 SERVER_FAILURES = [500, 502, 503, 504]
+AFFINITY = (Balance.HASH, Balance.STICKY)
 """Statuses that say that an instance is in trouble, not that the request is wrong."""
 
 
@@ -100,10 +101,11 @@ def _workers(config: Config, machine: Machine) -> Iterator[tuple[Change, ...]]:
 
 
 def _balance(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
+    """Where requests may go anywhere; which of them belong together is the user's to know."""
     for name, service in config.services.items():
-        if len(service.instances) > 1:
+        if len(service.instances) > 1 and service.balance not in AFFINITY:
             for balance in Balance:
-                if balance != service.balance:
+                if balance not in (service.balance, *AFFINITY):
                     yield (Change(("services", name, "balance"), str(balance), str(service.balance)),)
 
 

@@ -43,9 +43,14 @@ class Says:
 
         return page
 
-    def status(self) -> dict[str, Any]:
-        """A small document."""
-        return {"epoch": 3}
+    async def status(self) -> Callable[[], dict[str, Any]]:
+        """A small document, as soon as it may be made."""
+
+        def document() -> dict[str, Any]:
+            assert self.may_render.wait(5)
+            return {"epoch": 3}
+
+        return document
 
     async def reload(self) -> Outcome:
         """What the test wants."""
@@ -184,15 +189,16 @@ async def test_what_may_not_write(headers: dict[str, str], body: bytes, code: in
     assert says.reloads == 0
 
 
-async def test_a_long_metrics_page_holds_nobody_up() -> None:
-    """It is written on a thread: others are answered meanwhile."""
+@pytest.mark.parametrize(("path", "answer"), [("/metrics", "up 1\n"), ("/v1/status", '{"epoch":3}\n')])
+async def test_a_long_answer_holds_nobody_up(path: str, answer: str) -> None:
+    """It is made on a thread: others are answered meanwhile."""
     says = Says()
     says.may_render.clear()
     async with _admin(says) as url, aiohttp.ClientSession() as session:
-        scrape = asyncio.ensure_future(session.get(url + "/metrics"))
+        asked = asyncio.ensure_future(session.get(url + path))
         async with session.get(url + "/live") as response:
             assert response.status == 200
-        assert not scrape.done()
+        assert not asked.done()
         says.may_render.set()
-        async with await scrape as response:
-            assert await response.text() == "up 1\n"
+        async with await asked as response:
+            assert await response.text() == answer
