@@ -311,6 +311,11 @@ class Instances:
             return self._membership + 1
         return self._membership
 
+    def settle(self, service: str) -> None:
+        """Publishes now what was to be published later."""
+        if self._services[service].timer is not None:
+            self._publish_due(service)
+
     def _publish_later(self, service: str, seconds: float) -> None:
         known = self._services[service]
         if known.timer is None:
@@ -338,7 +343,7 @@ class Instances:
         subset = "".join(f" {name}={value}" for name, value in labels)
         if panicking:
             known.panicking.add(labels)
-            fit = sum(one.fit for one in members)
+            fit = sum(one.fit and not one.member.disabled for one in members)
             logger.error(
                 "service %s%s: panic: only %d of %d instances are fit, less than %d %%: all of them are used",
                 service, subset, fit, len(members), known.places.panic_percent,

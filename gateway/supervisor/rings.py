@@ -17,9 +17,9 @@ PAUSE_NS = 100_000_000
 PAUSE_PER_MEMBER_NS = 200_000
 """At the least, so that drawing takes a small part of the time: 5 ms for a hundred members, 150 ms for ten thousand."""
 RETRY_S = 0.1  # one tick of the workers: by then they have let go of an older ring
-MOST_REFUSALS = 600
-"""So often in a row a ring may find no room, a minute long, before the old one is withdrawn: in ten, a slot that it names may
-have another occupant."""
+NO_ROOM_NS = 60 * NANOSECONDS
+"""So long a ring may find no room before the old one is withdrawn: in ten minutes, a slot that it names may have another
+occupant."""
 NEVER_NS = 1 << 62
 
 
@@ -57,8 +57,8 @@ class _Row:
     wanted: Drawing | None = None
     last: int = -NEVER_NS
     """When it was drawn last, in nanoseconds."""
-    refusals: int = 0
-    """How often in a row there was no room for it."""
+    refused: int | None = None
+    """Since when there is no room for it, in nanoseconds."""
     timer: asyncio.TimerHandle | None = None
     """The next drawing, where one is due."""
 
@@ -107,11 +107,12 @@ class Rings:
         except MemoryError:
             self._refused(row, known)
             return
-        known.drawn, known.refusals = known.wanted, 0
+        known.drawn, known.refused = known.wanted, None
 
     def _refused(self, row: int, known: _Row) -> None:
-        known.refusals += 1
-        if known.refusals == MOST_REFUSALS:
+        if known.refused is None:
+            known.refused = known.last
+        if known.drawn is not None and known.last - known.refused >= NO_ROOM_NS:
             text = "service %s: no room for its ring: its keys go by the list of instances meanwhile"
             logger.error(text, known.service)
             self._publish(row, None)

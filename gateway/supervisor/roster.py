@@ -72,6 +72,7 @@ class Roster:
             self._checks[name] = service.health
             self.ejections.set(name, _ejection_policy(service.passive, service.health))
             self._discovery.set(name, _members(service))
+            self.instances.settle(name)  # the next snapshot may lead requests to what is new
             if before != service.health:
                 self._check_anew(name)
 

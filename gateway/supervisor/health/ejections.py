@@ -122,7 +122,8 @@ class Ejections:
                 record.standing = ejection.forgiven(record.standing, policy, now)
             standing = record.standing if record is not None else Standing()
             failed = failures.get(instance.slot.number, 0)
-            fit = instance.health is not Health.UNHEALTHY and instance.member.weight > 0
+            serves = instance.member.weight > 0 and not instance.member.disabled
+            fit = serves and instance.health is not Health.UNHEALTHY
             candidates.append(Candidate(standing, failed, fit=fit))
             if failed and not fit:
                 self._instances.clear_failures(instance)  # when it is fit again it begins anew

@@ -358,6 +358,11 @@ pub(crate) struct UpstreamFastPath {
 }
 
 impl UpstreamFastPath {
+    /// Is the connection closed, though nobody has been told yet?
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
+        self.link.as_ref().is_some_and(|link| link.is_closed(py))
+    }
+
     /// Bytes from the instance.
     pub(crate) fn received(slf: &Bound<'_, Self>, data: Piece<'_, '_>) -> PyResult<()> {
         let py = slf.py();

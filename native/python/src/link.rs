@@ -78,6 +78,11 @@ impl Link {
         }
     }
 
+    /// Is it closed, though its protocol may not have heard of that yet?
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
+        matches!(self, Self::Native(transport) if transport.get().is_closing(py))
+    }
+
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
         match self {
             Self::Native(transport) => {

@@ -32,7 +32,13 @@ impl Pool {
     }
 
     pub(crate) fn take(&mut self, py: Python<'_>, instance: u64) -> Option<Py<UpstreamFastPath>> {
-        Self::out(py, self.0.take(instance))
+        loop {
+            let taken = Self::out(py, self.0.take(instance))?;
+            // One that has broken in this very turn is yet to be told so, and would swallow a request.
+            if !taken.borrow(py).is_closed(py) {
+                return Some(taken);
+            }
+        }
     }
 
     pub(crate) fn give(

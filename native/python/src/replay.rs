@@ -5,7 +5,7 @@
 pub(crate) struct Replay {
     /// All that was sent; `None` when that is not at hand, or there is nothing.
     bytes: Option<Vec<u8>>,
-    /// How much that was.
+    /// How much was sent, at hand or not.
     len: usize,
 }
 
@@ -20,8 +20,8 @@ impl Replay {
 
     /// It goes on. Beyond so many bytes it is not kept, unless there is no connection to send it on (`None`).
     pub(crate) fn go_on(&mut self, piece: &[u8], most: Option<usize>) {
-        let Some(bytes) = &mut self.bytes else { return };
         self.len += piece.len();
+        let Some(bytes) = &mut self.bytes else { return };
         if most.is_some_and(|most| self.len > most) {
             self.bytes = None;
         } else {

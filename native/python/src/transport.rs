@@ -95,7 +95,7 @@ impl Transport {
         self.abort(py);
     }
 
-    fn is_closing(&self, py: Python<'_>) -> bool {
+    pub(crate) fn is_closing(&self, py: Python<'_>) -> bool {
         matches!(self.kind(py), None | Some(Kind::Stream(Phase::Closing)))
     }
 

@@ -20,7 +20,8 @@ use crate::token::{Slab, Token};
 /// Ready sockets of one turn; more of them wait for the next one.
 const READY_A_TURN: usize = 256;
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-const INCOMING: EventFlags = EventFlags::IN.union(EventFlags::RDHUP).union(EventFlags::ET);
+const INCOMING: EventFlags =
+    EventFlags::IN.union(EventFlags::PRI).union(EventFlags::RDHUP).union(EventFlags::ET);
 
 /// A socket that something has happened to.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +42,10 @@ impl Ready {
         self.flags.intersects(EventFlags::OUT | EventFlags::HUP | EventFlags::ERR)
     }
 
-    /// Is there an end or an error behind what can be read?
+    /// Is there an end, an error or an urgent mark behind what can be read? A read stops short there, and that does not
+    /// mean that nothing is left.
     pub fn over(self) -> bool {
-        self.flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR)
+        self.flags.intersects(EventFlags::PRI | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR)
     }
 
     /// Is the connection broken?

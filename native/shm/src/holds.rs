@@ -120,6 +120,9 @@ pub fn hold<'a, W: Word<u64> + 'a>(
 ) -> Hold {
     let Some((place, before)) = own.find(key) else { return Hold::Uncounted };
     let own_count = before.count() + 1;
+    if own_count > most {
+        return Hold::Full;
+    }
     let Some(word) = own.slots.get(place).filter(|_| own_count <= MOST) else { return Hold::Uncounted };
     if word.exchange(word.load(Ordering::Relaxed), before.with(own_count).0).is_err() {
         return Hold::Uncounted; // somebody else writes here: nonsense
@@ -228,6 +231,7 @@ mod tests {
         own.0.store(u64::MAX, Ordering::Relaxed);
         own.1[7].store(1 << 32 | u64::from(MOST), Ordering::Relaxed);
         assert_eq!(own.hold(1 << 32 | 7, u32::MAX, &[]), Hold::Uncounted);
+        assert_eq!(own.hold(1 << 32 | 7, MOST, &[]), Hold::Full);
         assert!(!own.release(64) && !own.release(0));
         assert_eq!(Lane::new(0).hold(7, 1, &[]), Hold::Uncounted);
     }

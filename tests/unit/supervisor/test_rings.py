@@ -7,7 +7,7 @@ import pytest
 from gateway.model import Health, InstanceAddress
 from gateway.supervisor import rings
 from gateway.supervisor.instances import Places
-from gateway.supervisor.rings import MOST_REFUSALS, PAUSE_NS, PAUSE_PER_MEMBER_NS, Ring
+from gateway.supervisor.rings import NO_ROOM_NS, PAUSE_NS, PAUSE_PER_MEMBER_NS, Ring
 from tests.helpers.patience import eventually
 from tests.unit.supervisor.test_instances import A, B, C, World
 
@@ -141,7 +141,13 @@ async def test_a_ring_without_room_is_drawn_later(monkeypatch: pytest.MonkeyPatc
         "the members wait for no ring, and are not published with each try"
     )
     assert world.memory.rings[1:] == [(ROW, [0, 1], False)]
-    world.memory.rings_held = MOST_REFUSALS + 3
+    world.memory.rings_held = 1000
     world.apply(A, B, C)
+    await eventually(lambda: world.memory.rings_held < 990)
+    world.now += NO_ROOM_NS - 1
+    await eventually(lambda: world.memory.rings_held < 980)
+    assert len(world.memory.rings) == 2
+    world.now += 1
+    world.memory.rings_held = 3
     await eventually(lambda: len(world.memory.rings) == 4)
     assert world.memory.rings[2:] == [(ROW, [], False), (ROW, [0, 1, 2], False)]

@@ -50,6 +50,15 @@ async def test_bytes_pass_both_ways_as_they_are(stage: Stage) -> None:
     await ended(stage, client, instance)
 
 
+async def test_a_client_that_breaks_while_the_101_is_on_its_way(stage: Stage) -> None:
+    """Both happen in one turn, at whose end the client's connection hears of its end: nothing is left of the instance's."""
+    client, instance = await asked(stage)
+    client.breaks()
+    instance.says(SWITCHING)
+    assert instance.closing
+    await ended(stage, client, instance)
+
+
 async def test_early_bytes_wait_for_the_101(stage: Stage) -> None:
     """What the client sends before the instance agreed reaches it then, and what comes behind the 101 the client."""
     client, instance = await asked(stage, b"ear")

@@ -61,7 +61,7 @@ impl Connection {
     pub fn try_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.fresh_output();
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
-        if exchange.instance.is_some_and(|chosen| !worker.state.is_eligible(chosen.slot)) {
+        if exchange.instance.is_some_and(|chosen| !exchange.may_ask(&worker.state, chosen.slot)) {
             exchange.leave_instance(&worker.state);
             if !(exchange.select_another(worker, now) || exchange.select_again(worker, now)) {
                 return self.fail(worker, Reason::NoInstance, now);
@@ -111,6 +111,11 @@ impl Exchange {
     /// Reserves a place on any instance.
     fn select_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> bool {
         self.select(worker, Tried::default(), now)
+    }
+
+    /// May the instance be asked, as far as its health goes? In a panic that does not matter.
+    fn may_ask<S: State>(&self, state: &S, slot: u32) -> bool {
+        state.is_eligible(slot) || state.bank(self.policy.bank).panicking && state.is_enabled(slot)
     }
 
     fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried, now: u64) -> bool {

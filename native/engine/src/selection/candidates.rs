@@ -43,13 +43,14 @@ pub struct Candidates {
 
 /// The candidates among the members. Below `panic_percent` of a tier's members fit, all of the tier are eligible.
 ///
-/// The tier is the primaries', unless none of them is fit and a backup is. The own zone has it to itself while
+/// The tier is the primaries', unless there are none, or none of them is fit and a backup is. The own zone has it to itself while
 /// at least half of its members in the tier are fit.
 pub fn candidates(members: &[Member], panic_percent: u8) -> Candidates {
     let willing = |member: &&Member| member.weight > 0 && member.fitness != Fitness::Disabled;
     let (backups, primaries): (Vec<Member>, Vec<Member>) =
         members.iter().filter(willing).partition(|member| member.backup);
-    let use_backups = fit(&primaries).next().is_none() && fit(&backups).next().is_some();
+    let use_backups =
+        primaries.is_empty() || fit(&primaries).next().is_none() && fit(&backups).next().is_some();
     let (tier, next) = if use_backups { (backups, vec![]) } else { (primaries, backups) };
     let count = fit(&tier).count();
     if (count as u64) * 100 < tier.len() as u64 * u64::from(panic_percent) {
@@ -120,6 +121,7 @@ mod tests {
         assert_eq!(chosen(&[UNFIT, UNFIT, FIT, backup(FIT)]), (vec![0, 1, 2], vec![3], true));
         assert_eq!(chosen(&[UNFIT, backup(FIT), backup(UNFIT), backup(UNFIT)]).0, [1, 2, 3]);
         assert_eq!(chosen(&[UNFIT, backup(UNFIT)]), (vec![0], vec![], true), "primaries first");
+        assert_eq!(chosen(&[DISABLED, backup(UNFIT)]), (vec![1], vec![], true), "there is no primary");
     }
 
     #[test]

@@ -28,7 +28,9 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
         let ring = self.state.ring(row);
         let mut last = None;
         for point in clockwise(self.state, ring, (key >> u32::BITS) as u32).take(MAX_WALK as usize) {
+            // A ring may be a moment older than the weights.
             if last.replace(point.slot) == Some(point.slot)
+                || self.state.weight(point.slot) == 0
                 || most.is_some_and(|most| self.is_above(point.slot, most))
             {
                 continue;

@@ -10,7 +10,9 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     /// then, as for a client that comes for the first time, it is the less loaded of two.
     pub(super) fn same_again(&mut self, row: u32, bank: Bank, random: &mut Random) -> Option<Instance> {
         let wanted = match self.affinity {
-            Affinity::Instance(identity) => find(self.state, self.state.ring(row), identity),
+            Affinity::Instance(identity) => {
+                find(self.state, self.state.ring(row), identity).filter(|&slot| self.state.weight(slot) > 0)
+            }
             Affinity::None | Affinity::Key(_) => None,
         };
         wanted.and_then(|slot| self.take(bank, slot)).or_else(|| self.least_loaded(bank, 2, random))

@@ -1,6 +1,7 @@
 """What the supervisor does about instances that fail, with a memory that only takes notes and a clock turned by hand."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -108,6 +109,14 @@ def test_one_without_weight_serves_nobody() -> None:
     world = World()
     world.apply(A, Member(B.address, weight=0))
     world.fail()
+    assert world.out() == []
+
+
+def test_one_that_an_operator_took_out_serves_nobody() -> None:
+    """The other one is the last that could."""
+    world = World()
+    world.apply(replace(A, disabled=True), B)
+    world.fail(1)
     assert world.out() == []
 
 
