@@ -138,7 +138,7 @@ def test_the_engine_does_what_the_slow_gateway_does(engine: Engine) -> None:
 
 
 @pytest.mark.timeout(1200)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.data())
 def test_requests_put_together(engine: Engine, data: st.DataObject) -> None:
     """The same over requests that nobody wrote down, cut at any two places."""

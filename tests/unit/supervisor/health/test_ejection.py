@@ -214,7 +214,7 @@ POLICIES = st.builds(
 )
 
 
-@settings(max_examples=5_000 if PROOF else 300, deadline=None)
+@settings(max_examples=5_000 if PROOF else 300)
 @given(policy=POLICIES, events=EVENTS)
 def test_never_more_than_the_share_and_never_the_last(
     policy: Policy, events: list[tuple[str, int, float]]
