@@ -338,7 +338,7 @@ class Hash(Table):
     """What requests are hashed by."""
 
     key: HashKey
-    """"client_ip", "path", "header:NAME", "cookie:NAME" or "query:NAME"; a request without it goes as by "p2c"."""
+    """A part of requests, as in the key of a limit, but for "route" and "service"; a request without it goes as by "p2c"."""
     bounded_load: LoadBound | None = None
     """Most that an instance holds in percent of the average; beyond it the next one on the ring is taken. Without it any
     number."""
