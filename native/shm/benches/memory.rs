@@ -32,18 +32,7 @@ fn lane(instances: u32, limit_keys: u32) -> Worker {
     let mut control = Control::new(Arc::clone(&segment));
     for slot in 0..instances {
         let address = "127.0.0.1:80".parse().unwrap();
-        let words = InstanceWords {
-            generation: 1,
-            address,
-            weight: 1,
-            capacity: 1,
-            max_in_flight: 0,
-            backup: false,
-            elsewhere: false,
-            started: 0,
-            health: HEALTH_HEALTHY,
-        };
-        control.write_instance(slot, &words).unwrap();
+        control.write_instance(slot, &InstanceWords::plain(address)).unwrap();
     }
     control.publish_members(SERVICE, &(0..instances).collect::<Vec<_>>(), 0, NOW).unwrap();
     for lane in 0..LANES {

@@ -11,7 +11,6 @@ use headgate_engine::connection::{Action, Connection};
 use headgate_engine::snapshot::Snapshot;
 use headgate_engine::worker::Worker as Engine;
 use headgate_shm::control::{Control, InstanceWords};
-use headgate_shm::instance::HEALTH_HEALTHY;
 use headgate_shm::layout::Capacities;
 use headgate_shm::segment::Segment;
 use headgate_shm::state::Worker as Lane;
@@ -124,18 +123,7 @@ fn lane() -> Lane {
     let mut control = Control::new(Arc::clone(&segment));
     for slot in 0..INSTANCES {
         let address = format!("127.0.0.1:{}", 9_000 + slot).parse().expect("an address");
-        let words = InstanceWords {
-            generation: 1,
-            address,
-            weight: 1,
-            capacity: 1,
-            max_in_flight: 0,
-            backup: false,
-            elsewhere: false,
-            started: 0,
-            health: HEALTH_HEALTHY,
-        };
-        control.write_instance(slot, &words).expect("room for the instances");
+        control.write_instance(slot, &InstanceWords::plain(address)).expect("room for the instances");
     }
     let slots: Vec<u32> = (0..INSTANCES).collect();
     control.publish_members(0, &slots, 0, NOW).expect("room for the members");

@@ -11,7 +11,7 @@ use headgate_engine::selection::{candidates, median, Fitness, Latency, Member};
 use crate::bank::build;
 use crate::extents::{ArenaFull, Extent, Extents};
 use crate::holds::Table;
-use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED};
+use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED, HEALTH_HEALTHY};
 use crate::latency;
 use crate::live::{is_live, set_live, LiveLanes};
 use crate::ring;
@@ -76,6 +76,23 @@ pub struct InstanceWords {
     pub started: u64,
     /// Health word.
     pub health: u32,
+}
+
+impl InstanceWords {
+    /// A healthy one with nothing but an address, the first in its slot.
+    pub fn plain(address: Address) -> Self {
+        Self {
+            generation: 1,
+            address,
+            weight: 1,
+            capacity: 1,
+            max_in_flight: 0,
+            backup: false,
+            elsewhere: false,
+            started: 0,
+            health: HEALTH_HEALTHY,
+        }
+    }
 }
 
 /// Bits of an instance's tier.

@@ -33,17 +33,10 @@ fn publications() -> u32 {
 }
 
 fn words(slot: u32) -> InstanceWords {
-    InstanceWords {
-        generation: 1,
-        address: format!("10.0.{}.{}:80", slot / 256, slot % 256).parse().unwrap(),
-        weight: 1 + slot % 3,
-        capacity: 1 + slot % 3,
-        max_in_flight: 4,
-        backup: false,
-        elsewhere: false,
-        started: 0,
-        health: if slot < DEAD { HEALTH_UNHEALTHY } else { HEALTH_HEALTHY },
-    }
+    let weight = 1 + slot % 3;
+    let health = if slot < DEAD { HEALTH_UNHEALTHY } else { HEALTH_HEALTHY };
+    let plain = InstanceWords::plain(format!("10.0.{}.{}:80", slot / 256, slot % 256).parse().unwrap());
+    InstanceWords { weight, capacity: weight, max_in_flight: 4, health, ..plain }
 }
 
 /// Selects and gives back until it is told to stop; says how often.

@@ -35,17 +35,8 @@ fn segment() -> Arc<Segment> {
 }
 
 fn instance(weight: u32, max_in_flight: u32, health: u32) -> InstanceWords {
-    InstanceWords {
-        generation: 1,
-        address: "127.0.0.1:9000".parse().unwrap(),
-        weight,
-        capacity: weight,
-        max_in_flight,
-        backup: false,
-        elsewhere: false,
-        started: 0,
-        health,
-    }
+    let plain = InstanceWords::plain("127.0.0.1:9000".parse().unwrap());
+    InstanceWords { weight, capacity: weight, max_in_flight, health, ..plain }
 }
 
 /// A segment with one service of three instances (weights 2, 1, 1) and two open lanes.
