@@ -426,8 +426,6 @@ class ClientFastPath:
 
     REPLAY_BYTES: ClassVar[int]
     """How much of a request that was written is kept for another try. A larger one is not sent again."""
-    UNNOTICED_BYTES: ClassVar[int]
-    """A request up to this size has left the write buffer by the time its answer comes; a larger one may not have."""
     _machine: Connection
     _transport: Transport
     _paused: int
@@ -450,6 +448,9 @@ class ClientFastPath:
     def _begin_replay(self, head: bytes) -> None: ...
     def _go_on_replay(self, piece: bytes) -> None:
         """Without a connection everything is kept."""
+    def _release_instance(self, now: int) -> None:
+        """The exchange is over: the instance's connection goes back to the pool, or is closed where the request was not sent
+        whole."""
     def _forget_replay(self) -> None:
         """The request is not sent again."""
     def __new__(cls, plane: Any, listener: int) -> Self:

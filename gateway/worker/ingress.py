@@ -324,17 +324,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
 
     def _release(self, now: int) -> None:
         """The exchange is over and the instance's connection may serve another."""
-        upstream = self._upstream
-        self._upstream = None
-        self._forget_replay()
-        if upstream is not None:
-            upstream.client = None
-            if self._replay_bytes > self.UNNOTICED_BYTES and upstream.transport.get_write_buffer_size():
-                upstream.close()  # answered before it was sent: no message boundary
-            else:
-                surplus = self._pool.give(upstream, now)
-                if surplus is not None:
-                    surplus.close()
+        self._release_instance(now)
         if self._paused:
             self._resume(INSTANCE_FULL)
             self._resume_held()

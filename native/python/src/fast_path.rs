@@ -165,23 +165,10 @@ impl ClientFastPath {
     /// that is there by then.
     fn finish(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         let py = slf.py();
-        if step.verdict.argument != 0 || slf.borrow().paused != 0 || Self::is_unsent(slf)? {
+        if step.verdict.argument != 0 || slf.borrow().paused != 0 {
             return Self::perform(slf, step);
         }
-        let upstream = {
-            let mut client = slf.borrow_mut();
-            client.replay.forget();
-            client.upstream.take()
-        };
-        if let Some(upstream) = upstream {
-            let upstream = upstream.into_bound(py);
-            let client = upstream.borrow_mut().client.take();
-            drop(client);
-            let surplus = slf.borrow().pool.bind(py).borrow_mut().give(&upstream, step.now);
-            if let Some(surplus) = surplus {
-                surplus.call_method0(py, intern!(py, "close"))?;
-            }
-        }
+        Self::release_instance(slf, step.now)?;
         let link = Self::link(slf)?;
         link.write(py, step.payload())?;
         if step.verdict.action == Action::FinishClose {
@@ -208,9 +195,6 @@ impl ClientFastPath {
 
 #[pymethods]
 impl ClientFastPath {
-    #[classattr]
-    const UNNOTICED_BYTES: usize = UNNOTICED_BYTES;
-
     #[classattr]
     const REPLAY_BYTES: usize = REPLAY_BYTES;
 
@@ -319,6 +303,29 @@ impl ClientFastPath {
     fn go_on_replay(&mut self, piece: &[u8]) {
         let most = self.upstream.as_ref().map(|_| self.most_replayed); // without a connection everything is kept
         self.replay.go_on(piece, most);
+    }
+
+    /// The exchange is over, and the instance's connection may serve another. One that answered before it was sent all of
+    /// the request stands at no message boundary: it is closed.
+    #[pyo3(name = "_release_instance")]
+    fn release_instance(slf: &Bound<'_, Self>, now: u64) -> PyResult<()> {
+        let py = slf.py();
+        let unsent = Self::is_unsent(slf)?;
+        let upstream = {
+            let mut client = slf.borrow_mut();
+            client.replay.forget();
+            client.upstream.take()
+        };
+        let Some(upstream) = upstream else { return Ok(()) };
+        let upstream = upstream.into_bound(py);
+        let client = upstream.borrow_mut().client.take();
+        drop(client);
+        let over = if unsent {
+            Some(upstream.unbind())
+        } else {
+            slf.borrow().pool.bind(py).borrow_mut().give(&upstream, now)
+        };
+        over.map_or(Ok(()), |over| over.call_method0(py, intern!(py, "close")).map(drop))
     }
 
     #[pyo3(name = "_forget_replay")]
