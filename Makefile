@@ -79,7 +79,7 @@ fuzz:  ## Fuzzes the engine, guided by coverage, FUZZ_SECONDS (60) for each targ
 check: setup  ## Lint, types, import contracts.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy --strict gateway
+	$(BIN)/mypy --strict gateway bench
 	$(BIN)/python -m mypy.stubtest gateway._native
 	$(BIN)/lint-imports
 	cargo fmt --all --check

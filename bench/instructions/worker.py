@@ -124,8 +124,8 @@ def _worker(*, access_log: bool) -> Iterator[_Worker]:
     with TemporaryDirectory(prefix="headgate-instructions-") as name, Origin(RESPONSE) as origin:
         folder = Path(name)
         configuration, profile = folder / "gateway.toml", folder / "profile"
-        target = folder / "access.log" if access_log else "off"
-        configuration.write_text(_CONFIGURATION.format(instance=origin.address, access_log=target))
+        log = folder / "access.log" if access_log else "off"
+        configuration.write_text(_CONFIGURATION.format(instance=origin.address, access_log=log))
         with _gateway(configuration, profile) as ready:
             address = urlsplit(ready["listen"][0])
             target = (address.hostname, address.port)

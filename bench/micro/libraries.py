@@ -5,7 +5,7 @@ from collections.abc import Callable
 import limits
 import pyrate_limiter
 import throttled
-import uhashring  # type: ignore[import-untyped]
+import uhashring
 
 from bench.micro.side import Limit
 

@@ -8,8 +8,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.messages import REQUEST_12_FIELDS, RESPONSE
 from bench.micro.headgate import LANES, HeadgateSide
 from gateway.state.lane import Connection
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, View
-from gateway.supervisor.telemetry.metrics import Legend, ProcessGauges, RequestRow, render
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, View
+from gateway.supervisor.telemetry.metrics import Legend, ProcessGauges, RequestRow, Vocabulary, render
 
 ROWS = (10, 1_000, 10_000)
 _REQUESTS = 5
@@ -31,10 +31,11 @@ def test_headgate(benchmark: BenchmarkFixture, rows: int) -> None:
     for _ in range(_REQUESTS):
         connection.receive(REQUEST_12_FIELDS, 1)
         connection.respond(RESPONSE, 1)
-    view, legend, process = View(side.segment), _legend(rows), ProcessGauges(1, LANES, [0] * LANES)
+    view, legend, process = View(side.segment), _legend(rows), ProcessGauges(1, LANES, [0] * LANES, panics={})
+    vocabulary = Vocabulary(COUNTERS, LIMIT_DECISIONS, DURATION_BOUNDS)
 
     def page() -> str:
-        return render(view, legend, [], process, counters=COUNTERS, bounds=DURATION_BOUNDS)
+        return render(view, legend, [], process, vocabulary=vocabulary, now=1)
 
     counted = 'headgate_requests_total{listener="127.0.0.1:80",route="route-7",service="p2c",code="200"} 5'
     assert counted in page().splitlines()
