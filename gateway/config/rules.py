@@ -8,6 +8,7 @@ from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
+from gateway.config.route_rules import ROUTE_RULES
 from gateway.config.schema import (
     MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
@@ -39,7 +40,7 @@ MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds
 def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
     draft = Draft(data)
-    for rule in RULES:
+    for rule in (*RULES, *ROUTE_RULES):
         yield from rule(draft)
 
 
