@@ -6,7 +6,17 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
-from gateway.config.schema import Concurrency, Config, Limit, Listen, Route, Service, Sticky
+from gateway.config.schema import (
+    Concurrency,
+    Config,
+    HeaderRules,
+    Limit,
+    Listen,
+    Rewrite,
+    Route,
+    Service,
+    Sticky,
+)
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
 
@@ -171,7 +181,41 @@ def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) 
             for limit in route.concurrency
         ],
         "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],
+        "edits": _edits(route),
     }
+
+
+def _edits(route: Route) -> dict[str, Any]:
+    """What the route changes in messages, without what it leaves alone: few routes change anything."""
+    edits = {
+        "request": _fields(route.request_headers),
+        "response": _fields(route.response_headers),
+        "rewrite": _rewrite(route.rewrite),
+    }
+    return {key: changes for key, changes in edits.items() if changes}
+
+
+def _fields(rules: HeaderRules | None) -> dict[str, Any]:
+    """Names with values as pairs: the engine writes them in the order of the file."""
+    if rules is None:
+        return {}
+    return {
+        "set": list((rules.set or {}).items()),
+        "add": list((rules.add or {}).items()),
+        "remove": rules.remove,
+    }
+
+
+def _rewrite(rewrite: Rewrite | None) -> dict[str, Any]:
+    if rewrite is None:
+        return {}
+    return {"host": rewrite.host, "path": _path(rewrite)}
+
+
+def _path(rewrite: Rewrite) -> dict[str, str] | None:
+    if rewrite.path is not None:
+        return {"whole": rewrite.path}
+    return {"prefix": rewrite.prefix} if rewrite.prefix is not None else None
 
 
 def _limit(limit: Limit, row: int) -> dict[str, Any]:

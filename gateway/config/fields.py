@@ -9,6 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from gateway.config.edits import read_authority, read_field_name, read_field_value, read_rewrite_path
 from gateway.config.interpolate import Interpolated
 from gateway.config.keys import (
     CLIENT_IP,
@@ -354,6 +355,10 @@ Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+FieldName = Annotated[str, text(read_field_name, "the name of a header field")]
+FieldValue = Annotated[str, text(read_field_value, "the value of a header field")]
+RewritePath = Annotated[str, text(read_rewrite_path, 'a path, such as "/v1"')]
+Authority = Annotated[str, text(read_authority, 'a host, such as "api.internal"')]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
 HashKey = Annotated[

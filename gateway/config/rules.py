@@ -1,29 +1,25 @@
 """The rules between the parts of a configuration: what contradicts another part, or could have no effect."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from gateway.config.draft import Part
+from gateway.config.findings import Draft, Finding
 from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
+from gateway.config.route_rules import ROUTE_RULES
 from gateway.config.schema import (
     MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
     MAX_SERVICES,
     Concurrency,
-    Config,
-    Gateway,
     HealthCheck,
     Instance,
     Limit,
-    Listen,
     ListenMax,
     ListenPaths,
     Passive,
-    Route,
-    Service,
     Sticky,
     concurrency_table,
     instance_table,
@@ -41,31 +37,10 @@ HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken rule. The message names other parts by their path and never quotes a value, which may be a secret."""
-
-    path: KeyPath
-    message: str
-    hint: str = ""
-
-
-class Draft:
-    """The parts that rules look at."""
-
-    def __init__(self, data: dict[str, object]) -> None:
-        """``data`` is the content of the file, after interpolation."""
-        root = Part(Config, data, ())
-        self.gateway = root.table("gateway", Gateway)
-        self.listen = root.tables("listen", Listen)
-        self.services = root.named_tables("services", Service)
-        self.routes = root.tables("routes", Route)
-
-
 def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
     draft = Draft(data)
-    for rule in RULES:
+    for rule in (*RULES, *ROUTE_RULES):
         yield from rule(draft)
 
 

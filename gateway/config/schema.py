@@ -8,12 +8,15 @@ from gateway.config.fields import (
     MAX_WORKERS,
     AccessLog,
     AdminAddress,
+    Authority,
     Choices,
     CookieName,
     CookiePath,
     CookieSecret,
     Counted,
     ErrorStatus,
+    FieldName,
+    FieldValue,
     Flag,
     HashKey,
     Host,
@@ -33,6 +36,7 @@ from gateway.config.fields import (
     ProbeTarget,
     Proxy,
     RequestCost,
+    RewritePath,
     RouteName,
     Upstream,
     Workers,
@@ -67,6 +71,7 @@ MAX_LIMITS = (
     8  # of a route and its service: the engine charges them all for every request, from a fixed array
 )
 MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
+MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
 MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -413,6 +418,31 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
+_FieldValues = Annotated[dict[FieldName, FieldValue], Counted("field", MAX_FIELD_RULES)]
+
+
+class HeaderRules(Table):
+    """What a route changes in the header fields of one direction."""
+
+    set: _FieldValues | None = None
+    """Fields that get this value in place of any that they have."""
+    add: _FieldValues | None = None
+    """Lines that are added, whatever the message has."""
+    remove: Annotated[tuple[FieldName, ...], Counted("field", MAX_FIELD_RULES)] = ()
+    """Fields that are left out."""
+
+
+class Rewrite(Table):
+    """What instances are asked for in place of what the client asked for."""
+
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    host: Authority | None = None
+    """The value of ``Host``, perhaps with a port."""
+
+
 def _default_name(data: dict[str, Any]) -> str:
     return match_name(data["host"], data["path"], data["methods"])
 
@@ -439,6 +469,12 @@ class Route(Table):
     """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
+    request_headers: HeaderRules | None = None
+    """What instances get of the header fields of requests."""
+    response_headers: HeaderRules | None = None
+    """What clients get of the header fields of an instance's answers."""
+    rewrite: Rewrite | None = None
+    """Another path or host than the client asked for."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 

@@ -26,6 +26,7 @@ use crate::access_log::Record;
 use crate::address::Address;
 use crate::affinity::StickyCookie;
 use crate::deadline::NEVER;
+use crate::edits::Edits;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
@@ -212,6 +213,10 @@ struct Exchange {
     status: u16,
     /// What limits have to do with the answer.
     due: limiting::Due,
+    /// What its route changes in the messages; `None` for nothing.
+    edits: Option<Arc<Edits>>,
+    /// The lines that the answer gets by them, where they depend on the request; it takes memory there only.
+    lines: Vec<u8>,
     /// The instance keeps its connection open after its response, as far as it has said.
     instance_persists: bool,
     response_body: Body,

@@ -1,7 +1,8 @@
 //! The decisions of an HTTP edge gateway, without I/O: bytes and the time go in, bytes and a verdict come out.
 //!
 //! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`routing`] finds
-//! the route, [`client_address`] who asks, [`key`] what counts as one, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head,
+//! the route, [`client_address`] who asks, [`key`] what counts as one, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
+//! with what the route changes in it ([`edits`]),
 //! [`reply`] makes the gateway's own answers, and [`connection`] is the state machine that puts them together.
 //! [`snapshot`] is the compiled configuration; [`state`] is what is shared with the other workers.
 
@@ -13,6 +14,7 @@ pub mod affinity;
 pub mod client_address;
 pub mod connection;
 pub mod deadline;
+pub mod edits;
 pub mod forwarding;
 pub mod http1;
 pub mod key;

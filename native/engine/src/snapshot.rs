@@ -4,6 +4,7 @@
 //! request path need not. Times are nanoseconds from here on.
 
 mod document;
+mod edits;
 mod error;
 mod failure_statuses;
 mod limit;
@@ -20,6 +21,7 @@ use hashbrown::HashMap;
 
 use crate::address::Networks;
 use crate::affinity::Reading;
+use crate::edits::Edits;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::reply::Pages;
@@ -114,6 +116,8 @@ pub struct Route {
     pub traces: bool,
     /// For each listener the row of the request table that counts this route's requests.
     pub rows: Vec<u32>,
+    /// What it changes in the messages that it passes on; `None` for nothing.
+    pub edits: Option<Arc<Edits>>,
     /// What the access log says of this route.
     pub logged: Box<[u8]>,
 }

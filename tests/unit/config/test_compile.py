@@ -222,6 +222,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 given["request", address, f"route {name}"]
                 for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
+            "edits": {},
         },
         {
             "name": "*",
@@ -236,6 +237,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "rows": [
                 given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
+            "edits": {},
         },
     ]
 
@@ -306,6 +308,30 @@ def test_a_listener_stands_at_its_number() -> None:
     assert document["listeners"][0]["row"] == rows.given["request", names[0], ""]
     web = next(route for route in document["routes"] if route["name"] == "*")
     assert web["rows"] == [rows.given["request", name, "route *"] for name in names]
+
+
+def test_the_engine_learns_what_a_route_changes() -> None:
+    """Fields in the order of the file, and of what a route leaves alone nothing."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\nservice = "a"\n'
+        '[[routes]]\npath = "/v1/*"\nservice = "a"\nrewrite = { prefix = "/", host = "b:1" }\n'
+        'request_headers = { set = { Z = "{path}", A = "1" }, remove = ["B"] }\n'
+        '[[routes]]\npath = "/v2"\nservice = "a"\nrewrite = { path = "/b" }\nresponse_headers = { add = { C = "2" } }\n'
+    )
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
+    assert [route["edits"] for route in orjson.loads(blob)["routes"]] == [
+        {},
+        {
+            "request": {"set": [["Z", "{path}"], ["A", "1"]], "add": [], "remove": ["B"]},
+            "rewrite": {"host": "b:1", "path": {"prefix": "/"}},
+        },
+        {
+            "response": {"set": [], "add": [["C", "2"]], "remove": []},
+            "rewrite": {"host": None, "path": {"whole": "/b"}},
+        },
+    ]
+    Snapshot.compile(blob)
 
 
 def test_limits_of_routes_and_services_have_rows_of_their_own() -> None:

@@ -255,7 +255,7 @@ impl Connection {
         request: &Request<'_, '_>,
         sender: &Sender,
         request_id: RequestId<'_>,
-        exchange: Exchange,
+        mut exchange: Exchange,
         rest: &[u8],
         expects_continue: bool,
         now: u64,
@@ -264,7 +264,11 @@ impl Connection {
         let scheme =
             worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
         let client = Client { sender, scheme: scheme.as_bytes(), request_id };
-        rewrite::request(worker.fresh_output(), request, client, expects_continue);
+        let edits = exchange.edits.as_deref();
+        rewrite::request(worker.fresh_output(), request, client, edits, expects_continue);
+        if let Some(lines) = edits.map(|edits| edits.response.lines()).filter(|it| it.has_variables()) {
+            lines.put(&mut exchange.lines, &client.words(request));
+        }
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);
         self.record_try();
@@ -394,6 +398,8 @@ impl Exchange {
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
+            edits: route.edits.clone(),
+            lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
         }

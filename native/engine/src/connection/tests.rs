@@ -4,6 +4,7 @@ mod access_log;
 mod admission;
 mod affinity;
 mod deadlines;
+mod edits;
 mod endings;
 mod evictions;
 mod forwarding;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
+use crate::edits::Names;
 use crate::http1::path::Spelling;
 use crate::http1::syntax::is_token;
 use crate::key::{Key, Part};
@@ -254,6 +256,8 @@ pub(super) struct Route {
     #[serde(default)]
     concurrency: Vec<Concurrency>,
     rows: Vec<u32>,
+    #[serde(default)]
+    edits: EditsText,
 }
 
 impl Route {
@@ -277,7 +281,9 @@ impl Route {
         if self.rows.len() != listeners {
             return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
         }
+        let names = Names { route: &self.name, service: &service.name };
         Ok(super::Route {
+            edits: self.edits.compile(self.path.as_deref(), names).map_err(|it| it.within("edits"))?,
             logged: access_log::names(&self.name, &service.name),
             limits: compile_limits(self.limits, Owner::Route(&self.name))?,
             concurrency: compile_concurrency(self.concurrency, Owner::Route(&self.name))?,

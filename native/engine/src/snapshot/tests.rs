@@ -6,6 +6,7 @@ use serde_json::{json, Value};
 
 use super::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule, Scheme, Snapshot, SnapshotError};
 use crate::affinity::Reading;
+use crate::edits::PathRewrite;
 use crate::http1::path::Spelling;
 use crate::key::{network, Key, Part};
 use crate::limit::Gcra;
@@ -28,7 +29,7 @@ fn document() -> Value {
              "first_byte_timeout_ms": 2, "idle_timeout_ms": 3, "tunnel_timeout_ms": 4}],
         "routes": [
             {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0, "subset": null,
-             "tries": 2, "rows": [1], "limits": [
+             "tries": 2, "rows": [1], "edits": {}, "limits": [
                 {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": ["client_ip"],
                  "cost": {"constant": 1}},
                 {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": ["client_ip"]}]},
@@ -102,6 +103,26 @@ fn routes_and_limits_arrive() {
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
 }
 
+/// The changes of a route arrive; without any there is nothing to ask.
+#[test]
+fn edits_arrive() {
+    let mut document = document();
+    assert_eq!(compile(&document).unwrap().routes[0].edits, None);
+    document["routes"][0]["edits"] = json!({
+        "request": {"set": [["X-Route", "{route} of {service}"]], "add": [["X-Path", "{path}"]], "remove": ["Cookie"]},
+        "response": {"remove": ["Server"]},
+        "rewrite": {"host": "inner:81", "path": {"prefix": "/api"}}
+    });
+    let snapshot = compile(&document).unwrap();
+    let edits = snapshot.routes[0].edits.as_deref().unwrap();
+    assert_eq!(edits.request.lines().bytes(), b"X-Route: api of api\r\nX-Path: \r\n");
+    assert!(edits.request.leaves_out(b"cookie") && edits.response.leaves_out(b"server"));
+    assert_eq!(edits.rewrite.host.as_deref(), Some(&b"inner:81"[..]));
+    let prefix = PathRewrite::Prefix { length: 3, with: b"/api".as_slice().into() };
+    assert_eq!(edits.rewrite.path, prefix);
+    assert_eq!(snapshot.routes[1].edits, None);
+}
+
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
     snapshot.limit(snapshot.find_limit(name)?)
 }
@@ -129,6 +150,27 @@ fn senseless_values_are_refused_with_their_place() {
             "/routes/0/limits",
             json!(vec![&document()["routes"][0]["limits"][0]; 9]),
             "routes[0].limits: more than 8 with those of the service",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"request": {"set": [["Host", "a"]]}}),
+            "routes[0].edits.request.Host: a field of the gateway's own",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"response": {"add": [["X-A", "{query}"]]}}),
+            "routes[0].edits.response.X-A: no variable of this name",
+        ),
+        ("/routes/0/edits", json!({"rewrite": {"host": "a/b"}}), "routes[0].edits.rewrite.host: no host"),
+        (
+            "/routes/0/edits",
+            json!({"rewrite": {"path": {"whole": "/a?b"}}}),
+            "routes[0].edits.rewrite.path: no canonical path",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"rewrite": {"path": {"prefix": "/a/../b"}}}),
+            "routes[0].edits.rewrite.path: no canonical path",
         ),
         ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
         ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
