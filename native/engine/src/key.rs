@@ -141,6 +141,15 @@ impl Key {
         self.parts.iter().any(Part::is_of_client)
     }
 
+    /// The network of a client, where that is the whole key.
+    #[inline]
+    pub fn network_alone(&self, client: IpAddr) -> Option<[u8; 16]> {
+        match *self.parts {
+            [Part::ClientIp { v4, v6 }] => Some(network(client, v4, v6)),
+            _ => None,
+        }
+    }
+
     /// Hashes all parts of a request, each behind its length, so that what belongs to one part never passes for a piece of
     /// the next. What a request does not have differs from everything that it might have; then the answer is `Incomplete`.
     #[inline]
