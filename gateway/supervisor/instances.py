@@ -116,6 +116,8 @@ class Places:
     """Where the gateway runs; None: zones do not matter."""
     ring: Ring | None = None
     """None: the service needs none."""
+    idle: frozenset[Labels] = frozenset()
+    """Those of the rows that no route leads to: exchanges may still go by them, but nobody is told of them."""
 
 
 @dataclass(slots=True)
@@ -338,10 +340,11 @@ class Instances:
             now=self._clock(),
         )
         self._rings.set(row, service, _drawing(known.places.ring, members))
-        if panicking == (labels in known.panicking):
+        is_used = labels not in known.places.idle
+        if (panicking and is_used) == (labels in known.panicking):
             return
         subset = "".join(f" {name}={value}" for name, value in labels)
-        if panicking:
+        if panicking and is_used:
             known.panicking.add(labels)
             fit = sum(one.fit and not one.member.disabled for one in members)
             logger.error(
@@ -350,7 +353,8 @@ class Instances:
             )  # fmt: skip
         else:
             known.panicking.discard(labels)
-            logger.info("service %s%s: the panic is over", service, subset)
+            ended = "is over" if is_used else "concerns no route any more"
+            logger.info("service %s%s: the panic %s", service, subset, ended)
 
 
 def _drawing(ring: Ring | None, members: Sequence[Instance]) -> Drawing | None:

@@ -194,7 +194,7 @@ const fn layout_hash() -> u64 {
 const HOLD_SLOTS: usize = 1 << 16;
 
 /// Words in front of an extent's lists; see [`crate::bank`].
-pub(crate) const EXTENT_HEADER: usize = 8;
+pub(crate) const EXTENT_HEADER: usize = 9;
 /// A service may always have this many turns, so that any two weights of up to 1,000 have their exact sequence.
 const TURNS_PER_SERVICE: usize = 2_048;
 /// And this many for each eligible instance, up to [`MANY_TURNS`]: exact where the weights are 64 on average.

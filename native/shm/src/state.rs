@@ -12,7 +12,9 @@ use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
 use crate::holds;
-use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED};
+use crate::instance::{
+    may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED, TIER_BACKUP,
+};
 use crate::latency;
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
@@ -204,6 +206,11 @@ impl State for Worker {
     fn is_eligible(&self, slot: u32) -> bool {
         let health = self.segment().health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(health.and_then(may_be_selected), false)
+    }
+
+    fn is_backup(&self, slot: u32) -> bool {
+        let word = self.segment().tiers().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0) & TIER_BACKUP != 0
     }
 
     #[inline]

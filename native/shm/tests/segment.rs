@@ -480,7 +480,7 @@ fn a_table_has_room_for_all_its_keys() {
     };
     assert_eq!(keys().find(|&key| charge(key) != Charge::Allowed), None);
     assert!(keys().all(|key| matches!(charge(key), Charge::Refused { .. })));
-    assert_eq!(View::new(segment).limit_table(NOW).unwrap().slots, u64::from(2 * limit_keys));
+    assert_eq!(View::new(segment).limit_table(NOW).unwrap().slots, 2 * limit_keys as usize);
 }
 
 /// A level outlives the worker that filled it, and eviction under pressure never grants a token.
