@@ -122,8 +122,9 @@ class Roster:
         """Discovery found other members, or an operator wants them otherwise."""
         self._found[service] = members
         adjustments = self._adjustments.get(service, {})
-        adjusted = [_adjusted(member, adjustments.get(member.address)) for member in members]
-        came, gone = self.instances.apply(service, adjusted)
+        if adjustments:
+            members = [_adjusted(member, adjustments.get(member.address)) for member in members]
+        came, gone = self.instances.apply(service, members)
         for instance in gone:
             self.health.forget(service, instance.address)
         for instance in came:
