@@ -141,13 +141,17 @@ impl Key {
         self.parts.iter().any(Part::is_of_client)
     }
 
-    /// The network of a client, where that is the whole key.
+    /// The same without the parts that all requests have in common; a key without any is that of all of them.
+    #[must_use]
+    pub fn without(self, are_common: &[Part]) -> Self {
+        let parts = self.parts.into_vec().into_iter().filter(|part| !are_common.contains(part));
+        Self { parts: parts.collect() }
+    }
+
+    /// What it is made of.
     #[inline]
-    pub fn network_alone(&self, client: IpAddr) -> Option<[u8; 16]> {
-        match *self.parts {
-            [Part::ClientIp { v4, v6 }] => Some(network(client, v4, v6)),
-            _ => None,
-        }
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Hashes all parts of a request, each behind its length, so that what belongs to one part never passes for a piece of

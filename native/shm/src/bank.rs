@@ -144,7 +144,7 @@ mod tests {
             let arena: Vec<AtomicU32> = words.into_iter().map(AtomicU32::new).collect();
             for word in [word, word & 0x0000_000f_0000_000f] {
                 let bank = read(&arena, word, 0).unwrap_or(Bank {
-                    offset: index, members: index, eligible: index, standby: index, turns: 9, ..Bank::default()
+                    offset: index, members: index, eligible: index, standby: [index; 2], turns: 9, ..Bank::default()
                 });
                 let _ = (candidate(&arena, bank, index), turn(&arena, bank, index));
             }

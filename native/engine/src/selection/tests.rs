@@ -450,7 +450,8 @@ fn a_panic_of_the_backups_asks_no_primary() {
                 Balance::Sticky => Affinity::Instance(state.identity(number % 8)),
                 _ => Affinity::Key(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
             };
-            let criteria = Criteria { affinity, ..by(balance, &Tried::new()) };
+            let none = Tried::new();
+            let criteria = Criteria { affinity, ..by(balance, &none) };
             asked[slot_of(peek(&state, &criteria, &mut Random::new(number.into()))) as usize] += 1;
         }
         assert_eq!((asked[..4].iter().sum::<u32>(), asked[6]), (0, 0), "{balance:?}: {asked:?}");
