@@ -14,6 +14,7 @@ from gateway.config.schema import (
     MAX_LIMITS,
     MAX_SERVICES,
     Concurrency,
+    Hash,
     HealthCheck,
     Instance,
     Limit,
@@ -144,6 +145,26 @@ def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
         for instance in service.tables("instances", Instance, instance_table):
             if instance.is_given("capacity") and balance in NOT_BY_LOAD:
                 message = f'no effect: balance = "{balance}" does not go by load'
+                yield Finding((*instance.path, "capacity"), message)
+
+
+def _keys_leave_something_to_load(draft: Draft) -> Iterator[Finding]:
+    """Where every request has the key that it is hashed by, only those that other zones and backups get go by load."""
+    for service in draft.services.values():
+        key = service.table("hash", Hash)
+        is_hashed = service.has("balance") and service["balance"] is Balance.HASH
+        if not is_hashed or not key.has("key") or may_be_missing(key["key"]):
+            continue
+        instances = service.tables("instances", Instance, instance_table)
+        if any(instance.is_given("backup") or instance.is_given("zone") for instance in instances):
+            continue
+        message = (
+            f"no effect: every request has a value of {dotted((*key.path, 'key'))} and goes by that alone"
+        )
+        if service.is_given("slow_start"):
+            yield Finding((*service.path, "slow_start"), message)
+        for instance in instances:
+            if instance.is_given("capacity"):
                 yield Finding((*instance.path, "capacity"), message)
 
 
@@ -444,6 +465,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _some_instance_is_primary,
     _zones_meet,
     _balances_use_their_keys,
+    _keys_leave_something_to_load,
     _balances_have_what_they_go_by,
     _cookies_can_be_set,
     _subsets_have_instances,

@@ -16,7 +16,7 @@ from gateway.config.load import load
 from gateway.config.overrides import Overrides, overridden
 from gateway.config.schema import Config, Listen
 from gateway.errors import ConfigErrors, Mistake
-from gateway.model import AddressKind
+from gateway.model import AddressKind, Labels, labels_of
 from gateway.supervisor.rows import NoRowError, Rows
 from gateway.supervisor.telemetry.metrics import Legend
 
@@ -43,6 +43,14 @@ class Edition:
     legend: Legend
     changes: Changes = NO_CHANGES
     """From the edition before."""
+
+    def idle_subsets(self) -> dict[str, frozenset[Labels]]:
+        """By service the subsets that have a row and no route; () is the whole service."""
+        used = {(route.service, labels_of(route.subset or {})) for route in self.config.routes}
+        return {
+            service: frozenset(labels for labels in rows if (service, labels) not in used)
+            for service, rows in self.rows.banks().items()
+        }
 
 
 def first_edition(config: Config, rows: Rows) -> Edition:

@@ -321,7 +321,7 @@ impl RuleText {
         }
         Ok(Rule {
             identity: Rule::identity_of(owner, &self.name),
-            key: compile_key(&self.key)?,
+            key: compile_key(&self.key)?.without(owner.common_parts()),
             name: self.name,
             row: self.row,
             missing: self.missing,

@@ -399,6 +399,19 @@ fn a_bucket_belongs_to_limit_client_and_seed() {
     assert!(!others.contains(&key) && key != 0);
 }
 
+/// What all requests of the owner have in common tells nobody apart: they have one bucket, whatever is said of their key.
+#[test]
+fn a_limit_on_all_requests_has_one_bucket() {
+    let mut document = document();
+    document["routes"][0]["limits"][0]["key"] = json!(["route"]);
+    let snapshot = compile(&document).unwrap();
+    let [all, clients, ..] = &snapshot.routes[0].limits[..] else { panic!("two") };
+    let of_all = |part: &[u8]| all.rule.count_key_of(1, part);
+    assert!(all.rule.key.parts().is_empty() && of_all(b"a") == of_all(b"b"));
+    assert_ne!(of_all(b"a"), all.rule.count_key_of(2, b"a"));
+    assert_ne!(of_all(b"a"), clients.rule.count_key_of(1, b"a"));
+}
+
 /// A million neighbouring addresses get a million different buckets.
 #[test]
 fn neighbouring_addresses_do_not_collide() {
