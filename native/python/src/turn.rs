@@ -11,6 +11,7 @@ use headgate_reactor::stream::{Phase, Read, Sent};
 use headgate_reactor::token::Token;
 use pyo3::intern;
 use pyo3::prelude::*;
+use rustix::io::Errno;
 
 use crate::owner::Owner;
 use crate::reactor::Reactor;
@@ -103,7 +104,19 @@ impl Reactor {
             Sent::Some => {}
             Sent::Resume => Self::tell_flow(slf, token, intern!(slf.py(), "resume_writing")),
             Sent::Over => Self::end(slf, token, Reason::Nothing),
-            Sent::Broken(errno) => Self::end(slf, token, Reason::System(errno)),
+            Sent::Broken(errno) => Self::refused(slf, token, errno),
+        }
+    }
+
+    /// The kernel sends nothing more to a peer. An instance that did not want the rest of a request may have said why before
+    /// it closed, which its client is to hear: reading on ends with the connection's end. Of any other peer nothing more
+    /// is wanted.
+    pub(crate) fn refused(slf: &Bound<'_, Self>, token: Token, errno: Errno) {
+        let is_instance = matches!(slf.borrow().sockets.owner(token), Some(Owner::Upstream(_)));
+        if is_instance {
+            slf.borrow_mut().sockets.send_no_more(token, errno);
+        } else {
+            Self::end(slf, token, Reason::System(errno));
         }
     }
 
