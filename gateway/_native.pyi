@@ -419,8 +419,8 @@ class Transport:
 @disjoint_base
 class ClientFastPath:
     """The client's side of the fast path: a request goes out on a connection of the pool, and its response comes back, in
-    however many pieces; the gateway's own answer takes the place of both. Every other verdict goes to ``_perform``. The
-    connection begins and ends here too.
+    however many pieces; the gateway's own answer takes the place of both. A request that the pool has no connection for goes to
+    ``_forward_afresh``, every other verdict to ``_perform``. The connection begins and ends here too.
 
     Base of the worker's client connections, which share its fields. Reading ``_machine`` or ``_transport`` before
     it was set raises AttributeError.

@@ -164,15 +164,20 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
 
     def _forward(self, instance: int, payload: bytes) -> None:
         """A new exchange with an instance."""
-        self._begin_replay(payload)
         upstream = self._pool.take(instance)
         if upstream is None:
-            self._connect(instance)
+            self._forward_afresh(instance, payload)
         else:
+            self._begin_replay(payload)
             self._upstream = upstream
             upstream.client = self
             self._written = True
             upstream.transport.write(payload)
+
+    def _forward_afresh(self, instance: int, payload: bytes) -> None:
+        """A new exchange with an instance that no idle connection leads to. The fast path, which has looked, calls it too."""
+        self._begin_replay(payload)
+        self._connect(instance)
 
     def _forward_or_retry(self, instance: int, payload: bytes) -> None:
         if payload:
