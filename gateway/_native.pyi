@@ -275,6 +275,8 @@ class Lane:
         """Counts idle connections to instances that were closed for want of descriptors."""
     def count_accept_pause(self) -> None:
         """Counts that the worker begins to accept no more clients."""
+    def count_accept_failure(self) -> None:
+        """Counts that the system had no descriptor or memory for a client that waits."""
     def count_fault(self) -> None:
         """Counts a connection that was lost to a bug of ours."""
 
@@ -368,6 +370,9 @@ class Reactor:
         """Tells protocols of the ends that they have not heard of yet; for the reactor itself to call."""
     def accept_again(self) -> None:
         """There may be descriptors for the clients that wait for one; for the reactor itself to call."""
+    def on_exhausted(self, told: Callable[[int], object] | None) -> None:
+        """Who is told, with the system's reason (errno), that clients wait because there is no descriptor or memory for them.
+        They are accepted when a descriptor is given back, or at a later look, of which there are ten a second."""
     def listen(self, fd: int, backlog: int, accepted: Callable[[], Any]) -> Listener:
         """Accepts from a duplicate of a listening socket; ``accepted`` makes the protocol of each connection. Clients for
         which there is no descriptor wait. Raises OSError."""

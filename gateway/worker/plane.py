@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
-from gateway.worker.upstream import ServicePolicy, UpstreamConnection
+from gateway.worker.upstream import NO_DESCRIPTOR, ServicePolicy, UpstreamConnection
 
 log = logging.getLogger("headgate.worker")
 
@@ -28,7 +29,7 @@ IDLE_GRACE_NS = NANOSECONDS
 """How long idle clients are kept when a drain begins. A close at once would cross the next request of a busy client on
 its way, and that request would be lost; this one is answered, and told that it was the last."""
 COMPLAINT_NS = 60 * NANOSECONDS
-"""How often the log says that clients have to wait for want of descriptors."""
+"""How often the log says that clients have to wait, for each of the reasons."""
 GONE = ServicePolicy(keepalive_ms=0, max_idle=0, max_pending=1, user_timeout_ms=tcp.GONE_MS)
 """For a connection to a service that was never heard of: it is not kept."""
 NEWCOMER_SECONDS = 1.0
@@ -60,13 +61,14 @@ class DataPlane:
         self.descriptors: Callable[[], tuple[int, int]] = lambda: (NO_LIMIT, 0)
         """Asked for the limit of descriptors as it is, and for how many of them it takes to accept clients."""
         self._found = (0, 0)
-        self._complain_at = 0
+        self._complain_at: dict[str, int] = {}
         self._connections: list[ClientConnection | Tunnel | None] = []
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
         self._emptied: asyncio.Event | None = None
         self._keep_idle_until = 0
         self._newcomers: set[ClientConnection] = set()
+        reactor.on_exhausted(self._exhausted)
 
     # Configuration
 
@@ -153,11 +155,21 @@ class DataPlane:
         self.accept(self.admission.accepting)
         if not self.admission.accepting:
             self.lane.count_accept_pause()
-            now = monotonic_ns()
-            if now >= self._complain_at:
-                self._complain_at = now + COMPLAINT_NS
-                clients, limit = self.admission.clients, self._found[0]
-                log.warning("at %d clients and a limit of %d descriptors, further ones wait", clients, limit)
+            clients, limit = self.admission.clients, self._found[0]
+            self._complain("at %d clients and a limit of %d descriptors, further ones wait", clients, limit)
+
+    def _exhausted(self, error: int) -> None:
+        """The system has no descriptor or memory for a client (errno), though there should be some: others have taken it."""
+        self.lane.count_accept_failure()
+        self._complain("the system cannot take in another client: %s; they wait", os.strerror(error))
+        if error in NO_DESCRIPTOR:
+            self._evict_upstreams(1)
+
+    def _complain(self, what: str, *arguments: object) -> None:
+        now = monotonic_ns()
+        if now >= self._complain_at.get(what, 0):
+            self._complain_at[what] = now + COMPLAINT_NS
+            log.warning(what, *arguments)
 
     def _make_room(self, now: int) -> None:
         """Has idle connections give way before there is no descriptor left: to instances first, then of clients."""

@@ -206,6 +206,10 @@ impl Lane {
         self.worker.state.count(Counter::AcceptPauses, 1);
     }
 
+    fn count_accept_failure(&mut self) {
+        self.worker.state.count(Counter::AcceptFailures, 1);
+    }
+
     fn count_fault(&mut self) {
         self.worker.state.count(Counter::Faults, 1);
     }

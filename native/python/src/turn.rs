@@ -154,7 +154,7 @@ impl Reactor {
             match accepted {
                 Accepted::Client(fd, peer) => Self::take_in(slf, token, fd, peer),
                 Accepted::Nobody => return,
-                Accepted::Exhausted => return Self::wait_for_descriptors(slf),
+                Accepted::Exhausted(errno) => return Self::wait_for_descriptors(slf, errno),
                 Accepted::Over => {
                     let accepted = slf.borrow_mut().sockets.remove(token);
                     return drop(accepted);
@@ -189,8 +189,8 @@ impl Reactor {
         }
     }
 
-    /// Tries again in a while, though a descriptor may be given back before.
-    fn wait_for_descriptors(slf: &Bound<'_, Self>) {
+    /// Tries again in a while, though a descriptor may be given back before, and tells who wants to know.
+    fn wait_for_descriptors(slf: &Bound<'_, Self>, errno: Errno) {
         let py = slf.py();
         let again = || {
             let again = slf.getattr(intern!(py, "accept_again"))?;
@@ -199,6 +199,10 @@ impl Reactor {
         };
         if let Err(error) = again() {
             error.write_unraisable(py, None);
+        }
+        let Some(told) = slf.borrow().exhausted.as_ref().map(|told| told.clone_ref(py)) else { return };
+        if let Err(error) = guarded(py, || told.call1(py, (errno.raw_os_error(),)).map(drop)) {
+            Self::fault(slf, None, &Owner::Nobody, error);
         }
     }
 }

@@ -163,7 +163,7 @@ impl<T> Reactor<T> {
     pub fn accept(&mut self, token: Token) -> Accepted {
         let Some(Socket::Listener(listener)) = self.sockets.get_mut(token) else { return Accepted::Nobody };
         let accepted = listener::accept(&listener.fd);
-        if matches!(accepted, Accepted::Exhausted) {
+        if matches!(accepted, Accepted::Exhausted(_)) {
             let data = EventData::new_u64(token.number());
             // Its queue would be reported again and again.
             listener.held = epoll::modify(&self.epoll, &listener.fd, data, EventFlags::empty()).is_ok();

@@ -191,6 +191,7 @@ def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
     async def wait() -> None:
         turns = 0
         accepted: list[Recording] = []
+        reasons: list[int] = []
 
         def theirs() -> Recording:
             accepted.append(Recording())
@@ -202,6 +203,7 @@ def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
             reactor.turn()
 
         with reacting() as reactor, serving(reactor, theirs) as address, socket.socket() as waiting:
+            reactor.on_exhausted(reasons.append)
             asyncio.get_running_loop().add_reader(reactor.fileno(), turn)
             with socket.create_connection(address):
                 await eventually(lambda: accepted)
@@ -213,6 +215,7 @@ def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
                         await asyncio.sleep(0)
                     assert len(accepted) == 1
                     assert turns < before + 10, "it is not tried again and again"
+                    assert set(reasons) == {errno.EMFILE}
                     if given_back:
                         accepted[0].transport.abort()
                         for _ in range(10):
