@@ -246,8 +246,8 @@ class Lane:
     def tick(self, now: int, wall: int) -> bool:
         """Heartbeat, epochs seen, the Date of replies and the clock of the access log (``wall``: Unix time in
         nanoseconds at ``now``). False: the lane is no longer this process's, and it must exit."""
-    def expired(self, now: int) -> list[int]:
-        """Indexes of the connections whose deadline has passed; each is disarmed."""
+    def expired(self, now: int, most: int) -> list[int]:
+        """Indexes of at most so many connections whose deadline has passed; each is disarmed, the others stay as they are."""
     def spared(self, now: int, most: int) -> list[int]:
         """Indexes of at most so many connections that may be evicted: answered ones, longest at rest first, and then
         those that have been silent since they connected."""

@@ -146,10 +146,12 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         self._drop()
         self._transport.send_reset()
 
-    def close_if_idle(self) -> None:
-        """Ends a connection that carries no exchange."""
-        if self._machine.is_idle:
+    def close_if_idle(self) -> bool:
+        """Ends a connection that carries no exchange; was it one that was not about to end?"""
+        idle = self._machine.is_idle and not self._transport.is_closing()
+        if idle:
             self._transport.close()
+        return idle
 
     def close_if_over(self) -> None:
         """Ends a connection that carries no exchange, though its client might still be reading the last answer."""

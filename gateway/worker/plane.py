@@ -23,6 +23,8 @@ log = logging.getLogger("headgate.worker")
 TICK_SECONDS = 0.05
 """How often deadlines are swept and the heartbeat is written: coarse enough to cost nothing, fine enough for
 time-outs that are given in seconds."""
+ENDED_A_TURN = 64
+"""Connections of a crowd that are ended in one turn of the loop, at some 30 µs each."""
 POOL_SWEEP_TICKS = 20
 """Ticks between two looks for upstream connections that were idle too long."""
 IDLE_GRACE_NS = NANOSECONDS
@@ -65,6 +67,7 @@ class DataPlane:
         self._connections: list[ClientConnection | Tunnel | None] = []
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
+        self._sweeping = False
         self._emptied: asyncio.Event | None = None
         self._keep_idle_until = 0
         self._newcomers: set[ClientConnection] = set()
@@ -199,10 +202,8 @@ class DataPlane:
         now = monotonic_ns()
         if not self.lane.tick(now, wall_ns()):
             raise LaneLostError("the lane belongs to another worker now")
-        for index in self.lane.expired(now):
-            connection = self._connections[index]
-            if connection is not None:
-                self._guarded(connection, connection.deadline_passed)
+        if not self._sweeping:
+            self._sweep(now)
         self.access_log.flush()
         self._make_room(now)
         if self._emptied is not None and now >= self._keep_idle_until:
@@ -211,6 +212,19 @@ class DataPlane:
         if self._ticks % POOL_SWEEP_TICKS == 0:
             for upstream in self.pool.expired(now):
                 upstream.close()
+
+    def _sweep(self, now: int) -> None:
+        """Tells connections that their deadline has passed by ``now``: a crowd's in as many turns of the loop as it takes, so
+        that everybody else has a turn in between.
+        """
+        expired = self.lane.expired(now, ENDED_A_TURN)
+        for index in expired:
+            connection = self._connections[index]
+            if connection is not None:
+                self._guarded(connection, connection.deadline_passed)
+        self._sweeping = len(expired) == ENDED_A_TURN
+        if self._sweeping:
+            self.loop.call_soon(self._sweep, now)
 
     def _guarded(self, connection: ClientConnection | Tunnel, step: Callable[[], None]) -> None:
         try:
@@ -270,9 +284,13 @@ class DataPlane:
             await asyncio.sleep(TICK_SECONDS)
 
     def _close_idle(self) -> None:
+        closed = 0
         for connection in self._left():
-            if connection not in self._newcomers:
-                connection.close_if_idle()
+            if connection not in self._newcomers and connection.close_if_idle():
+                closed += 1
+                if closed == ENDED_A_TURN:
+                    self.loop.call_soon(self._close_idle)
+                    return
 
     def _left(self) -> list[ClientConnection | Tunnel]:
         return [connection for connection in self._connections if connection is not None]

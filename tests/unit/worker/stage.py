@@ -472,7 +472,7 @@ class Stage:
     def assert_clean(self) -> None:
         """No client is left: nothing is reserved, no deadline is armed, and whatever is pooled is fit for use."""
         assert self.in_flight() == 0
-        assert self.lane.expired(FAR) == []
+        assert self.lane.expired(FAR, 1) == []
         assert self.plane.admission.clients == 0
         assert self.plane.admission.upstreams == len(self.pooled())
         assert not self.plane.admission.pending

@@ -178,7 +178,7 @@ async def test_a_connect_without_a_descriptor_is_no_failure_of_the_instance(stag
     client.ends()
     await stage.turn()
     stage.assert_clean()
-    assert stage.lane.expired(FAR) == []
+    assert stage.lane.expired(FAR, 1) == []
 
 
 async def test_a_client_that_the_system_has_no_descriptor_for(
