@@ -108,12 +108,12 @@ impl Reactor {
         }
     }
 
-    /// The kernel sends nothing more to a peer. An instance that did not want the rest of a request may have said why before
-    /// it closed, which its client is to hear: reading on ends with the connection's end. Of any other peer nothing more
-    /// is wanted.
+    /// The kernel sends nothing more to a peer. An instance that has closed or reset its connection, because it did not want
+    /// the rest of a request, may have said why before, which its client is to hear: reading on ends with the connection's
+    /// end. Of any other peer nothing more is wanted, and after another failure nothing more can come.
     pub(crate) fn refused(slf: &Bound<'_, Self>, token: Token, errno: Errno) {
         let is_instance = matches!(slf.borrow().sockets.owner(token), Some(Owner::Upstream(_)));
-        if is_instance {
+        if is_instance && matches!(errno, Errno::PIPE | Errno::CONNRESET) {
             slf.borrow_mut().sockets.send_no_more(token, errno);
         } else {
             Self::end(slf, token, Reason::System(errno));
