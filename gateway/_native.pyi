@@ -507,8 +507,8 @@ class Pool:
         """Forgets a connection that has ended by itself, if it is here."""
     def evict(self, most: int) -> list[Any]:
         """Removes and returns so many, or all there are: those that were idle longest."""
-    def expired(self, now: int) -> list[Any]:
-        """Removes and returns the connections that have been idle too long."""
+    def expired(self, now: int, most: int) -> list[Any]:
+        """Removes and returns at most so many of the connections that have been idle too long."""
     def connections(self) -> list[Any]:
         """All of them, the one idle longest first."""
     def __len__(self) -> int: ...

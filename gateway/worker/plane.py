@@ -210,8 +210,7 @@ class DataPlane:
             self._close_idle()
         self._ticks += 1
         if self._ticks % POOL_SWEEP_TICKS == 0:
-            for upstream in self.pool.expired(now):
-                upstream.close()
+            self._sweep_pool(now)
 
     def _sweep(self, now: int) -> None:
         """Tells connections that their deadline has passed by ``now``: a crowd's in as many turns of the loop as it takes, so
@@ -225,6 +224,14 @@ class DataPlane:
         self._sweeping = len(expired) == ENDED_A_TURN
         if self._sweeping:
             self.loop.call_soon(self._sweep, now)
+
+    def _sweep_pool(self, now: int) -> None:
+        """Closes what was idle too long, as ``_sweep`` does."""
+        expired = self.pool.expired(now, ENDED_A_TURN)
+        for upstream in expired:
+            upstream.close()
+        if len(expired) == ENDED_A_TURN:
+            self.loop.call_soon(self._sweep_pool, now)
 
     def _guarded(self, connection: ClientConnection | Tunnel, step: Callable[[], None]) -> None:
         try:
