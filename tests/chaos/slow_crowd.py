@@ -108,24 +108,25 @@ async def be_slow(port: int, manner: Manner, opened: asyncio.Semaphore) -> End:
             await loop.sock_sendall(raw, manner.opening)
             first = b"" if manner.drop else await loop.sock_recv(raw, manner.sip)
         waiting = loop.time()
-        answer = await (drip(raw, manner) if manner.drop else sip(raw, manner))
-        end = loop.time()
+        answer, end = await (drip(raw, manner) if manner.drop else sip(raw, manner))
         return End(end - began, end - waiting, first + answer)
 
 
-async def drip(raw: socket.socket, manner: Manner) -> bytes:
-    """Sends a little in every pause; what comes until the end."""
+async def drip(raw: socket.socket, manner: Manner) -> tuple[bytes, float]:
+    """Sends a little in every pause; what comes until the end, and when that was."""
     loop = asyncio.get_running_loop()
-    answer = asyncio.ensure_future(sip(raw, replace(manner, sip=1000, pause=0)))
-    while not answer.done():
+    heard = asyncio.ensure_future(sip(raw, replace(manner, sip=1000, pause=0)))
+    while not heard.done():
         with contextlib.suppress(ConnectionError):
             await loop.sock_sendall(raw, manner.drop)
-        await asyncio.wait({answer}, timeout=manner.pause)
-    return answer.result()
+        await asyncio.sleep(manner.pause)
+    return heard.result()
 
 
-async def sip(raw: socket.socket, manner: Manner) -> bytes:
-    """Reads a little in every pause; what comes until the end. A reset counts when it comes, not behind all that came before."""
+async def sip(raw: socket.socket, manner: Manner) -> tuple[bytes, float]:
+    """Reads a little in every pause; what comes until the end, and when that was. A reset counts when it comes, not behind all
+    that came before.
+    """
     loop, answer = asyncio.get_running_loop(), b""
     with contextlib.suppress(ConnectionError):
         while not raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -134,7 +135,7 @@ async def sip(raw: socket.socket, manner: Manner) -> bytes:
                 break
             answer += part
             await asyncio.sleep(manner.pause)
-    return answer
+    return answer, loop.time()
 
 
 async def main(count: int) -> None:
