@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+from bench.configuration import configuration
 from bench.instructions.origin import Origin
 from bench.messages import REQUEST_2_FIELDS, REQUEST_12_FIELDS, RESPONSE
 
@@ -20,32 +21,12 @@ _EXCHANGES = 5_000
 _CONNECTIONS = 500
 _SECONDS = 10.0
 _READ_BYTES = 64 * 1024
-_CONFIGURATION = """\
-[gateway]
-workers = 1
-admin = "127.0.0.1:0"
-
-[log]
-level = "error"
-access = "{log}"
-
-[[listen]]
-address = "127.0.0.1:0"
-
-[services.api]
-instances = ["{instance}"]
-
-[[routes]]
-host = "www.example.com"
-path = "/some/*"
-service = "api"
-limit = {{ rate = "1000000/s", burst = 1000000, key = "client_ip" }}
-
+_ROUTES = """
 [[routes]]
 host = "www.example.com"
 path = "/limited"
 service = "api"
-limit = {{ rate = "1/h", burst = 1, key = "client_ip" }}
+limit = { rate = "1/h", burst = 1, key = "client_ip" }
 """
 _UNKNOWN = REQUEST_12_FIELDS.replace(b"www.example.com", b"unknown.example.com", 1)
 _LIMITED = REQUEST_12_FIELDS.replace(b"/some/path", b"/limited", 1)
@@ -56,14 +37,14 @@ def main() -> None:
     for logs in (False, True):
         with TemporaryDirectory(prefix="headgate-training-") as folder, Origin(RESPONSE) as origin:
             log = f"{folder}/access.log" if logs else "off"
-            configuration = Path(folder, "gateway.toml")
-            configuration.write_text(_CONFIGURATION.format(log=log, instance=origin.address))
-            _train(configuration)
+            file = Path(folder, "gateway.toml")
+            file.write_text(configuration(origin.address, access_log=log, routes=_ROUTES))
+            _train(file)
 
 
-def _train(configuration: Path) -> None:
-    command = [sys.executable, "-P", "-m", "gateway", "run", str(configuration)]
-    gateway = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=configuration.parent)
+def _train(file: Path) -> None:
+    command = [sys.executable, "-P", "-m", "gateway", "run", str(file)]
+    gateway = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=file.parent)
     assert gateway.stdout is not None, "asked for above"
     with gateway:
         try:

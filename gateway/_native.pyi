@@ -246,8 +246,8 @@ class Lane:
     def tick(self, now: int, wall: int) -> bool:
         """Heartbeat, epochs seen, the Date of replies and the clock of the access log (``wall``: Unix time in
         nanoseconds at ``now``). False: the lane is no longer this process's, and it must exit."""
-    def expired(self, now: int) -> list[int]:
-        """Indexes of the connections whose deadline has passed; each is disarmed."""
+    def expired(self, now: int, most: int) -> list[int]:
+        """Indexes of at most so many connections whose deadline has passed; each is disarmed, the others stay as they are."""
     def spared(self, now: int, most: int) -> list[int]:
         """Indexes of at most so many connections that may be evicted: answered ones, longest at rest first, and then
         those that have been silent since they connected."""
@@ -276,6 +276,8 @@ class Lane:
         """Counts idle connections to instances that were closed for want of descriptors."""
     def count_accept_pause(self) -> None:
         """Counts that the worker begins to accept no more clients."""
+    def count_accept_failure(self) -> None:
+        """Counts that the system had no descriptor or memory for a client that waits."""
     def count_fault(self) -> None:
         """Counts a connection that was lost to a bug of ours."""
 
@@ -369,6 +371,9 @@ class Reactor:
         """Tells protocols of the ends that they have not heard of yet; for the reactor itself to call."""
     def accept_again(self) -> None:
         """There may be descriptors for the clients that wait for one; for the reactor itself to call."""
+    def on_exhausted(self, told: Callable[[int], object] | None) -> None:
+        """Who is told, with the system's reason (errno), that clients wait because there is no descriptor or memory for them.
+        They are accepted when a descriptor is given back, or at a later look, of which there are ten a second."""
     def listen(self, fd: int, backlog: int, accepted: Callable[[], Any]) -> Listener:
         """Accepts from a duplicate of a listening socket; ``accepted`` makes the protocol of each connection. Clients for
         which there is no descriptor wait. Raises OSError."""
@@ -407,7 +412,9 @@ class Transport:
         """Ends it now. A protocol that waits for its connection hears no more."""
     def send_reset(self) -> None:
         """As ``abort``, but the peer notices an incomplete message, however that was framed."""
-    def is_closing(self) -> bool: ...
+    def is_closing(self) -> bool:
+        """Is what is written lost, because the end is under way, or because the peer of an instance's connection has refused
+        what was written before and is still listened to?"""
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
     def get_write_buffer_size(self) -> int: ...
@@ -418,8 +425,8 @@ class Transport:
 @disjoint_base
 class ClientFastPath:
     """The client's side of the fast path: a request goes out on a connection of the pool, and its response comes back, in
-    however many pieces; the gateway's own answer takes the place of both. Every other verdict goes to ``_perform``. The
-    connection begins and ends here too.
+    however many pieces; the gateway's own answer takes the place of both. A request that the pool has no connection for goes to
+    ``_forward_afresh``, every other verdict to ``_perform``. The connection begins and ends here too.
 
     Base of the worker's client connections, which share its fields. Reading ``_machine`` or ``_transport`` before
     it was set raises AttributeError.
@@ -501,8 +508,8 @@ class Pool:
         """Forgets a connection that has ended by itself, if it is here."""
     def evict(self, most: int) -> list[Any]:
         """Removes and returns so many, or all there are: those that were idle longest."""
-    def expired(self, now: int) -> list[Any]:
-        """Removes and returns the connections that have been idle too long."""
+    def expired(self, now: int, most: int) -> list[Any]:
+        """Removes and returns at most so many of the connections that have been idle too long."""
     def connections(self) -> list[Any]:
         """All of them, the one idle longest first."""
     def __len__(self) -> int: ...

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.configuration import configuration
 from bench.instructions import callgrind
 from bench.instructions.callgrind import CallgrindError, Profile
 from bench.instructions.origin import Origin
@@ -29,30 +30,6 @@ _ANSWER_SECONDS = 10.0
 _READ_BYTES = 64 * 1024
 _BODY = RESPONSE[-64:]
 _STOP_SECONDS = 30.0
-
-_CONFIGURATION = """\
-[gateway]
-workers = 1
-admin = "127.0.0.1:0"
-
-[log]
-level = "error"
-access = "{access_log}"
-
-[[listen]]
-address = "127.0.0.1:0"
-
-[services.api]
-instances = ["{instance}"]
-balance = "p2c"
-
-[[routes]]
-host = "www.example.com"
-path = "/some/*"
-service = "api"
-limit = {{ rate = "1000000/s", burst = 1000000, key = "client_ip" }}
-retry = {{ attempts = 2 }}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +100,10 @@ class _Worker:
 def _worker(*, access_log: bool) -> Iterator[_Worker]:
     with TemporaryDirectory(prefix="headgate-instructions-") as name, Origin(RESPONSE) as origin:
         folder = Path(name)
-        configuration, profile = folder / "gateway.toml", folder / "profile"
-        log = folder / "access.log" if access_log else "off"
-        configuration.write_text(_CONFIGURATION.format(instance=origin.address, access_log=log))
-        with _gateway(configuration, profile) as ready:
+        file, profile = folder / "gateway.toml", folder / "profile"
+        log = str(folder / "access.log") if access_log else "off"
+        file.write_text(configuration(origin.address, access_log=log))
+        with _gateway(file, profile) as ready:
             address = urlsplit(ready["listen"][0])
             target = (address.hostname, address.port)
             with socket.create_connection(target, _ANSWER_SECONDS) as client:
@@ -134,11 +111,11 @@ def _worker(*, access_log: bool) -> Iterator[_Worker]:
 
 
 @contextmanager
-def _gateway(configuration: Path, profile: Path) -> Iterator[dict[str, Any]]:
+def _gateway(file: Path, profile: Path) -> Iterator[dict[str, Any]]:
     """The command, until the end of the block; what its ready line says."""
     module = "bench.instructions.command"
     gateway = subprocess.Popen(
-        [sys.executable, "-m", module, str(profile), "run", str(configuration)],
+        [sys.executable, "-m", module, str(profile), "run", str(file)],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONHASHSEED": "0"},  # a dict's collisions would be others in every run
     )

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.config.draft import adapter
-from gateway.config.paths import dotted
+from gateway.config.draft import Part, adapter
+from gateway.config.paths import KeyPath, dotted
+from gateway.config.rules import broken_rules_of_limit
 from gateway.config.schema import Config, Instance, Limit, Route
 from gateway.config.suggest import did_you_mean
 from gateway.errors import ConfigErrors, InvalidValueError, Mistake
@@ -54,6 +55,16 @@ class Overrides:
     """Sound values, as they were written, by their keys and by the names of route and limit; no name: the route's only one."""
     instances: Mapping[str, Mapping[InstanceAddress, Adjustment]] = field(default_factory=dict)
     """Adjustments by service and address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A setting that leaves a limit with values which no file could give it."""
+
+    setting: Path
+    place: KeyPath
+    """Of the limit in the file."""
+    reason: str
 
 
 def patched(settings: Settings, patch: object) -> dict[Path, Any]:
@@ -116,6 +127,20 @@ def without_place(config: Config, overrides: Overrides) -> Iterator[tuple[Path, 
             yield path, reason
 
 
+def contradictions(config: Config, overrides: Overrides) -> Iterator[Contradiction]:
+    """The settings that break a rule between the keys of a limit, which they share with the values of a file."""
+    for number, route in enumerate(config.routes):
+        for index, limit in enumerate(route.limit):
+            values = _values_for(route, limit, overrides)
+            if not values:
+                continue
+            place: KeyPath = ("routes", number, "limit", index)
+            for finding in broken_rules_of_limit(Part(Limit, _written(limit, values), place)):
+                key = str(finding.path[-1])
+                reason = finding.message if key in LIMIT_KEYS else f"{key}: {finding.message}"
+                yield Contradiction(_setting_of(route, limit, overrides), place, reason)
+
+
 def described(path: Path, reason: str) -> Mistake:
     """The mistake of a setting that has no place."""
     return _mistake(path, reason)
@@ -154,20 +179,30 @@ def _adjusted(adjustment: Adjustment, key: str, raw: Any) -> Adjustment:
 
 
 def _overridden(route: Route, overrides: Overrides) -> Route:
-    limits = tuple(
-        _limit(limit, overrides.limits.get((route.name, None), {}) if len(route.limit) == 1 else {})
-        for limit in route.limit
-    )
-    limits = tuple(_limit(limit, overrides.limits.get((route.name, limit.name), {})) for limit in limits)
+    limits = tuple(_limit(limit, _values_for(route, limit, overrides)) for limit in route.limit)
     return route.model_copy(update={"limit": limits})
+
+
+def _values_for(route: Route, limit: Limit, overrides: Overrides) -> dict[str, Any]:
+    """What stands in place of the limit's own values."""
+    unnamed = overrides.limits.get((route.name, None), {}) if len(route.limit) == 1 else {}
+    return {**unnamed, **overrides.limits.get((route.name, limit.name), {})}
+
+
+def _setting_of(route: Route, limit: Limit, overrides: Overrides) -> Path:
+    """That of the limit's burst; where there is none, of its rate."""
+    root = ("routes", route.name, "limit")
+    paths = [(*root, *name, key) for key in ("burst", "rate") for name in ((limit.name,), ())]
+    return next(path for path in paths if path in overrides.settings)
 
 
 def _limit(limit: Limit, values: Mapping[str, Any]) -> Limit:
     """Read again from what was written, so that a burst which nobody wrote follows its rate."""
-    if not values:
-        return limit
-    written = limit.model_dump(mode="json", include=limit.model_fields_set)
-    return Limit.model_validate({**written, **values})
+    return Limit.model_validate(_written(limit, values)) if values else limit
+
+
+def _written(limit: Limit, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**limit.model_dump(mode="json", include=limit.model_fields_set), **values}
 
 
 def _no_limit(route: Route, name: Sequence[str]) -> str | None:

@@ -45,6 +45,12 @@ def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
         yield from rule(draft)
 
 
+def broken_rules_of_limit(limit: Part) -> Iterator[Finding]:
+    """Every broken rule between rate, burst and cost of one limit, wherever they are from."""
+    yield from _burst_comes_back(limit)
+    yield from _cost_fits_in_burst(limit)
+
+
 def _proxies_are_trusted_once(draft: Draft) -> Iterator[Finding]:
     """A network of trusted proxies that lies within another has no effect."""
     if not draft.gateway.has("trusted_proxies"):
@@ -408,22 +414,28 @@ def _limits_fit(draft: Draft) -> Iterator[Finding]:
 
 
 def _bursts_come_back(draft: Draft) -> Iterator[Finding]:
-    """A spent burst is back within a year."""
     for limit in _limits(draft):
-        if not limit.has("burst", "rate"):
-            continue
-        rate = limit["rate"]
-        if limit["burst"] * rate.period.seconds > MAX_REFILL_SECONDS * rate.tokens:
-            yield Finding(
-                (*limit.path, "burst"), "expected a burst that comes back within a year at this rate"
-            )
+        yield from _burst_comes_back(limit)
+
+
+def _burst_comes_back(limit: Part) -> Iterator[Finding]:
+    """A spent burst is back within a year."""
+    if not limit.has("burst", "rate"):
+        return
+    rate = limit["rate"]
+    if limit["burst"] * rate.period.seconds > MAX_REFILL_SECONDS * rate.tokens:
+        yield Finding((*limit.path, "burst"), "expected a burst that comes back within a year at this rate")
 
 
 def _costs_fit_in_bursts(draft: Draft) -> Iterator[Finding]:
-    """A full bucket has what one request takes."""
     for limit in _limits(draft):
-        if limit.has("burst", "cost") and isinstance(limit["cost"], int) and limit["cost"] > limit["burst"]:
-            yield Finding((*limit.path, "cost"), "more than the burst: no request could ever pass")
+        yield from _cost_fits_in_burst(limit)
+
+
+def _cost_fits_in_burst(limit: Part) -> Iterator[Finding]:
+    """A full bucket has what one request takes."""
+    if limit.has("burst", "cost") and isinstance(limit["cost"], int) and limit["cost"] > limit["burst"]:
+        yield Finding((*limit.path, "cost"), "more than the burst: no request could ever pass")
 
 
 def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:

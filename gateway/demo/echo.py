@@ -42,10 +42,19 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
+def listen(port: int) -> socket.socket:
+    """A listening socket whose connections send every piece of an answer at once: asyncio sees to that only where it has made the
+    socket itself, and without it a piece waits up to 40 ms for the acknowledgement of the one before.
+    """
+    listening = socket.create_server(("127.0.0.1", port), backlog=1024)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited
+    return listening
+
+
 def main() -> None:
     """Serves until the process is ended."""
     arguments = parse_arguments("python -m gateway.demo.echo")
-    listening = socket.create_server(("127.0.0.1", arguments.port), backlog=1024)
+    listening = listen(arguments.port)
     announce(listening.getsockname()[1])
     server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off"))
     asyncio.run(server.serve(sockets=[listening]))

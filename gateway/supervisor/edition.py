@@ -13,7 +13,8 @@ from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
 from gateway.config.findings import Finding
 from gateway.config.load import load
-from gateway.config.overrides import Overrides, overridden
+from gateway.config.overrides import Overrides, contradictions, described, overridden
+from gateway.config.paths import dotted
 from gateway.config.schema import Config, Listen
 from gateway.errors import ConfigErrors, Mistake
 from gateway.model import AddressKind, Labels, labels_of
@@ -79,6 +80,7 @@ def next_edition(
         yield from fixed_settings(running.config, config)
         yield from _new_descriptors(running, config)
         yield from _too_many_workers(config, bounds)
+        yield from _contradicted(config, overrides)
         known = {listen.name: listen for listen in running.config.listen}
         retired = {**running.retired, **known}
         for listen in config.listen:
@@ -94,6 +96,9 @@ def next_edition(
 
 def same_edition(running: Edition, bounds: Bounds, overrides: Overrides) -> Edition:
     """The running edition with other overrides. Raises ConfigErrors."""
+    wrong = [described(one.setting, one.reason) for one in contradictions(running.written, overrides)]
+    if wrong:
+        raise ConfigErrors("", wrong)
     made = _edition(
         running.written,
         overrides,
@@ -137,6 +142,12 @@ def _new_descriptors(running: Edition, config: Config) -> Iterator[Finding]:
             yield Finding(
                 ("listen", index, "address"), "an inherited descriptor can be added by a restart only"
             )
+
+
+def _contradicted(config: Config, overrides: Overrides) -> Iterator[Finding]:
+    """What is right by itself may not be with the values that are in force instead."""
+    for one in contradictions(config, overrides):
+        yield Finding(one.place, f"with the override of {dotted(one.setting)}: {one.reason}")
 
 
 def _too_many_workers(config: Config, bounds: Bounds) -> Iterator[Finding]:

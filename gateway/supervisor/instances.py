@@ -133,6 +133,8 @@ class _Service:
     """The subsets whose unfit members are used."""
     published: int = -PAUSE_NS
     """When it was published last, in nanoseconds."""
+    stale: dict[Labels, None] = field(default_factory=dict)
+    """The subsets that are not published as they are, those that have waited longest first."""
     timer: asyncio.TimerHandle | None = None
     """The next publication, where one is due."""
 
@@ -324,37 +326,42 @@ class Instances:
         say at once what matters.
         """
         known = self._services[service]
+        rows = known.places.rows
+        known.stale = dict.fromkeys([labels for labels in known.stale if labels in rows] + list(rows))
         pause = PAUSE_NS if len(known.present) > SMALL else 0
         wait = known.published + pause - self._clock()
         if wait > 0:
             self._publish_later(service, wait / NANOSECONDS)
             return self._membership + 1
+        return self._publish_stale(service)
+
+    def _publish_stale(self, service: str) -> int:
+        """Publishes what is not as it is. Where there is no room for some of it, that comes first the next time: each bank that is
+        published anew holds the room of two until the workers have let go of the old one.
+        """
+        known = self._services[service]
         known.cancel()
         known.published = self._clock()
-        try:
-            for labels, row in known.places.rows.items():
-                self._publish_row(service, labels, row)
-        except MemoryError:
-            self._publish_later(service, RETRY_S)
-            return self._membership + 1
+        while known.stale:
+            labels = next(iter(known.stale))
+            try:
+                self._publish_row(service, labels, known.places.rows[labels])
+            except MemoryError:
+                self._publish_later(service, RETRY_S)
+                return self._membership + 1
+            del known.stale[labels]
         return self._membership
 
     def settle(self, service: str) -> None:
         """Publishes now what was to be published later."""
         if self._services[service].timer is not None:
-            self._publish_due(service)
+            self._publish_stale(service)
 
     def _publish_later(self, service: str, seconds: float) -> None:
         known = self._services[service]
         if known.timer is None:
             loop = asyncio.get_running_loop()
-            known.timer = loop.call_later(seconds, self._publish_due, service)
-
-    def _publish_due(self, service: str) -> None:
-        known = self._services[service]
-        known.cancel()
-        known.published = -PAUSE_NS
-        self._publish(service)
+            known.timer = loop.call_later(seconds, self._publish_stale, service)
 
     def _publish_row(self, service: str, labels: Labels, row: int) -> None:
         known = self._services[service]

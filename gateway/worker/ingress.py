@@ -146,10 +146,12 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         self._drop()
         self._transport.send_reset()
 
-    def close_if_idle(self) -> None:
-        """Ends a connection that carries no exchange."""
-        if self._machine.is_idle:
+    def close_if_idle(self) -> bool:
+        """Ends a connection that carries no exchange; was it one that was not about to end?"""
+        idle = self._machine.is_idle and not self._transport.is_closing()
+        if idle:
             self._transport.close()
+        return idle
 
     def close_if_over(self) -> None:
         """Ends a connection that carries no exchange, though its client might still be reading the last answer."""
@@ -164,15 +166,20 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
 
     def _forward(self, instance: int, payload: bytes) -> None:
         """A new exchange with an instance."""
-        self._begin_replay(payload)
         upstream = self._pool.take(instance)
         if upstream is None:
-            self._connect(instance)
+            self._forward_afresh(instance, payload)
         else:
+            self._begin_replay(payload)
             self._upstream = upstream
             upstream.client = self
             self._written = True
             upstream.transport.write(payload)
+
+    def _forward_afresh(self, instance: int, payload: bytes) -> None:
+        """A new exchange with an instance that no idle connection leads to. The fast path, which has looked, calls it too."""
+        self._begin_replay(payload)
+        self._connect(instance)
 
     def _forward_or_retry(self, instance: int, payload: bytes) -> None:
         if payload:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,20 +16,22 @@ from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
-from gateway.worker.upstream import ServicePolicy, UpstreamConnection
+from gateway.worker.upstream import NO_DESCRIPTOR, ServicePolicy, UpstreamConnection
 
 log = logging.getLogger("headgate.worker")
 
 TICK_SECONDS = 0.05
 """How often deadlines are swept and the heartbeat is written: coarse enough to cost nothing, fine enough for
 time-outs that are given in seconds."""
+ENDED_A_TURN = 64
+"""Connections of a crowd that are ended in one turn of the loop, at some 30 µs each."""
 POOL_SWEEP_TICKS = 20
 """Ticks between two looks for upstream connections that were idle too long."""
 IDLE_GRACE_NS = NANOSECONDS
 """How long idle clients are kept when a drain begins. A close at once would cross the next request of a busy client on
 its way, and that request would be lost; this one is answered, and told that it was the last."""
 COMPLAINT_NS = 60 * NANOSECONDS
-"""How often the log says that clients have to wait for want of descriptors."""
+"""How often the log says that clients have to wait, for each of the reasons."""
 GONE = ServicePolicy(keepalive_ms=0, max_idle=0, max_pending=1, user_timeout_ms=tcp.GONE_MS)
 """For a connection to a service that was never heard of: it is not kept."""
 NEWCOMER_SECONDS = 1.0
@@ -60,13 +63,15 @@ class DataPlane:
         self.descriptors: Callable[[], tuple[int, int]] = lambda: (NO_LIMIT, 0)
         """Asked for the limit of descriptors as it is, and for how many of them it takes to accept clients."""
         self._found = (0, 0)
-        self._complain_at = 0
+        self._complain_at: dict[str, int] = {}
         self._connections: list[ClientConnection | Tunnel | None] = []
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
+        self._sweeping = False
         self._emptied: asyncio.Event | None = None
         self._keep_idle_until = 0
         self._newcomers: set[ClientConnection] = set()
+        reactor.on_exhausted(self._exhausted)
 
     # Configuration
 
@@ -153,11 +158,21 @@ class DataPlane:
         self.accept(self.admission.accepting)
         if not self.admission.accepting:
             self.lane.count_accept_pause()
-            now = monotonic_ns()
-            if now >= self._complain_at:
-                self._complain_at = now + COMPLAINT_NS
-                clients, limit = self.admission.clients, self._found[0]
-                log.warning("at %d clients and a limit of %d descriptors, further ones wait", clients, limit)
+            clients, limit = self.admission.clients, self._found[0]
+            self._complain("at %d clients and a limit of %d descriptors, further ones wait", clients, limit)
+
+    def _exhausted(self, error: int) -> None:
+        """The system has no descriptor or memory for a client (errno), though there should be some: others have taken it."""
+        self.lane.count_accept_failure()
+        self._complain("the system cannot take in another client: %s; they wait", os.strerror(error))
+        if error in NO_DESCRIPTOR:
+            self._evict_upstreams(1)
+
+    def _complain(self, what: str, *arguments: object) -> None:
+        now = monotonic_ns()
+        if now >= self._complain_at.get(what, 0):
+            self._complain_at[what] = now + COMPLAINT_NS
+            log.warning(what, *arguments)
 
     def _make_room(self, now: int) -> None:
         """Has idle connections give way before there is no descriptor left: to instances first, then of clients."""
@@ -187,18 +202,36 @@ class DataPlane:
         now = monotonic_ns()
         if not self.lane.tick(now, wall_ns()):
             raise LaneLostError("the lane belongs to another worker now")
-        for index in self.lane.expired(now):
-            connection = self._connections[index]
-            if connection is not None:
-                self._guarded(connection, connection.deadline_passed)
+        if not self._sweeping:
+            self._sweep(now)
         self.access_log.flush()
         self._make_room(now)
         if self._emptied is not None and now >= self._keep_idle_until:
             self._close_idle()
         self._ticks += 1
         if self._ticks % POOL_SWEEP_TICKS == 0:
-            for upstream in self.pool.expired(now):
-                upstream.close()
+            self._sweep_pool(now)
+
+    def _sweep(self, now: int) -> None:
+        """Tells connections that their deadline has passed by ``now``: a crowd's in as many turns of the loop as it takes, so
+        that everybody else has a turn in between.
+        """
+        expired = self.lane.expired(now, ENDED_A_TURN)
+        for index in expired:
+            connection = self._connections[index]
+            if connection is not None:
+                self._guarded(connection, connection.deadline_passed)
+        self._sweeping = len(expired) == ENDED_A_TURN
+        if self._sweeping:
+            self.loop.call_soon(self._sweep, now)
+
+    def _sweep_pool(self, now: int) -> None:
+        """Closes what was idle too long, as ``_sweep`` does."""
+        expired = self.pool.expired(now, ENDED_A_TURN)
+        for upstream in expired:
+            upstream.close()
+        if len(expired) == ENDED_A_TURN:
+            self.loop.call_soon(self._sweep_pool, now)
 
     def _guarded(self, connection: ClientConnection | Tunnel, step: Callable[[], None]) -> None:
         try:
@@ -258,9 +291,13 @@ class DataPlane:
             await asyncio.sleep(TICK_SECONDS)
 
     def _close_idle(self) -> None:
+        closed = 0
         for connection in self._left():
-            if connection not in self._newcomers:
-                connection.close_if_idle()
+            if connection not in self._newcomers and connection.close_if_idle():
+                closed += 1
+                if closed == ENDED_A_TURN:
+                    self.loop.call_soon(self._close_idle)
+                    return
 
     def _left(self) -> list[ClientConnection | Tunnel]:
         return [connection for connection in self._connections if connection is not None]

@@ -113,8 +113,9 @@ class Tunnel:
         else:
             self.break_off()
 
-    def close_if_idle(self) -> None:
+    def close_if_idle(self) -> bool:
         """A tunnel is never between two exchanges."""
+        return False
 
     def close_if_over(self) -> None:
         """It is over with its connections."""

@@ -202,8 +202,8 @@ def test_empty_lines_buy_no_time() -> None:
     connection = engine.connect()
     for second in (1, 2, 3):
         assert connection.receive(b"\r\n", NOW + second * 10**9)[0] == WAIT
-    assert engine.lane.expired(NOW + 4 * 10**9 - 1) == []
-    assert engine.lane.expired(NOW + 4 * 10**9) == [connection.index]
+    assert engine.lane.expired(NOW + 4 * 10**9 - 1, 1) == []
+    assert engine.lane.expired(NOW + 4 * 10**9, 2) == [connection.index]
     connection.close(NOW)
 
 
@@ -215,6 +215,6 @@ def test_jumps_of_the_wall_clock() -> None:
     day = 86_400 * 10**9
     for wall in (0, 100 * day, 99 * day, 101 * day):
         engine.lane.tick(NOW, wall)
-        assert engine.lane.expired(NOW) == []
-    assert engine.lane.expired(NOW + day) == [connection.index]
+        assert engine.lane.expired(NOW, 1) == []
+    assert engine.lane.expired(NOW + day, 2) == [connection.index]
     connection.close(NOW)

@@ -236,14 +236,34 @@ async def run_to_end(
         return await run_with(command, file or str(path), environment=environment)
 
 
+async def interrupt(*arguments: str, when: bytes) -> tuple[int, str]:
+    """Runs a command until a line of its standard error has ``when``, and sends it Ctrl-C: (exit code, stdout). Nothing that it
+    started is left running.
+    """
+    marker = uuid.uuid4().hex
+    process = await _command(arguments, {"HEADGATE_TEST": marker})
+    assert process.stderr is not None
+    while when not in (line := await process.stderr.readline()):
+        assert line, "it has ended before"
+    process.send_signal(signal.SIGINT)
+    out, _ = await asyncio.wait_for(process.communicate(), STOP_SECONDS)
+    await eventually(lambda: not marked(f"HEADGATE_TEST={marker}"), why="no process is left")
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
 async def run_with(
     *arguments: str, environment: Mapping[str, str] | None = None, within: float = START_SECONDS
 ) -> tuple[int, str, str]:
     """Runs a command that must end by itself: (exit code, stdout, stderr)."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT, env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent,
-    )  # fmt: skip
+    process = await _command(arguments, environment or {})
     out, err = await asyncio.wait_for(process.communicate(), within)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def _command(arguments: Sequence[str], environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT, env={**os.environ, **environment}, preexec_fn=die_with_parent,
+    )  # fmt: skip

@@ -201,6 +201,23 @@ class AnswersEarly(Origin):
             await self.read_body(request, connection)
 
 
+class SlamsTheDoor(Origin):
+    """Answers 413 as soon as it has the head, and hangs up on the body: with a close, or with a reset."""
+
+    def __init__(self, *, reset: bool) -> None:
+        super().__init__()
+        self._reset = reset
+
+    async def serve(self, connection: OriginConnection) -> None:
+        """Head in, answer out, door shut."""
+        if await self.read_request(connection, with_body=False):
+            await connection.send(render("HTTP/1.1 413 Early", [("Content-Length", "5")], b"early"))
+            if self._reset:
+                connection.reset()
+            else:
+                connection.writer.close()
+
+
 class SendsInterim(Origin):
     """Sends interim responses (1xx) before its answer; 100 only when it is asked for."""
 

@@ -1,13 +1,9 @@
 """``headgate bench`` as people use it: against a gateway, against servers with a vice, and with mistakes."""
 
 import asyncio
-import os
 import shutil
-import signal
 import ssl
-import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +12,8 @@ import orjson
 import pytest
 
 from tests.helpers import Gateway, Origin, Reply, Request, configuration, eventually
-from tests.helpers.gateway import ROOT, run_with
+from tests.helpers.gateway import interrupt, run_with
 from tests.helpers.origin import OriginConnection
-from tests.helpers.processes import die_with_parent, marked
 
 # Of nobody: self-signed for somebody-else.example.
 KEY_AND_CERTIFICATE = """\
@@ -265,23 +260,14 @@ async def test_without_a_generator_for_a_closed_loop() -> None:
 
 async def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C: what was measured until then is printed and written, and nothing is left running."""
-    marker = f"HEADGATE_TEST={uuid.uuid4().hex}"
     file = tmp_path / "result.json"
     async with Origin(b"x") as origin:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", "bench", f"http://{origin.address}", "--rate", "50/s", "--duration", "50s",
-            "--json", str(file), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
-            env={**os.environ, "HEADGATE_TEST": marker.partition("=")[2]}, preexec_fn=die_with_parent,
-        )  # fmt: skip
-        assert process.stderr is not None
-        while b"failed" not in (line := await process.stderr.readline()):
-            assert line, "no progress is shown"
-        process.send_signal(signal.SIGINT)
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 1
-    assert b"Interrupted: what was measured until then." in out
+        load = ("--rate", "50/s", "--duration", "50s")
+        command = ("bench", f"http://{origin.address}", *load, "--json", str(file))
+        code, out = await interrupt(*command, when=b"failed")
+    assert code == 1
+    assert "Interrupted: what was measured until then." in out
     assert orjson.loads(file.read_bytes())["interrupted"] is True
-    await eventually(lambda: not marked(marker), why="no process is left")
 
 
 @pytest.mark.parametrize("command", ["bench", "tune"])

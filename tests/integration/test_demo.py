@@ -5,12 +5,14 @@ import os
 import re
 import shlex
 import signal
+import socket
 import sys
 import uuid
 from typing import Self
 
 import pytest
 
+from gateway.demo.echo import listen
 from tests.helpers import curl, eventually
 from tests.helpers.gateway import ROOT
 from tests.helpers.processes import alive, marked
@@ -102,6 +104,14 @@ async def test_the_demo_does_what_it_prints() -> None:
         assert await asyncio.wait_for(demo.process.wait(), 15) == 0
         assert await asyncio.wait_for(again.wait(), 5) == 0
         await eventually(lambda: not demo.processes)
+
+
+def test_no_piece_of_an_answer_waits_for_the_one_before() -> None:
+    """Connections to the ASGI application send at once, as those to the Flask application do."""
+    with listen(0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -6,8 +6,11 @@ import pytest
 
 from tests.helpers import Client, Gateway, Origin, configuration, eventually
 from tests.helpers.origin import OriginConnection, Request
-from tests.helpers.vices import AnswersEarly, Sends100Continue
+from tests.helpers.proof import PROOF
+from tests.helpers.vices import AnswersEarly, Sends100Continue, SlamsTheDoor
 
+BODY = bytes(1 << 20)
+DOORS = 1_000 if PROOF else 50
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -90,6 +93,22 @@ async def test_a_final_answer_while_the_body_comes_ends_the_exchange() -> None:
             sending.cancel()
         await eventually(lambda: origin.open_connections == 0)
         await eventually(gateway.empty)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_an_answer_is_heard_whose_instance_hangs_up_on_the_body(reset: bool) -> None:
+    """Whether the gateway notices the answer first or that the rest can no longer be sent, the client is told why."""
+    request = put(length=len(BODY)).replace(b"PUT", b"POST") + BODY
+    async with SlamsTheDoor(reset=reset) as origin, Gateway(configuration(origin)) as gateway:
+        for _ in range(DOORS):
+            async with Client(gateway) as client:
+                sending = asyncio.ensure_future(client.send(request))
+                answer = await client.response("POST")
+                assert (answer.status, answer.body.data) == (413, b"early")
+                sending.cancel()
+        await eventually(lambda: origin.open_connections == 0)
+        await eventually(gateway.empty)
+        assert len(origin.requests) == DOORS, "a POST is not sent twice"
 
 
 async def test_other_expectations_are_refused() -> None:

@@ -31,9 +31,12 @@ async def test_a_limit_is_changed_by_command() -> None:
     async with Origin(b"x") as origin, Gateway(configuration(origin, workers=2, route=LIMIT)) as gateway:
         assert await ask(gateway, 3) == [200, 429, 429]
         admin = ("--admin", gateway.admin)
-        code, out, _ = await run_with("set", "routes.all.limit.burst", "1000000", *admin)
-        assert (code, out) == (0, "routes.all.limit.burst: 1000000\n")
         assert (await run_with("set", "routes.all.limit.rate", "1000000/s", *admin))[0] == 0
+        code, out, _ = await run_with("set", "routes.all.limit.burst", "2000000", *admin)
+        assert (code, out) == (0, "routes.all.limit.burst: 2000000\n")
+        code, _, err = await run_with("unset", "routes.all.limit.rate", *admin)
+        assert code == 1
+        assert "routes.all.limit.burst: expected a burst that comes back within a year" in err
         assert 429 not in (await ask(gateway, 21))[1:], "the first may find the bucket as it was left"
         code, answer = await gateway.reload()
         assert (code, answer["warnings"]) == (200, [])

@@ -1,20 +1,14 @@
 """``headgate tune`` with real gateways: planted mistakes are found (a proof), and mistakes of the user told."""
 
-import asyncio
-import os
-import signal
-import sys
 import tomllib
-import uuid
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests.helpers import configuration, eventually
-from tests.helpers.gateway import ROOT, run_with
-from tests.helpers.processes import die_with_parent, marked
+from tests.helpers import configuration
+from tests.helpers.gateway import interrupt, run_with
 from tests.helpers.proof import PROOF
 
 GOOD = ("count=3,latency=5ms,p99=15ms",)
@@ -90,21 +84,12 @@ async def test_interrupted(tmp_path: Path) -> None:
     """Ctrl-C: nothing is claimed, nothing is written, nothing is left running."""
     file = tmp_path / "edge.toml"
     file.write_text(configuration(NOBODY))
-    marker = uuid.uuid4().hex
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "tune", str(file), "--simulate", "latency=1ms", "--rate", "20/s",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
-        env={**os.environ, "HEADGATE_TEST": marker}, preexec_fn=die_with_parent,
-    )  # fmt: skip
-    assert process.stderr is not None
-    while b"screening" not in (line := await process.stderr.readline()):
-        assert line, "no progress is shown"
-    process.send_signal(signal.SIGINT)
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 1
-    assert b"nothing can be claimed" in out
+    code, out = await interrupt(
+        "tune", str(file), "--simulate", "latency=1ms", "--rate", "20/s", when=b"screening"
+    )
+    assert code == 1
+    assert "nothing can be claimed" in out
     assert not (tmp_path / "edge.tuned.toml").exists()
-    await eventually(lambda: not marked(f"HEADGATE_TEST={marker}"), why="no process is left")
 
 
 @pytest.mark.parametrize(

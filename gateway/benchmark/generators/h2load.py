@@ -16,6 +16,7 @@ class H2load:
 
     name = "h2load"
     install = "apt install nghttp2-client (Debian, Ubuntu), dnf install nghttp2 (Fedora), brew install nghttp2 (macOS)"
+    threads = staticmethod(closed_loop.threads)
     can = "closed loops of GETs, or of one POST, on kept connections"
 
     async def version(self) -> str | None:
@@ -37,10 +38,6 @@ class H2load:
         if any(request.method not in ("GET", "POST") for request in load.requests):
             return "sends nothing but GETs and POSTs"
         return None
-
-    def threads(self, load: Load) -> int:
-        """As the command line says."""
-        return closed_loop.threads(load)
 
     def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
         """Whole seconds, as for the others."""

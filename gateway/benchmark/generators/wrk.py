@@ -36,6 +36,7 @@ class Wrk:
 
     name = "wrk"
     install = "apt install wrk (Debian, Ubuntu), dnf install wrk (Fedora), brew install wrk (macOS)"
+    threads = staticmethod(closed_loop.threads)
     can = "closed loops of any mix of requests, on kept or new connections"
 
     async def version(self) -> str | None:
@@ -49,10 +50,6 @@ class Wrk:
         if not isinstance(load.shape, Closed):
             return "sends as fast as the target answers, not at a rate"
         return None
-
-    def threads(self, load: Load) -> int:
-        """As the command line says."""
-        return closed_loop.threads(load)
 
     def parts(self, target: Target, place: Place, load: Load) -> AsyncGenerator[Part, None]:
         """Whole seconds are all it takes."""

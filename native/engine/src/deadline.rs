@@ -38,16 +38,15 @@ impl Deadlines {
         self.at[index as usize]
     }
 
-    /// The connections whose deadline has passed; each is disarmed, so that none is told twice.
-    pub fn expired(&mut self, now: u64) -> Vec<u32> {
-        let mut expired = Vec::new();
-        for (index, at) in self.at.iter_mut().enumerate() {
-            if *at <= now {
-                *at = NEVER;
-                expired.push(index as u32);
-            }
-        }
-        expired
+    /// At most so many of the connections whose deadline has passed; each is disarmed, so that none is told twice. The
+    /// others stay armed: what comes for them before they are asked for again counts.
+    pub fn expired(&mut self, now: u64, most: usize) -> Vec<u32> {
+        let passed = self.at.iter_mut().enumerate().filter(|(_, at)| **at <= now);
+        let disarmed = passed.map(|(index, at)| {
+            *at = NEVER;
+            index as u32
+        });
+        disarmed.take(most).collect()
     }
 }
 
@@ -61,10 +60,23 @@ mod tests {
         let (a, b) = (deadlines.open(), deadlines.open());
         deadlines.set(a, 10);
         deadlines.set(b, 20);
-        assert!(deadlines.expired(9).is_empty());
-        assert_eq!(deadlines.expired(10), [a]);
-        assert!(deadlines.expired(10).is_empty());
-        assert_eq!(deadlines.expired(100), [b]);
+        assert!(deadlines.expired(9, 2).is_empty());
+        assert_eq!(deadlines.expired(10, 2), [a]);
+        assert!(deadlines.expired(10, 2).is_empty());
+        assert_eq!(deadlines.expired(100, 2), [b]);
+    }
+
+    #[test]
+    fn of_many_that_have_passed_some_are_told_and_the_others_may_still_be_set_anew() {
+        let mut deadlines = Deadlines::default();
+        let all: Vec<u32> = (0..5).map(|_| deadlines.open()).collect();
+        for &index in &all {
+            deadlines.set(index, 10);
+        }
+        assert_eq!(deadlines.expired(10, 2), all[..2]);
+        deadlines.set(all[2], 11);
+        assert_eq!(deadlines.expired(10, 2), all[3..]);
+        assert!(deadlines.expired(10, 2).is_empty());
     }
 
     #[test]
@@ -73,7 +85,7 @@ mod tests {
         let first = deadlines.open();
         deadlines.set(first, 10);
         deadlines.close(first);
-        assert!(deadlines.expired(u64::MAX - 1).is_empty());
+        assert!(deadlines.expired(u64::MAX - 1, 1).is_empty());
         assert_eq!(deadlines.open(), first);
     }
 }

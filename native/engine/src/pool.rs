@@ -123,13 +123,16 @@ impl<T> Pool<T> {
         (0..most).map_while(|_| self.remove(self.all.oldest)).collect()
     }
 
-    /// Removes the connections that have been idle too long.
-    pub fn expired(&mut self, now: u64) -> Vec<T> {
+    /// Removes at most so many of the connections that have been idle too long.
+    pub fn expired(&mut self, now: u64, most: usize) -> Vec<T> {
         let mut removed = Vec::new();
         let mut next = self.all.oldest;
         while let Some(slot) = self.slots.get(next as usize) {
             let (index, over) = (next, slot.until <= now);
             next = slot.links[Order::OfAll as usize].newer;
+            if removed.len() == most {
+                break;
+            }
             if over {
                 removed.extend(self.remove(index));
             }
@@ -225,7 +228,7 @@ mod tests {
             assert!(pool.give(instance, Idle { instance, ..IDLE }).1.is_none());
             assert_eq!(pool.take(instance), Some(instance));
         }
-        assert!(pool.expired(0).is_empty());
+        assert!(pool.expired(0, 1).is_empty());
         assert!(pool.instances.is_empty());
         assert_eq!(pool.slots.len(), 1);
     }

@@ -139,11 +139,13 @@ pub enum Counter {
     ConnectionsRejected = 12,
     /// Slots of the bucket table given to another key, because their bucket had been full for long.
     LimitSlotsReused = 13,
+    /// Times that a client could not be accepted because the system had no descriptor or memory for it.
+    AcceptFailures = 14,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -158,6 +160,7 @@ impl Counter {
         "accept_pauses",
         "connections_rejected",
         "limit_slots_reused",
+        "accept_failures",
     ];
 }
 

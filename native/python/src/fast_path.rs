@@ -105,12 +105,13 @@ impl ClientFastPath {
         Ok(())
     }
 
-    /// A whole request head goes to an instance that there is an idle connection to.
+    /// A whole request head goes to an instance that there is an idle connection to; else the shell opens one.
     fn forward(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         let py = slf.py();
         let taken = slf.borrow().pool.bind(py).borrow_mut().take(py, step.verdict.argument);
         let Some(upstream) = taken else {
-            return Self::perform(slf, step);
+            let arguments = (step.verdict.argument, step.object(py));
+            return slf.call_method1(intern!(py, "_forward_afresh"), arguments).map(drop);
         };
         let link = {
             let mut upstream = upstream.bind(py).borrow_mut();

@@ -118,8 +118,8 @@ impl Lane {
         self.worker.state.tick(now, self.worker.snapshot.epoch)
     }
 
-    fn expired(&mut self, now: u64) -> Vec<u32> {
-        self.worker.deadlines.expired(now)
+    fn expired(&mut self, now: u64, most: usize) -> Vec<u32> {
+        self.worker.deadlines.expired(now, most)
     }
 
     fn spared(&self, now: u64, most: usize) -> Vec<u32> {
@@ -204,6 +204,10 @@ impl Lane {
 
     fn count_accept_pause(&mut self) {
         self.worker.state.count(Counter::AcceptPauses, 1);
+    }
+
+    fn count_accept_failure(&mut self) {
+        self.worker.state.count(Counter::AcceptFailures, 1);
     }
 
     fn count_fault(&mut self) {

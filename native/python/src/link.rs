@@ -78,7 +78,7 @@ impl Link {
         }
     }
 
-    /// Is it closed, though its protocol may not have heard of that yet?
+    /// Is what is written to it lost, though its protocol may not have heard of that yet?
     pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
         matches!(self, Self::Native(transport) if transport.get().is_closing(py))
     }

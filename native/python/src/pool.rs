@@ -67,8 +67,8 @@ impl Pool {
         Self::all_out(py, self.0.evict(most))
     }
 
-    fn expired(&mut self, py: Python<'_>, now: u64) -> Vec<Py<UpstreamFastPath>> {
-        Self::all_out(py, self.0.expired(now))
+    fn expired(&mut self, py: Python<'_>, now: u64, most: usize) -> Vec<Py<UpstreamFastPath>> {
+        Self::all_out(py, self.0.expired(now, most))
     }
 
     fn connections(&self, py: Python<'_>) -> Vec<Py<UpstreamFastPath>> {

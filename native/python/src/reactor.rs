@@ -28,6 +28,8 @@ pub(crate) struct Reactor {
     pub(crate) sockets: reactor::Reactor<Owner>,
     pub(crate) event_loop: Py<PyAny>,
     keepalive: (u64, u64, u32),
+    /// Is told that clients wait for a descriptor.
+    pub(crate) exhausted: Option<Py<PyAny>>,
     buffer: Vec<u8>,
     ready: Vec<Ready>,
     pub(crate) outcomes: VecDeque<Outcome>,
@@ -43,6 +45,7 @@ impl Reactor {
             sockets: reactor::Reactor::new().map_err(to_python)?,
             event_loop,
             keepalive,
+            exhausted: None,
             buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
             outcomes: VecDeque::new(),
@@ -95,6 +98,10 @@ impl Reactor {
         self.sockets.accept_again();
     }
 
+    fn on_exhausted(&mut self, told: Option<Py<PyAny>>) {
+        self.exhausted = told;
+    }
+
     fn listen(slf: &Bound<'_, Self>, fd: i32, backlog: i32, accepted: Py<PyAny>) -> PyResult<Listener> {
         let duplicate = duplicate(fd).map_err(to_python)?;
         let token = slf.borrow_mut().sockets.listen(duplicate, backlog, Owner::Listener(accepted));
@@ -139,6 +146,7 @@ impl Reactor {
     #[allow(clippy::needless_pass_by_value)] // the shape that Python's collector asks for
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)?;
+        visit.call(&self.exhausted)?;
         for outcome in &self.outcomes {
             let (Outcome::Lost(owner, _) | Outcome::Failed(owner, _)) = outcome;
             owner.visit(&visit)?;
@@ -147,6 +155,7 @@ impl Reactor {
     }
 
     fn __clear__(&mut self) {
+        self.exhausted = None;
         self.outcomes.clear();
         self.sockets.clear();
     }

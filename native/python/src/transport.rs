@@ -41,7 +41,7 @@ impl Transport {
             Written::Full => {
                 Reactor::tell_flow(self.reactor.bind(py), self.token, intern!(py, "pause_writing"));
             }
-            Written::Broken(errno) => Reactor::end(self.reactor.bind(py), self.token, Reason::System(errno)),
+            Written::Broken(errno) => Reactor::refused(self.reactor.bind(py), self.token, errno),
         }
     }
 
@@ -96,7 +96,7 @@ impl Transport {
     }
 
     pub(crate) fn is_closing(&self, py: Python<'_>) -> bool {
-        matches!(self.kind(py), None | Some(Kind::Stream(Phase::Closing)))
+        self.reactor.borrow(py).sockets.is_deaf(self.token)
     }
 
     fn pause_reading(&self, py: Python<'_>) {

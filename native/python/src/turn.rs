@@ -11,6 +11,7 @@ use headgate_reactor::stream::{Phase, Read, Sent};
 use headgate_reactor::token::Token;
 use pyo3::intern;
 use pyo3::prelude::*;
+use rustix::io::Errno;
 
 use crate::owner::Owner;
 use crate::reactor::Reactor;
@@ -103,7 +104,19 @@ impl Reactor {
             Sent::Some => {}
             Sent::Resume => Self::tell_flow(slf, token, intern!(slf.py(), "resume_writing")),
             Sent::Over => Self::end(slf, token, Reason::Nothing),
-            Sent::Broken(errno) => Self::end(slf, token, Reason::System(errno)),
+            Sent::Broken(errno) => Self::refused(slf, token, errno),
+        }
+    }
+
+    /// The kernel sends nothing more to a peer. An instance that has closed or reset its connection, because it did not want
+    /// the rest of a request, may have said why before, which its client is to hear: reading on ends with the connection's
+    /// end. Of any other peer nothing more is wanted, and after another failure nothing more can come.
+    pub(crate) fn refused(slf: &Bound<'_, Self>, token: Token, errno: Errno) {
+        let is_instance = matches!(slf.borrow().sockets.owner(token), Some(Owner::Upstream(_)));
+        if is_instance && matches!(errno, Errno::PIPE | Errno::CONNRESET) {
+            slf.borrow_mut().sockets.send_no_more(token, errno);
+        } else {
+            Self::end(slf, token, Reason::System(errno));
         }
     }
 
@@ -141,7 +154,7 @@ impl Reactor {
             match accepted {
                 Accepted::Client(fd, peer) => Self::take_in(slf, token, fd, peer),
                 Accepted::Nobody => return,
-                Accepted::Exhausted => return Self::wait_for_descriptors(slf),
+                Accepted::Exhausted(errno) => return Self::wait_for_descriptors(slf, errno),
                 Accepted::Over => {
                     let accepted = slf.borrow_mut().sockets.remove(token);
                     return drop(accepted);
@@ -176,8 +189,8 @@ impl Reactor {
         }
     }
 
-    /// Tries again in a while, though a descriptor may be given back before.
-    fn wait_for_descriptors(slf: &Bound<'_, Self>) {
+    /// Tries again in a while, though a descriptor may be given back before, and tells who wants to know.
+    fn wait_for_descriptors(slf: &Bound<'_, Self>, errno: Errno) {
         let py = slf.py();
         let again = || {
             let again = slf.getattr(intern!(py, "accept_again"))?;
@@ -186,6 +199,10 @@ impl Reactor {
         };
         if let Err(error) = again() {
             error.write_unraisable(py, None);
+        }
+        let Some(told) = slf.borrow().exhausted.as_ref().map(|told| told.clone_ref(py)) else { return };
+        if let Err(error) = guarded(py, || told.call1(py, (errno.raw_os_error(),)).map(drop)) {
+            Self::fault(slf, None, &Owner::Nobody, error);
         }
     }
 }

@@ -25,7 +25,7 @@ pub enum Accepted {
     /// None waits any more.
     Nobody,
     /// There is no descriptor for it, or no memory. It waits, as all that follow.
-    Exhausted,
+    Exhausted(Errno),
     /// It listens no more.
     Over,
 }
@@ -45,7 +45,9 @@ pub(crate) fn accept(listening: &OwnedFd) -> Accepted {
     loop {
         match net::acceptfrom_with(listening, FLAGS) {
             Ok((fd, peer)) => return Accepted::Client(fd, peer.and_then(ip)),
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => return Accepted::Exhausted,
+            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                return Accepted::Exhausted(errno)
+            }
             Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO | Errno::PERM) => {} // the next one may be better
             Err(Errno::AGAIN) => return Accepted::Nobody,
             Err(_) => return Accepted::Over,

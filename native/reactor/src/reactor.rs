@@ -163,7 +163,7 @@ impl<T> Reactor<T> {
     pub fn accept(&mut self, token: Token) -> Accepted {
         let Some(Socket::Listener(listener)) = self.sockets.get_mut(token) else { return Accepted::Nobody };
         let accepted = listener::accept(&listener.fd);
-        if matches!(accepted, Accepted::Exhausted) {
+        if matches!(accepted, Accepted::Exhausted(_)) {
             let data = EventData::new_u64(token.number());
             // Its queue would be reported again and again.
             listener.held = epoll::modify(&self.epoll, &listener.fd, data, EventFlags::empty()).is_ok();
@@ -255,6 +255,14 @@ impl<T> Reactor<T> {
         self.stream(token).map_or(Sent::Some, Stream::send_unsent)
     }
 
+    /// A write has failed so: nothing is sent any more, and the connection lives on until what its peer has said before is
+    /// read.
+    pub fn send_no_more(&mut self, token: Token, errno: Errno) {
+        if let Some(stream) = self.stream(token) {
+            stream.send_no_more(errno);
+        }
+    }
+
     /// Sends a FIN behind what is unsent.
     pub fn finish(&mut self, token: Token) {
         if let Some(stream) = self.stream(token) {
@@ -303,9 +311,13 @@ impl<T> Reactor<T> {
         })
     }
 
-    /// Is the connection open, neither closing nor yet to be made?
-    pub fn is_open(&self, token: Token) -> bool {
-        self.kind(token) == Some(Kind::Stream(Phase::Open))
+    /// Is what is written lost: is the connection closed or about to be, or has a write to it failed?
+    pub fn is_deaf(&self, token: Token) -> bool {
+        match self.sockets.get(token) {
+            Some(Socket::Stream(stream)) => stream.phase == Phase::Closing || stream.is_refused(),
+            Some(Socket::Listener(_)) => false,
+            None => true,
+        }
     }
 
     // Ends

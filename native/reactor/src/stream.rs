@@ -75,6 +75,8 @@ pub(crate) struct Stream<T> {
     reading: Reading,
     /// Our FIN is to follow what is unsent, or has.
     pub(crate) finished: bool,
+    /// How a write has failed. The peer takes nothing any more; what it has said before can still be read.
+    refused: Option<Errno>,
     /// The kernel tells when there is room to send. Only what was ever full asks for that.
     pub(crate) told_of_room: bool,
 }
@@ -88,6 +90,7 @@ impl<T> Stream<T> {
             backlog: Backlog::default(),
             reading: Reading::On,
             finished: false,
+            refused: None,
             told_of_room: phase == Phase::Connecting,
         }
     }
@@ -117,15 +120,22 @@ impl<T> Stream<T> {
         }
         loop {
             return match net::recv(&self.fd, &mut *into, RecvFlags::empty()) {
-                Ok((0, _)) => {
-                    self.reading = Reading::Ended;
-                    Read::End
-                }
+                Ok((0, _)) => self.end(),
                 Ok((count, _)) => Read::Bytes(count),
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Read::Nothing,
                 Err(errno) => Read::Broken(errno),
             };
+        }
+    }
+
+    /// Nothing more will come. The write that failed has taken the error of a reset with it, and without that its end
+    /// looks like a FIN; after one, a write fails with EPIPE.
+    fn end(&mut self) -> Read {
+        self.reading = Reading::Ended;
+        match self.refused {
+            None | Some(Errno::PIPE) => Read::End,
+            Some(errno) => Read::Broken(errno),
         }
     }
 
@@ -135,12 +145,23 @@ impl<T> Stream<T> {
         if self.is_read() || unread {
             return None;
         }
-        net::sockopt::socket_error(&self.fd).ok()?.err()
+        net::sockopt::socket_error(&self.fd).ok()?.err().or(self.refused)
+    }
+
+    /// Can anything be sent?
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// A write has failed so, and nothing is sent any more.
+    pub(crate) fn send_no_more(&mut self, errno: Errno) {
+        self.refused = Some(errno);
+        self.backlog = Backlog::default();
     }
 
     /// The kernel gets the piece first, and what it does not take is kept.
     pub(crate) fn write(&mut self, piece: &[u8]) -> Written {
-        if self.phase != Phase::Open || self.finished {
+        if self.phase != Phase::Open || self.finished || self.is_refused() {
             return Written::Done;
         }
         let taken = if self.backlog.is_empty() {

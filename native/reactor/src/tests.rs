@@ -231,6 +231,58 @@ fn a_reset_is_known_while_the_connection_is_paused_once_nothing_is_left_to_read(
 }
 
 #[test]
+fn what_was_said_before_a_write_failed_is_heard_and_so_is_how_it_ended() {
+    for (resets, errno, end) in
+        [(true, Errno::CONNRESET, Read::Broken(Errno::CONNRESET)), (false, Errno::PIPE, Read::End)]
+    {
+        let mut set = Set::new();
+        let (token, mut peer) = set.tcp();
+        peer.write_all(b"early").unwrap();
+        if resets {
+            sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
+        }
+        drop(peer);
+        let failed = loop {
+            match set.reactor.write(token, b"more") {
+                Written::Broken(errno) => break errno,
+                _ => std::thread::yield_now(), // the first one behind a FIN makes the kernel there answer with RST
+            }
+        };
+        assert_eq!(failed, errno);
+        assert!(!set.reactor.is_deaf(token));
+        set.reactor.send_no_more(token, failed);
+        assert!(set.reactor.is_deaf(token));
+        assert_eq!(set.reactor.write(token, b"and more"), Written::Done);
+        assert!(set.soon().over());
+        assert_eq!([set.read(token), set.read(token)], [Read::Bytes(5), end]);
+        assert_eq!(&set.buffer[..5], b"early");
+    }
+}
+
+#[test]
+fn a_failed_write_is_known_while_the_connection_is_paused_once_nothing_is_left_to_read() {
+    let mut set = Set::new();
+    let (token, peer) = set.tcp();
+    set.reactor.pause(token);
+    sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    while !matches!(set.reactor.write(token, b"more"), Written::Broken(_)) {}
+    set.reactor.send_no_more(token, Errno::CONNRESET);
+    assert_eq!(set.reactor.broken_unread(token), Some(Errno::CONNRESET));
+}
+
+#[test]
+fn what_cannot_be_sent_any_more_takes_no_memory() {
+    let mut set = Set::new();
+    let (token, peer) = set.pair();
+    assert_eq!(set.reactor.write(token, &vec![7; 1_000_000]), Written::Full);
+    drop(peer);
+    let Sent::Broken(errno) = set.reactor.send_unsent(token) else { panic!("it is sent") };
+    set.reactor.send_no_more(token, errno);
+    assert_eq!((set.reactor.unsent(token), set.reactor.send_unsent(token)), (0, Sent::Some));
+}
+
+#[test]
 fn our_reset_is_none_to_mistake() {
     let mut set = Set::new();
     let (token, mut peer) = set.tcp();

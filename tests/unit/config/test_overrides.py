@@ -8,7 +8,9 @@ from gateway.config.load import parse
 from gateway.config.overrides import (
     MAX_SETTINGS,
     Adjustment,
+    Contradiction,
     Path,
+    contradictions,
     overridden,
     patched,
     read,
@@ -133,6 +135,42 @@ def test_a_burst_that_nobody_wrote_follows_its_rate() -> None:
     assert (written.routes[0].limit[0].rate.tokens, written.routes[0].limit[0].burst) == (50, 3)
     both = overridden(configuration(), read({(*ROUTE, "rate"): "50/s", (*ROUTE, "burst"): 7}))
     assert both.routes[0].limit[0].burst == 7
+
+
+YEAR = "expected a burst that comes back within a year at this rate"
+COST = "cost: more than the burst: no request could ever pass"
+
+
+@pytest.mark.parametrize(
+    ("limits", "settings", "setting", "reason"),
+    [
+        ('{ rate = "1/h" }', {(*ROUTE, "burst"): 8761}, "burst", YEAR),
+        ('{ rate = "1/h" }', {(*ROUTE, "burst"): 8760}, None, None),
+        ('{ rate = "1/s", burst = 8761 }', {(*ROUTE, "rate"): "1/h"}, "rate", YEAR),
+        ('{ rate = "1/s", burst = 8761 }', {(*ROUTE, "rate"): "1/h", (*ROUTE, "burst"): 1}, None, None),
+        ('{ rate = "9/s", cost = 5 }', {(*ROUTE, "burst"): 4}, "burst", COST),
+        ('{ rate = "9/s", cost = 5 }', {(*ROUTE, "rate"): "4/s"}, "rate", COST),
+        ('{ rate = "9/s", cost = 5 }', {(*ROUTE, "rate"): "5/s"}, None, None),
+    ],
+)
+def test_what_a_file_could_not_say(
+    limits: str, settings: dict[Path, object], setting: str | None, reason: str | None
+) -> None:
+    """A value that is sound by itself may break a rule with those of the file beside it; blamed is the setting."""
+    found = list(contradictions(configuration(limits), read(settings)))
+    if setting is None or reason is None:
+        assert found == []
+    else:
+        assert found == [Contradiction((*ROUTE, setting), ("routes", 0, "limit", 0), reason)]
+
+
+def test_a_named_limit_is_blamed_by_its_name() -> None:
+    """And in its own place; the others are as the file has them."""
+    two = configuration('[{ name = "a", rate = "1/h" }, { name = "b", rate = "1/h" }]')
+    setting = (*ROUTE, "b", "burst")
+    assert list(contradictions(two, read({setting: 9000}))) == [
+        Contradiction(setting, ("routes", 0, "limit", 1), YEAR)
+    ]
 
 
 def test_one_of_several_limits_has_a_name() -> None:

@@ -53,9 +53,9 @@ class Reference:
         self.idle.remove(surplus[0])
         return surplus[0]
 
-    def expired(self, now: int) -> list[Idle]:
-        """Those that were idle for too long."""
-        old = [one for one in self.idle if one.idle_since + one.keepalive_ns <= now]
+    def expired(self, now: int, most: int) -> list[Idle]:
+        """Those that were idle for too long, the oldest of them if there are more."""
+        old = [one for one in self.idle if one.idle_since + one.keepalive_ns <= now][:most]
         self.idle = [one for one in self.idle if one not in old]
         return old
 
@@ -65,7 +65,7 @@ STEPS = st.lists(
         st.tuples(st.just("take"), INSTANCES),
         st.tuples(st.just("give"), INSTANCES, st.integers(0, 3), st.sampled_from([5, 10])),
         st.tuples(st.just("discard"), st.integers(0, 20)),
-        st.tuples(st.just("expired"), st.integers(0, 12)),
+        st.tuples(st.just("expired"), st.integers(0, 12), st.integers(0, 4)),
         st.tuples(st.just("evict"), st.integers(0, 4)),
     ),
     max_size=60,
@@ -90,7 +90,7 @@ def test_the_pool_decides_as_the_reference(steps: list[tuple[str, int, int, int]
             pool.discard(gone)
         elif step == "expired":
             now += arguments[0]
-            assert pool.expired(now) == reference.expired(now)
+            assert pool.expired(now, arguments[1]) == reference.expired(now, arguments[1])
         elif step == "evict":
             assert pool.evict(arguments[0]) == reference.idle[: arguments[0]]
             del reference.idle[: arguments[0]]

@@ -132,6 +132,24 @@ def test_overrides_outlive_the_file(tmp_path: Path) -> None:
     assert rates(same_edition(world.running, bounds, Overrides())) == [10]
 
 
+def test_overrides_and_file_keep_the_rules_together(tmp_path: Path) -> None:
+    """Neither comes into force if the other makes nonsense of it: the one that comes second is refused, and told why."""
+    world = World(tmp_path)
+    text = TEXT + 'name = "all"\nlimit = { rate = "1/s" }\n'
+    world.next(text)
+    slow = read(patched({}, {"routes": {"all": {"limit": {"burst": 10_000, "rate": "1/h"}}}}))
+    bounds = Bounds(7, 2, world.compiled.append)
+    with pytest.raises(ConfigErrors) as caught:
+        same_edition(world.running, bounds, slow)
+    year = "expected a burst that comes back within a year at this rate"
+    assert [one.headline() for one in caught.value.mistakes] == [f"routes.all.limit.burst: {year}"]
+    world.overrides = read(patched({}, {"routes": {"all": {"limit": {"burst": 10_000}}}}))
+    world.running = same_edition(world.running, bounds, world.overrides)
+    (mistake,) = world.mistakes(text.replace("1/s", "1/h"))
+    assert mistake.endswith(f"routes[0].limit: with the override of routes.all.limit.burst: {year}")
+    assert rates(world.next(text.replace("1/s", "2/s"))) == [2]
+
+
 def test_the_engine_may_refuse_overrides_too(tmp_path: Path) -> None:
     """The reason is the engine's; there is no file to blame."""
     world = World(tmp_path)

@@ -27,6 +27,7 @@ class Memory:
         self.rings: list[tuple[int, list[int], bool]] = []
         self.rings_held = 0  # rings that are refused because there is no room
         self.held = 0  # publications that are refused because every bank is in use
+        self.room = 1_000_000  # publications for which there is room
 
     def write_instance(
         self,
@@ -70,9 +71,10 @@ class Memory:
     ) -> tuple[int, bool]:
         """Notes the members, unless the banks are held; panics as the engine would for equal members."""
         del now
-        if self.held:
-            self.held -= 1
+        if self.held or not self.room:
+            self.held = max(0, self.held - 1)
             raise MemoryError
+        self.room -= 1
         self.published.append((row, list(slots)))
         fit = sum(self.words[slot] <= Health.HEALTHY for slot in slots)
         return len(self.published), 100 * fit < panic_percent * len(slots)
@@ -174,6 +176,24 @@ async def test_a_publication_that_finds_every_bank_in_use_is_made_later() -> Non
     world.instances.close()
     world.apply(A, C)
     assert world.memory.published[1:] == [(5, [0, 2])]
+
+
+async def test_a_publication_goes_on_where_there_was_no_room() -> None:
+    """What is published already takes no room anew; a change meanwhile begins with what has waited."""
+    world = World()
+    rows = {(("number", str(number)),): number for number in range(6)}
+    world.instances.set("api", Places(rows))
+    world.memory.published.clear()
+    world.memory.room = 4
+    world.apply(A)
+    assert [row for row, _ in world.memory.published] == [0, 1, 2, 3]
+    world.memory.room = 1
+    await eventually(lambda: len(world.memory.published) == 5)
+    assert world.memory.published[-1][0] == 4
+    world.memory.room = 6
+    world.apply(A, B)
+    assert [row for row, _ in world.memory.published[5:]] == [5, 0, 1, 2, 3, 4]
+    world.instances.close()
 
 
 def test_health_and_ejection_do_not_erase_each_other() -> None:

@@ -271,11 +271,17 @@ class Network:
     def __init__(self) -> None:
         self.connects: list[Connect] = []
         self.faults: Faults
+        self.exhausted: Callable[[int], object]
+        """Is told that clients wait for a descriptor."""
 
     def connect(self, address: tuple[str, int], protocol: UpstreamConnection, _: int) -> Connect:
         """A connect that the test lets succeed or fail."""
         self.connects.append(attempt := Connect(address, protocol, self.faults))
         return attempt
+
+    def on_exhausted(self, told: Callable[[int], object]) -> None:
+        """Who is told."""
+        self.exhausted = told
 
     def fail(self, protocol: UpstreamConnection, error: int) -> None:
         """A connect that has failed already."""
@@ -467,7 +473,7 @@ class Stage:
     def assert_clean(self) -> None:
         """No client is left: nothing is reserved, no deadline is armed, and whatever is pooled is fit for use."""
         assert self.in_flight() == 0
-        assert self.lane.expired(FAR) == []
+        assert self.lane.expired(FAR, 1) == []
         assert self.plane.admission.clients == 0
         assert self.plane.admission.upstreams == len(self.pooled())
         assert not self.plane.admission.pending

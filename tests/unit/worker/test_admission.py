@@ -1,6 +1,7 @@
 """What a worker does below its limit of descriptors: the marks, and who gives way in which order."""
 
 import errno
+import os
 
 import pytest
 from hypothesis import given
@@ -177,7 +178,31 @@ async def test_a_connect_without_a_descriptor_is_no_failure_of_the_instance(stag
     client.ends()
     await stage.turn()
     stage.assert_clean()
-    assert stage.lane.expired(FAR) == []
+    assert stage.lane.expired(FAR, 1) == []
+
+
+async def test_a_client_that_the_system_has_no_descriptor_for(
+    stage_with: SetUp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else has taken it: it is counted, said once a minute, and an idle connection to an instance gives way."""
+    stage = await stage_with(instances=1)
+    client = stage.client()
+    idle = await stage.exchange(client)
+    stage.network.exhausted(errno.ENOBUFS)
+    assert not idle.closing, "a descriptor would not help"
+    for _ in range(3):
+        stage.network.exhausted(errno.ENFILE)
+    assert idle.closing
+    assert not client.closing
+    assert stage.counter("accept_failures") == 4
+    assert stage.counter("upstreams_evicted") == 1
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert os.strerror(errno.ENOBUFS) in said[0]
+    await stage.pass_time(60)
+    stage.network.exhausted(errno.ENFILE)
+    assert os.strerror(errno.ENFILE) in caplog.records[-1].getMessage()
+    assert len(caplog.records) == 2
 
 
 async def test_connects_to_one_instance_are_bounded(stage_with: SetUp) -> None:

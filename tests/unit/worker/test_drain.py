@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.worker.plane import LaneLostError
+from gateway.clock import NANOSECONDS
+from gateway.worker.plane import ENDED_A_TURN, LaneLostError
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport, answer
 
@@ -120,6 +121,22 @@ async def test_a_newcomer_has_time_for_its_request(stage: Stage) -> None:
     assert silent.gone
     assert await end
     stage.assert_clean()
+
+
+async def test_a_crowd_of_idle_clients_is_closed_in_turns(stage: Stage) -> None:
+    """The others have theirs in between; one that has not taken all it was sent is closed once."""
+    slow = stage.client()
+    slow.stuck = True
+    await stage.exchange(slow)
+    clients = [stage.client() for _ in range(2 * ENDED_A_TURN)]
+    stage.plane.start_drain()
+    stage.now += 2 * NANOSECONDS
+    stage.plane.tick()
+    assert slow.closing
+    assert sum(client.closing for client in clients) == ENDED_A_TURN - 1
+    await stage.turn()
+    assert all(client.gone for client in clients)
+    assert not slow.gone
 
 
 async def test_a_newcomer_after_the_last_one_is_waited_for(stage: Stage) -> None:

@@ -5,6 +5,8 @@
 
 import pytest
 
+from gateway.clock import NANOSECONDS
+from gateway.worker.plane import ENDED_A_TURN
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, answer, post
 
@@ -52,6 +54,23 @@ async def test_no_answer_begins_in_time_for_a_half_closed_client(stage: Stage) -
     assert instance.gone
     assert stage.statuses() == {499: 1}
     stage.assert_clean()
+
+
+async def test_a_crowd_that_is_out_of_time_is_told_in_turns(stage: Stage) -> None:
+    """Others have theirs in between, and who finishes its head by then is not out of time; a tick does not hurry them."""
+    clients = [stage.client() for _ in range(2 * ENDED_A_TURN)]
+    for client in clients:
+        client.says(REQUEST[:-2])
+    stage.now += 11 * NANOSECONDS
+    stage.plane.tick()
+    stage.plane.tick()
+    assert [bool(client.sent) for client in clients] == [True] * ENDED_A_TURN + [False] * ENDED_A_TURN
+    clients[-1].says(REQUEST[-2:])
+    await stage.turn()
+    assert all(client.got().startswith(b"HTTP/1.1 408 ") for client in clients[:-1])
+    assert not clients[-1].sent
+    assert stage.in_flight() == 1
+    assert stage.lane.expired(stage.now, 1) == []
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_request(stage: Stage) -> None:

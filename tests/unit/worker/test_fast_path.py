@@ -33,6 +33,16 @@ async def test_a_common_exchange_never_calls_the_shell(
     assert performed == []
 
 
+async def test_an_empty_pool_is_asked_once(stage_with: SetUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request without an idle connection to its instance has a connection opened, and nobody looks again."""
+    stage = await stage_with(instances=1)
+    client = stage.client()
+    monkeypatch.setattr(ClientConnection, "_pool", None)
+    client.says(REQUEST)
+    instance = await stage.instance()
+    assert instance.got().startswith(b"GET / HTTP/1.1\r\n")
+
+
 async def test_a_paused_client_is_left_to_the_shell(stage_with: SetUp) -> None:
     """A client that was paused for its instance's sake is read again after the exchange."""
     stage = await stage_with(instances=1)

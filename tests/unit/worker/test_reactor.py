@@ -20,7 +20,7 @@ from gateway.supervisor.sockets import open_listener
 from gateway.worker.ingress import ClientConnection
 from tests.helpers.patience import eventually
 from tests.unit.worker.sockets import RESET_ON_CLOSE, Recording, descriptor_of, on_uvloop, reacting, serving
-from tests.unit.worker.stage import REQUEST, Stage, answer
+from tests.unit.worker.stage import REQUEST, Stage, answer, post
 
 WATCHED = (1, 60, 15, 4, 120_000)
 """Probed after a minute of silence, every 15 seconds, four times; given up after two minutes."""
@@ -191,6 +191,7 @@ def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
     async def wait() -> None:
         turns = 0
         accepted: list[Recording] = []
+        reasons: list[int] = []
 
         def theirs() -> Recording:
             accepted.append(Recording())
@@ -202,6 +203,7 @@ def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
             reactor.turn()
 
         with reacting() as reactor, serving(reactor, theirs) as address, socket.socket() as waiting:
+            reactor.on_exhausted(reasons.append)
             asyncio.get_running_loop().add_reader(reactor.fileno(), turn)
             with socket.create_connection(address):
                 await eventually(lambda: accepted)
@@ -213,6 +215,7 @@ def test_clients_wait_for_a_descriptor(given_back: bool) -> None:
                         await asyncio.sleep(0)
                     assert len(accepted) == 1
                     assert turns < before + 10, "it is not tried again and again"
+                    assert set(reasons) == {errno.EMFILE}
                     if given_back:
                         accepted[0].transport.abort()
                         for _ in range(10):
@@ -251,6 +254,37 @@ async def test_accepted_connections_are_watched() -> None:
                     assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
             protocol.transport.abort()
     opened.close()
+
+
+@on_uvloop
+async def test_an_answer_is_heard_although_the_rest_of_the_request_cannot_be_sent() -> None:
+    """The instance answers and resets while more of the request is here, which the gateway notices first."""
+    stage = Stage(instances=1)
+    loop = asyncio.get_running_loop()
+    with (
+        reacting() as reactor,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        serving(reactor, lambda: ClientConnection(stage.plane, 0)) as gateway,
+        socket.create_connection(gateway) as client,
+    ):
+        stage.plane.reactor = reactor
+        host, port = listening.getsockname()
+        stage.control.write_instance(0, 1, f"{host}:{port}", weight=1, max_in_flight=0, health=HEALTH_HEALTHY)
+        listening.setblocking(False)
+        client.setblocking(False)
+        client.sendall(post(100) + b"some")
+        instance, _ = await loop.sock_accept(listening)
+        with instance:
+            assert (await loop.sock_recv(instance, 1000)).endswith(b"some")
+            client.sendall(b"more")  # the first thing that the reactor will find
+            instance.sendall(answer(5).replace(b"200", b"413") + b"early")
+            instance.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        got = await loop.sock_recv(client, 1000)
+        assert got.startswith(b"HTTP/1.1 413 "), got
+        assert got.endswith(b"early")
+        assert stage.plane.admission.upstreams == stage.in_flight() == stage.failures() == 0
+        client.close()
+        await eventually(lambda: stage.plane.admission.clients == 0)
 
 
 @on_uvloop

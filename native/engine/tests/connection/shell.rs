@@ -205,7 +205,7 @@ impl Shell {
 
     /// Turns the clock to the deadline, whenever that is; whoever was stalled has taken so many bytes.
     pub(crate) fn expire(&mut self, taken: u64) {
-        if self.worker.deadlines.expired(u64::MAX - 1).is_empty() {
+        if self.worker.deadlines.expired(u64::MAX - 1, 1).is_empty() {
             return;
         }
         self.now += 10_000_000;

@@ -196,7 +196,7 @@ fn time_outs_follow_the_listener_of_the_moment() {
     let mut scene = Scene::new();
     scene.worker.snapshot = std::sync::Arc::default();
     scene.receive("GET /");
-    assert!(scene.worker.deadlines.expired(scene.now + 1_000_000 * MILLI * 1_000).is_empty());
+    assert!(scene.worker.deadlines.expired(scene.now + 1_000_000 * MILLI * 1_000, 1).is_empty());
     scene.close();
 }
 
@@ -260,7 +260,7 @@ fn a_body_that_keeps_the_rate_is_never_too_slow() {
     for _ in 0..1_000 {
         scene.pass(10 * SECOND - 1);
         scene.receive(chunk(5_000));
-        assert!(scene.worker.deadlines.expired(scene.now).is_empty());
+        assert!(scene.worker.deadlines.expired(scene.now, 1).is_empty());
     }
     scene.receive(chunk(500 * 100));
     assert_eq!(scene.expire_after(BODY_IDLE).answer(), (Action::ReplyClose, 408));
@@ -323,7 +323,7 @@ fn a_body_beside_its_answer_has_no_rate_to_keep() {
     for _ in 0..10 {
         scene.pass(20 * SECOND);
         scene.receive(chunk(1));
-        assert!(scene.worker.deadlines.expired(scene.now).is_empty());
+        assert!(scene.worker.deadlines.expired(scene.now, 1).is_empty());
     }
     assert_eq!(scene.expire_after(BODY_IDLE).action, Action::Abort);
     scene.ends_as(200);

@@ -145,7 +145,7 @@ fn a_closed_connection_leaves_its_successor_alone() {
     scene.stalled(true);
     scene.flowing();
     assert_eq!(scene.receive(GET).action, Action::Wait);
-    assert!(scene.worker.deadlines.expired(u64::MAX - 1).is_empty());
+    assert!(scene.worker.deadlines.expired(u64::MAX - 1, 1).is_empty());
 }
 
 /// A half-closed client has its answer when it begins within the grace, however long it then takes.

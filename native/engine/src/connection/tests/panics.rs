@@ -58,7 +58,10 @@ fn a_panic_anywhere_costs_one_connection() {
             assert!(scene.worker.state.has_panicked(), "life {number}: another panic than the one asked for");
             scene.close();
             assert_eq!(scene.held(), 0, "life {number}, call {panics}");
-            assert!(scene.worker.deadlines.expired(u64::MAX - 1).is_empty(), "life {number}, call {panics}");
+            assert!(
+                scene.worker.deadlines.expired(u64::MAX - 1, 1).is_empty(),
+                "life {number}, call {panics}"
+            );
             scene.reopen();
             assert_eq!(scene.receive(GET).action, Action::Forward);
             assert_eq!(scene.respond(OK).action, Action::Finish);

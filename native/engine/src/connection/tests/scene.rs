@@ -196,7 +196,7 @@ impl Scene {
     }
 
     fn expire(&mut self, index: u32, taken: u64) -> Told {
-        assert_eq!(self.worker.deadlines.expired(self.now), [index]);
+        assert_eq!(self.worker.deadlines.expired(self.now, 2), [index]);
         let verdict = self.connection.expire(&mut self.worker, taken, self.now);
         self.told(verdict, b"")
     }
