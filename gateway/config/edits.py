@@ -78,10 +78,20 @@ def read_rewrite_path(text: str) -> str:
 
 def read_authority(text: str) -> str:
     """A host, perhaps with a port. Raises InvalidValueError."""
-    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
-    host = host if colon else text
-    host = host.lower()
-    sound = is_dns_name(host) or is_ipv4(host) or is_bracketed_ipv6(host)
-    if not sound or (colon and whole_number(port, 1, 65_535) is None):
+    has_port = ":" in text and not text.endswith("]")
+    host, _, port = text.rpartition(":") if has_port else (text, "", "")
+    if not _is_host(host) or (has_port and whole_number(port, 1, 65_535) is None):
         raise InvalidValueError('a host, perhaps with a port, such as "api.internal" or "api.internal:8080"')
     return text
+
+
+def read_bare_host(text: str) -> str:
+    """A host without a port. Raises InvalidValueError."""
+    if not _is_host(text):
+        raise InvalidValueError('a host without a port, such as "www.example.com"')
+    return text
+
+
+def _is_host(text: str) -> bool:
+    host = text.lower()
+    return is_dns_name(host) or is_ipv4(host) or is_bracketed_ipv6(host)

@@ -8,7 +8,7 @@ from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
-from gateway.config.route_rules import ROUTE_RULES
+from gateway.config.route_rules import DESTINATIONS, ROUTE_RULES
 from gateway.config.schema import (
     MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
@@ -236,7 +236,7 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     subsets = {
         (route["service"], labels_of(route["subset"]))
         for route in draft.routes
-        if route.has("service", "subset") and route["subset"]
+        if route.has("service", "subset") and route["service"] is not None and route["subset"]
     }
     if len(draft.services) + len(subsets) > MAX_SERVICES:
         message = f"too many subsets: {len(subsets)}, at most {MAX_SERVICES} with the services"
@@ -278,21 +278,25 @@ def _statuses_differ(draft: Draft) -> Iterator[Finding]:
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
     for route in draft.routes:
-        if route.has("service") and route["service"] not in draft.services:
+        if route.has("service") and route["service"] not in (None, *draft.services):
             hint = did_you_mean(route["service"], draft.services)
             yield Finding((*route.path, "service"), "there is no service of this name", hint)
 
 
 def _services_are_used(draft: Draft) -> Iterator[Finding]:
     """A service that no route leads to has no effect."""
-    if not draft.routes or not all(route.has("service") for route in draft.routes):
+    if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
         return  # the route whose service cannot be read may be the one
-    used = {route["service"] for route in draft.routes}
+    used = {route["service"] for route in draft.routes} - {None}
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
         if name not in used:
             yield Finding(service.path, "no effect: no route leads to this service")
+
+
+def _leads_somewhere(route: Part) -> bool:
+    return route.has("service") and any(map(route.is_given, DESTINATIONS))
 
 
 def _routes_can_match(draft: Draft) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from gateway.config.fields import (
     AccessLog,
     AdminAddress,
     Authority,
+    BareHost,
     Choices,
     CookieName,
     CookiePath,
@@ -35,6 +36,7 @@ from gateway.config.fields import (
     Path,
     ProbeTarget,
     Proxy,
+    RedirectStatus,
     RequestCost,
     RewritePath,
     RouteName,
@@ -443,6 +445,34 @@ class Rewrite(Table):
     """The value of ``Host``, perhaps with a port."""
 
 
+class Redirect(Table):
+    """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
+
+    scheme: Annotated[Literal["http", "https"], choice("http", "https")] | None = None
+    """"http" or "https"."""
+    host: BareHost | None = None
+    """The host, without a port."""
+    port: Annotated[int, whole(1, 65_535)] | None = None
+    """The port. Without it the one that was asked for, or the scheme's own where ``scheme`` is given."""
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    status: RedirectStatus = 302
+    """301, 302, 303, 307 or 308."""
+
+
+class Respond(Table):
+    """An answer that is the same for everybody."""
+
+    status: Annotated[int, whole(200, 599)] = 200
+    """The status code."""
+    body: PageBody = ""
+    """The whole body, at most 64 KiB."""
+    type: MediaType = "text/plain; charset=utf-8"
+    """The value of ``Content-Type``."""
+
+
 def _default_name(data: dict[str, Any]) -> str:
     return match_name(data["host"], data["path"], data["methods"])
 
@@ -456,8 +486,12 @@ class Route(Table):
     """Exactly ``/v1``, or by segments ``/v1/*``. Without it every path."""
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
-    service: Name
-    """Name of the service that gets the requests."""
+    service: Name | None = None
+    """Name of the service that gets the requests. A route has this, ``redirect`` or ``respond``."""
+    redirect: Redirect | None = None
+    """Where clients are to ask instead."""
+    respond: Respond | None = None
+    """What clients get from the gateway itself."""
     subset: LabelTable | None = None
     """Labels of the instances that get them. Without it all of the service."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
@@ -515,4 +549,8 @@ class Config(Table):
 
     def subsets(self) -> set[tuple[str, Labels]]:
         """The subsets that routes lead to: service and labels."""
-        return {(route.service, labels_of(route.subset)) for route in self.routes if route.subset}
+        return {
+            (route.service, labels_of(route.subset))
+            for route in self.routes
+            if route.service is not None and route.subset
+        }

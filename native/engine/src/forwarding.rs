@@ -21,6 +21,13 @@ pub struct Sender {
     pub is_trusted: bool,
 }
 
+impl Sender {
+    /// Somebody who speaks for nobody else.
+    pub fn of(peer: Address) -> Self {
+        Self { peer, client: peer, is_trusted: false }
+    }
+}
+
 /// The forwarding fields of a request, in any of their names, with their values.
 pub(crate) fn fields<'f, 'b>(fields: &'f Fields<'_, 'b>) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + 'f {
     let forwarding = fields.iter().filter(|(_, kind)| *kind == Field::Forwarded);

@@ -61,8 +61,8 @@ class NumberedRows:
         return self.listeners.setdefault(listener, len(self.listeners))
 
     def request_row(self, listener: str, route: str | None, service: str) -> int:
-        """A row for a listener and a route to a service, or for none."""
-        assert (route is None) == (service == "")
+        """A row for a listener and a route to a service, or for none; a route may answer itself."""
+        assert route is not None or service == ""
         return self._row("request", listener, "" if route is None else f"route {route}")
 
     def limit_row(self, kind: str, owner: str, limit: str) -> int:
@@ -197,6 +197,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": "/v1/*",
             "methods": ["GET"],
             "service": 1,
+            "answer": None,
             "subset": None,
             "tries": 1,
             "limits": [
@@ -230,6 +231,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": None,
             "methods": [],
             "service": 0,
+            "answer": None,
             "subset": None,
             "tries": 2,
             "limits": [],
@@ -331,6 +333,27 @@ def test_the_engine_learns_what_a_route_changes() -> None:
             "rewrite": {"host": None, "path": {"whole": "/b"}},
         },
     ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_a_route_answers() -> None:
+    """A redirect with what it changes, and a fixed answer with its body; both are counted without a service."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\nname = "on"\npath = "/v1/*"\nredirect = { scheme = "https", port = 1, prefix = "/b", status = 301 }\n'
+        '[[routes]]\nname = "here"\npath = "/v2"\nrespond = { body = "hello" }\n'
+        '[[routes]]\nservice = "a"\n'
+    )
+    rows = NumberedRows()
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, rows)
+    on, here, to = orjson.loads(blob)["routes"]
+    path = {"prefix": "/b"}
+    redirect = {"status": 301, "scheme": "https", "host": None, "port": 1, "path": path}
+    fixed = {"status": 200, "content_type": "text/plain; charset=utf-8", "body": "hello"}
+    assert (on["service"], on["answer"]) == (None, {"redirect": redirect})
+    assert (here["service"], here["answer"]) == (None, {"fixed": fixed})
+    assert (to["service"], to["answer"]) == (0, None)
+    assert on["rows"] == [rows.given["request", "127.0.0.1:0", "route on"]]
     Snapshot.compile(blob)
 
 

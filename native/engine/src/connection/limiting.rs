@@ -135,29 +135,31 @@ fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
 pub(super) fn pass<'a, S: State>(
     state: &S,
     route: &'a Route,
-    service: &'a Service,
+    service: Option<&'a Service>,
     subject: &Subject<'_>,
     now: u64,
 ) -> Result<Due, Stop<'a>> {
-    match route.limits.len() + service.limits.len() {
+    let of_service = service.map_or(&[][..], |service| &service.limits);
+    match route.limits.len() + of_service.len() {
         0 => Ok(Due::new()),
         // Most have one: room for one instead of all takes 300 instructions less.
-        1 => pass_at_most::<_, 1>(state, route, service, subject, now),
-        _ => pass_at_most::<_, { Snapshot::MAX_LIMITS }>(state, route, service, subject, now),
+        1 => pass_at_most::<_, 1>(state, &route.limits, of_service, subject, now),
+        _ => pass_at_most::<_, { Snapshot::MAX_LIMITS }>(state, &route.limits, of_service, subject, now),
     }
 }
 
 /// Asks all limits on a request, of which there are at most `N`.
 fn pass_at_most<'a, S: State, const N: usize>(
     state: &S,
-    route: &'a Route,
-    service: &'a Service,
+    of_route: &'a [Arc<Limit>],
+    of_service: &'a [Arc<Limit>],
     subject: &Subject<'_>,
     now: u64,
 ) -> Result<Due, Stop<'a>> {
+    let limits = || of_route.iter().chain(of_service);
     let mut due = Due::new();
     let (mut claims, mut shadows) = (Claims::<N>::new(), false);
-    for limit in route.limits.iter().chain(&service.limits) {
+    for limit in limits() {
         match limit.rule.mode {
             Mode::Shadow => shadows = true,
             Mode::Enforce => {
@@ -171,7 +173,7 @@ fn pass_at_most<'a, S: State, const N: usize>(
         claims.charge(state, now)?;
     }
     if shadows {
-        count_shadows(state, route, service, subject, &mut due, now);
+        count_shadows(state, limits(), subject, &mut due, now);
     }
     for (limit, claim) in claims.limits().zip(&claims.wanted) {
         if limit.is_about_answers() {
@@ -203,15 +205,14 @@ fn without_key<'a, S: State>(state: &S, rule: &Rule) -> Result<Option<u64>, Stop
 }
 
 /// Charges a request that passes at the limits that only count, each by itself.
-fn count_shadows<S: State>(
+fn count_shadows<'a, S: State>(
     state: &S,
-    route: &Route,
-    service: &Service,
+    limits: impl Iterator<Item = &'a Arc<Limit>>,
     subject: &Subject<'_>,
     due: &mut Due,
     now: u64,
 ) {
-    for limit in route.limits.iter().chain(&service.limits).filter(|limit| limit.rule.mode == Mode::Shadow) {
+    for limit in limits.filter(|limit| limit.rule.mode == Mode::Shadow) {
         let Ok(Some(key)) = key(state, &limit.rule, subject) else { continue };
         let decision = match state.charge(&[limit.claim(key)], now) {
             Charge::Allowed => LimitDecision::Allowed,
@@ -240,10 +241,11 @@ impl Holds {
         &mut self,
         state: &S,
         route: &Route,
-        service: &Service,
+        service: Option<&Service>,
         subject: &Subject<'_>,
     ) -> Result<(), Stop<'a>> {
-        for limit in route.concurrency.iter().chain(&service.concurrency) {
+        let of_service = service.map_or(&[][..], |service| &service.concurrency);
+        for limit in route.concurrency.iter().chain(of_service) {
             self.hold(state, limit, subject)?;
         }
         Ok(())

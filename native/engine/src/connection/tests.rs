@@ -3,6 +3,7 @@
 mod access_log;
 mod admission;
 mod affinity;
+mod answering;
 mod deadlines;
 mod edits;
 mod endings;

@@ -35,6 +35,11 @@ impl EditsText {
         };
         Ok((edits != Edits::default()).then(|| Arc::new(edits)))
     }
+
+    /// The rules for answers alone, where nothing is passed on.
+    pub(super) fn answer_fields(&self, names: Names<'_>) -> Result<FieldEdits, SnapshotError> {
+        self.response.compile(Direction::Response, names).map_err(|it| it.within("edits.response"))
+    }
 }
 
 /// Rules about fields: names and values in the order of the file.
