@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
-from gateway.config.schema import Concurrency, Config, Limit, Listen, Route, Service, Sticky
+from gateway.config.schema import Concurrency, Config, Limit, Listen, RetryBudget, Route, Service, Sticky
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
 
@@ -126,6 +126,7 @@ def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, An
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
+        "retry_budget": _retry_budget(service.retry_budget),
         "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
         "concurrency": [
             _concurrency(limit, "service", rows.limit_row("services", name, limit.name))
@@ -201,6 +202,13 @@ def _concurrency(limit: Concurrency, everything: str, row: int) -> dict[str, Any
         "overflow": limit.overflow,
         "mode": limit.mode,
     }
+
+
+def _retry_budget(budget: RetryBudget | None) -> dict[str, int] | None:
+    if budget is None:
+        return None
+    floor = budget.floor
+    return {"percent": budget.share.percent, "tokens": floor.tokens, "period_ms": floor.period.milliseconds}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

@@ -33,6 +33,7 @@ use crate::http1::head::Request;
 use crate::pace::{Stall, Stopwatch};
 use crate::request_id::RequestId;
 use crate::rest::Rest;
+use crate::retry_budget::RetryBudget;
 use crate::selection::{Affinity, Policy, Tried};
 use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
@@ -182,6 +183,8 @@ struct Exchange {
     instance: Option<Instance>,
     tried: Tried,
     tries_left: u8,
+    /// The bound of all retries at the service.
+    retry_budget: Option<RetryBudget>,
     /// Tries that had to wait, which makes the next wait longer.
     backed_off: u8,
     link: Link,

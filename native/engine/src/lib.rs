@@ -24,6 +24,7 @@ pub mod random;
 pub mod reply;
 pub mod request_id;
 pub mod rest;
+pub mod retry_budget;
 pub mod rewrite;
 pub mod routing;
 pub mod selection;

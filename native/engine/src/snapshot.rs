@@ -23,6 +23,7 @@ use crate::affinity::Reading;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::reply::Pages;
+use crate::retry_budget::RetryBudget;
 use crate::routing::{RouteMatch, Table};
 use crate::selection::{Policy, Tried};
 use document::Document;
@@ -89,6 +90,8 @@ pub struct Service {
     pub tunnel_timeout: u64,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
+    /// The bound of its retries; `None` for no bound.
+    pub retry_budget: Option<RetryBudget>,
     /// The limits on what all its routes send, charged after those of the route.
     pub limits: Vec<Arc<Limit>>,
     /// The limits on how much of what all its routes send is under way.

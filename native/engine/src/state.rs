@@ -7,6 +7,7 @@
 pub mod fake;
 
 use crate::limit::{Charge, Claim};
+use crate::retry_budget::RetryBudget;
 use crate::selection::ring::Point;
 use crate::selection::Latency;
 
@@ -138,11 +139,13 @@ pub enum Counter {
     ConnectionsRejected = 12,
     /// Slots of the bucket table given to another key, because their bucket had been full for long.
     LimitSlotsReused = 13,
+    /// Exchanges that were not retried because their service had no retry left in its budget.
+    RetriesOverBudget = 14,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -157,6 +160,7 @@ impl Counter {
         "accept_pauses",
         "connections_rejected",
         "limit_slots_reused",
+        "retries_over_budget",
     ];
 }
 
@@ -219,6 +223,11 @@ pub trait State {
     fn hold(&self, key: u64, most: u32) -> Hold;
     /// Gives back what one [`Hold::Held`] took.
     fn release_hold(&self, place: u32);
+
+    /// Counts a retry at a service, unless that were more than the budget has for the last seconds of all workers.
+    fn retry(&self, service: u32, budget: RetryBudget, now: u64) -> bool;
+    /// The retry that was counted last did not come about.
+    fn take_retry_back(&self, service: u32);
 
     /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;

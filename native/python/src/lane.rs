@@ -115,6 +115,9 @@ impl Lane {
 
     fn tick(&mut self, now: u64, wall: u64) -> bool {
         self.worker.tick(now, wall);
+        let Worker { state, snapshot, .. } = &self.worker;
+        let budgeted = snapshot.services.iter().filter(|service| service.retry_budget.is_some());
+        state.note_traffic(budgeted.map(|service| service.slot), now);
         self.worker.state.tick(now, self.worker.snapshot.epoch)
     }
 

@@ -323,8 +323,16 @@ impl Control {
         set_live(self.segment.live(), lane.number, false);
     }
 
-    /// Clears what a worker holds: exchanges, and whatever it counts by key.
+    /// Clears what a worker holds: exchanges, whatever it counts by key, and its part in retry budgets.
     fn clear_holdings(&self, lane: u32) {
+        if let Some(header) =
+            self.segment.lane_header(lane).filter(|it| it.seen.0.noted.load(Ordering::Acquire) != 0)
+        {
+            for word in self.segment.lane_budgets(lane) {
+                word.store(0, Ordering::Release);
+            }
+            header.seen.0.noted.store(0, Ordering::Release);
+        }
         self.segment.lane_in_flight(lane).iter().for_each(|word| word.store(0, Ordering::Release));
         let Some(Table { reach, slots }) = self.segment.lane_holds(lane) else { return };
         if reach.load(Ordering::Acquire) != 0 {

@@ -9,6 +9,7 @@ use portable_atomic::AtomicU128;
 
 use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
 
+use crate::budget::BUDGET_WORDS;
 use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
 
@@ -130,6 +131,8 @@ pub(crate) struct Seen {
     pub(crate) membership: AtomicU64,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) heartbeat: AtomicU64,
+    /// The last second that it has noted for retry budgets; see [`crate::budget`].
+    pub(crate) noted: AtomicU64,
     /// How far anybody need look in the worker's table of holds; see [`crate::holds`].
     pub(crate) reach: AtomicU64,
 }
@@ -174,6 +177,7 @@ const fn layout_hash() -> u64 {
         DURATION_WORDS as u64,
         LIMIT_WORDS as u64,
         HOLD_SLOTS as u64,
+        BUDGET_WORDS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
         RING_WORDS_PER_INSTANCE as u64,
@@ -308,6 +312,7 @@ pub(crate) struct Layout {
     lane_header: Array<LaneHeader>,
     lane_in_flight: Array<AtomicU32>,
     lane_counters: Array<AtomicU64>,
+    lane_budgets: Array<AtomicU32>,
     lane_holds: Array<AtomicU64>,
     lane_size: usize,
 }
@@ -351,6 +356,7 @@ impl Layout {
         let lane_header: Array<LaneHeader> = plan.place(1);
         let lane_in_flight = plan.place(instances);
         let lane_counters = plan.place(rows.words());
+        let lane_budgets = plan.place(services * BUDGET_WORDS);
         plan.page();
         let lane_holds = plan.place(HOLD_SLOTS);
         plan.page();
@@ -382,6 +388,7 @@ impl Layout {
             lane_header,
             lane_in_flight,
             lane_counters,
+            lane_budgets,
             lane_holds,
             lane_size,
         }
@@ -410,6 +417,11 @@ impl Layout {
     #[inline]
     pub(crate) fn lane_counters(&self, lane: u32) -> Array<AtomicU64> {
         self.of_lane(lane, self.lane_counters)
+    }
+
+    #[inline]
+    pub(crate) fn lane_budgets(&self, lane: u32) -> Array<AtomicU32> {
+        self.of_lane(lane, self.lane_budgets)
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use rustix::fs::{fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_creat
 use rustix::io::Errno;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 
+use crate::budget::BUDGET_WORDS;
 use crate::descriptor::duplicate;
 use crate::holds::Table;
 use crate::layout::{
@@ -291,6 +292,16 @@ impl Segment {
     #[inline]
     pub(crate) fn lane_counters(&self, lane: u32) -> &[AtomicU64] {
         self.array(self.layout.lane_counters(lane))
+    }
+
+    #[inline]
+    pub(crate) fn lane_budget(&self, lane: u32, service: u32) -> &[AtomicU32] {
+        let start = service as usize * BUDGET_WORDS;
+        self.array(self.layout.lane_budgets(lane)).get(start..start + BUDGET_WORDS).unwrap_or_default()
+    }
+
+    pub(crate) fn lane_budgets(&self, lane: u32) -> &[AtomicU32] {
+        self.array(self.layout.lane_budgets(lane))
     }
 
     #[inline]

@@ -4,17 +4,19 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::retry_budget::{RetryBudget, Traffic};
 use headgate_engine::selection::ring::Point;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
+use crate::budget;
 use crate::cap;
 use crate::holds;
 use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED};
 use crate::latency;
-use crate::live::is_live;
+use crate::live::{is_live, LiveLanes};
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
 use crate::ring;
@@ -125,6 +127,45 @@ impl Worker {
         let word = |words: &[AtomicU32]| Some(words.get(slot as usize)?.load(Ordering::Acquire));
         let health = word(self.segment.health())?;
         (word(self.segment.generations())? == generation).then_some(health)
+    }
+
+    /// Notes how far the counts of these services have come, once a second, for their retry budgets.
+    pub fn note_traffic(&self, services: impl Iterator<Item = u32>, now: u64) {
+        let Some(header) = self.segment.lane_header(self.lane) else { return };
+        let (noted, second) = (&header.seen.0.noted, budget::second(now));
+        let last = noted.load(Ordering::Relaxed);
+        if last >= second {
+            return;
+        }
+        for service in services {
+            let row = self.segment.lane_budget(self.lane, service);
+            budget::note(row, self.requests(self.lane, service), last, second);
+        }
+        noted.store(second, Ordering::Release);
+    }
+
+    /// Requests of a service that a lane has seen to their end.
+    fn requests(&self, lane: u32, service: u32) -> u64 {
+        let Some(row) = self.segment.layout().rows.durations(service) else { return 0 };
+        let buckets = self.segment.lane_counters(lane).get(row.start..row.end - 1).unwrap_or_default();
+        buckets.iter().fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
+    }
+
+    /// What all lanes have seen of a service in the window that ends in this second.
+    fn traffic(&self, service: u32, second: u64) -> Traffic {
+        LiveLanes::new(self.segment.live()).fold(Traffic::default(), |sum, lane| {
+            let noted = self
+                .segment
+                .lane_header(lane)
+                .map_or(0, |header| header.seen.0.noted.load(Ordering::Acquire));
+            let row = self.segment.lane_budget(lane, service);
+            let Traffic { requests, retries } =
+                budget::traffic(row, self.requests(lane, service), noted, second);
+            Traffic {
+                requests: sum.requests.saturating_add(requests),
+                retries: sum.retries.saturating_add(retries),
+            }
+        })
     }
 
     fn nonsense(&self) {
@@ -305,6 +346,23 @@ impl State for Worker {
     #[inline]
     fn note_answer(&self, slot: u32) {
         self.sensible(self.segment.failures().get(slot as usize).map(note_answer), ());
+    }
+
+    fn retry(&self, service: u32, budget: RetryBudget, now: u64) -> bool {
+        let own = self.segment.lane_budget(self.lane, service);
+        if !budget::add(own) {
+            self.nonsense();
+            return false;
+        }
+        let allowed = budget.allows(self.traffic(service, budget::second(now)));
+        if !allowed {
+            budget::take_back(own);
+        }
+        allowed
+    }
+
+    fn take_retry_back(&self, service: u32) {
+        budget::take_back(self.segment.lane_budget(self.lane, service));
     }
 
     #[inline]

@@ -373,6 +373,7 @@ impl Exchange {
             instance: Some(instance),
             tried: Tried::default(),
             tries_left: route.tries,
+            retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
             policy: route.policy,

@@ -2,6 +2,7 @@
 //!
 //! The first extra try goes at once where it cannot add to the trouble: to another instance, or in place of a kept
 //! connection that had ended. Every further one waits, so that an instance that comes back is not met by all at once.
+//! The retries of a service have a budget (see [`crate::retry_budget`]), so that they do not add up to a second load.
 
 use super::{Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting};
 use crate::random::Random;
@@ -41,14 +42,24 @@ impl Connection {
             return self.fail(worker, reason, now);
         }
         let first = exchange.tried.is_empty();
+        // A kept connection that had ended is not the service's trouble, and what takes its place no more load.
+        let replaces_kept = first && exchange.link == Link::Kept;
+        let budget = exchange.retry_budget.filter(|_| !replaces_kept);
+        if budget.is_some_and(|budget| !worker.state.retry(exchange.service, budget, now)) {
+            worker.state.count(Counter::RetriesOverBudget, 1);
+            return self.fail(worker, reason, now);
+        }
         exchange.leave_instance(&worker.state);
         exchange.tries_left -= 1;
         let another = exchange.select_another(worker, now);
         if !(another || same_again && exchange.select_again(worker, now)) {
+            if budget.is_some() {
+                worker.state.take_retry_back(exchange.service);
+            }
             return self.fail(worker, reason, now);
         }
         worker.state.count(Counter::Retries, 1);
-        if first && (another || exchange.link == Link::Kept) {
+        if replaces_kept || first && another {
             return self.forward_again(worker, now);
         }
         let wait = back_off(exchange.backed_off, &mut worker.random);

@@ -331,6 +331,10 @@ impl State for Hollow {
         crate::state::Hold::Uncounted
     }
     fn release_hold(&self, _: u32) {}
+    fn retry(&self, _: u32, _: crate::retry_budget::RetryBudget, _: u64) -> bool {
+        true
+    }
+    fn take_retry_back(&self, _: u32) {}
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }

@@ -14,6 +14,7 @@ use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
+use crate::retry_budget::RetryBudget;
 use crate::routing::RouteMatch;
 use crate::selection::{Balance, Policy};
 
@@ -145,6 +146,7 @@ pub(super) struct Service {
     tunnel_timeout_ms: u64,
     #[serde(default)]
     failure_statuses: Vec<u16>,
+    retry_budget: Option<Budget>,
     #[serde(default)]
     limits: Vec<RateLimit>,
     #[serde(default)]
@@ -191,6 +193,7 @@ impl Service {
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
+            retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             concurrency: compile_concurrency(self.concurrency, Owner::Service(&self.name))?,
             name: self.name,
@@ -236,6 +239,23 @@ impl Cookie {
             max_age: self.max_age_s,
         };
         Ok(StickyCookie::new(service, self.secret.as_bytes(), &attributes))
+    }
+}
+
+/// The bound of a service's retries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    percent: u32,
+    tokens: u64,
+    period_ms: u64,
+}
+
+impl Budget {
+    fn compile(self) -> Result<RetryBudget, SnapshotError> {
+        let percent = positive("retry_budget.percent", self.percent)?;
+        let period = positive("retry_budget.period_ms", self.period_ms)?;
+        Ok(RetryBudget::new(percent, self.tokens, period))
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use super::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
 use crate::random::Random;
+use crate::retry_budget::{RetryBudget, Traffic};
 use crate::selection::ring::{self, Point, Ring};
 use crate::selection::{candidates, smooth_sequence, Candidates, Fitness, Latency, Member};
 
@@ -69,6 +70,8 @@ pub struct FakeState {
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
+    /// Retries by service.
+    retries: RefCell<HashMap<u32, u64>>,
     /// Holds by key; their places are counted up.
     holds: RefCell<Vec<(u64, bool)>>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
@@ -409,6 +412,21 @@ impl State for FakeState {
     fn release_hold(&self, place: u32) {
         let held = std::mem::take(&mut self.holds.borrow_mut()[place as usize].1);
         assert!(held, "given back twice");
+    }
+
+    /// As if everything had happened within the window.
+    fn retry(&self, service: u32, budget: RetryBudget, _: u64) -> bool {
+        self.call();
+        let mut all = self.retries.borrow_mut();
+        let retries = all.entry(service).or_default();
+        let traffic = Traffic { requests: self.durations(service).len() as u64, retries: *retries + 1 };
+        let allowed = budget.allows(traffic);
+        *retries += u64::from(allowed);
+        allowed
+    }
+
+    fn take_retry_back(&self, service: u32) {
+        *self.retries.borrow_mut().entry(service).or_default() -= 1;
     }
 
     /// Charges a copy of the buckets claim by claim, so that claims on one bucket see each other, and keeps the copy
