@@ -6,7 +6,17 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
-from gateway.config.schema import Concurrency, Config, Limit, Listen, RetryBudget, Route, Service, Sticky
+from gateway.config.schema import (
+    Concurrency,
+    Config,
+    Limit,
+    Listen,
+    Queue,
+    RetryBudget,
+    Route,
+    Service,
+    Sticky,
+)
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
 
@@ -127,6 +137,7 @@ def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, An
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "retry_budget": _retry_budget(service.retry_budget),
+        "queue": _queue(service.queue) if service.queue is not None else None,
         "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
         "concurrency": [
             _concurrency(limit, "service", rows.limit_row("services", name, limit.name))
@@ -209,6 +220,10 @@ def _retry_budget(budget: RetryBudget | None) -> dict[str, int] | None:
         return None
     floor = budget.floor
     return {"percent": budget.share.percent, "tokens": floor.tokens, "period_ms": floor.period.milliseconds}
+
+
+def _queue(queue: Queue) -> dict[str, int]:
+    return {"size": queue.size, "timeout_ms": queue.timeout.milliseconds}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

@@ -20,6 +20,7 @@ pub mod limit;
 pub mod pace;
 pub mod pool;
 pub mod proxy_protocol;
+pub mod queue;
 pub mod random;
 pub mod reply;
 pub mod request_id;

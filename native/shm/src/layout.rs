@@ -11,7 +11,7 @@ use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
 
 use crate::budget::BUDGET_WORDS;
 use crate::live::MAX_LANES;
-use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
+use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, QUEUE_WORDS, REQUEST_WORDS};
 
 /// Raised by hand when the meaning of a word changes and its place does not.
 const LAYOUT_VERSION: u64 = 3;
@@ -135,6 +135,8 @@ pub(crate) struct Seen {
     pub(crate) noted: AtomicU64,
     /// How far anybody need look in the worker's table of holds; see [`crate::holds`].
     pub(crate) reach: AtomicU64,
+    /// Exchanges that wait in its lines, of all services; see [`crate::queue`].
+    pub(crate) waiting: AtomicU64,
 }
 
 /// Something on a row of its own.
@@ -176,6 +178,7 @@ const fn layout_hash() -> u64 {
         REQUEST_WORDS as u64,
         DURATION_WORDS as u64,
         LIMIT_WORDS as u64,
+        QUEUE_WORDS as u64,
         HOLD_SLOTS as u64,
         BUDGET_WORDS as u64,
         TURNS_PER_SERVICE as u64,
@@ -313,6 +316,8 @@ pub(crate) struct Layout {
     lane_in_flight: Array<AtomicU32>,
     lane_counters: Array<AtomicU64>,
     lane_budgets: Array<AtomicU32>,
+    lane_waiting: Array<AtomicU32>,
+    lane_fronts: Array<AtomicU64>,
     lane_holds: Array<AtomicU64>,
     lane_size: usize,
 }
@@ -357,6 +362,8 @@ impl Layout {
         let lane_in_flight = plan.place(instances);
         let lane_counters = plan.place(rows.words());
         let lane_budgets = plan.place(services * BUDGET_WORDS);
+        let lane_waiting = plan.place(services);
+        let lane_fronts = plan.place(services);
         plan.page();
         let lane_holds = plan.place(HOLD_SLOTS);
         plan.page();
@@ -389,6 +396,8 @@ impl Layout {
             lane_in_flight,
             lane_counters,
             lane_budgets,
+            lane_waiting,
+            lane_fronts,
             lane_holds,
             lane_size,
         }
@@ -422,6 +431,16 @@ impl Layout {
     #[inline]
     pub(crate) fn lane_budgets(&self, lane: u32) -> Array<AtomicU32> {
         self.of_lane(lane, self.lane_budgets)
+    }
+
+    #[inline]
+    pub(crate) fn lane_waiting(&self, lane: u32) -> Array<AtomicU32> {
+        self.of_lane(lane, self.lane_waiting)
+    }
+
+    #[inline]
+    pub(crate) fn lane_fronts(&self, lane: u32) -> Array<AtomicU64> {
+        self.of_lane(lane, self.lane_fronts)
     }
 
     #[inline]

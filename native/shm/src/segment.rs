@@ -300,6 +300,29 @@ impl Segment {
         self.array(self.layout.lane_budgets(lane)).get(start..start + BUDGET_WORDS).unwrap_or_default()
     }
 
+    #[inline]
+    pub(crate) fn lane_waiting(&self, lane: u32) -> &[AtomicU32] {
+        self.array(self.layout.lane_waiting(lane))
+    }
+
+    #[inline]
+    pub(crate) fn lane_fronts(&self, lane: u32) -> &[AtomicU64] {
+        self.array(self.layout.lane_fronts(lane))
+    }
+
+    /// Those who wait for a service in the live lanes, a word for each.
+    #[inline]
+    pub(crate) fn waiting(&self, service: u32) -> impl Iterator<Item = &AtomicU32> + Clone {
+        LiveLanes::new(self.live()).filter_map(move |lane| self.lane_waiting(lane).get(service as usize))
+    }
+
+    /// The live lanes, each with the front of its line for a service.
+    #[inline]
+    pub(crate) fn fronts(&self, service: u32) -> impl Iterator<Item = (u32, &AtomicU64)> {
+        LiveLanes::new(self.live())
+            .filter_map(move |lane| Some((lane, self.lane_fronts(lane).get(service as usize)?)))
+    }
+
     pub(crate) fn lane_budgets(&self, lane: u32) -> &[AtomicU32] {
         self.array(self.layout.lane_budgets(lane))
     }
@@ -319,7 +342,7 @@ impl Segment {
 
     /// The words of one instance in the live lanes.
     #[inline]
-    pub(crate) fn in_flight(&self, slot: u32) -> impl Iterator<Item = &AtomicU32> {
+    pub(crate) fn in_flight(&self, slot: u32) -> impl Iterator<Item = &AtomicU32> + Clone {
         LiveLanes::new(self.live()).filter_map(move |lane| self.lane_in_flight(lane).get(slot as usize))
     }
 

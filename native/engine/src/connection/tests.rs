@@ -13,6 +13,7 @@ mod limiting;
 mod panics;
 mod pipelining;
 mod preamble;
+mod queueing;
 mod requests;
 mod responses;
 mod retrying;

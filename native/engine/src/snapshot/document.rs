@@ -13,6 +13,7 @@ use crate::http1::syntax::is_token;
 use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
+use crate::queue::Queue;
 use crate::reply::Page;
 use crate::retry_budget::RetryBudget;
 use crate::routing::RouteMatch;
@@ -147,6 +148,7 @@ pub(super) struct Service {
     #[serde(default)]
     failure_statuses: Vec<u16>,
     retry_budget: Option<Budget>,
+    queue: Option<WaitingLine>,
     #[serde(default)]
     limits: Vec<RateLimit>,
     #[serde(default)]
@@ -194,6 +196,7 @@ impl Service {
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
+            queue: self.queue.map(WaitingLine::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             concurrency: compile_concurrency(self.concurrency, Owner::Service(&self.name))?,
             name: self.name,
@@ -256,6 +259,23 @@ impl Budget {
         let percent = positive("retry_budget.percent", self.percent)?;
         let period = positive("retry_budget.period_ms", self.period_ms)?;
         Ok(RetryBudget::new(percent, self.tokens, period))
+    }
+}
+
+/// The bounds of a service's queue.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitingLine {
+    size: u32,
+    timeout_ms: u64,
+}
+
+impl WaitingLine {
+    fn compile(self) -> Result<Queue, SnapshotError> {
+        Ok(Queue {
+            size: positive("queue.size", self.size)?,
+            timeout: nanos("queue.timeout_ms", self.timeout_ms)?,
+        })
     }
 }
 
