@@ -87,7 +87,7 @@ fn a_request_waits_until_there_is_a_place() {
 #[test]
 fn without_a_queue_nobody_waits() {
     let mut scene = Scene::new();
-    [0, 1].map(|slot| scene.worker.state.set_cap(slot, CAP - 1));
+    [0, 1].iter().for_each(|&slot| scene.worker.state.set_cap(slot, CAP - 1));
     assert!(scene.receive(GET).text().contains("instances full"));
     assert_nobody_waits(&scene);
     assert_eq!(ends(&scene), [0; 6]);
