@@ -195,7 +195,7 @@ KNOBS = {
         Knob("workers", "worker processes", True, _workers),
         Knob("ejection", "whether answers with a server error eject an instance", True, _ejection),
         Knob("retries", "extra tries when an instance fails", True, _retries),
-        Knob("queue", "whether, and for how long, requests wait for an instance with room", True, _queue),
+        Knob("queue", "whether, and for how long, requests wait for an instance with room", False, _queue),
         Knob("budget", "retries at a service in proportion to its requests", False, _budget),
         Knob("pending", "connections under way to an instance", False, _pending),
         Knob("timeouts", "how long to wait for connections and first bytes", False, _timeouts),
@@ -232,5 +232,9 @@ def _written(value: Any) -> str:
             return str(value).lower()
         case str():
             return f'"{value}"'
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_written(one)}" for key, one in value.items()) + " }"
+        case None:
+            return "none"
         case _:
             return str(value)
