@@ -247,7 +247,7 @@ class Lane:
         *,
         random_seed: int,
         clock: Callable[[], int] | None = None,
-        wakes: Sequence[int] = [],
+        wakes: Sequence[int] | None = None,
     ) -> Lane:
         """Raises ValueError for a lane beyond the segment's. ``clock`` gives the fast path's time, in nanoseconds;
         None is CLOCK_MONOTONIC. ``wakes``: an eventfd for each lane, whose worker is woken by it when a place may have

@@ -3,7 +3,7 @@
 //! The oldest comes first, as long as the line empties again and again. When its oldest has waited longer than a tenth of what
 //! anybody may wait, and that for as long again, more comes than can be served. From then on the newest comes first: to
 //! serve the old ones would only make the others as old, and clients give up on what is late. That is the adaptive LIFO of
-//! Maurer, "Fail at Scale" (ACM Queue 13, 8, 2015); to judge a line by how long it stands, not by its length, is CoDel's (RFC 8289, §3).
+//! Maurer, "Fail at Scale" (ACM Queue 13, 8, 2015); to judge a line by how long it stands, not by its length, is that of RFC 8289 (`CoDel`), §3.
 
 use std::collections::{BTreeMap, VecDeque};
 

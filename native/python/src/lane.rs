@@ -76,17 +76,16 @@ impl Lane {
 #[pymethods]
 impl Lane {
     #[new]
-    #[expect(clippy::needless_pass_by_value, reason = "PyO3 takes no slice of numbers")]
-    #[pyo3(signature = (segment, lane, *, random_seed, clock = None, wakes = Vec::new()))]
+    #[pyo3(signature = (segment, lane, *, random_seed, clock = None, wakes = None))]
     fn new(
         py: Python<'_>,
         segment: &Segment,
         lane: u32,
         random_seed: u64,
         clock: Option<Py<PyAny>>,
-        wakes: Vec<i32>,
+        wakes: Option<Vec<i32>>,
     ) -> PyResult<Self> {
-        let wakes = wakes.iter().map(|&fd| duplicate(fd)).collect::<Result<_, _>>();
+        let wakes = wakes.unwrap_or_default().into_iter().map(duplicate).collect::<Result<_, _>>();
         let wakes = wakes.map_err(std::io::Error::from)?;
         let state = SharedState::attach(segment.memory(), lane)
             .map(|state| state.waking(wakes))

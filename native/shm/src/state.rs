@@ -94,6 +94,7 @@ impl Worker {
     }
 
     /// With an eventfd for each lane, in their order, by which workers wake each other.
+    #[must_use]
     pub fn waking(self, wakes: Vec<OwnedFd>) -> Self {
         Self { wakes, ..self }
     }

@@ -456,7 +456,7 @@ impl Gate {
         }
     }
 
-    fn others<'a, W>(words: &'a [W], who: usize) -> impl Iterator<Item = &'a W> + Clone {
+    fn others<W>(words: &[W], who: usize) -> impl Iterator<Item = &W> + Clone {
         words.iter().enumerate().filter(move |&(other, _)| other != who).map(|(_, word)| word)
     }
 

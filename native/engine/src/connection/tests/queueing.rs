@@ -87,7 +87,9 @@ fn a_request_waits_until_there_is_a_place() {
 #[test]
 fn without_a_queue_nobody_waits() {
     let mut scene = Scene::new();
-    [0, 1].iter().for_each(|&slot| scene.worker.state.set_cap(slot, CAP - 1));
+    for slot in [0, 1] {
+        scene.worker.state.set_cap(slot, CAP - 1);
+    }
     assert!(scene.receive(GET).text().contains("instances full"));
     assert_nobody_waits(&scene);
     assert_eq!(ends(&scene), [0; 6]);
@@ -165,10 +167,13 @@ fn the_oldest_gives_way_to_the_newest() {
     drop(middle);
 }
 
+/// A request that waits, the status that it is counted as, how its wait is counted, and what ends it.
+type End = (&'static str, u16, [u64; 6], fn(&mut Scene));
+
 /// However an exchange ends that waits, it is counted once and leaves nothing behind.
 #[test]
 fn every_end_of_a_wait_leaves_the_queue() {
-    let ends_of: [(&str, u16, [u64; 6], fn(&mut Scene)); 5] = [
+    let ends_of: [End; 5] = [
         (GET, 499, [0, 0, 0, 0, 1, 0], Scene::close),
         (GET, 499, [0, 0, 0, 0, 1, 0], |scene| assert_eq!(scene.client_eof().action, Action::Close)),
         (POST_BEGUN, 499, [0, 0, 0, 0, 1, 0], |scene| {
