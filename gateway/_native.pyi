@@ -34,6 +34,7 @@ __all__ = [
     "LOW_WATER_BYTES",
     "Lane",
     "Listener",
+    "PARK",
     "Pool",
     "RELAY",
     "REPLY",
@@ -47,6 +48,7 @@ __all__ = [
     "UpstreamFastPath",
     "View",
     "WAIT",
+    "WAIT_ENDS",
     "__version__",
     "build_profile",
     "keep_panic_places",
@@ -72,6 +74,8 @@ COUNTERS: Final[tuple[str, ...]]
 """Names of a worker's own counters, in the order ``View.counters`` returns them."""
 LIMIT_DECISIONS: Final[tuple[str, ...]]
 """What becomes of a request at a limit, in the order ``View.limit_decisions`` counts it."""
+WAIT_ENDS: Final[tuple[str, ...]]
+"""How those end that want to wait in a queue, in the order ``View.queue`` counts it."""
 DURATION_BOUNDS: Final[tuple[float, ...]]
 """Upper bounds of the duration histogram in seconds; one more bucket lies above the last."""
 
@@ -173,6 +177,9 @@ class View:
         """(count per bucket, sum in nanoseconds)."""
     def limit_decisions(self, row: int) -> list[int]:
         """Counts in the order of ``LIMIT_DECISIONS``."""
+    def queue(self, service: int) -> tuple[int, list[int], int]:
+        """Of a service: (requests that wait now, counts in the order of ``WAIT_ENDS``, nanoseconds that those waited who got
+        a place)."""
     def counters(self) -> list[int]:
         """Sums in the order of ``COUNTERS``."""
     def connections(self) -> int:
@@ -222,6 +229,8 @@ BACK_OFF: Final[int]
 SWITCH: Final[int]
 """Send ``payload`` to the client and ``take_early()`` to the instance; from here on the bytes of both are passed on
 as they are, without the engine."""
+PARK: Final[int]
+"""Hold ``payload``, the beginning of a request that waits for a place on an instance: it goes out when ``take_turn`` says so."""
 
 _Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
@@ -232,10 +241,17 @@ class Lane:
     """One worker's stripe of the shared memory with the engine that decides on it."""
 
     def __new__(
-        cls, segment: Segment, lane: int, *, random_seed: int, clock: Callable[[], int] | None = None
+        cls,
+        segment: Segment,
+        lane: int,
+        *,
+        random_seed: int,
+        clock: Callable[[], int] | None = None,
+        wakes: Sequence[int] | None = None,
     ) -> Lane:
         """Raises ValueError for a lane beyond the segment's. ``clock`` gives the fast path's time, in nanoseconds;
-        None is CLOCK_MONOTONIC."""
+        None is CLOCK_MONOTONIC. ``wakes``: an eventfd for each lane, whose worker is woken by it when a place may have
+        come free that somebody waits for there; they are duplicated."""
     def adopt(self, snapshot: Snapshot) -> None:
         """Every request from now on is decided by this snapshot."""
     @property
@@ -248,6 +264,13 @@ class Lane:
         nanoseconds at ``now``). False: the lane is no longer this process's, and it must exit."""
     def expired(self, now: int, most: int) -> list[int]:
         """Indexes of at most so many connections whose deadline has passed; each is disarmed, the others stay as they are."""
+    @property
+    def has_waiting(self) -> bool:
+        """Does any connection wait for a place?"""
+    def begin_round(self) -> None:
+        """Places may have come free: from now on ``next_turn`` names those who wait."""
+    def next_turn(self, now: int) -> int | None:
+        """Index of the connection whose turn it is; each is named once in a round, and none behind one that found no place."""
     def spared(self, now: int, most: int) -> list[int]:
         """Indexes of at most so many connections that may be evicted: answered ones, longest at rest first, and then
         those that have been silent since they connected."""
@@ -325,6 +348,8 @@ class Connection:
         """The descriptor of a connection at rest is needed; WAIT when it is at rest no more."""
     def try_again(self, now: int) -> _Verdict:
         """The back-off is over."""
+    def take_turn(self, now: int) -> _Verdict:
+        """A place may have come free for it: FORWARD without a payload, WAIT while there is none, or an answer of our own."""
     def connecting(self, now: int) -> None:
         """A connection to the instance has to be made first."""
     def connected(self, now: int) -> None:

@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.messages import REQUEST_12_FIELDS, RESPONSE
 from bench.micro.headgate import LANES, HeadgateSide
 from gateway.state.lane import Connection
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, WAIT_ENDS, View
 from gateway.supervisor.telemetry.metrics import Legend, ProcessGauges, RequestRow, Vocabulary, render
 
 ROWS = (10, 1_000, 10_000)
@@ -32,7 +32,7 @@ def test_headgate(benchmark: BenchmarkFixture, rows: int) -> None:
         connection.receive(REQUEST_12_FIELDS, 1)
         connection.respond(RESPONSE, 1)
     view, legend, process = View(side.segment), _legend(rows), ProcessGauges(1, LANES, [0] * LANES, panics={})
-    vocabulary = Vocabulary(COUNTERS, LIMIT_DECISIONS, DURATION_BOUNDS)
+    vocabulary = Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, DURATION_BOUNDS)
 
     def page() -> str:
         return render(view, legend, [], process, vocabulary=vocabulary, now=1)

@@ -12,7 +12,9 @@ from gateway.config.schema import (
     HeaderRules,
     Limit,
     Listen,
+    Queue,
     Redirect,
+    RetryBudget,
     Rewrite,
     Route,
     Service,
@@ -137,6 +139,8 @@ def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, An
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
+        "retry_budget": _retry_budget(service.retry_budget),
+        "queue": _queue(service.queue) if service.queue is not None else None,
         "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
         "concurrency": [
             _concurrency(limit, "service", rows.limit_row("services", name, limit.name))
@@ -270,6 +274,17 @@ def _concurrency(limit: Concurrency, everything: str, row: int) -> dict[str, Any
         "overflow": limit.overflow,
         "mode": limit.mode,
     }
+
+
+def _retry_budget(budget: RetryBudget | None) -> dict[str, int] | None:
+    if budget is None:
+        return None
+    floor = budget.floor
+    return {"percent": budget.share.percent, "tokens": floor.tokens, "period_ms": floor.period.milliseconds}
+
+
+def _queue(queue: Queue) -> dict[str, int]:
+    return {"size": queue.size, "timeout_ms": queue.timeout.milliseconds}
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

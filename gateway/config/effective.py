@@ -20,6 +20,8 @@ def effective(config: Config, written: Mapping[str, Any]) -> dict[str, Any]:
     for name, service in config.services.items():
         if service.passive is None:
             shown["services"][name]["passive"] = False  # its word for none; nothing would mean the default
+        if service.retry_budget is None:
+            shown["services"][name]["retry_budget"] = False
     for finding in list(broken_rules(_escaped(shown))):
         _remove(shown, finding.path)
     restored: dict[str, Any] = _restored(_escaped(shown), written)

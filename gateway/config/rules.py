@@ -139,6 +139,15 @@ def _zones_meet(draft: Draft) -> Iterator[Finding]:
         yield Finding(("gateway", "zone"), "no effect: no instance has a zone")
 
 
+def _queues_have_an_effect(draft: Draft) -> Iterator[Finding]:
+    """Requests wait for an instance that holds as many as it may, so one must have a bound."""
+    for service in draft.services.values():
+        instances = service.tables("instances", Instance, instance_table)
+        if service.is_given("queue") and not any(one.is_given("max_in_flight") for one in instances):
+            message = "no effect: expected max_in_flight of an instance to say what requests wait for"
+            yield Finding((*service.path, "queue"), message)
+
+
 def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
     """What belongs to another way to choose has no effect."""
     for service in draft.services.values():
@@ -480,6 +489,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _some_instance_has_weight,
     _some_instance_is_primary,
     _zones_meet,
+    _queues_have_an_effect,
     _balances_use_their_keys,
     _keys_leave_something_to_load,
     _balances_have_what_they_go_by,

@@ -254,6 +254,24 @@ class Passive(Table):
     """Part of the service's instances, rounded down, that is ejected at the same time at the most."""
 
 
+class RetryBudget(Table):
+    """How many retries a service gets, at all workers together."""
+
+    share: MaxShare = Share(20)
+    """Part of the requests of the last 10 s that may be retried."""
+    floor: LimitRate = Rate.parse("3/s")
+    """Retries that there may be on average over 10 s, however few requests there are."""
+
+
+class Queue(Table):
+    """Where requests wait while every instance holds as many as it may."""
+
+    size: Annotated[int, whole(1, 65_535)] = 1_000
+    """Requests that may wait, at all workers together; one more is answered with 503."""
+    timeout: Annotated[Duration, between("10ms", "5m")] = Duration.parse("1s")
+    """How long each of them may wait; then it is answered with 503."""
+
+
 def instance_table(value: object) -> object:
     """An address alone is an instance with nothing but an address."""
     return {"address": value} if isinstance(value, str) else value
@@ -411,6 +429,13 @@ class Service(Table):
         BeforeValidator(_false_or_table, json_schema_input_type=Passive | Literal[False]),
     ] = Passive()
     """When an instance that fails requests is ejected; false: never."""
+    retry_budget: Annotated[
+        RetryBudget | None,
+        BeforeValidator(_false_or_table, json_schema_input_type=RetryBudget | Literal[False]),
+    ] = RetryBudget()
+    """How many retries there may be; false: any number."""
+    queue: Queue | None = None
+    """Where requests wait for an instance below its ``max_in_flight``. Without it they are answered with 503."""
 
 
 class Retry(Table):

@@ -5,7 +5,7 @@ ask for.
 and ``health``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway._native import (
     ABORT,
@@ -18,6 +18,7 @@ from gateway._native import (
     FORWARD,
     HIGH_WATER_BYTES,
     HOLD,
+    PARK,
     RELAY,
     REPLY,
     REPLY_CLOSE,
@@ -49,6 +50,7 @@ __all__ = [
     "FORWARD",
     "HIGH_WATER_BYTES",
     "HOLD",
+    "PARK",
     "RELAY",
     "REPLY",
     "REPLY_CLOSE",
@@ -70,6 +72,15 @@ __all__ = [
 ]
 
 
-def open_lane(memory: int, lane: int, *, random_seed: int, clock: Callable[[], int] | None = None) -> Lane:
-    """Maps the inherited memory (a file descriptor) and opens one of its lanes. Raises ValueError if it is foreign."""
-    return Lane(Segment.attach(memory), lane, random_seed=random_seed, clock=clock)
+def open_lane(
+    memory: int,
+    lane: int,
+    *,
+    random_seed: int,
+    clock: Callable[[], int] | None = None,
+    wakes: Sequence[int] = (),
+) -> Lane:
+    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes.
+    Raises ValueError if the memory is foreign.
+    """
+    return Lane(Segment.attach(memory), lane, random_seed=random_seed, clock=clock, wakes=wakes)

@@ -26,6 +26,8 @@ class Equipment:
     """What every worker inherits."""
 
     memory: int
+    wakes: Sequence[int]
+    """An eventfd for each lane, which wakes its worker."""
     sockets: Mapping[str, list[int]]
     log_level: str
 
@@ -56,7 +58,7 @@ class Launcher:
 
         def place() -> Place:
             given = equipment()
-            return Place(slot, lane, given.memory, given.sockets, given.log_level)
+            return Place(slot, lane, given.memory, given.wakes, given.sockets, given.log_level)
 
         try:
             worker = await WorkerProcess.start(place, observer, self.command)

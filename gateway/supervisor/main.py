@@ -20,7 +20,7 @@ from gateway.clock import monotonic_ns, wall_ns
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.state.control import Control, Segment, Snapshot
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, WAIT_ENDS, View
 from gateway.supervisor import logs, machine
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
@@ -90,6 +90,7 @@ class Supervisor:
         slots = config.gateway.worker_count(machine.cpus())
         sizes = capacities(config, slots)
         self._segment = _shared_memory(sizes)
+        self._wakes = _wakes(sizes.lanes)
         control, view = Control(self._segment), View(self._segment)
         draw = secrets.SystemRandom().random
         self._roster = Roster(
@@ -122,7 +123,8 @@ class Supervisor:
             wall=wall_ns,
             readings=view,
             dictionary=Dictionary(
-                lambda: self._reloader.edition.legend, Vocabulary(COUNTERS, LIMIT_DECISIONS, DURATION_BOUNDS)
+                lambda: self._reloader.edition.legend,
+                Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, DURATION_BOUNDS),
             ),
             instances=self._roster.instances,
             health=self._roster.health,
@@ -154,7 +156,7 @@ class Supervisor:
     def _equipment(self, config: Config | None = None, opening: Opening | None = None) -> Equipment:
         """What a worker inherits that starts now, or for a configuration that is about to come into force."""
         level = (config or self._reloader.edition.config).log.level
-        return Equipment(self._segment.fileno(), self._listeners.filenos(opening), level)
+        return Equipment(self._segment.fileno(), self._wakes, self._listeners.filenos(opening), level)
 
     # Start
 
@@ -269,3 +271,11 @@ def _shared_memory(sizes: Capacities) -> Segment:
         return Segment.create(**sizes.arguments(), hash_seed=secrets.randbits(64))
     except (OSError, ValueError) as error:
         raise StartError(f"cannot make the shared memory: {error}") from None
+
+
+def _wakes(lanes: int) -> list[int]:
+    """An eventfd for each lane, by which workers wake each other; they last as long as the process."""
+    try:
+        return [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(lanes)]
+    except OSError as error:
+        raise StartError(f"cannot make what wakes the workers: {error}") from None

@@ -94,12 +94,13 @@ class Place:
     slot: int
     lane: int
     memory: int
+    wakes: Sequence[int]
     sockets: Mapping[str, list[int]]
     log_level: str
 
     def descriptors(self) -> list[int]:
         """Every descriptor that must survive the exec, apart from the channel."""
-        return [self.memory, *(fd for fds in self.sockets.values() for fd in fds)]
+        return [self.memory, *self.wakes, *(fd for fds in self.sockets.values() for fd in fds)]
 
     def argument(self, channel: int, parcels: int) -> str:
         """The command-line argument of the worker: one JSON object."""
@@ -108,6 +109,7 @@ class Place:
                 "channel": channel,
                 "parcels": parcels,
                 "memory": self.memory,
+                "wakes": list(self.wakes),
                 "lane": self.lane,
                 "slot": self.slot,
                 "sockets": dict(self.sockets),

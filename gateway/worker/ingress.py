@@ -20,6 +20,7 @@ from gateway.state.lane import (
     FINISH_DROP_CLOSE,
     FORWARD,
     HOLD,
+    PARK,
     RELAY,
     REPLY,
     REPLY_CLOSE,
@@ -141,6 +142,10 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         taken = max(0, before - self._untaken)
         self._perform(*self._machine.expire(taken, monotonic_ns()))
 
+    def take_turn(self) -> None:
+        """There may be a place for what it waits with."""
+        self._perform(*self._machine.take_turn(monotonic_ns()))
+
     def break_off(self) -> None:
         """Resets the connection without asking the engine: after a fault, or when there is no time left."""
         self._drop()
@@ -227,6 +232,11 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def _finish_drop_and_close(self, still_sending: int, payload: bytes) -> None:
         self._drop()
         self._say_last(still_sending, payload)
+
+    def _park(self, _: int, payload: bytes) -> None:
+        """A new exchange that waits for an instance; what comes of its body is held back with its head."""
+        self._begin_replay(payload)
+        self._written = False
 
     def _hold(self, *_: object) -> None:
         """Too much is pipelined: the rest waits in the kernel until some of it has been taken up."""
@@ -410,5 +420,6 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         CLOSE: _close,
         BACK_OFF: _back_off,
         SWITCH: _switch,
+        PARK: _park,
     }
     """What each action of a verdict leads to."""

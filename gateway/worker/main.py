@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import resource
 import secrets
 import signal
@@ -41,6 +42,7 @@ class Start:
     channel: int
     parcels: int
     memory: int
+    wakes: list[int]
     lane: int
     slot: int
     sockets: dict[str, list[int]]
@@ -58,10 +60,11 @@ class Worker:
     def __init__(self, start: Start, loop: asyncio.AbstractEventLoop) -> None:
         self._start = start
         self._loop = loop
-        lane = open_lane(start.memory, start.lane, random_seed=secrets.randbits(64))
+        lane = open_lane(start.memory, start.lane, random_seed=secrets.randbits(64), wakes=start.wakes)
         reactor = Reactor(loop, tcp.KEEPALIVE)
         loop.add_reader(reactor.fileno(), reactor.turn)
         self._plane = DataPlane(lane, loop, reactor)
+        self._be_woken(start.wakes, start.lane)
         self._listeners = Listeners(loop, reactor, start.sockets, self._accepted)
         self._plane.accept = self._listeners.accept
         self._plane.descriptors = self._descriptors
@@ -86,6 +89,14 @@ class Worker:
             task.result()  # the clock only ends by raising
         await self._plane.access_log.finish(LOG_FINISH_SECONDS)
         self._supervision.tell({"type": "drained"})
+
+    def _be_woken(self, wakes: list[int], lane: int) -> None:
+        """By the eventfd of its lane; the lane has what it needs of the others."""
+        for number, wake in enumerate(wakes):
+            if number == lane:
+                self._loop.add_reader(wake, self._plane.waiting.woken, wake)
+            else:
+                os.close(wake)
 
     def _descriptors(self) -> tuple[int, int]:
         """The limit of descriptors as it is now, and how many of them it takes to accept."""

@@ -17,6 +17,7 @@ from gateway.worker.ingress import ClientConnection
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import NO_DESCRIPTOR, ServicePolicy, UpstreamConnection
+from gateway.worker.waiting import WaitingLine
 
 log = logging.getLogger("headgate.worker")
 
@@ -57,6 +58,7 @@ class DataPlane:
         self.access_log = AccessLog(lane, loop.call_soon)
         self.pool = Pool(MAX_IDLE)
         self.short_clock = ShortClock(loop)
+        self.waiting = WaitingLine(lane, self._take_turn)
         self.admission = Admission()
         self.accept: Callable[[bool], None] = lambda _: None
         """Told whether clients are to be accepted, when that changes."""
@@ -118,6 +120,11 @@ class DataPlane:
             self._reconsider()
         if self.admission.clients == 0 and self._emptied is not None:
             self._emptied.set()
+
+    def _take_turn(self, index: int) -> None:
+        connection = self._connections[index]
+        if isinstance(connection, ClientConnection):
+            self._guarded(connection, connection.take_turn)
 
     # Connections to instances
 
@@ -198,12 +205,13 @@ class DataPlane:
             await asyncio.sleep(TICK_SECONDS)
 
     def tick(self) -> None:
-        """Heartbeat, deadlines, the access log, and now and then the pool."""
+        """Heartbeat, deadlines, those who wait, the access log, and now and then the pool."""
         now = monotonic_ns()
         if not self.lane.tick(now, wall_ns()):
             raise LaneLostError("the lane belongs to another worker now")
         if not self._sweeping:
             self._sweep(now)
+        self.waiting.go_on()
         self.access_log.flush()
         self._make_room(now)
         if self._emptied is not None and now >= self._keep_idle_until:

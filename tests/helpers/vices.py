@@ -151,6 +151,19 @@ class ChunkedBody(Scripted):
         super().__init__(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + coded)
 
 
+class Deliberates(Origin):
+    """Takes so many ``seconds`` for each answer, however many it is asked for at once."""
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def answer(self, request: Request, connection: OriginConnection) -> None:
+        """A late answer."""
+        await asyncio.sleep(self._seconds)
+        await super().answer(request, connection)
+
+
 class DripsBody(Origin):
     """Sends its body one byte at a time, ``interval`` seconds apart."""
 

@@ -13,6 +13,9 @@ from gateway.config.suggest import did_you_mean
 from gateway.config.units import Duration
 from gateway.model import Balance
 
+QUEUE_SIZES = (8, 65_535)
+"""Between these a queue is tried: a shorter one is hardly any, a longer one there is not."""
+WHOLE_PERCENT = 100
 SERVER_FAILURES = [500, 502, 503, 504]
 AFFINITY = (Balance.HASH, Balance.STICKY)
 """Statuses that say that an instance is in trouble, not that the request is wrong."""
@@ -135,6 +138,35 @@ def _retries(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
             )
 
 
+def _queue(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
+    """Where requests can wait for something: whether they do, how many of them and for how long."""
+    for name, service in config.services.items():
+        path: KeyPath = ("services", name, "queue")
+        if service.queue is None:
+            if all(instance.max_in_flight is not None for instance in service.instances):
+                yield (Change(path, {"size": 100, "timeout": "1s"}, None),)
+            continue
+        for size in (service.queue.size // 4, service.queue.size * 4):
+            if QUEUE_SIZES[0] <= size <= QUEUE_SIZES[1]:
+                yield (Change((*path, "size"), size, service.queue.size),)
+        for text in ("100ms", "1s", "5s"):
+            if Duration.parse(text) != service.queue.timeout:
+                yield (Change((*path, "timeout"), text, str(service.queue.timeout)),)
+
+
+def _budget(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
+    """The share of requests that may be sent again; how often each may be is another knob."""
+    if not any(route.retry.attempts for route in config.routes):
+        return
+    for name, service in config.services.items():
+        if service.retry_budget is None:
+            continue
+        share = service.retry_budget.share
+        for percent in (share.percent // 2, share.percent * 2):
+            if 1 <= percent <= WHOLE_PERCENT:
+                yield (Change(("services", name, "retry_budget", "share"), f"{percent}%", str(share)),)
+
+
 def _ejection(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
     for name, service in config.services.items():
         if len(service.instances) > 1 and (service.passive is None or not service.passive.statuses):
@@ -163,6 +195,8 @@ KNOBS = {
         Knob("workers", "worker processes", True, _workers),
         Knob("ejection", "whether answers with a server error eject an instance", True, _ejection),
         Knob("retries", "extra tries when an instance fails", True, _retries),
+        Knob("queue", "whether, and for how long, requests wait for an instance with room", False, _queue),
+        Knob("budget", "retries at a service in proportion to its requests", False, _budget),
         Knob("pending", "connections under way to an instance", False, _pending),
         Knob("timeouts", "how long to wait for connections and first bytes", False, _timeouts),
     )
@@ -198,5 +232,9 @@ def _written(value: Any) -> str:
             return str(value).lower()
         case str():
             return f'"{value}"'
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_written(one)}" for key, one in value.items()) + " }"
+        case None:
+            return "none"
         case _:
             return str(value)

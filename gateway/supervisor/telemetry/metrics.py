@@ -25,6 +25,9 @@ class Readings(Protocol):
     def limit_decisions(self, row: int) -> list[int]:
         """Counts in the order of ``Vocabulary.decisions``."""
 
+    def queue(self, service: int) -> tuple[int, list[int], int]:
+        """(requests that wait, counts in the order of ``Vocabulary.wait_ends``, nanoseconds waited for places)."""
+
     def limit_table(self, now: int) -> tuple[int, int, int]:
         """(slots of the table of buckets, slots with a key, slots whose key cannot be replaced)."""
 
@@ -100,6 +103,8 @@ class Vocabulary:
     """The workers' own counters."""
     decisions: Sequence[str]
     """What becomes of a request at a limit."""
+    wait_ends: Sequence[str]
+    """How those end that want to wait in a queue; the first of them got a place."""
     bounds: Sequence[float]
     """The histogram's buckets in seconds."""
 
@@ -124,6 +129,7 @@ def render(
             _decisions(readings, legend, vocabulary.decisions),
         ),
         *_limit_table(readings.limit_table(now)),
+        *_queues(readings, legend, vocabulary.wait_ends),
         *_process(process),
         *(
             _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
@@ -210,6 +216,29 @@ def _limit_table(table: tuple[int, int, int]) -> list[str]:
     return [
         _family(f"headgate_limit_table_{name}", "gauge", text, [("", {}, count)])
         for (name, text), count in zip(texts.items(), table, strict=True)
+    ]
+
+
+def _queues(readings: Readings, legend: Legend, wait_ends: Sequence[str]) -> list[str]:
+    queues = {service: readings.queue(slot) for service, slot in legend.services.items()}
+    waited = [
+        sample
+        for service, (_, counts, waited_ns) in queues.items()
+        for sample in (
+            ("_sum", {"service": service}, waited_ns / NANOSECONDS),
+            ("_count", {"service": service}, counts[0]),
+        )
+    ]
+    ends = [
+        ("", {"service": service, "end": end}, count)
+        for service, (_, counts, _) in queues.items()
+        for end, count in zip(wait_ends, counts, strict=True)
+    ]
+    depths = [("", {"service": service}, waiting) for service, (waiting, _, _) in queues.items()]
+    return [
+        _family("headgate_queue_depth", "gauge", "Requests that wait for a place on an instance.", depths),
+        _family("headgate_queue_ends_total", "counter", "How those ended that wanted to wait.", ends),
+        _family("headgate_queue_wait_seconds", "summary", "Time until those got a place that did.", waited),
     ]
 
 

@@ -1,9 +1,9 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
-//! The laws: an exchange holds one reservation on one instance, and places at limits, and gives them back in
+//! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
 //! [`Connection::end_exchange`], which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
 //! a byte of an answer has reached the client.
 
@@ -13,6 +13,7 @@ mod ending;
 mod judging;
 mod limiting;
 mod preamble;
+mod queueing;
 mod request;
 mod response;
 mod retrying;
@@ -33,8 +34,10 @@ use crate::http1::body::Body;
 use crate::http1::framing::Framing;
 use crate::http1::head::Request;
 use crate::pace::{Stall, Stopwatch};
+use crate::queue::Queue;
 use crate::request_id::RequestId;
 use crate::rest::Rest;
+use crate::retry_budget::RetryBudget;
 use crate::selection::{Affinity, Policy, Tried};
 use crate::snapshot::{FailureStatuses, Listener};
 use crate::state::{Counter, Instance, State};
@@ -86,6 +89,9 @@ pub enum Action {
     /// Send the payload to the client and what came early from it ([`Connection::take_early`]) to the instance; from
     /// here on the bytes of both are passed on as they are, without the engine.
     Switch = 14,
+    /// Hold the payload, the beginning of a request that no instance is there for yet. It goes out with a `Forward` without a
+    /// payload, when [`Connection::take_turn`] says so.
+    Park = 15,
 }
 
 /// Where the payload of a verdict lies.
@@ -135,6 +141,8 @@ enum Waiting {
     Head,
     /// More of a request's body.
     RequestBody,
+    /// A place on an instance.
+    Place,
     /// A connection to the instance.
     Connect,
     /// The time of another try.
@@ -180,10 +188,14 @@ enum Link {
 /// changes nothing for it.
 #[derive(Debug)]
 struct Exchange {
-    /// The instance that a place is reserved on.
+    /// The instance that a place is reserved on; `None` while the exchange waits for one.
     instance: Option<Instance>,
+    /// The queue of its service, where it has one.
+    queue: Option<Queue>,
     tried: Tried,
     tries_left: u8,
+    /// The bound of all retries at the service.
+    retry_budget: Option<RetryBudget>,
     /// Tries that had to wait, which makes the next wait longer.
     backed_off: u8,
     link: Link,
@@ -227,6 +239,8 @@ struct Exchange {
 #[derive(Debug)]
 struct Tunnel {
     instance: Option<Instance>,
+    /// The service of which somebody may wait for its place.
+    queue: Option<u32>,
     idle_timeout: u64,
 }
 
@@ -290,6 +304,8 @@ pub struct Connection {
     client_hold: Option<u32>,
     /// Where its current request is counted as under way.
     holds: limiting::Holds,
+    /// Where its current request waits for a place; `None` while it does not.
+    queued: Option<queueing::Queued>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
 }
@@ -322,6 +338,7 @@ impl Connection {
             response_head: Vec::new(),
             client_hold: None,
             holds: limiting::Holds::default(),
+            queued: None,
             record: None,
         };
         worker.rests.open(connection.index);
@@ -434,8 +451,8 @@ impl Connection {
 
     /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
     fn received<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        use Waiting::{BackOff, ClientTakes, Connect, InstanceTakes};
-        if !matches!(self.waiting, Connect | BackOff | InstanceTakes | ClientTakes) {
+        use Waiting::{BackOff, ClientTakes, Connect, InstanceTakes, Place};
+        if !matches!(self.waiting, Place | Connect | BackOff | InstanceTakes | ClientTakes) {
             self.flowing(worker, now);
         }
     }

@@ -77,6 +77,10 @@ pub enum Reason {
     NoInstance,
     /// Every instance is at its cap.
     InstancesFull,
+    /// Every instance is at its cap, and as many requests wait as may.
+    QueueFull,
+    /// Every instance was at its cap for as long as a request may wait.
+    QueueTimeout,
     /// To every instance as many connections are under way as may be.
     ConnectsPending,
     /// The worker has no descriptor left for a connection to an instance.
@@ -149,6 +153,10 @@ impl Reason {
             Self::NoInstance => answer(503, "Service Unavailable", "destination_unavailable", "no instance"),
             Self::InstancesFull => {
                 answer(503, "Service Unavailable", "connection_limit_reached", "instances full")
+            }
+            Self::QueueFull => answer(503, "Service Unavailable", "connection_limit_reached", "queue full"),
+            Self::QueueTimeout => {
+                answer(503, "Service Unavailable", "connection_limit_reached", "too long in the queue")
             }
             Self::ConnectsPending => {
                 answer(503, "Service Unavailable", "connection_limit_reached", "connects pending")

@@ -26,7 +26,9 @@ use crate::address::Networks;
 use crate::affinity::Reading;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
+use crate::queue::Queue;
 use crate::reply::Pages;
+use crate::retry_budget::RetryBudget;
 use crate::routing::{RouteMatch, Table};
 use crate::selection::{Policy, Tried};
 use document::Document;
@@ -93,6 +95,10 @@ pub struct Service {
     pub tunnel_timeout: u64,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
+    /// The bound of its retries; `None` for no bound.
+    pub retry_budget: Option<RetryBudget>,
+    /// The bounds of its queue; `None` where nobody waits for a place.
+    pub queue: Option<Queue>,
     /// The limits on what all its routes send, charged after those of the route.
     pub limits: Vec<Arc<Limit>>,
     /// The limits on how much of what all its routes send is under way.

@@ -7,6 +7,8 @@
 pub mod fake;
 
 use crate::limit::{Charge, Claim};
+use crate::queue::{Front, WaitEnd};
+use crate::retry_budget::RetryBudget;
 use crate::selection::ring::Point;
 use crate::selection::{Latency, Panic};
 
@@ -141,11 +143,13 @@ pub enum Counter {
     LimitSlotsReused = 13,
     /// Times that a client could not be accepted because the system had no descriptor or memory for it.
     AcceptFailures = 14,
+    /// Exchanges that were not retried because their service had no retry left in its budget.
+    RetriesOverBudget = 15,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -161,6 +165,7 @@ impl Counter {
         "connections_rejected",
         "limit_slots_reused",
         "accept_failures",
+        "retries_over_budget",
     ];
 }
 
@@ -214,17 +219,39 @@ pub trait State {
     fn reserve(&self, slot: u32) -> bool;
     /// Gives back what one successful [`State::reserve`] took.
     fn release(&self, slot: u32);
+    /// As [`State::release`], and the worker whose turn is next in the queue of the service hears of it.
+    fn hand_on(&self, slot: u32, service: u32, now: u64);
 
     /// Adds one to the instance's failures in a row, which all workers count together.
     fn note_failure(&self, slot: u32);
     /// Ends the instance's row of failures. One load where there is none.
     fn note_answer(&self, slot: u32);
 
+    /// Begins to wait in the queue of a service, unless so many do at all workers. A refusal may be spurious when several
+    /// come at once.
+    fn enter_queue(&self, service: u32, size: u32) -> bool;
+    /// Ends what one successful [`State::enter_queue`] began.
+    fn leave_queue(&self, service: u32);
+    /// Tells the other workers whose turn is next in this worker's line; `None`: nobody waits in it any more. Whoever looks
+    /// for a place afterwards finds it, or the worker is woken when there is one.
+    fn publish_front(&self, service: u32, front: Option<Front>);
+    /// Does somebody wait for the service at another worker whose turn is before this one?
+    fn is_ahead(&self, service: u32, mine: Front) -> bool;
+    /// Wakes the worker whose turn is next in the queue of the service: a place may have come free.
+    fn wake_next(&self, service: u32, now: u64);
+    /// Counts how one that wanted to wait ended, and how long it had waited, in nanoseconds.
+    fn count_wait(&self, service: u32, end: WaitEnd, waited: u64);
+
     /// Counts one more of what this key stands for, such as the connections of a client, unless all workers together
     /// then held more than `most`. A refusal may be spurious when several come at once.
     fn hold(&self, key: u64, most: u32) -> Hold;
     /// Gives back what one [`Hold::Held`] took.
     fn release_hold(&self, place: u32);
+
+    /// Counts a retry at a service, unless that were more than the budget has for the last seconds of all workers.
+    fn retry(&self, service: u32, budget: RetryBudget, now: u64) -> bool;
+    /// The retry that was counted last did not come about.
+    fn take_retry_back(&self, service: u32);
 
     /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access_log::AccessLog;
 use crate::deadline::Deadlines;
+use crate::queue::Lines;
 use crate::random::Random;
 use crate::reply::http_date;
 use crate::rest::Rests;
@@ -24,6 +25,8 @@ pub struct Worker<S> {
     pub snapshot: Arc<Snapshot>,
     /// When each connection has waited long enough.
     pub deadlines: Deadlines,
+    /// Who waits for a place at a service.
+    pub lines: Lines,
     /// Since when each connection is at rest.
     pub rests: Rests,
     /// The random numbers of this worker.
@@ -47,6 +50,7 @@ impl<S: State> Worker<S> {
             state,
             snapshot: Arc::default(),
             deadlines: Deadlines::default(),
+            lines: Lines::default(),
             rests: Rests::default(),
             random: Random::new(random_seed),
             output: Vec::new(),

@@ -239,6 +239,10 @@ impl Connection {
         self.connection.connecting(&mut self.lane.borrow_mut(py).worker, now);
     }
 
+    fn take_turn<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.answer(py, None, |connection, worker| connection.take_turn(worker, now))
+    }
+
     fn connected(&mut self, py: Python<'_>, now: u64) {
         self.connection.connected(&mut self.lane.borrow_mut(py).worker, now);
     }
@@ -278,6 +282,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("CLOSE", Action::Close),
         ("BACK_OFF", Action::BackOff),
         ("SWITCH", Action::Switch),
+        ("PARK", Action::Park),
     ] {
         module.add(name, action as u8)?;
     }

@@ -7,6 +7,7 @@ use headgate_engine::selection::{peek, Affinity, Criteria, Selection, Tried};
 use headgate_engine::snapshot;
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
+use headgate_shm::descriptor::duplicate;
 use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
 use headgate_shm::state::Worker as SharedState;
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -75,15 +76,19 @@ impl Lane {
 #[pymethods]
 impl Lane {
     #[new]
-    #[pyo3(signature = (segment, lane, *, random_seed, clock = None))]
+    #[pyo3(signature = (segment, lane, *, random_seed, clock = None, wakes = None))]
     fn new(
         py: Python<'_>,
         segment: &Segment,
         lane: u32,
         random_seed: u64,
         clock: Option<Py<PyAny>>,
+        wakes: Option<Vec<i32>>,
     ) -> PyResult<Self> {
+        let wakes = wakes.unwrap_or_default().into_iter().map(duplicate).collect::<Result<_, _>>();
+        let wakes = wakes.map_err(std::io::Error::from)?;
         let state = SharedState::attach(segment.memory(), lane)
+            .map(|state| state.waking(wakes))
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(Self {
             worker: Worker::new(state, random_seed),
@@ -115,11 +120,27 @@ impl Lane {
 
     fn tick(&mut self, now: u64, wall: u64) -> bool {
         self.worker.tick(now, wall);
+        let Worker { state, snapshot, .. } = &self.worker;
+        let budgeted = snapshot.services.iter().filter(|service| service.retry_budget.is_some());
+        state.note_traffic(budgeted.map(|service| service.slot), now);
         self.worker.state.tick(now, self.worker.snapshot.epoch)
     }
 
     fn expired(&mut self, now: u64, most: usize) -> Vec<u32> {
         self.worker.deadlines.expired(now, most)
+    }
+
+    #[getter]
+    fn has_waiting(&self) -> bool {
+        !self.worker.lines.is_empty()
+    }
+
+    fn begin_round(&mut self) {
+        self.worker.lines.begin_round();
+    }
+
+    fn next_turn(&mut self, now: u64) -> Option<u32> {
+        self.worker.lines.next(now)
     }
 
     fn spared(&self, now: u64, most: usize) -> Vec<u32> {

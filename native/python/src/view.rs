@@ -1,8 +1,9 @@
 //! `View`: sums over the lanes, for status and metrics.
 
+use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 use headgate_shm::metrics::DURATION_BOUNDS_NS;
-use headgate_shm::view::{LimitTable, View as Reader};
+use headgate_shm::view::{LimitTable, QueueStatus, View as Reader};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -55,6 +56,11 @@ impl View {
         there(self.reader.limit_decisions(row), "row of the limit table", row)
     }
 
+    fn queue(&self, service: u32) -> PyResult<(u32, Vec<u64>, u64)> {
+        let QueueStatus { waiting, ends, waited } = there(self.reader.queue(service), "service", service)?;
+        Ok((waiting, ends, waited))
+    }
+
     fn counters(&self) -> Vec<u64> {
         self.reader.counters()
     }
@@ -75,12 +81,13 @@ fn there<T>(value: Option<T>, what: &str, number: u32) -> PyResult<T> {
     value.ok_or_else(|| PyIndexError::new_err(format!("{what} {number} does not exist")))
 }
 
-/// Adds the class, the names of the counters and decisions and the bounds of the histogram to the module.
+/// Adds the class, the names of the counters, decisions and ends of waits, and the bounds of the histogram to the module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let seconds = DURATION_BOUNDS_NS.map(|nanos| nanos as f64 / 1e9);
     module.add("COUNTERS", PyTuple::new(py, Counter::NAMES)?)?;
     module.add("LIMIT_DECISIONS", PyTuple::new(py, LimitDecision::NAMES)?)?;
+    module.add("WAIT_ENDS", PyTuple::new(py, WaitEnd::NAMES)?)?;
     module.add("DURATION_BOUNDS", PyTuple::new(py, seconds)?)?;
     module.add_class::<View>()
 }

@@ -2,7 +2,8 @@
 //!
 //! Two workers that reserve at the same time must see each other. Each adds to its own word before it loads the
 //! others', all of it sequentially consistent, so in the single order of these operations the later one sees the earlier. Both may see
-//! each other and both back off: a refusal may be spurious, an excess is impossible.
+//! each other and both back off: a refusal may be spurious, an excess is impossible. Whoever backs off says so, for it may have been in
+//! the way of one that waits (see [`crate::queue`]); to be in nobody's way, it looks first and adds only where there is room.
 
 use core::sync::atomic::Ordering;
 
@@ -14,18 +15,36 @@ pub fn reserve(own: &impl Word<u32>) {
     own.store(own.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
 }
 
+/// What became of an attempt to add one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reservation {
+    /// It is added.
+    Held,
+    /// There was no room.
+    Full,
+    /// There was room, but others came at the same time, and may have found none because of this one.
+    Crossed,
+}
+
 /// Adds one exchange to the own word, unless the sum with `others` would exceed `cap`.
 ///
 /// `others` must not load anything before it is iterated.
 #[inline]
-pub fn reserve_below<'a, W: Word<u32> + 'a>(own: &W, cap: u32, others: impl Iterator<Item = &'a W>) -> bool {
-    let before = own.fetch_add(1, Ordering::SeqCst);
-    let rest = total(others, Ordering::SeqCst);
-    let fits = before.checked_add(1).and_then(|own| own.checked_add(rest)).is_some_and(|sum| sum <= cap);
-    if !fits {
-        own.store(before, Ordering::Release);
+pub fn reserve_below<'a, W: Word<u32> + 'a>(
+    own: &W,
+    cap: u32,
+    others: impl Iterator<Item = &'a W> + Clone,
+) -> Reservation {
+    let below = |own: u32, rest: u32| own.saturating_add(rest) < cap;
+    if !below(own.load(Ordering::Relaxed), total(others.clone(), Ordering::SeqCst)) {
+        return Reservation::Full;
     }
-    fits
+    let before = own.fetch_add(1, Ordering::SeqCst);
+    if below(before, total(others, Ordering::SeqCst)) {
+        return Reservation::Held;
+    }
+    own.store(before, Ordering::SeqCst);
+    Reservation::Crossed
 }
 
 /// Gives one exchange back. False: there was none, the word made no sense.
@@ -36,6 +55,17 @@ pub fn release(own: &impl Word<u32>) -> bool {
         return false;
     }
     own.store(held - 1, Ordering::Release);
+    true
+}
+
+/// As [`release`], in the single order of sequentially consistent operations: who looks for the place afterwards finds it.
+#[inline]
+pub fn release_in_order(own: &impl Word<u32>) -> bool {
+    let held = own.load(Ordering::Relaxed);
+    if held == 0 {
+        return false;
+    }
+    own.store(held - 1, Ordering::SeqCst);
     true
 }
 

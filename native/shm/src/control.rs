@@ -327,15 +327,33 @@ impl Control {
         set_live(self.segment.live(), lane.number, false);
     }
 
-    /// Clears what a worker holds: exchanges, and whatever it counts by key.
+    /// Clears what a worker holds: exchanges, those who wait, whatever it counts by key, and its part in retry budgets.
     fn clear_holdings(&self, lane: u32) {
+        if let Some(header) =
+            self.segment.lane_header(lane).filter(|it| it.seen.0.noted.load(Ordering::Acquire) != 0)
+        {
+            for word in self.segment.lane_budgets(lane) {
+                word.store(0, Ordering::Release);
+            }
+            header.seen.0.noted.store(0, Ordering::Release);
+        }
         self.segment.lane_in_flight(lane).iter().for_each(|word| word.store(0, Ordering::Release));
+        self.clear_lines(lane);
         let Some(Table { reach, slots }) = self.segment.lane_holds(lane) else { return };
         if reach.load(Ordering::Acquire) != 0 {
             for word in slots {
                 word.store(0, Ordering::Release);
             }
             reach.store(0, Ordering::Release);
+        }
+    }
+
+    /// Nobody waits in the lines of a dead worker: a wake-up for them would be lost.
+    fn clear_lines(&self, lane: u32) {
+        self.segment.lane_fronts(lane).iter().for_each(|word| word.store(0, Ordering::SeqCst));
+        self.segment.lane_waiting(lane).iter().for_each(|word| word.store(0, Ordering::Release));
+        if let Some(header) = self.segment.lane_header(lane) {
+            header.seen.0.waiting.store(0, Ordering::Release);
         }
     }
 

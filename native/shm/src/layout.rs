@@ -9,8 +9,9 @@ use portable_atomic::AtomicU128;
 
 use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
 
+use crate::budget::BUDGET_WORDS;
 use crate::live::MAX_LANES;
-use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
+use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, QUEUE_WORDS, REQUEST_WORDS};
 
 /// Raised by hand when the meaning of a word changes and its place does not.
 const LAYOUT_VERSION: u64 = 4;
@@ -130,8 +131,12 @@ pub(crate) struct Seen {
     pub(crate) membership: AtomicU64,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub(crate) heartbeat: AtomicU64,
+    /// The last second that it has noted for retry budgets; see [`crate::budget`].
+    pub(crate) noted: AtomicU64,
     /// How far anybody need look in the worker's table of holds; see [`crate::holds`].
     pub(crate) reach: AtomicU64,
+    /// Exchanges that wait in its lines, of all services; see [`crate::queue`].
+    pub(crate) waiting: AtomicU64,
 }
 
 /// Something on a row of its own.
@@ -173,7 +178,9 @@ const fn layout_hash() -> u64 {
         REQUEST_WORDS as u64,
         DURATION_WORDS as u64,
         LIMIT_WORDS as u64,
+        QUEUE_WORDS as u64,
         HOLD_SLOTS as u64,
+        BUDGET_WORDS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
         RING_WORDS_PER_INSTANCE as u64,
@@ -285,6 +292,9 @@ pub(crate) struct LaneLayout {
     pub(crate) header: Array<LaneHeader>,
     pub(crate) in_flight: Array<AtomicU32>,
     pub(crate) counters: Array<AtomicU64>,
+    pub(crate) budgets: Array<AtomicU32>,
+    pub(crate) waiting: Array<AtomicU32>,
+    pub(crate) fronts: Array<AtomicU64>,
     pub(crate) holds: Array<AtomicU64>,
 }
 
@@ -357,10 +367,13 @@ impl Layout {
         let header: Array<LaneHeader> = plan.place(1);
         let in_flight = plan.place(instances);
         let counters = plan.place(rows.words());
+        let budgets = plan.place(services * BUDGET_WORDS);
+        let waiting = plan.place(services);
+        let fronts = plan.place(services);
         plan.page();
         let holds = plan.place(HOLD_SLOTS);
         plan.page();
-        let first_lane = LaneLayout { header, in_flight, counters, holds };
+        let first_lane = LaneLayout { header, in_flight, counters, budgets, waiting, fronts, holds };
         let lane_size = plan.end - header.offset();
         let size = header.offset() + lane_size * capacities.lanes as usize;
         Self {
@@ -394,11 +407,14 @@ impl Layout {
     /// Where the parts of a lane lie; empty ones of a lane that does not exist.
     #[inline]
     pub(crate) fn lane(&self, lane: u32) -> LaneLayout {
-        let LaneLayout { header, in_flight, counters, holds } = self.first_lane;
+        let LaneLayout { header, in_flight, counters, budgets, waiting, fronts, holds } = self.first_lane;
         LaneLayout {
             header: self.of_lane(lane, header),
             in_flight: self.of_lane(lane, in_flight),
             counters: self.of_lane(lane, counters),
+            budgets: self.of_lane(lane, budgets),
+            waiting: self.of_lane(lane, waiting),
+            fronts: self.of_lane(lane, fronts),
             holds: self.of_lane(lane, holds),
         }
     }

@@ -23,6 +23,12 @@ impl<'a, W: Word<u64>> LiveLanes<'a, W> {
     }
 }
 
+impl<W> Clone for LiveLanes<'_, W> {
+    fn clone(&self) -> Self {
+        Self { words: self.words.clone(), ..*self }
+    }
+}
+
 impl<W: Word<u64>> Iterator for LiveLanes<'_, W> {
     type Item = u32;
 

@@ -1,7 +1,8 @@
-//! What a worker counts, and where in its lane: the rows of status codes, durations and limit decisions.
+//! What a worker counts, and where in its lane: the rows of status codes, durations, limit decisions and ends of waits.
 
 use core::ops::Range;
 
+use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 
 /// Words for the worker's own counters; more than there are names, so that the rows behind them stay aligned.
@@ -14,6 +15,11 @@ pub const DURATION_WORDS: usize = DURATION_BOUNDS_NS.len() + 2;
 /// aligned.
 pub const LIMIT_WORDS: usize = 8;
 
+/// Words of what the queue of a service counts, by [`WaitEnd`]; the last is the time that those waited who got a place, in
+/// nanoseconds.
+pub const QUEUE_WORDS: usize = 8;
+
+const _: () = assert!(WaitEnd::NAMES.len() < QUEUE_WORDS);
 const _: () = assert!(Counter::NAMES.len() <= COUNTER_WORDS);
 const _: () = assert!(LimitDecision::NAMES.len() <= LIMIT_WORDS);
 const _: () = assert!(DURATION_WORDS == 16, "a histogram fills one row of 128 bytes");
@@ -90,7 +96,7 @@ impl Rows {
 
     /// Words in all.
     pub const fn words(&self) -> usize {
-        self.first_limit() + self.limits * LIMIT_WORDS
+        self.first_queue() + self.services * QUEUE_WORDS
     }
 
     const fn first_duration(&self) -> usize {
@@ -99,6 +105,10 @@ impl Rows {
 
     const fn first_limit(&self) -> usize {
         self.first_duration() + self.services * DURATION_WORDS
+    }
+
+    const fn first_queue(&self) -> usize {
+        self.first_limit() + self.limits * LIMIT_WORDS
     }
 
     /// The worker's own counters.
@@ -122,6 +132,12 @@ impl Rows {
     #[inline]
     pub fn limits(&self, row: u32) -> Option<Range<usize>> {
         place(self.first_limit(), row, self.limits, LIMIT_WORDS)
+    }
+
+    /// What the queue of a service counts; None beyond the last.
+    #[inline]
+    pub fn queues(&self, service: u32) -> Option<Range<usize>> {
+        place(self.first_queue(), service, self.services, QUEUE_WORDS)
     }
 }
 
@@ -174,6 +190,10 @@ mod tests {
         }
         for range in (0..5).filter_map(|row| rows.limits(row)) {
             assert_eq!((range.start, range.len()), (end, LIMIT_WORDS));
+            end = range.end;
+        }
+        for range in (0..2).filter_map(|row| rows.queues(row)) {
+            assert_eq!((range.start, range.len()), (end, QUEUE_WORDS));
             end = range.end;
         }
         assert_eq!(end, rows.words());

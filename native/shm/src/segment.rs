@@ -11,6 +11,7 @@ use rustix::fs::{fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_creat
 use rustix::io::Errno;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 
+use crate::budget::BUDGET_WORDS;
 use crate::descriptor::duplicate;
 use crate::holds::Table;
 use crate::layout::{
@@ -296,6 +297,39 @@ impl Segment {
     }
 
     #[inline]
+    pub(crate) fn lane_budget(&self, lane: u32, service: u32) -> &[AtomicU32] {
+        let start = service as usize * BUDGET_WORDS;
+        self.array(self.layout.lane(lane).budgets).get(start..start + BUDGET_WORDS).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn lane_waiting(&self, lane: u32) -> &[AtomicU32] {
+        self.array(self.layout.lane(lane).waiting)
+    }
+
+    #[inline]
+    pub(crate) fn lane_fronts(&self, lane: u32) -> &[AtomicU64] {
+        self.array(self.layout.lane(lane).fronts)
+    }
+
+    /// Those who wait for a service in the live lanes, a word for each.
+    #[inline]
+    pub(crate) fn waiting(&self, service: u32) -> impl Iterator<Item = &AtomicU32> + Clone {
+        LiveLanes::new(self.live()).filter_map(move |lane| self.lane_waiting(lane).get(service as usize))
+    }
+
+    /// The live lanes, each with the front of its line for a service.
+    #[inline]
+    pub(crate) fn fronts(&self, service: u32) -> impl Iterator<Item = (u32, &AtomicU64)> {
+        LiveLanes::new(self.live())
+            .filter_map(move |lane| Some((lane, self.lane_fronts(lane).get(service as usize)?)))
+    }
+
+    pub(crate) fn lane_budgets(&self, lane: u32) -> &[AtomicU32] {
+        self.array(self.layout.lane(lane).budgets)
+    }
+
+    #[inline]
     pub(crate) fn lane_holds(&self, lane: u32) -> Option<Table<'_, AtomicU64>> {
         let LaneLayout { header, holds, .. } = self.layout.lane(lane);
         Some(Table { reach: &self.array(header).first()?.seen.0.reach, slots: self.array(holds) })
@@ -310,7 +344,7 @@ impl Segment {
 
     /// The words of one instance in the live lanes.
     #[inline]
-    pub(crate) fn in_flight(&self, slot: u32) -> impl Iterator<Item = &AtomicU32> {
+    pub(crate) fn in_flight(&self, slot: u32) -> impl Iterator<Item = &AtomicU32> + Clone {
         LiveLanes::new(self.live()).filter_map(move |lane| self.lane_in_flight(lane).get(slot as usize))
     }
 

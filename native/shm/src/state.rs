@@ -1,23 +1,29 @@
 //! A worker's hold on the shared memory: the engine's `State` over the segment and the worker's own lane.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::queue::{Front, WaitEnd};
+use headgate_engine::retry_budget::{RetryBudget, Traffic};
 use headgate_engine::selection::ring::Point;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 
 use crate::bank;
 use crate::bucket::{Marks, Table};
-use crate::cap;
+use crate::budget;
+use crate::cap::{self, Reservation};
 use crate::holds;
 use crate::instance::{
     may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED, TIER_BACKUP,
 };
 use crate::latency;
-use crate::live::is_live;
-use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
+use crate::layout::LaneHeader;
+use crate::live::{is_live, LiveLanes};
+use crate::metrics::{code_index, duration_bucket, DURATION_WORDS, QUEUE_WORDS};
+use crate::queue;
 use crate::retire;
 use crate::ring;
 use crate::segment::{OwnLane, Segment};
@@ -75,6 +81,8 @@ pub struct Worker {
     lane: OwnLane,
     generation: u64,
     marks: LaneMarks,
+    /// An eventfd for each lane, which wakes its worker; none where nobody is to be woken.
+    wakes: Vec<OwnedFd>,
 }
 
 impl Worker {
@@ -83,7 +91,14 @@ impl Worker {
         let header =
             segment.lane_header(lane).filter(|_| is_live(segment.live(), lane)).ok_or(LaneError { lane })?;
         let generation = header.generation.load(Ordering::Acquire);
-        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks: LaneMarks::new(lane, generation) })
+        let marks = LaneMarks::new(lane, generation);
+        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks, wakes: Vec::new() })
+    }
+
+    /// With an eventfd for each lane, in their order, by which workers wake each other.
+    #[must_use]
+    pub fn waking(self, wakes: Vec<OwnedFd>) -> Self {
+        Self { wakes, ..self }
     }
 
     /// The segment.
@@ -126,6 +141,77 @@ impl Worker {
         let word = |words: &[AtomicU32]| Some(words.get(slot as usize)?.load(Ordering::Acquire));
         let health = word(self.segment().health())?;
         (word(self.segment().generations())? == generation).then_some(health)
+    }
+
+    /// Notes how far the counts of these services have come, once a second, for their retry budgets.
+    pub fn note_traffic(&self, services: impl Iterator<Item = u32>, now: u64) {
+        let Some(header) = self.lane.header() else { return };
+        let (noted, second) = (&header.seen.0.noted, budget::second(now));
+        let last = noted.load(Ordering::Relaxed);
+        if last >= second {
+            return;
+        }
+        for service in services {
+            let row = self.segment().lane_budget(self.lane(), service);
+            budget::note(row, self.requests(self.lane(), service), last, second);
+        }
+        noted.store(second, Ordering::Release);
+    }
+
+    /// Requests of a service that a lane has seen to their end.
+    fn requests(&self, lane: u32, service: u32) -> u64 {
+        let Some(row) = self.segment().layout().rows.durations(service) else { return 0 };
+        let buckets = self.segment().lane_counters(lane).get(row.start..row.end - 1).unwrap_or_default();
+        buckets.iter().fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
+    }
+
+    /// What all lanes have seen of a service in the window that ends in this second.
+    fn traffic(&self, service: u32, second: u64) -> Traffic {
+        LiveLanes::new(self.segment().live()).fold(Traffic::default(), |sum, lane| {
+            let noted = self
+                .segment
+                .lane_header(lane)
+                .map_or(0, |header| header.seen.0.noted.load(Ordering::Acquire));
+            let row = self.segment().lane_budget(lane, service);
+            let Traffic { requests, retries } =
+                budget::traffic(row, self.requests(lane, service), noted, second);
+            Traffic {
+                requests: sum.requests.saturating_add(requests),
+                retries: sum.retries.saturating_add(retries),
+            }
+        })
+    }
+
+    /// Wakes the worker of a lane. What keeps it from being woken (there is nothing to wake it with, or it has been woken
+    /// 2⁶⁴ times) its next tick makes up for.
+    fn wake(&self, lane: u32) {
+        if let Some(wake) = self.wakes.get(lane as usize) {
+            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// Wakes whoever waits for anything: a place was there for a moment less than it seemed.
+    #[cold]
+    fn wake_all(&self) {
+        for lane in LiveLanes::new(self.segment().live()) {
+            let waits = |header: &LaneHeader| header.seen.0.waiting.load(Ordering::SeqCst) > 0;
+            if self.segment().lane_header(lane).is_some_and(waits) {
+                self.wake(lane);
+            }
+        }
+    }
+
+    /// Has the worker of a lane ticked lately?
+    fn hears(&self, lane: u32, now: u64) -> bool {
+        let heartbeat = |header: &LaneHeader| header.seen.0.heartbeat.load(Ordering::Relaxed);
+        let heartbeat = self.segment().lane_header(lane).map_or(0, heartbeat);
+        now.saturating_sub(heartbeat) < queue::DEAF_NANOS
+    }
+
+    /// The word in the own lane that counts those who wait for a service, and the one that counts all who wait.
+    fn waiting(&self, service: u32) -> Option<(&AtomicU32, &AtomicU64)> {
+        let own = self.segment().lane_waiting(self.lane()).get(service as usize)?;
+        Some((own, &self.lane.header()?.seen.0.waiting))
     }
 
     #[cold]
@@ -277,11 +363,14 @@ impl State for Worker {
                 cap::reserve(own);
                 true
             }
-            cap => cap::reserve_below(
-                own,
-                cap,
-                self.segment().in_flight(slot).filter(|word| !core::ptr::eq(*word, own)),
-            ),
+            cap => {
+                let others = self.segment().in_flight(slot).filter(|word| !core::ptr::eq(*word, own));
+                let reservation = cap::reserve_below(own, cap, others);
+                if reservation == Reservation::Crossed {
+                    self.wake_all();
+                }
+                reservation == Reservation::Held
+            }
         }
     }
 
@@ -290,6 +379,63 @@ impl State for Worker {
         let own = self.lane.in_flight().get(slot as usize);
         if !own.is_some_and(cap::release) {
             self.nonsense();
+        }
+    }
+
+    fn hand_on(&self, slot: u32, service: u32, now: u64) {
+        let own = self.lane.in_flight().get(slot as usize);
+        if !own.is_some_and(cap::release_in_order) {
+            self.nonsense();
+        }
+        self.wake_next(service, now);
+    }
+
+    fn enter_queue(&self, service: u32, size: u32) -> bool {
+        let Some((own, all)) = self.waiting(service) else {
+            self.nonsense();
+            return false;
+        };
+        let others = self.segment().waiting(service).filter(|word| !core::ptr::eq(*word, own));
+        let entered = cap::reserve_below(own, size, others) == Reservation::Held;
+        if entered {
+            all.store(all.load(Ordering::Relaxed).saturating_add(1), Ordering::SeqCst);
+        }
+        entered
+    }
+
+    fn leave_queue(&self, service: u32) {
+        let Some((_, all)) = self.waiting(service).filter(|(own, _)| cap::release(*own)) else {
+            return self.nonsense();
+        };
+        all.store(all.load(Ordering::Relaxed).saturating_sub(1), Ordering::Release);
+    }
+
+    fn publish_front(&self, service: u32, front: Option<Front>) {
+        match self.segment().lane_fronts(self.lane()).get(service as usize) {
+            Some(own) => queue::publish(own, front),
+            None => self.nonsense(),
+        }
+    }
+
+    #[inline]
+    fn is_ahead(&self, service: u32, mine: Front) -> bool {
+        let others = self.segment().fronts(service).filter(|&(lane, _)| lane != self.lane());
+        queue::is_ahead(others.map(|(_, front)| front), mine)
+    }
+
+    #[inline]
+    fn wake_next(&self, service: u32, now: u64) {
+        let next = queue::next(self.segment().fronts(service), |lane| self.hears(lane, now));
+        if let Some(lane) = next {
+            self.wake(lane);
+        }
+    }
+
+    fn count_wait(&self, service: u32, end: WaitEnd, waited: u64) {
+        let start = self.segment().layout().rows.queues(service).map(|row| row.start);
+        self.add(start.map(|start| start + end as usize), 1);
+        if end == WaitEnd::Served {
+            self.add(start.map(|start| start + QUEUE_WORDS - 1), waited);
         }
     }
 
@@ -315,6 +461,23 @@ impl State for Worker {
     #[inline]
     fn note_answer(&self, slot: u32) {
         self.sensible(self.segment().failures().get(slot as usize).map(note_answer), ());
+    }
+
+    fn retry(&self, service: u32, budget: RetryBudget, now: u64) -> bool {
+        let own = self.segment().lane_budget(self.lane(), service);
+        if !budget::add(own) {
+            self.nonsense();
+            return false;
+        }
+        let allowed = budget.allows(self.traffic(service, budget::second(now)));
+        if !allowed {
+            budget::take_back(own);
+        }
+        allowed
+    }
+
+    fn take_retry_back(&self, service: u32) {
+        budget::take_back(self.segment().lane_budget(self.lane(), service));
     }
 
     #[inline]

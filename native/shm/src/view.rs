@@ -4,13 +4,14 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 use rustix::io::Errno;
 
 use crate::bucket;
 use crate::cap;
 use crate::live::LiveLanes;
-use crate::metrics::{CODES, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
+use crate::metrics::{CODES, DURATION_WORDS, LIMIT_WORDS, QUEUE_WORDS, REQUEST_WORDS};
 use crate::segment::Segment;
 
 /// What a live lane's worker last said of itself.
@@ -26,6 +27,17 @@ pub struct LaneStatus {
     pub membership: u64,
     /// Its last tick, in nanoseconds of `CLOCK_MONOTONIC`; 0 before the first.
     pub heartbeat: u64,
+}
+
+/// The queue of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueStatus {
+    /// Exchanges that wait in it now.
+    pub waiting: u32,
+    /// How those ended that wanted to wait, in the order of [`WaitEnd::NAMES`].
+    pub ends: Vec<u64>,
+    /// How long those waited that got a place, in nanoseconds.
+    pub waited: u64,
 }
 
 /// How full the bucket table is.
@@ -105,6 +117,13 @@ impl View {
     pub fn limit_decisions(&self, row: u32) -> Option<Vec<u64>> {
         let counts = self.sum::<LIMIT_WORDS>(self.segment.layout().rows.limits(row)?);
         Some(counts[..LimitDecision::NAMES.len()].to_vec())
+    }
+
+    /// The queue of a service.
+    pub fn queue(&self, service: u32) -> Option<QueueStatus> {
+        let [ends @ .., waited] = self.sum::<QUEUE_WORDS>(self.segment.layout().rows.queues(service)?);
+        let waiting = cap::total(self.segment.waiting(service), Ordering::Relaxed);
+        Some(QueueStatus { waiting, ends: ends[..WaitEnd::NAMES.len()].to_vec(), waited })
     }
 
     /// The workers' own counters, in the order of [`Counter::NAMES`].

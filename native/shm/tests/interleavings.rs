@@ -11,13 +11,15 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::queue::Front;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::Hold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
-use headgate_shm::cap;
+use headgate_shm::cap::{self, Reservation};
 use headgate_shm::holds;
 use headgate_shm::instance::{note_answer, note_failure};
 use headgate_shm::latency;
+use headgate_shm::queue;
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
 use scheduler::{cases, exhaust, wander, Checks, Program, SimWord, World};
@@ -274,7 +276,7 @@ fn holder(who: usize, lanes: usize, max: u32, rounds: usize) -> Program<u32> {
         for _ in 0..rounds {
             let others =
                 words[..lanes].iter().enumerate().filter(|(lane, _)| *lane != who).map(|(_, word)| word);
-            if cap::reserve_below(own, max, others) {
+            if cap::reserve_below(own, max, others) == Reservation::Held {
                 times += 1;
                 held.store(1, Ordering::SeqCst);
                 held.store(0, Ordering::SeqCst);
@@ -443,6 +445,169 @@ fn keys_are_held_no_more_often_than_they_may_be() {
     let checks = Checks { always: &always, at_end: &at_end };
     let programs = [keeper(0, 1, &[B, A]), keeper(1, 1, &[A, B])];
     exhaust(World::new(vec![0; 10], &programs), 1, &checks);
+}
+
+/// One place for exchanges, and workers that wait for it: of each what it has in flight, the front of its line, and what wakes it.
+struct Gate {
+    in_flight: Vec<SimWord<u32>>,
+    fronts: Vec<SimWord<u64>>,
+    wakes: Vec<SimWord<u64>>,
+}
+
+impl Gate {
+    fn of(workers: usize) -> Self {
+        Self {
+            in_flight: SimWord::stretch(0..workers),
+            fronts: SimWord::stretch(workers..2 * workers),
+            wakes: SimWord::stretch(2 * workers..3 * workers),
+        }
+    }
+
+    fn others<W>(words: &[W], who: usize) -> impl Iterator<Item = &W> + Clone {
+        words.iter().enumerate().filter(move |&(other, _)| other != who).map(|(_, word)| word)
+    }
+
+    fn wake_next(&self) {
+        if let Some(next) = queue::next((0..).zip(&self.fronts), |_| true) {
+            self.wakes[next as usize].store(1, Ordering::SeqCst);
+        }
+    }
+
+    fn release(&self, who: usize) {
+        assert!(cap::release_in_order(&self.in_flight[who]));
+        self.wake_next();
+    }
+
+    /// Takes the place if it is there, and waits no longer then.
+    fn try_place(&self, who: usize) -> bool {
+        match cap::reserve_below(&self.in_flight[who], 1, Self::others(&self.in_flight, who)) {
+            Reservation::Held => {
+                queue::publish(&self.fronts[who], None);
+                self.wake_next();
+                return true;
+            }
+            Reservation::Full => {}
+            Reservation::Crossed => {
+                for (front, wake) in self.fronts.iter().zip(&self.wakes) {
+                    if front.load(Ordering::SeqCst) != 0 {
+                        wake.store(1, Ordering::SeqCst);
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Begins to wait; true when it has the place.
+    fn begin(&self, who: usize) -> bool {
+        let mine = Front { since: who as u64 + 1, newest_first: false };
+        queue::publish(&self.fronts[who], Some(mine));
+        !queue::is_ahead(Self::others(&self.fronts, who), mine) && self.try_place(who)
+    }
+
+    /// Sees to a wake-up, if there is one.
+    fn go_on(&self, who: usize) -> bool {
+        self.wakes[who].exchange(1, 0).is_ok() && self.try_place(who)
+    }
+}
+
+/// Gives the place back that it has.
+fn releaser(who: usize, workers: usize) -> Program<bool> {
+    let gate = Gate::of(workers);
+    Rc::new(move || {
+        gate.release(who);
+        true
+    })
+}
+
+/// Waits for the place, and looks once whether it was woken; true when it has the place.
+fn waiter(who: usize, workers: usize) -> Program<bool> {
+    let gate = Gate::of(workers);
+    Rc::new(move || gate.begin(who) || gate.go_on(who))
+}
+
+/// After the case: whoever sleeps and was woken goes on, until nobody was; then the place is somebody's, unless nobody waits. It is handed
+/// on until all have had it.
+fn assert_all_are_served(mut world: World<bool>, workers: usize) {
+    let dead: Vec<usize> = (0..workers).filter(|&who| world.participants[who].killed).collect();
+    for &who in &dead {
+        world.memory[who] = 0; // its lane is closed
+        world.memory[workers + who] = 0;
+    }
+    let alone = |world: &mut World<bool>, act: fn(&Gate, usize) -> bool, who: usize| {
+        let gate = Gate::of(workers);
+        world.run_alone(&(Rc::new(move || act(&gate, who)) as Program<bool>))
+    };
+    if !dead.is_empty() {
+        for who in 0..workers {
+            world.memory[2 * workers + who] = 1; // the tick of the others finds what a death has left behind
+        }
+    }
+    loop {
+        let asleep = |world: &World<bool>, who: usize| world.memory[workers + who] != 0;
+        let woken = |world: &World<bool>| {
+            (0..workers).find(|&who| asleep(world, who) && world.memory[2 * workers + who] == 1)
+        };
+        while let Some(who) = woken(&world) {
+            alone(&mut world, Gate::go_on, who);
+        }
+        let taken: u128 = world.memory[..workers].iter().sum();
+        assert!(taken <= 1, "the place was given twice: {:?}", world.memory);
+        let Some(waiting) = (0..workers).find(|&who| asleep(&world, who)) else { break };
+        assert_eq!(taken, 1, "a wake-up is lost: worker {waiting} sleeps: {:?}", world.memory);
+        let holder = (0..workers).find(|&who| world.memory[who] == 1).unwrap();
+        let release = |gate: &Gate, who: usize| {
+            gate.release(who);
+            true
+        };
+        alone(&mut world, release, holder);
+    }
+}
+
+/// No wake-up is lost, in any interleaving of one that gives the place back and one that begins to wait, of two that begin to wait while it
+/// is free, and of all of them; nor by the death of one of them beyond the next tick.
+#[test]
+fn no_wake_up_is_lost() {
+    let cases =
+        [(vec![1, 0], vec![releaser(0, 2), waiter(1, 2)]), (vec![0, 0], vec![waiter(0, 2), waiter(1, 2)])];
+    for (in_flight, programs) in cases {
+        let workers = programs.len();
+        let memory = [in_flight, vec![0; 2 * workers]].concat();
+        let at_end = |world: World<bool>| assert_all_are_served(world, workers);
+        let checks = Checks { always: &|_| (), at_end: &at_end };
+        let worlds = exhaust(World::new(memory, &programs), 1, &checks);
+        assert!(worlds > 100, "only {worlds} worlds");
+    }
+}
+
+/// Three workers, one of which has the place, in random interleavings, killed or not.
+#[test]
+fn no_wake_up_is_lost_among_three() {
+    for seed in 0..cases(10_000, 1_000_000) {
+        let programs = [releaser(0, 3), waiter(1, 3), waiter(2, 3)];
+        let memory = vec![1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let at_end = |world: World<bool>| assert_all_are_served(world, 3);
+        let checks = Checks { always: &|_| (), at_end: &at_end };
+        let run = || wander(World::new(memory, &programs), seed, 40, &checks);
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "case {seed}");
+    }
+}
+
+/// The scheduler finds what the second look is for: who looks first and says afterwards that it waits misses a place.
+#[test]
+fn without_a_second_look_a_wake_up_is_lost() {
+    let gate = Gate::of(2);
+    let naive: Program<bool> = Rc::new(move || {
+        if gate.try_place(1) {
+            return true;
+        }
+        queue::publish(&gate.fronts[1], Some(Front { since: 1, newest_first: false }));
+        gate.go_on(1)
+    });
+    let world = World::new(vec![1, 0, 0, 0, 0, 0], &[releaser(0, 2), naive]);
+    let at_end = |world: World<bool>| assert_all_are_served(world, 2);
+    let checks = Checks { always: &|_| (), at_end: &at_end };
+    assert!(catch_unwind(AssertUnwindSafe(|| exhaust(world, 0, &checks))).is_err());
 }
 
 /// Memory of the fold: flip, two generations, and two words each for two banks and two lanes.

@@ -8,12 +8,14 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::queue::Front;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::Hold;
 use headgate_shm::bucket::{Bounds, Marks, Table};
-use headgate_shm::cap;
+use headgate_shm::cap::{self, Reservation};
 use headgate_shm::holds;
 use headgate_shm::latency;
+use headgate_shm::queue;
 use headgate_shm::retire::{Lane, Retired};
 use headgate_shm::word::Word;
 use loom::sync::atomic::{fence, AtomicU32, AtomicU64};
@@ -104,7 +106,7 @@ fn a_cap_is_never_exceeded() {
     loom::model(|| {
         let words = Arc::new([LoomWord::<AtomicU32>::new(0), LoomWord::<AtomicU32>::new(0)]);
         let reserve = |words: &[LoomWord<AtomicU32>; 2], who: usize| {
-            cap::reserve_below(&words[who], 1, std::iter::once(&words[1 - who]))
+            cap::reserve_below(&words[who], 1, std::iter::once(&words[1 - who])) == Reservation::Held
         };
         let other = thread::spawn({
             let words = Arc::clone(&words);
@@ -157,6 +159,49 @@ fn a_key_gets_its_last_place_once() {
         });
         let first = hold(&tables, 0);
         assert!(!(first && other.join().unwrap()));
+    });
+}
+
+/// One gives the only place back while another begins to wait for it: that one has it, or is woken.
+#[test]
+fn no_wake_up_is_lost() {
+    loom::model(|| {
+        let words = Arc::new([LoomWord::<AtomicU32>::new(1), LoomWord::<AtomicU32>::new(0)]);
+        let front = Arc::new(LoomWord::<AtomicU64>::new(0));
+        let releaser = thread::spawn({
+            let (words, front) = (Arc::clone(&words), Arc::clone(&front));
+            move || {
+                assert!(cap::release_in_order(&words[0]));
+                queue::next(std::iter::once((1, &*front)), |_| true)
+            }
+        });
+        queue::publish(&*front, Some(Front { since: 1, newest_first: false }));
+        let held = cap::reserve_below(&words[1], 1, std::iter::once(&words[0])) == Reservation::Held;
+        let woken = releaser.join().unwrap() == Some(1);
+        assert!(held || woken);
+    });
+}
+
+/// Two begin to wait for a free place at once: one has it, or both know that they were in each other's way.
+#[test]
+fn who_is_in_anothers_way_knows() {
+    loom::model(|| {
+        let words = Arc::new([LoomWord::<AtomicU32>::new(0), LoomWord::<AtomicU32>::new(0)]);
+        let fronts = Arc::new([LoomWord::<AtomicU64>::new(0), LoomWord::<AtomicU64>::new(0)]);
+        let wait = |words: &[LoomWord<AtomicU32>; 2], fronts: &[LoomWord<AtomicU64>; 2], who: usize| {
+            queue::publish(&fronts[who], Some(Front { since: 1, newest_first: false }));
+            let reservation = cap::reserve_below(&words[who], 1, std::iter::once(&words[1 - who]));
+            // One that was in the way wakes those whom it sees waiting.
+            let wakes = reservation == Reservation::Crossed && fronts[1 - who].load(Ordering::SeqCst) != 0;
+            (reservation, wakes)
+        };
+        let other = thread::spawn({
+            let (words, fronts) = (Arc::clone(&words), Arc::clone(&fronts));
+            move || wait(&words, &fronts, 1)
+        });
+        let outcomes = [wait(&words, &fronts, 0), other.join().unwrap()];
+        let held = outcomes.iter().any(|(reservation, _)| *reservation == Reservation::Held);
+        assert!(held || outcomes.iter().any(|(_, wakes)| *wakes), "{outcomes:?}");
     });
 }
 

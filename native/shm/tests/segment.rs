@@ -10,6 +10,7 @@ use std::thread;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::random::Random;
+use headgate_engine::retry_budget::RetryBudget;
 use headgate_engine::selection::{select, Affinity, Balance, Criteria, Policy, Selection, Tried};
 use headgate_engine::state::{Bank, Counter, Hold, LimitDecision, PublishedRing, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
@@ -411,6 +412,47 @@ fn workers_together_admit_burst_plus_rate() {
         assert!((most - 1..=most).contains(&count), "{count} admitted of {most}");
     }
     assert_eq!(View::new(segment).limit_table(NOW).unwrap(), LimitTable { slots: 256, keys: 3, busy: 3 });
+}
+
+/// The budget is that of all workers together: what one has served another may retry, each retry counts for all, and the
+/// share of a dead worker goes with it. What is older than ten seconds counts no more.
+#[test]
+fn a_retry_budget_is_summed_over_the_lanes() {
+    let (_, control, [one, two]) = populated();
+    let budget = RetryBudget { percent: 20, least: 1 };
+    let note = |now| [&one, &two].iter().for_each(|worker| worker.note_traffic([0].into_iter(), now));
+    note(NOW);
+    assert!(one.retry(0, budget, NOW) && !two.retry(0, budget, NOW), "the floor is one, for both");
+    for _ in 0..10 {
+        one.observe_duration(0, 1);
+        two.observe_duration(0, 1);
+    }
+    assert_eq!([(); 4].map(|()| two.retry(0, budget, NOW + SECOND)), [true, true, true, false]);
+    assert!(!one.retry(0, budget, NOW + SECOND), "a refusal leaves nothing behind");
+    (1..=11).for_each(|second| note(NOW + second * SECOND));
+    let later = NOW + 11 * SECOND;
+    assert_eq!([(); 2].map(|()| one.retry(0, budget, later)), [true, false], "a new window");
+    control.close_lane(one.lane()).unwrap();
+    assert!(two.retry(0, budget, later), "what the dead one had retried is nobody's");
+    assert!(!two.retry(u32::MAX, budget, later), "a service that does not exist");
+}
+
+/// Workers that retry at the same time never retry more than the budget, and lose none of it but by crossing each other.
+#[test]
+fn a_retry_budget_is_never_exceeded() {
+    let (segment, control, _) = populated();
+    let budget = RetryBudget { percent: 20, least: 100 };
+    let workers = [2, 3].map(|lane| {
+        control.open_lane(lane, 1).unwrap();
+        Worker::attach(Arc::clone(&segment), lane).unwrap()
+    });
+    let retried: u32 = thread::scope(|scope| {
+        let all = workers.each_ref().map(|worker| {
+            scope.spawn(move || (0..5_000).filter(|_| worker.retry(0, budget, NOW)).count() as u32)
+        });
+        all.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(retried, 100);
 }
 
 /// How full a large table is, is told by a part of it.

@@ -30,7 +30,8 @@ class Worker:
             name: [socket.socket(fileno=number) for number in numbers]
             for name, numbers in start["sockets"].items()
         }
-        os.fstat(start["memory"])  # inherited
+        for inherited in (start["memory"], *start["wakes"]):
+            os.fstat(inherited)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.channel, selectors.EVENT_READ)
         self.decoder = Decoder()

@@ -67,13 +67,14 @@ class World:
         self.listeners.take(self.listeners.open([ANY_PORT], count))
         self.lanes = Lanes()
         self.memory = os.memfd_create("test")
+        self.wake = os.eventfd(0)
         self.epoch = 1
         self.launcher = Launcher(self.lanes, max(6, 2 * count + 2), command(manner))
         self.workers = Workers(count, self.equipment, self.launcher, clock=monotonic_ns)
 
     def equipment(self, opening: Opening | None = None) -> Equipment:
         """What workers inherit now, or with what is opened."""
-        return Equipment(self.memory, self.listeners.filenos(opening), "info")
+        return Equipment(self.memory, [self.wake], self.listeners.filenos(opening), "info")
 
     async def reload(self, count: int, *addresses: ListenAddress) -> None:
         """Another number of workers, and other listeners beside the first."""

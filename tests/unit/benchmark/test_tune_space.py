@@ -30,7 +30,7 @@ max_idle = 1
 passive = false
 
 [services."other.one"]
-instances = ["127.0.0.1:3"]
+instances = [{ address = "127.0.0.1:3", max_in_flight = 8 }]
 
 [[routes]]
 path = "/a"
@@ -170,3 +170,18 @@ def test_what_cannot_be_changed_in_place(text: str) -> None:
     path: KeyPath = ("services", "api", "passive", "statuses")
     with pytest.raises((RewriteError, tomllib.TOMLDecodeError, TypeError)):
         rewritten(text, [(Change(path, [500], None), "why")])
+
+
+def test_a_queue_is_tried_where_requests_have_something_to_wait_for() -> None:
+    """Whether there is one, and else larger and smaller ones."""
+    assert named("queue") == ['services."other.one".queue = { size = 100, timeout = "1s" }']
+    queued = CONFIGURATION.replace(
+        "max_in_flight = 8 }]", 'max_in_flight = 8 }]\nqueue = { size = 100, timeout = "1s" }'
+    )
+    path = 'services."other.one".queue'
+    assert named("queue", text=queued) == [
+        f"{path}.size = 25",
+        f"{path}.size = 400",
+        f'{path}.timeout = "100ms"',
+        f'{path}.timeout = "5s"',
+    ]

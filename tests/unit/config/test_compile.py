@@ -185,6 +185,8 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "idle_timeout_ms": 3000,
         "tunnel_timeout_ms": 3600000,
         "failure_statuses": [502, 504],
+        "retry_budget": {"percent": 20, "tokens": 3, "period_ms": 1_000},
+        "queue": None,
         "limits": [],
         "concurrency": [],
     }
@@ -441,4 +443,24 @@ def test_concurrency_counts_everything_unless_it_has_a_key() -> None:
         len({limit["row"] for limit in (of_service, of_route, keyed, document["routes"][0]["limits"][0])})
         == 4
     )
+    Snapshot.compile(blob)
+
+
+@pytest.mark.parametrize(
+    ("written", "compiled"),
+    [
+        ("false", None),
+        ("{}", {"percent": 20, "tokens": 3, "period_ms": 1_000}),
+        ('{ share = "100%", floor = "7/m" }', {"percent": 100, "tokens": 7, "period_ms": 60_000}),
+        ('{ floor = "1000000000/s" }', {"percent": 20, "tokens": 1_000_000_000, "period_ms": 1_000}),
+    ],
+)
+def test_a_retry_budget_is_a_share_and_a_floor(written: str, compiled: object) -> None:
+    """Both arrive as they were written, or by default; no budget is none."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[[routes]]\nservice = "a"\n'
+        f'[services.a]\ninstances = ["a:1"]\nretry_budget = {written}\n'
+    )
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
+    assert orjson.loads(blob)["services"][0]["retry_budget"] == compiled
     Snapshot.compile(blob)

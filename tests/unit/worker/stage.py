@@ -344,6 +344,8 @@ class Stage:
     """A data plane with one service on a lane of its own."""
 
     instances: int = 2
+    max_in_flight: int = 0
+    queue: dict[str, int] | None = None
     tries: int = 2
     max_idle: int = 4
     max_pending: int = 1024
@@ -358,7 +360,12 @@ class Stage:
         self.control = Control(self.segment)
         for slot in range(self.instances):
             self.control.write_instance(
-                slot, 1, f"127.0.0.1:{9000 + slot}", weight=1, max_in_flight=0, health=HEALTH_HEALTHY
+                slot,
+                1,
+                f"127.0.0.1:{9000 + slot}",
+                weight=1,
+                max_in_flight=self.max_in_flight,
+                health=HEALTH_HEALTHY,
             )
         self.control.publish_members(SERVICE, range(self.instances))
         self.control.open_lane(0, 1)
@@ -392,6 +399,7 @@ class Stage:
         service = {
             "name": "s", "slot": SERVICE, "balance": "round_robin", "slow_start_ms": 0,
             "connect_timeout_ms": 2_000, "first_byte_timeout_ms": 40_000, "idle_timeout_ms": 50_000, "tunnel_timeout_ms": 3_600_000,
+            "queue": self.queue,
         }  # fmt: skip
         route = {
             "name": "r", "host": None, "path": "/*", "methods": ["GET", "POST", "PUT"], "service": 0,
@@ -461,6 +469,14 @@ class Stage:
     def in_flight(self) -> int:
         """Exchanges that instances hold."""
         return sum(self.view.in_flight(slot) for slot in range(self.instances))
+
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return self.view.queue(SERVICE)[0]
+
+    def wait_ends(self) -> list[int]:
+        """How those ended that wanted to wait."""
+        return self.view.queue(SERVICE)[1]
 
     def failures(self) -> int:
         """Failures in a row, of all instances."""

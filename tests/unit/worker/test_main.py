@@ -35,7 +35,9 @@ class Supervisor:
         self.parcels, theirs = descriptors.socketpair()
         sockets = {"l": [os.dup(listening.fileno()) for listening in slots.sockets]}  # inherited are copies
         memory = self.stage.segment.fileno()
-        self.start = Start(channel.detach(), theirs.detach(), memory, 1, 0, sockets, "info")
+        wakes = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
+        self.wake = os.dup(wakes[1])
+        self.start = Start(channel.detach(), theirs.detach(), memory, wakes, 1, 0, sockets, "info")
         self._decoder = Decoder()
         self._heard: list[Message] = []
 
@@ -215,8 +217,8 @@ async def test_faults_are_counted_on_the_lane() -> None:
 
 def test_the_start_is_what_the_supervisor_writes() -> None:
     """The JSON of the command line has exactly these names."""
-    text = '{"channel":3,"parcels":7,"memory":4,"lane":0,"slot":1,"sockets":{"a":[5,6]},"log_level":"info"}'
-    assert Start.parse(text) == Start(3, 7, 4, 0, 1, {"a": [5, 6]}, "info")
+    text = '{"channel":3,"parcels":7,"memory":4,"wakes":[8,9],"lane":0,"slot":1,"sockets":{"a":[5,6]},"log_level":"info"}'
+    assert Start.parse(text) == Start(3, 7, 4, [8, 9], 0, 1, {"a": [5, 6]}, "info")
     with pytest.raises(TypeError):
         Start.parse('{"channel":3}')
 

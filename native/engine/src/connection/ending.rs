@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::queueing::give_back;
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::limit::Level;
+use crate::queue::WaitEnd;
 use crate::reply::{self, Circumstances, Reason};
 use crate::rest::Rest;
 use crate::snapshot::Limit;
@@ -21,6 +23,9 @@ const CLIENT_CLOSED: &str = "client_closed";
 /// The client did not take the answer.
 const CLIENT_WRITE_TIMEOUT: &str = "client_write_timeout";
 
+/// When a client may come again that found no place, in seconds.
+const RETRY_FOR_A_PLACE: u64 = 1;
+
 /// A request that the gateway answers itself.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
@@ -37,6 +42,11 @@ impl Refusal {
     /// Without more to say than the reason.
     pub(super) fn because(reason: Reason, row: Option<u32>) -> Self {
         Self { reason, row, retry_after: None, quota: None }
+    }
+
+    /// With the advice to come again soon, where places come free all the time and nobody knows when.
+    pub(super) fn for_now(reason: Reason, row: Option<u32>) -> Self {
+        Self { retry_after: Some(RETRY_FOR_A_PLACE), ..Self::because(reason, row) }
     }
 }
 
@@ -79,7 +89,11 @@ impl Connection {
         let record = self.record.take(); // its line tells of the answer that follows
         self.end_exchange(worker, None, now);
         self.record = record;
-        self.refuse(worker, &Refusal::because(reason, None), to_head, now)
+        let refusal = match reason {
+            Reason::QueueFull | Reason::QueueTimeout => Refusal::for_now(reason, None),
+            _ => Refusal::because(reason, None),
+        };
+        self.refuse(worker, &refusal, to_head, now)
     }
 
     /// Answers in the instance's stead.
@@ -167,6 +181,7 @@ impl Connection {
                 worker.state.count(Counter::UpstreamConnectFailures, 1);
                 self.retry(worker, Reason::ConnectTimeout, true, false, now)
             }
+            Waiting::Place => self.wait_in_vain(worker, now),
             Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
             Waiting::InstanceTakes => self.fail(worker, Reason::WriteTimeout, now),
@@ -211,6 +226,8 @@ impl Connection {
         let awaits_answer = match &self.phase {
             // What was searched is the beginning of a head; what was not waits to be taken up.
             Phase::Request if !self.inbound.is_empty() && self.searched == 0 => false,
+            // It would take a place from those who are still there.
+            Phase::Exchange(_) if self.queued.is_some() => return self.leave(worker, now),
             Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
             _ => return self.leave(worker, now),
         };
@@ -251,15 +268,16 @@ impl Connection {
     pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
         self.holds.give_back(&worker.state);
+        self.leave_line(worker, WaitEnd::Left, now);
         if let Phase::Tunnel(tunnel) = &mut self.phase {
             if let Some(instance) = tunnel.instance.take() {
-                worker.state.release(instance.slot);
+                give_back(&worker.state, instance, tunnel.queue, now);
             }
             return;
         }
         let Phase::Exchange(exchange) = &mut self.phase else { return };
         if let Some(instance) = exchange.instance.take() {
-            worker.state.release(instance.slot);
+            give_back(&worker.state, instance, exchange.awaited(), now);
         }
         if !exchange.due.is_empty() {
             self.charge_answer(worker, None, now);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ending::Refusal;
 use super::limiting::{pass, Due};
+use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
@@ -23,7 +24,7 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
-use crate::selection::{select, Affinity, Criteria, Selection, Tried};
+use crate::selection::{Affinity, Criteria, Tried};
 use crate::snapshot::{Backend, Leads, Listener, Service, Snapshot};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
@@ -80,7 +81,8 @@ impl Connection {
         };
         // Behind a FIN nothing that is incomplete will ever be whole.
         let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
-        if self.half_closed && cut_off && matches!(verdict.action, Action::Wait | Action::Forward) {
+        let goes_on = matches!(verdict.action, Action::Wait | Action::Forward | Action::Park);
+        if self.half_closed && cut_off && goes_on {
             return self.leave(worker, now);
         }
         verdict
@@ -223,7 +225,7 @@ impl Connection {
         sender: &Sender,
         now: u64,
     ) -> Result<Exchange, Instead> {
-        let Worker { snapshot, state, random, .. } = worker;
+        let Worker { snapshot, state, random, lines, deadlines, .. } = worker;
         let listener = self.listener as usize;
         let unrouted = snapshot.listeners.get(listener).map(|listener| listener.row);
         let host = host_without_port(request.host);
@@ -280,14 +282,14 @@ impl Connection {
         };
         let affinity = service.reading.read(&subject);
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
-        match select(state, &criteria, random) {
-            Selection::Instance(instance) => {
-                let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
-                Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
-            }
-            Selection::Full => Err(refuse(Reason::InstancesFull)),
-            Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
-        }
+        let mut search = Search { state, lines, deadlines, random, criteria };
+        let instance = self.seek_place(&mut search, service.slot, service.queue);
+        let instance = instance.map_err(|reason| match reason {
+            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
+            _ => refuse(reason),
+        })?;
+        let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
+        Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
     }
 
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
@@ -319,6 +321,9 @@ impl Connection {
         };
         if !self.request_body.is_complete() {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
+        }
+        if self.queued.is_some() {
+            return (self.park(worker, now), end + used);
         }
         self.flowing(worker, now);
         (Verdict { action: Action::Forward, argument: instance, payload: Payload::Output }, end + used)
@@ -410,14 +415,16 @@ impl Exchange {
         tries: u8,
         backend: &Backend,
         service: &Service,
-        instance: Instance,
+        instance: Option<Instance>,
         affinity: Affinity,
         now: u64,
     ) -> Self {
         Self {
-            instance: Some(instance),
+            instance,
+            queue: service.queue,
             tried: Tried::default(),
             tries_left: tries,
+            retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
             policy: backend.policy,

@@ -150,9 +150,9 @@ impl Connection {
         self.record_answer(worker.output.len(), now);
         self.count_exchange(worker, None, now);
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
-        let instance = exchange.instance.take();
+        let (instance, queue) = (exchange.instance.take(), exchange.awaited());
         self.response_head = Vec::new();
-        self.phase = Phase::Tunnel(Tunnel { instance, idle_timeout });
+        self.phase = Phase::Tunnel(Tunnel { instance, queue, idle_timeout });
         self.flowing(worker, now);
         Verdict::with(Action::Switch, Payload::Output)
     }

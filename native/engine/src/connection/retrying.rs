@@ -2,7 +2,9 @@
 //!
 //! The first extra try goes at once where it cannot add to the trouble: to another instance, or in place of a kept
 //! connection that had ended. Every further one waits, so that an instance that comes back is not met by all at once.
+//! The retries of a service have a budget (see [`crate::retry_budget`]), so that they do not add up to a second load.
 
+use super::queueing::give_back;
 use super::{Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting};
 use crate::random::Random;
 use crate::reply::Reason;
@@ -41,14 +43,24 @@ impl Connection {
             return self.fail(worker, reason, now);
         }
         let first = exchange.tried.is_empty();
-        exchange.leave_instance(&worker.state);
+        // A kept connection that had ended is not the service's trouble, and what takes its place no more load.
+        let replaces_kept = first && exchange.link == Link::Kept;
+        let budget = exchange.retry_budget.filter(|_| !replaces_kept);
+        if budget.is_some_and(|budget| !worker.state.retry(exchange.service, budget, now)) {
+            worker.state.count(Counter::RetriesOverBudget, 1);
+            return self.fail(worker, reason, now);
+        }
+        exchange.leave_instance(&worker.state, now);
         exchange.tries_left -= 1;
         let another = exchange.select_another(worker, now);
         if !(another || same_again && exchange.select_again(worker, now)) {
+            if budget.is_some() {
+                worker.state.take_retry_back(exchange.service);
+            }
             return self.fail(worker, reason, now);
         }
         worker.state.count(Counter::Retries, 1);
-        if first && (another || exchange.link == Link::Kept) {
+        if replaces_kept || first && another {
             return self.forward_again(worker, now);
         }
         let wait = back_off(exchange.backed_off, &mut worker.random);
@@ -62,7 +74,7 @@ impl Connection {
         worker.fresh_output();
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         if exchange.instance.is_some_and(|chosen| !exchange.may_ask(&worker.state, chosen.slot)) {
-            exchange.leave_instance(&worker.state);
+            exchange.leave_instance(&worker.state, now);
             if !(exchange.select_another(worker, now) || exchange.select_again(worker, now)) {
                 return self.fail(worker, Reason::NoInstance, now);
             }
@@ -76,14 +88,15 @@ impl Connection {
         worker.fresh_output();
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         let more = exchange.tried.len() < Tried::CAPACITY; // a full set would not remember this one
-        exchange.leave_instance(&worker.state);
+        exchange.leave_instance(&worker.state, now);
         if more && exchange.select_another(worker, now) {
             return self.forward_again(worker, now);
         }
         self.fail(worker, Reason::ConnectsPending, now)
     }
 
-    fn forward_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+    /// What was sent before goes to the instance of the exchange.
+    pub(super) fn forward_again<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         exchange.link = Link::Kept;
         exchange.asked = now;
@@ -96,9 +109,9 @@ impl Connection {
 
 impl Exchange {
     /// Gives the place on the instance back; it counts as tried.
-    fn leave_instance<S: State>(&mut self, state: &S) {
+    fn leave_instance<S: State>(&mut self, state: &S, now: u64) {
         if let Some(instance) = self.instance.take() {
-            state.release(instance.slot);
+            give_back(state, instance, self.awaited(), now);
             self.tried.insert(instance.slot);
         }
     }
@@ -119,13 +132,23 @@ impl Exchange {
     }
 
     fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried, now: u64) -> bool {
-        let Worker { state, random, .. } = worker;
-        let criteria = Criteria { policy: self.policy, tried: &not, affinity: self.affinity, now };
-        let Selection::Instance(instance) = select(state, &criteria, random) else {
+        let Selection::Instance(instance) = self.choose(worker, not, now) else {
             return false;
         };
         self.instance = Some(instance);
         true
+    }
+
+    /// Reserves a place on an instance; the caller keeps it.
+    pub(super) fn choose<S: State>(&self, worker: &mut Worker<S>, not: Tried, now: u64) -> Selection {
+        let Worker { state, random, .. } = worker;
+        let criteria = Criteria { policy: self.policy, tried: &not, affinity: self.affinity, now };
+        select(state, &criteria, random)
+    }
+
+    /// The service in whose queue somebody may wait for the place of this exchange.
+    pub(super) fn awaited(&self) -> Option<u32> {
+        self.queue.map(|_| self.service)
     }
 }
 

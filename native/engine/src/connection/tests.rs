@@ -15,6 +15,7 @@ mod limiting;
 mod panics;
 mod pipelining;
 mod preamble;
+mod queueing;
 mod requests;
 mod responses;
 mod retrying;

@@ -334,6 +334,21 @@ impl State for Hollow {
         crate::state::Hold::Uncounted
     }
     fn release_hold(&self, _: u32) {}
+    fn hand_on(&self, _: u32, _: u32, _: u64) {}
+    fn enter_queue(&self, _: u32, _: u32) -> bool {
+        true
+    }
+    fn leave_queue(&self, _: u32) {}
+    fn publish_front(&self, _: u32, _: Option<crate::queue::Front>) {}
+    fn is_ahead(&self, _: u32, _: crate::queue::Front) -> bool {
+        false
+    }
+    fn wake_next(&self, _: u32, _: u64) {}
+    fn count_wait(&self, _: u32, _: crate::queue::WaitEnd, _: u64) {}
+    fn retry(&self, _: u32, _: crate::retry_budget::RetryBudget, _: u64) -> bool {
+        true
+    }
+    fn take_retry_back(&self, _: u32) {}
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }

@@ -16,7 +16,9 @@ use crate::http1::syntax::is_token;
 use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
+use crate::queue::Queue;
 use crate::reply::Page;
+use crate::retry_budget::RetryBudget;
 use crate::routing::RouteMatch;
 use crate::selection::{Balance, Policy};
 
@@ -152,6 +154,8 @@ pub(super) struct Service {
     tunnel_timeout_ms: u64,
     #[serde(default)]
     failure_statuses: Vec<u16>,
+    retry_budget: Option<Budget>,
+    queue: Option<WaitingLine>,
     #[serde(default)]
     limits: Vec<RateLimit>,
     #[serde(default)]
@@ -198,6 +202,8 @@ impl Service {
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
+            retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
+            queue: self.queue.map(WaitingLine::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             concurrency: compile_concurrency(self.concurrency, Owner::Service(&self.name))?,
             name: self.name,
@@ -243,6 +249,40 @@ impl Cookie {
             max_age: self.max_age_s,
         };
         Ok(StickyCookie::new(service, self.secret.as_bytes(), &attributes))
+    }
+}
+
+/// The bound of a service's retries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    percent: u32,
+    tokens: u64,
+    period_ms: u64,
+}
+
+impl Budget {
+    fn compile(self) -> Result<RetryBudget, SnapshotError> {
+        let percent = positive("retry_budget.percent", self.percent)?;
+        let period = positive("retry_budget.period_ms", self.period_ms)?;
+        Ok(RetryBudget::new(percent, self.tokens, period))
+    }
+}
+
+/// The bounds of a service's queue.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitingLine {
+    size: u32,
+    timeout_ms: u64,
+}
+
+impl WaitingLine {
+    fn compile(self) -> Result<Queue, SnapshotError> {
+        Ok(Queue {
+            size: positive("queue.size", self.size)?,
+            timeout: nanos("queue.timeout_ms", self.timeout_ms)?,
+        })
     }
 }
 

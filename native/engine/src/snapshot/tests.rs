@@ -28,7 +28,8 @@ fn document() -> Value {
             "keep_in_paths": ["encoded_slash", "duplicate_slashes"], "max_connections_per_client": 3}],
         "services": [
             {"name": "api", "slot": 4, "balance": {"p2c": {"choices": 2}}, "slow_start_ms": 15_000, "connect_timeout_ms": 2_000,
-             "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000},
+             "first_byte_timeout_ms": 30_000, "idle_timeout_ms": 60_000, "tunnel_timeout_ms": 3_600_000,
+             "retry_budget": null, "queue": null},
             {"name": "web", "slot": 2, "balance": "round_robin", "slow_start_ms": 0, "connect_timeout_ms": 1,
              "first_byte_timeout_ms": 2, "idle_timeout_ms": 3, "tunnel_timeout_ms": 4}],
         "routes": [
@@ -274,6 +275,17 @@ fn senseless_values_are_refused_with_their_place() {
         ),
         ("/routes/0/limits/1/name", json!("slow"), "routes[0].limits[1]: the name is taken"),
         ("/services/1/name", json!("api"), "services[1]: the name is taken"),
+        (
+            "/services/0/retry_budget",
+            json!({"percent": 0, "tokens": 1, "period_ms": 1}),
+            "services[0].retry_budget.percent: must be above 0",
+        ),
+        ("/services/0/queue", json!({"size": 0, "timeout_ms": 1}), "services[0].queue.size: must be above 0"),
+        (
+            "/services/0/queue",
+            json!({"size": 1, "timeout_ms": 0}),
+            "services[0].queue.timeout_ms: must be above 0",
+        ),
         ("/services/0/connect_timeout_ms", json!(0), "services[0].connect_timeout_ms: must be above 0"),
         ("/services/0/first_byte_timeout_ms", json!(0), "services[0].first_byte_timeout_ms: must be above 0"),
         ("/services/1/idle_timeout_ms", json!(0), "services[1].idle_timeout_ms: must be above 0"),

@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use super::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
+use crate::queue::{Front, WaitEnd};
 use crate::random::Random;
+use crate::retry_budget::{RetryBudget, Traffic};
 use crate::selection::ring::{self, Point, Ring};
 use crate::selection::{candidates, smooth_sequence, Candidates, Fitness, Latency, Member};
 
@@ -69,6 +71,17 @@ pub struct FakeState {
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
+    /// Retries by service.
+    retries: RefCell<HashMap<u32, u64>>,
+    /// Those who wait, by service.
+    waiting: RefCell<HashMap<u32, u32>>,
+    /// What this worker and another one have published of their lines.
+    fronts: RefCell<HashMap<u32, Front>>,
+    front_elsewhere: Cell<Option<Front>>,
+    /// Whose cap is raised by one as soon as somebody waits.
+    freed_late: Cell<Option<u32>>,
+    woken: Cell<u32>,
+    wait_ends: RefCell<HashMap<u32, [u64; WaitEnd::NAMES.len()]>>,
     /// Holds by key; their places are counted up.
     holds: RefCell<Vec<(u64, bool)>>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
@@ -194,6 +207,16 @@ impl FakeState {
         self.write(slot, |words| words.failures = failures);
     }
 
+    /// Has the instance take one exchange more from the moment on at which all workers can see that somebody waits.
+    pub fn free_a_place_when_somebody_waits(&self, slot: u32) {
+        self.freed_late.set(Some(slot));
+    }
+
+    /// Somebody waits at another worker, for every service.
+    pub fn set_front_elsewhere(&self, front: Option<Front>) {
+        self.front_elsewhere.set(front);
+    }
+
     /// Gives the slot to another occupant.
     pub fn set_generation(&self, slot: u32, generation: u32) {
         self.write(slot, |words| words.generation = generation);
@@ -261,6 +284,22 @@ impl FakeState {
     /// Failures in a row of an instance.
     pub fn failures(&self, slot: u32) -> u32 {
         self.words(slot).failures
+    }
+
+    /// Those who wait in the queue of a service, and whose turn is next.
+    pub fn queue(&self, service: u32) -> (u32, Option<Front>) {
+        let waiting = self.waiting.borrow().get(&service).copied().unwrap_or_default();
+        (waiting, self.fronts.borrow().get(&service).copied())
+    }
+
+    /// How often somebody was woken because a place may have come free.
+    pub fn woken(&self) -> u32 {
+        self.woken.get()
+    }
+
+    /// Ends of those who wanted to wait for a service, indexed by [`WaitEnd`].
+    pub fn wait_ends(&self, service: u32) -> [u64; WaitEnd::NAMES.len()] {
+        self.wait_ends.borrow().get(&service).copied().unwrap_or_default()
     }
 
     /// What is held by a key.
@@ -392,6 +431,49 @@ impl State for FakeState {
         self.write(slot, |words| words.in_flight = words.in_flight.saturating_sub(1));
     }
 
+    fn hand_on(&self, slot: u32, service: u32, now: u64) {
+        self.release(slot);
+        self.wake_next(service, now);
+    }
+
+    fn enter_queue(&self, service: u32, size: u32) -> bool {
+        self.call();
+        let mut all = self.waiting.borrow_mut();
+        let waiting = all.entry(service).or_default();
+        let room = *waiting < size;
+        *waiting += u32::from(room);
+        room
+    }
+
+    fn leave_queue(&self, service: u32) {
+        *self.waiting.borrow_mut().entry(service).or_default() -= 1;
+    }
+
+    fn publish_front(&self, service: u32, front: Option<Front>) {
+        let mut fronts = self.fronts.borrow_mut();
+        match front {
+            Some(front) => fronts.insert(service, front),
+            None => fronts.remove(&service),
+        };
+        if let Some(slot) = self.freed_late.take() {
+            self.write(slot, |words| words.cap += 1);
+        }
+    }
+
+    fn is_ahead(&self, _: u32, mine: Front) -> bool {
+        self.front_elsewhere.get().is_some_and(|front| front.is_before(mine))
+    }
+
+    fn wake_next(&self, service: u32, _: u64) {
+        let awaited = self.fronts.borrow().contains_key(&service) || self.front_elsewhere.get().is_some();
+        self.woken.set(self.woken.get() + u32::from(awaited));
+    }
+
+    fn count_wait(&self, service: u32, end: WaitEnd, _: u64) {
+        self.call();
+        self.wait_ends.borrow_mut().entry(service).or_default()[end as usize] += 1;
+    }
+
     fn note_failure(&self, slot: u32) {
         self.call();
         self.write(slot, |words| words.failures += 1);
@@ -414,6 +496,21 @@ impl State for FakeState {
     fn release_hold(&self, place: u32) {
         let held = std::mem::take(&mut self.holds.borrow_mut()[place as usize].1);
         assert!(held, "given back twice");
+    }
+
+    /// As if everything had happened within the window.
+    fn retry(&self, service: u32, budget: RetryBudget, _: u64) -> bool {
+        self.call();
+        let mut all = self.retries.borrow_mut();
+        let retries = all.entry(service).or_default();
+        let traffic = Traffic { requests: self.durations(service).len() as u64, retries: *retries + 1 };
+        let allowed = budget.allows(traffic);
+        *retries += u64::from(allowed);
+        allowed
+    }
+
+    fn take_retry_back(&self, service: u32) {
+        *self.retries.borrow_mut().entry(service).or_default() -= 1;
     }
 
     /// Charges a copy of the buckets claim by claim, so that claims on one bucket see each other, and keeps the copy

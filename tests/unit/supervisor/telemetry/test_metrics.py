@@ -17,7 +17,10 @@ from gateway.supervisor.telemetry.metrics import (
 from tests.helpers.exposition import Metrics
 
 VOCABULARY = Vocabulary(
-    ["connections_accepted"], ["allowed", "refused", "overflow", "forfeited"], [0.005, 1.0]
+    ["connections_accepted"],
+    ["allowed", "refused", "overflow", "forfeited"],
+    ["served", "full", "late"],
+    [0.005, 1.0],
 )
 NOW = 5
 GOLDEN = Path(__file__).parent / "metrics.txt"
@@ -39,6 +42,11 @@ class Memory:
         """Four different numbers."""
         assert row == 4
         return [9, 4, 0, 1]
+
+    def queue(self, service: int) -> tuple[int, list[int], int]:
+        """Five wait, ten have got a place after 2.5 s in all."""
+        assert service == 0
+        return 5, [10, 3, 1], 2_500_000_000
 
     def limit_table(self, now: int) -> tuple[int, int, int]:
         """Three different numbers."""

@@ -229,8 +229,6 @@ fn a_full_service_answers_503() {
     assert_eq!((under_way(&scene), scene.held()), (1, 1));
 }
 
-type End = fn(&mut Scene);
-
 /// Every end of an exchange gives its place back: an answer, a failure, a client that leaves, a refusal by another limit, no
 /// instance, a tunnel's end.
 #[test]
@@ -238,20 +236,20 @@ fn every_end_gives_the_place_back() {
     let upgrade =
         "GET / HTTP/1.1\r\nHost: a\r\nX-User: ann\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let ends: [(&str, usize, End); 4] = [
-        (ANN, 0, |scene| drop(scene.respond(OK))),
-        (ANN, 0, |scene| drop(scene.respond("HTTP/1.1 nonsense\r\n\r\n"))),
-        (ANN, 0, Scene::close),
-        (ANN, 0, |scene| drop(scene.client_eof())),
+    let ends: [fn(&mut Scene); 4] = [
+        |scene| drop(scene.respond(OK)),
+        |scene| drop(scene.respond("HTTP/1.1 nonsense\r\n\r\n")),
+        Scene::close,
+        |scene| drop(scene.client_eof()),
     ];
-    for (request, left, end) in ends {
+    for end in ends {
         let mut scene = at_once(&json!({}));
-        assert_eq!((scene.receive(request).action, under_way(&scene)), (Action::Forward, 1));
+        assert_eq!((scene.receive(ANN).action, under_way(&scene)), (Action::Forward, 1));
         end(&mut scene);
         if scene.held() == 1 {
             scene.expire_after(SECOND); // the grace of a half-closed connection
         }
-        assert_eq!((under_way(&scene), scene.held()), (left, 0));
+        assert_eq!((under_way(&scene), scene.held()), (0, 0));
     }
     let mut tunnel = at_once(&json!({}));
     tunnel.receive(upgrade);

@@ -124,3 +124,60 @@ fn more_crowded_instances_than_are_remembered() {
     assert_eq!(passed_over, 16);
     assert!((0..40).all(|slot| scene.worker.state.in_flight(slot) % 10 == 0), "nothing is held");
 }
+
+/// A scene whose service has so small a budget, and an instance for every try.
+fn budgeted(least: u32) -> Scene {
+    let scene = Scene::with(|document| {
+        document["services"][0]["retry_budget"] =
+            serde_json::json!({"percent": 20, "tokens": least, "period_ms": 10_000});
+    });
+    scene.worker.state.set_members(0, &[0, 1, 2]);
+    scene
+}
+
+/// Beyond its budget a service is not asked again: the client gets what the failure stands for, and nothing is held.
+#[test]
+fn retries_end_with_the_budget() {
+    let mut scene = budgeted(1);
+    scene.receive(GET);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().action, Action::Forward, "there is one");
+    scene.connecting();
+    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    assert_eq!(scene.worker.state.counter(Counter::Retries), 1);
+    assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 1);
+    assert_eq!((scene.held(), scene.worker.state.in_flight(2)), (0, 0));
+    for _ in 0..9 {
+        scene.receive(GET);
+        scene.respond(OK);
+    }
+    scene.receive(GET);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().action, Action::Forward, "ten requests have earned a second one");
+}
+
+/// A retry for which there is no instance costs the budget nothing.
+#[test]
+fn a_retry_that_does_not_come_about_is_given_back() {
+    let mut scene = budgeted(1);
+    scene.worker.state.set_members(0, &[0]);
+    scene.receive(GET);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    scene.worker.state.set_members(0, &[0, 1]);
+    scene.receive(GET);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().action, Action::Forward, "it is there still");
+    assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 0);
+}
+
+/// What replaces a kept connection that had ended is not in the budget; what follows it is.
+#[test]
+fn a_kept_connection_that_had_ended_is_replaced_for_nothing() {
+    let mut scene = budgeted(0);
+    scene.receive(GET);
+    assert_eq!(scene.lost(true).action, Action::Forward);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 1);
+}

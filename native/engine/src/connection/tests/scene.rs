@@ -142,6 +142,11 @@ impl Scene {
         self.told(verdict, b"")
     }
 
+    pub(super) fn take_turn(&mut self) -> Told {
+        let verdict = self.connection.take_turn(&mut self.worker, self.now);
+        self.told(verdict, b"")
+    }
+
     pub(super) fn admit(&mut self) -> Told {
         let verdict = self.connection.admit(&mut self.worker, self.now);
         self.told(verdict, b"")

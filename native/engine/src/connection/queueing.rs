@@ -1,0 +1,199 @@
+//! Waiting for a place: a request that every instance is at its cap for stands in the line of its service until one has room.
+//!
+//! Such an exchange is like any other but that it has no instance yet. Its head is made already, and the shell holds it as it
+//! does while a connection is made ([`Action::Park`]); what comes of its body goes the same way. [`Connection::take_turn`] ends that with a
+//! place and a `Forward`, or leaves it; its deadline, its client and every other end of an exchange end it through
+//! [`Connection::leave_line`].
+//!
+//! Who comes does not overtake those who wait, wherever they wait: it stands in line first, and looks for a place only if it is its turn. It
+//! looks once more after it has told the others that it waits, or it could miss the place that comes free in between.
+
+use super::{Action, Connection, Payload, Phase, Verdict, Waiting};
+use crate::deadline::Deadlines;
+use crate::queue::{Front, Lines, Queue, Ticket, WaitEnd};
+use crate::random::Random;
+use crate::reply::Reason;
+use crate::selection::{select, Criteria, Selection, Tried};
+use crate::state::{Instance, State};
+use crate::worker::Worker;
+
+/// A connection's place in the line of a service.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queued {
+    service: u32,
+    ticket: Ticket,
+    since: u64,
+    timeout: u64,
+}
+
+/// What of a worker a new request finds its place with.
+pub(super) struct Search<'a, S> {
+    pub(super) state: &'a S,
+    pub(super) lines: &'a mut Lines,
+    pub(super) deadlines: &'a mut Deadlines,
+    pub(super) random: &'a mut Random,
+    pub(super) criteria: Criteria<'a>,
+}
+
+impl<S: State> Search<'_, S> {
+    fn select(&mut self) -> Selection {
+        select(self.state, &self.criteria, self.random)
+    }
+
+    /// Would one that comes now be next?
+    fn is_its_turn(&mut self, service: u32) -> bool {
+        let now = self.criteria.now;
+        let newest_first = match self.lines.front(service, now) {
+            None => false,
+            Some(Front { newest_first: true, .. }) => true,
+            Some(_) => return false,
+        };
+        !self.state.is_ahead(service, Front { since: now, newest_first })
+    }
+}
+
+/// Gives a place on an instance back. `queue`: the service of which somebody may be waiting for it.
+#[inline]
+pub(super) fn give_back<S: State>(state: &S, instance: Instance, queue: Option<u32>, now: u64) {
+    match queue {
+        None => state.release(instance.slot),
+        Some(service) => state.hand_on(instance.slot, service, now),
+    }
+}
+
+impl Connection {
+    /// A place on an instance for a new request; `None`: it stands in line for one.
+    pub(super) fn seek_place<S: State>(
+        &mut self,
+        search: &mut Search<'_, S>,
+        service: u32,
+        queue: Option<Queue>,
+    ) -> Result<Option<Instance>, Reason> {
+        let Some(queue) = queue else {
+            return match search.select() {
+                Selection::Instance(instance) => Ok(Some(instance)),
+                Selection::Full => Err(Reason::InstancesFull),
+                Selection::NoneEligible | Selection::Exhausted => Err(Reason::NoInstance),
+            };
+        };
+        if search.is_its_turn(service) {
+            match search.select() {
+                Selection::Instance(instance) => return Ok(Some(instance)),
+                Selection::Full => {}
+                Selection::NoneEligible | Selection::Exhausted => return Err(Reason::NoInstance),
+            }
+        }
+        self.join_line(search, service, queue)?;
+        Ok(None)
+    }
+
+    fn join_line<S: State>(
+        &mut self,
+        search: &mut Search<'_, S>,
+        service: u32,
+        queue: Queue,
+    ) -> Result<(), Reason> {
+        let Search { state, lines, deadlines, criteria: Criteria { now, .. }, .. } = search;
+        let now = *now;
+        if !state.enter_queue(service, queue.size) {
+            let Some(displaced) = lines.displace(service, now) else {
+                state.count_wait(service, WaitEnd::Full, 0);
+                return Err(Reason::QueueFull);
+            };
+            deadlines.set(displaced, now); // the next tick tells it
+        }
+        let ticket = lines.join(service, self.index, queue, now);
+        self.queued = Some(Queued { service, ticket, since: now, timeout: queue.timeout });
+        state.publish_front(service, lines.front(service, now));
+        Ok(())
+    }
+
+    /// The exchange stands in line: it goes at once if it is its turn and a place is there. The output has what is to be sent.
+    pub(super) fn park<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        let Some(Queued { service, ticket, since, timeout }) = self.queued else { return Verdict::WAIT };
+        let front = worker.lines.front(service, now);
+        let its_turn = worker.lines.is_next(service, ticket)
+            && front.is_some_and(|front| !worker.state.is_ahead(service, front));
+        if its_turn {
+            if let Some(instance) = self.take_place(worker, now) {
+                self.record_try();
+                self.flowing(worker, now);
+                return Verdict {
+                    action: Action::Forward,
+                    argument: instance.key(),
+                    payload: Payload::Output,
+                };
+            }
+        }
+        self.arm_for_others(worker, Waiting::Place, since, timeout);
+        Verdict::with(Action::Park, Payload::Output)
+    }
+
+    /// A place may have come free, and the connection is next in its line. It goes to an instance, goes on waiting, or fails if there
+    /// is no instance to wait for.
+    pub fn take_turn<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        worker.fresh_output();
+        let Some(Queued { service, .. }) = self.queued else { return Verdict::WAIT };
+        match self.try_place(worker, now) {
+            Selection::Instance(_) => self.forward_again(worker, now),
+            Selection::Full => {
+                worker.lines.end_round(service);
+                Verdict::WAIT
+            }
+            Selection::NoneEligible | Selection::Exhausted => {
+                self.leave_line(worker, WaitEnd::Failed, now);
+                self.fail(worker, Reason::NoInstance, now)
+            }
+        }
+    }
+
+    /// The exchange has waited as long as it may, or has given its place in the queue to a newer one.
+    pub(super) fn wait_in_vain<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        match self.leave_line(worker, WaitEnd::Late, now) {
+            Some(WaitEnd::Displaced) => self.fail(worker, Reason::QueueFull, now),
+            _ => self.fail(worker, Reason::QueueTimeout, now),
+        }
+    }
+
+    fn take_place<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Option<Instance> {
+        match self.try_place(worker, now) {
+            Selection::Instance(instance) => Some(instance),
+            _ => None,
+        }
+    }
+
+    /// Reserves a place on any instance, and leaves the line with it.
+    fn try_place<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Selection {
+        let Phase::Exchange(exchange) = &mut self.phase else { return Selection::NoneEligible };
+        let selection = exchange.choose(worker, Tried::default(), now);
+        if let Selection::Instance(instance) = selection {
+            exchange.instance = Some(instance);
+            self.leave_line(worker, WaitEnd::Served, now);
+        }
+        selection
+    }
+
+    /// The connection waits for no place any more. Returns how it is counted; `None`: it did not wait.
+    pub(super) fn leave_line<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        end: WaitEnd,
+        now: u64,
+    ) -> Option<WaitEnd> {
+        let Queued { service, ticket, since, .. } = self.queued.take()?;
+        let Worker { state, lines, .. } = worker;
+        let stood_in_line = lines.leave(service, ticket);
+        if stood_in_line {
+            state.leave_queue(service);
+            let front = lines.front(service, now);
+            state.publish_front(service, front);
+            if front.is_none() {
+                // A wake-up for this line finds nobody here any more: it goes on to the next one.
+                state.wake_next(service, now);
+            }
+        }
+        let end = if stood_in_line { end } else { WaitEnd::Displaced };
+        state.count_wait(service, end, now.saturating_sub(since));
+        Some(end)
+    }
+}
