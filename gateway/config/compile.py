@@ -1,6 +1,6 @@
 """Compiles a configuration into the snapshot that every worker gets: what Python needs, and a blob for the engine."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import orjson
@@ -172,12 +172,17 @@ def _route(
 ) -> dict[str, Any]:
     """``services``: the index of each."""
     service = route.service or ""
+
+    def request_rows(service: str) -> list[int]:
+        return [rows.request_row(listen.name, route.name, service) for listen in listeners]
+
     return {
         "name": route.name,
         "host": route.host,
         "path": route.path,
         "methods": route.methods,
         "service": services.get(service),
+        "split": _split(route, services, request_rows),
         "answer": _answer(route),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
@@ -186,8 +191,28 @@ def _route(
             _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
             for limit in route.concurrency
         ],
-        "rows": [rows.request_row(listen.name, route.name, service) for listen in listeners],
+        "rows": [] if route.split else request_rows(service),
         "edits": _edits(route),
+    }
+
+
+def _split(
+    route: Route, services: Mapping[str, int], request_rows: Callable[[str], list[int]]
+) -> dict[str, Any] | None:
+    """The services among which requests are split, each with rows of its own."""
+    if not route.split:
+        return None
+    return {
+        "sides": [
+            {
+                "service": services[side.service],
+                "share": side.weight,
+                "rows": request_rows(side.service),
+            }
+            for side in route.split
+        ],
+        "named_by": route.split_by,
+        "sticky": route.split_sticky,
     }
 
 

@@ -57,6 +57,8 @@ MIN_SECRET_BYTES = 16  # a shorter one can be guessed
 
 HASH_KEY_FORMS = 'a part of requests in which they differ: "client_ip", "client_ip/V4/V6", "header:NAME", "cookie:NAME", "query:NAME", "path" or "host"'
 
+NAMING_FORMS = '"header:NAME", "cookie:NAME" or "query:NAME"'
+
 _ANY_TEXT: JsonSchemaValue = {"type": "string"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(; ?[a-z0-9-]+=[A-Za-z0-9.+-]+)*", re.ASCII)
 _TOKEN = frozenset("!#$%&'*+-.^_`|~" + string.ascii_letters + string.digits)  # RFC 9110 §5.6.2
@@ -258,6 +260,13 @@ def _hash_key(value: str) -> str:
     return part
 
 
+def _naming_part(value: str) -> str:
+    part = read_key_part(value)
+    if ":" not in part:
+        raise InvalidValueError(NAMING_FORMS)
+    return part
+
+
 def _cookie_name(value: str) -> str:
     if not _is_token(value) or len(value) > MAX_NAME_CHARACTERS:
         raise InvalidValueError(
@@ -386,6 +395,7 @@ HashKey = Annotated[
         {"pattern": "^(client_ip(/[0-9]{1,2}/[0-9]{1,3})?|path|host|(header|cookie|query):.+)$"},
     ),
 ]
+NamingPart = Annotated[str, text(_naming_part, NAMING_FORMS, {"pattern": "^(header|cookie|query):.+$"})]
 LoadBound = Annotated[
     Multiple, text(Multiple.parse, 'a multiple, such as "125%"', {"pattern": "^[0-9]{3,4}%$"})
 ]

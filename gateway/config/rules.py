@@ -8,7 +8,7 @@ from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
-from gateway.config.route_rules import DESTINATIONS, ROUTE_RULES
+from gateway.config.route_rules import DESTINATIONS, ROUTE_RULES, services_of
 from gateway.config.schema import (
     MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
@@ -20,6 +20,7 @@ from gateway.config.schema import (
     ListenMax,
     ListenPaths,
     Passive,
+    Side,
     Sticky,
     concurrency_table,
     instance_table,
@@ -202,7 +203,7 @@ def _instances_fit(draft: Draft) -> Iterator[Finding]:
 
 def _rows_fit(draft: Draft) -> Iterator[Finding]:
     """The counters of routes and limits have room in the shared memory."""
-    series = len(draft.listen) * (len(draft.routes) + 1)
+    series = len(draft.listen) * (1 + sum(max(1, len(list(services_of(route)))) for route in draft.routes))
     if series > MAX_ROWS:
         message = f"too many: listeners × routes are {series}, at most {MAX_ROWS} can be counted"
         yield Finding(("routes",), message)
@@ -250,17 +251,17 @@ def _statuses_differ(draft: Draft) -> Iterator[Finding]:
 
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
-    for route in draft.routes:
-        if route.has("service") and route["service"] not in (None, *draft.services):
-            hint = did_you_mean(route["service"], draft.services)
-            yield Finding((*route.path, "service"), "there is no service of this name", hint)
+    for service, path in (found for route in draft.routes for found in services_of(route)):
+        if service not in draft.services:
+            hint = did_you_mean(service, draft.services)
+            yield Finding(path, "there is no service of this name", hint)
 
 
 def _services_are_used(draft: Draft) -> Iterator[Finding]:
     """A service that no route leads to has no effect."""
     if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
         return  # the route whose service cannot be read may be the one
-    used = {route["service"] for route in draft.routes} - {None}
+    used = {service for route in draft.routes for service, _ in services_of(route)}
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
@@ -269,7 +270,8 @@ def _services_are_used(draft: Draft) -> Iterator[Finding]:
 
 
 def _leads_somewhere(route: Part) -> bool:
-    return route.has("service") and any(map(route.is_given, DESTINATIONS))
+    sides_are_sound = all(side.has("service") for side in route.tables("split", Side))
+    return route.has("service") and sides_are_sound and any(map(route.is_given, DESTINATIONS))
 
 
 def _routes_can_match(draft: Draft) -> Iterator[Finding]:
@@ -369,16 +371,14 @@ def _limit_names_differ(draft: Draft) -> Iterator[Finding]:
 
 def _limits_fit(draft: Draft) -> Iterator[Finding]:
     """A request passes at most so many limits, those of its route and those of the route's service."""
-    for route in draft.routes:
-        service = draft.services.get(route["service"]) if route.has("service") else None
-        if service is None:
-            continue
+    pairs = ((route, name) for route in draft.routes for name, _ in services_of(route))
+    for owner, service in ((route, draft.services[name]) for route, name in pairs if name in draft.services):
         for key, of_service, of_route, most in (
-            ("limit", service.tables("limit", Limit), route.tables("limit", Limit), MAX_LIMITS),
+            ("limit", service.tables("limit", Limit), owner.tables("limit", Limit), MAX_LIMITS),
             (
                 "concurrency",
                 service.tables("concurrency", Concurrency, concurrency_table),
-                route.tables("concurrency", Concurrency, concurrency_table),
+                owner.tables("concurrency", Concurrency, concurrency_table),
                 MAX_CONCURRENCY_LIMITS,
             ),
         ):
@@ -387,7 +387,7 @@ def _limits_fit(draft: Draft) -> Iterator[Finding]:
                 message = (
                     f"too many: with the {len(of_service)} of its service there are {total}, at most {most}"
                 )
-                yield Finding((*route.path, key), message)
+                yield Finding((*owner.path, key), message)
 
 
 def _bursts_come_back(draft: Draft) -> Iterator[Finding]:

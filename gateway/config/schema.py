@@ -31,6 +31,7 @@ from gateway.config.fields import (
     Method,
     MinRate,
     Name,
+    NamingPart,
     PageBody,
     Panic,
     Path,
@@ -50,6 +51,7 @@ from gateway.config.fields import (
 from gateway.config.interpolate import Interpolated
 from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
 from gateway.config.matching import match_name
+from gateway.config.splits import WHOLE
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
@@ -73,6 +75,7 @@ MAX_LIMITS = (
     8  # of a route and its service: the engine charges them all for every request, from a fixed array
 )
 MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
+MAX_SIDES = 16  # a request looks at each until it has found its own
 MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
 MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -445,6 +448,15 @@ class Rewrite(Table):
     """The value of ``Host``, perhaps with a port."""
 
 
+class Side(Table):
+    """A service that gets a part of a route's requests."""
+
+    service: Name
+    """Its name."""
+    weight: Annotated[int, whole(0, WHOLE)]
+    """Its part, in percent; those of all sides make 100."""
+
+
 class Redirect(Table):
     """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
 
@@ -487,7 +499,13 @@ class Route(Table):
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
     service: Name | None = None
-    """Name of the service that gets the requests. A route has this, ``redirect`` or ``respond``."""
+    """Name of the service that gets the requests. A route has this, ``split``, ``redirect`` or ``respond``."""
+    split: Annotated[tuple[Side, ...], Counted("side", MAX_SIDES)] = ()
+    """Services that get the requests by percentage."""
+    split_by: NamingPart | None = None
+    """The part of a request, a header, cookie or query parameter, that may name the service of the split it goes to."""
+    split_sticky: HashKey | None = None
+    """The part of a request by which clients stay with their service of the split. Without it each request is drawn."""
     redirect: Redirect | None = None
     """Where clients are to ask instead."""
     respond: Respond | None = None
@@ -511,6 +529,12 @@ class Route(Table):
     """Another path or host than the client asked for."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
+
+    def services(self) -> tuple[str, ...]:
+        """The services that get its requests; none where it answers them itself."""
+        if self.service is not None:
+            return (self.service,)
+        return tuple(side.service for side in self.split)
 
 
 class ErrorPage(Table):
@@ -542,6 +566,12 @@ class Config(Table):
         """Limits of all kinds, of all routes and services."""
         owners: list[Route | Service] = [*self.routes, *self.services.values()]
         return sum(len(owner.limit) + len(owner.concurrency) for owner in owners)
+
+    def series_count(self) -> int:
+        """Pairs of a listener and a service of a route, each of which is counted apart; without a route, and without a
+        service, there is one of each as well.
+        """
+        return len(self.listen) * (1 + sum(max(1, len(route.services())) for route in self.routes))
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

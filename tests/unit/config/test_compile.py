@@ -11,6 +11,7 @@ from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
 from gateway.model import Labels
 from gateway.state.control import Snapshot
+from gateway.supervisor.rows import Rows
 
 GOLDEN = Path(__file__).parent / "golden" / "right"
 
@@ -197,6 +198,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": "/v1/*",
             "methods": ["GET"],
             "service": 1,
+            "split": None,
             "answer": None,
             "subset": None,
             "tries": 1,
@@ -231,6 +233,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": None,
             "methods": [],
             "service": 0,
+            "split": None,
             "answer": None,
             "subset": None,
             "tries": 2,
@@ -333,6 +336,25 @@ def test_the_engine_learns_what_a_route_changes() -> None:
             "rewrite": {"host": None, "path": {"whole": "/b"}},
         },
     ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_how_requests_are_split() -> None:
+    """Each side has its share and a row for each listener, by its service."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n[services.b]\ninstances = ["b:1"]\n'
+        '[[routes]]\nname = "r"\nsplit = [{ service = "b", weight = 95 }, { service = "a", weight = 5 }]\n'
+        'split_by = "header:X-V"\nsplit_sticky = "client_ip"\n'
+    )
+    rows = Rows.fresh(services=2, series=3, limits=1)
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, rows)
+    (route,) = orjson.loads(blob)["routes"]
+    sides = route["split"].pop("sides")
+    assert route["split"] == {"named_by": "header:X-V", "sticky": "client_ip"}
+    assert [(side["service"], side["share"]) for side in sides] == [(1, 95), (0, 5)]
+    assert (route["service"], route["rows"]) == (None, [])
+    assert [side["rows"] for side in sides] == [[rows.request_row("127.0.0.1:0", "r", name)] for name in "ba"]
+    assert sides[0]["rows"] != sides[1]["rows"]
     Snapshot.compile(blob)
 
 

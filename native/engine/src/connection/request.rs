@@ -229,14 +229,19 @@ impl Connection {
         let host = host_without_port(request.host);
         let found = snapshot.table.find(host, request.path(), request.method);
         let matched = found.and_then(|index| snapshot.routes.get(index as usize));
-        let policy = matched.and_then(|route| Some((route, snapshot.leads(&route.destination)?)));
+        let client = sender.client.ip();
+        let chosen = matched.and_then(|route| {
+            let subject = Subject { request, client, route: &route.name, service: "" };
+            let destination = route.destinations.choose(&subject, random)?;
+            Some((route, destination, snapshot.leads(destination)?))
+        });
         if let Some(record) = &mut self.record {
-            record.routed(policy.map(|(route, _)| &*route.destination.logged));
+            record.routed(chosen.map(|(_, destination, _)| &*destination.logged));
         }
-        let Some((route, leads)) = policy else {
+        let Some((route, destination, leads)) = chosen else {
             return Err(Refusal::because(Reason::NoRoute, unrouted).into());
         };
-        let row = route.destination.rows.get(listener).copied();
+        let row = destination.rows.get(listener).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if request.method == b"TRACE" && !route.traces {
             return Err(refuse(Reason::TraceNotOffered));
@@ -262,12 +267,8 @@ impl Connection {
             }
         }
         let service = leads.service();
-        let subject = Subject {
-            request,
-            client: sender.client.ip(),
-            route: &route.name,
-            service: service.map_or("", |service| &service.name),
-        };
+        let name = service.map_or("", |service| &service.name);
+        let subject = Subject { request, client, route: &route.name, service: name };
         // First what is given back where another limit refuses: tokens are not.
         let due = self
             .holds

@@ -19,4 +19,5 @@ mod requests;
 mod responses;
 mod retrying;
 mod scene;
+mod splitting;
 mod upgrades;
