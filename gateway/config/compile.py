@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
+from gateway.config.matching import Pattern, Test, Tests
 from gateway.config.schema import Concurrency, Config, Limit, Listen, Route, Service, Sticky
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
@@ -159,9 +160,7 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
 def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) -> dict[str, Any]:
     return {
         "name": route.name,
-        "host": route.host,
-        "path": route.path,
-        "methods": route.methods,
+        **_match(route, rows),
         "service": service,
         "subset": rows.subset_slot(route.service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
@@ -172,6 +171,38 @@ def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) 
         ],
         "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],
     }
+
+
+def _match(route: Route, rows: Rows) -> dict[str, Any]:
+    """What a route asks of requests."""
+    conditions = {
+        "headers": _tests(route.headers),
+        "cookies": _tests(route.cookies),
+        "query": _tests(route.query),
+        "clients": list(map(str, route.clients)) or None,
+        "listeners": [rows.listener_number(str(address)) for address in route.listeners],
+    }
+    return {
+        "host": route.host,
+        "path": None if isinstance(route.path, Pattern) else route.path,
+        "pattern": route.path.regex if isinstance(route.path, Pattern) else None,
+        "methods": route.methods,
+        "conditions": {kind: asked for kind, asked in conditions.items() if asked},
+    }
+
+
+def _tests(tests: Tests) -> list[dict[str, Any]]:
+    return [{"name": name, "test": _test(test)} for name, test in (tests or {}).items()]
+
+
+def _test(test: Test) -> str | dict[str, str]:
+    match test:
+        case bool():
+            return "present" if test else "absent"
+        case Pattern():
+            return {"pattern": test.regex}
+        case _:
+            return {"exact": test}
 
 
 def _limit(limit: Limit, row: int) -> dict[str, Any]:

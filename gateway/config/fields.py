@@ -20,7 +20,23 @@ from gateway.config.keys import (
     read_key_part,
     write_cost,
 )
-from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
+from gateway.config.matching import (
+    METHODS,
+    Pattern,
+    Test,
+    read_cookie_test,
+    read_field_name,
+    read_field_test,
+    read_host,
+    read_method,
+    read_parameter_name,
+    read_parameter_test,
+    read_path_or_pattern,
+    read_probe_target,
+    read_tested_cookie_name,
+    write_pattern,
+    write_test,
+)
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
@@ -353,7 +369,23 @@ Proxy = Annotated[Network, text(read_network, NETWORK_FORMS)]
 Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
-Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+_REGEX_SCHEMA: JsonSchemaValue = {
+    "type": "object",
+    "properties": {"regex": {"type": "string"}},
+    "required": ["regex"],
+    "additionalProperties": False,
+}
+_TEST_SCHEMA: JsonSchemaValue = {"anyOf": [{"type": "string"}, {"type": "boolean"}, _REGEX_SCHEMA]}
+Path = Annotated[
+    str | Pattern,
+    Reads(read_path_or_pattern, {"anyOf": [{"type": "string"}, _REGEX_SCHEMA]}, write_pattern),
+]
+FieldName = Annotated[str, text(read_field_name, "the name of a header field")]
+FieldTest = Annotated[Test, Reads(read_field_test, _TEST_SCHEMA, write_test)]
+TestedCookieName = Annotated[str, text(read_tested_cookie_name, "the name of a cookie")]
+CookieTest = Annotated[Test, Reads(read_cookie_test, _TEST_SCHEMA, write_test)]
+ParameterName = Annotated[str, text(read_parameter_name, "the name of a query parameter")]
+ParameterTest = Annotated[Test, Reads(read_parameter_test, _TEST_SCHEMA, write_test)]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
 HashKey = Annotated[

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
+use super::matching::Conditions;
 use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
@@ -14,7 +15,6 @@ use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
-use crate::routing::RouteMatch;
 use crate::selection::{Balance, Policy};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
@@ -243,9 +243,13 @@ impl Cookie {
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     name: String,
-    host: Option<String>,
-    path: Option<String>,
-    methods: Vec<String>,
+    pub(super) host: Option<String>,
+    pub(super) path: Option<String>,
+    /// An expression in place of a path.
+    pub(super) pattern: Option<String>,
+    pub(super) methods: Vec<String>,
+    #[serde(default)]
+    pub(super) conditions: Conditions,
     service: u32,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
@@ -257,10 +261,6 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn to_match(&self) -> RouteMatch<'_> {
-        RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
-    }
-
     /// `services`: those of the document; `listeners`: how many it has.
     pub(super) fn compile(
         self,
