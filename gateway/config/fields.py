@@ -287,6 +287,12 @@ def _is_token(value: str) -> bool:
     return value != "" and _TOKEN.issuperset(value)
 
 
+def _file_pattern(value: str) -> str:
+    if not (value and value.isprintable()):
+        raise InvalidValueError('a pattern of files, such as "routes/*.toml"')
+    return value
+
+
 def _page(value: str) -> str:
     if len(value.encode()) > MAX_PAGE_BYTES:
         raise InvalidValueError(f"a text of at most {MAX_PAGE_BYTES // 1024} KiB")
@@ -386,6 +392,7 @@ TestedCookieName = Annotated[str, text(read_tested_cookie_name, "the name of a c
 CookieTest = Annotated[Test, Reads(read_cookie_test, _TEST_SCHEMA, write_test)]
 ParameterName = Annotated[str, text(read_parameter_name, "the name of a query parameter")]
 ParameterTest = Annotated[Test, Reads(read_parameter_test, _TEST_SCHEMA, write_test)]
+FilePattern = Annotated[str, text(_file_pattern, 'a pattern of files, such as "routes/*.toml"')]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
 HashKey = Annotated[

@@ -55,8 +55,9 @@ class Finding:
 class Draft:
     """The parts that rules look at."""
 
-    def __init__(self, data: dict[str, object]) -> None:
-        """``data`` is the content of the file, after interpolation."""
+    def __init__(self, data: dict[str, object], where: Callable[[KeyPath], str]) -> None:
+        """``data`` is the content of the files, after interpolation; ``where`` writes a path as people find it."""
+        self.where = where
         root = Part(Config, data, ())
         self.gateway = root.table("gateway", Gateway)
         self.listen = root.tables("listen", Listen)
@@ -64,9 +65,9 @@ class Draft:
         self.routes = root.tables("routes", Route)
 
 
-def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
+def broken_rules(data: dict[str, object], where: Callable[[KeyPath], str] = dotted) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
-    draft = Draft(data)
+    draft = Draft(data, where)
     for rule in RULES:
         yield from rule(draft)
 
@@ -213,7 +214,9 @@ def _subsets_have_instances(draft: Draft) -> Iterator[Finding]:
             continue  # one that cannot be read may be the one
         members = [one for one in instances if route["subset"].items() <= (one["labels"] or {}).items()]
         if not members:
-            yield Finding((*route.path, "subset"), f"no instance of {dotted(service.path)} has these labels")
+            yield Finding(
+                (*route.path, "subset"), f"no instance of {draft.where(service.path)} has these labels"
+            )
         elif all(instance["weight"] == 0 for instance in members):
             yield Finding((*route.path, "subset"), "every instance with these labels has weight 0")
 
@@ -306,10 +309,10 @@ def _routes_can_match(draft: Draft) -> Iterator[Finding]:
         if takers and len(takers) == max(1, len(match.methods)):
             _, other, path = takers[0]
             reason = "has the same match" if is_same(match, other) else "is asked first and takes all of it"
-            yield Finding(route.path, f"can never match: {dotted(path)} {reason}")
+            yield Finding(route.path, f"can never match: {draft.where(path)} {reason}")
             continue
         for index, _, path in takers:
-            message = f"no effect: {dotted(path)} takes this method of the same host and path"
+            message = f"no effect: {draft.where(path)} takes this method of the same host and path"
             yield Finding((*route.path, "methods", index), message)
 
 
@@ -382,7 +385,7 @@ def _route_names_differ(draft: Draft) -> Iterator[Finding]:
         # Two made names are the same when the matches are, which is another rule, or differ in what may be secret.
         if first is not route and (route.is_given("name") or first.is_given("name") or _differ(first, route)):
             hint = "" if route.is_given("name") else 'give it a name = "…"'
-            yield Finding((*route.path, "name"), f"{dotted(first.path)} has the same name", hint)
+            yield Finding((*route.path, "name"), f"{draft.where(first.path)} has the same name", hint)
 
 
 def _differ(route: Part, other: Part) -> bool:

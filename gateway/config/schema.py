@@ -17,6 +17,7 @@ from gateway.config.fields import (
     ErrorStatus,
     FieldName,
     FieldTest,
+    FilePattern,
     Flag,
     HashKey,
     Host,
@@ -502,6 +503,8 @@ class ErrorPage(Table):
 class Config(Table):
     """A whole configuration file."""
 
+    include: Annotated[tuple[FilePattern, ...], Counted("pattern")] = ()
+    """Patterns of files with further ``[[routes]]`` and ``[services.NAME]``, from the folder of this one: ``routes/*.toml``."""
     gateway: Gateway = Gateway()
     """What belongs to the whole gateway."""
     log: Log = Log()

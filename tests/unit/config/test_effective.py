@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.config.effective import effective
-from gateway.config.load import parse, tables
+from gateway.config.load import parse
 from gateway.config.schema import Config
+from gateway.config.tables import tables
 from gateway.config.toml import dumps
 from tests.unit.config.test_golden import ENVIRON, RIGHT, read
 
