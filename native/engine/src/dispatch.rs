@@ -44,7 +44,10 @@ pub fn sender(
 }
 
 /// The index of the route that takes a request, the route and its service.
-pub fn find_route<'s>(snapshot: &'s Snapshot, arrival: &Arrival<'_>) -> Option<(u32, &'s Route, &'s Service)> {
+pub fn find_route<'s>(
+    snapshot: &'s Snapshot,
+    arrival: &Arrival<'_>,
+) -> Option<(u32, &'s Route, &'s Service)> {
     let request = arrival.request;
     let host = host_without_port(request.host);
     let met = |conditions: &crate::routing::Conditions| conditions.are_met(arrival);

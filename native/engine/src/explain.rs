@@ -75,9 +75,7 @@ impl Explainer {
         let found = find_route(&self.snapshot, &arrival);
         let refusal = match found {
             None => Some(Reason::NoRoute),
-            Some((_, route, _)) => {
-                objection(route, self.snapshot.listeners.get(listener as usize), request)
-            }
+            Some((_, route, _)) => objection(route, self.snapshot.listeners.get(listener as usize), request),
         };
         let route = found.map(|(index, ..)| index);
         let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);

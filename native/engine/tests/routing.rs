@@ -40,9 +40,8 @@ struct Asked {
 
 fn build(routes: &[Route]) -> Table {
     let named = |tests: &[(&'static str, Option<&'static str>)]| -> Box<[Named]> {
-        let test = |value: Option<&str>| {
-            value.map_or(Test::Present, |value| Test::Exact(value.as_bytes().into()))
-        };
+        let test =
+            |value: Option<&str>| value.map_or(Test::Present, |value| Test::Exact(value.as_bytes().into()));
         tests.iter().map(|&(name, value)| Named { name: name.into(), test: test(value) }).collect()
     };
     let conditions: Vec<Conditions> = routes
@@ -246,8 +245,14 @@ fn route() -> impl Strategy<Value = Route> {
 fn asked() -> impl Strategy<Value = Asked> {
     let place = (host(), request_path(), select(&METHODS[..]));
     (place, sent(&FIELDS), sent(&PARAMETERS), 0..3_u32, any::<u64>()).prop_map(
-        |((host, path, method), headers, query, listener, spelling)| {
-            Asked { host, path, method, headers, query, listener, spelling }
+        |((host, path, method), headers, query, listener, spelling)| Asked {
+            host,
+            path,
+            method,
+            headers,
+            query,
+            listener,
+            spelling,
         },
     )
 }

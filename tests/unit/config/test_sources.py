@@ -74,8 +74,10 @@ def test_every_mistake_is_reported_where_it_stands(folder: Path) -> None:
     )
     assert report(folder) == [
         'gateway.toml:8:11: routes[0].service: there is no service of this name; did you mean "api"?',
-        'routes/a-cart.toml:6:8: routes[1].path: expected a path: "/v1" (exactly), or "/v1/*" (it and everything below); '
-        "a path starts with a slash",
+        (
+            'routes/a-cart.toml:6:8: routes[1].path: expected a path: "/v1" (exactly), or "/v1/*" (it and everything below); '
+            "a path starts with a slash"
+        ),
         'routes/a-cart.toml:8:1: routes[1].retires: unknown key; did you mean "retry"?',
         "routes/b-shop.toml:7:2: log: an included file has [[routes]] and [services.NAME] only",
         "routes/c.toml:1:10: not TOML: Expected ']]' at the end of an array declaration",

@@ -45,12 +45,7 @@ impl PathRoutes {
         self.prefix.entry(prefix.as_bytes().into()).or_default()
     }
 
-    pub(super) fn find(
-        &self,
-        path: &[u8],
-        method: &[u8],
-        met: &impl Fn(&Conditions) -> bool,
-    ) -> Option<u32> {
+    pub(super) fn find(&self, path: &[u8], method: &[u8], met: &impl Fn(&Conditions) -> bool) -> Option<u32> {
         let find = |rules: &Rules| rules.find(method, met);
         let by_pattern = || {
             let fits = |(pattern, rule): &(Pattern, Rule)| {

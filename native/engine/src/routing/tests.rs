@@ -12,7 +12,12 @@ fn table(routes: &[(&str, &str, &str)]) -> Table {
     let matches: Vec<RouteMatch> = routes
         .iter()
         .zip(&lists)
-        .map(|(row, methods)| RouteMatch { host: some(row.0), path: some(row.1), methods, ..RouteMatch::default() })
+        .map(|(row, methods)| RouteMatch {
+            host: some(row.0),
+            path: some(row.1),
+            methods,
+            ..RouteMatch::default()
+        })
         .collect();
     Table::build(&matches).unwrap()
 }
@@ -213,7 +218,13 @@ fn a_bad_route_is_named() {
 }
 
 /// Conditions with so many fields, cookies and parameters, and with clients and listeners or without.
-fn conditions(fields: usize, cookies: usize, parameters: usize, clients: bool, listeners: bool) -> Conditions {
+fn conditions(
+    fields: usize,
+    cookies: usize,
+    parameters: usize,
+    clients: bool,
+    listeners: bool,
+) -> Conditions {
     let named = |count| (0..count).map(|_| Named { name: "x".into(), test: Test::Present }).collect();
     Conditions {
         headers: named(fields),

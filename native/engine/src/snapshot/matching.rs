@@ -46,7 +46,10 @@ pub(super) struct Match<'d> {
 
 impl<'d> Match<'d> {
     /// `listeners`: how many the document has.
-    pub(super) fn compile(route: &'d super::document::Route, listeners: usize) -> Result<Self, SnapshotError> {
+    pub(super) fn compile(
+        route: &'d super::document::Route,
+        listeners: usize,
+    ) -> Result<Self, SnapshotError> {
         Ok(Self {
             host: route.host.as_deref(),
             path: route.path.as_deref(),
