@@ -21,6 +21,7 @@ from gateway.config.keys import (
     write_cost,
 )
 from gateway.config.matching import (
+    MAX_ROUTE_NAME_CHARACTERS,
     METHODS,
     Pattern,
     Test,
@@ -53,7 +54,6 @@ from gateway.model import (
     whole_number,
 )
 
-MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
 MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from hashlib import blake2s
+from operator import itemgetter
 from urllib.parse import quote
 
 from gateway.config.interpolate import Interpolated
@@ -14,6 +16,7 @@ from gateway.state.judgement import check_pattern
 
 MAX_PATH_CHARACTERS = 1024  # far below the limit of a request's target, and a name is made from it
 
+MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_TESTED_CHARACTERS = 1024
 MAX_TESTED_NAME_CHARACTERS = 128
 
@@ -247,7 +250,10 @@ MATCH_KEYS = tuple(field.name for field in fields(Match))
 
 
 def match_name(match: Match) -> str:
-    """The name of a route that has none: its match, such as ``GET,POST api.example.com/v1/* header:beta`` or ``*``."""
+    """The name of a route that has none: its match, such as ``GET,POST api.example.com/v1/* header:beta`` or ``*``.
+
+    What is too long for a name ends with a hash of all of it.
+    """
     path = f"~{_shown(match.path.regex)}" if isinstance(match.path, Pattern) else match.path or ""
     words = [",".join(sorted(match.methods)), f"{match.host or ''}{path}" or "*"]
     words += _words("header", match.headers)
@@ -255,12 +261,18 @@ def match_name(match: Match) -> str:
     words += _words("query", match.query)
     words += _listed("client", match.clients)
     words += _listed("listener", match.listeners)
-    return " ".join(filter(None, words))
+    name = " ".join(filter(None, words))
+    if len(name) <= MAX_ROUTE_NAME_CHARACTERS:
+        return name
+    digest = blake2s(name.encode(), digest_size=8).hexdigest()
+    return f"{name[: MAX_ROUTE_NAME_CHARACTERS - len(digest) - 1]}#{digest}"
 
 
 def _words(kind: str, tests: Tests) -> Iterator[str]:
-    for name, test in sorted((tests or {}).items()):
-        word = f"{kind}:{_shown(canonical_field_name(name) if kind == 'header' else name)}"
+    canonical = canonical_field_name if kind == "header" else str
+    named = {canonical(name): test for name, test in (tests or {}).items()}
+    for name, test in sorted(named.items(), key=itemgetter(0)):
+        word = f"{kind}:{_shown(name)}"
         match test:
             case bool():
                 yield word if test else f"!{word}"

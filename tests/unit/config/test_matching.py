@@ -180,6 +180,15 @@ def test_a_route_is_named_by_its_match(match: Match, name: str) -> None:
     assert match_name(match) == name
 
 
+def test_a_long_name_is_cut_and_stays_unique() -> None:
+    """It can stand in a file, which no longer one may."""
+    one, other = (match_name(Match(path=f"/{'a' * 500}/{end}")) for end in "xy")
+    assert len(one) == len(other) == 128
+    assert one != other
+    assert one.startswith("/aaaa")
+    assert match_name(Match(path="/" + "a" * 127)) == "/" + "a" * 127
+
+
 @pytest.mark.parametrize("read", [read_field_test, read_cookie_test, read_parameter_test])
 def test_tests_are_texts_switches_and_expressions(read: Callable[[object], object]) -> None:
     """Every kind of name is asked for in the same forms."""

@@ -80,7 +80,7 @@ def test_every_mistake_is_reported_where_it_stands(folder: Path) -> None:
         ),
         'routes/a-cart.toml:8:1: routes[1].retires: unknown key; did you mean "retry"?',
         "routes/b-shop.toml:7:2: log: an included file has [[routes]] and [services.NAME] only",
-        "routes/c.toml:1:10: not TOML: Expected ']]' at the end of an array declaration",
+        "routes/c.toml:1:9: not TOML: Expected ']]' at the end of an array declaration",
         "routes/d.toml:1:10: routes: expected a list; write [[routes]]",
     ]
 
@@ -96,8 +96,8 @@ def test_what_is_there_twice_is_named_in_both_places(folder: Path) -> None:
     assert report(folder) == [
         "routes/c.toml:1:3: routes[0]: can never match: routes[0] of routes/a-cart.toml has the same match",
         "routes/c.toml:7:8: routes[1].name: routes[1] of routes/a-cart.toml has the same name",
-        "services.toml:1:11: services.shop: routes/d.toml has a service of this name",
-        "services.toml:3:11: services.api: gateway.toml has a service of this name",
+        "services.toml:1:2: services.shop: routes/d.toml has a service of this name",
+        "services.toml:3:2: services.api: gateway.toml has a service of this name",
     ]
 
 
@@ -144,7 +144,7 @@ def test_the_number_of_files_is_bounded(folder: Path) -> None:
     """A pattern that finds a whole disk ends soon."""
     for number in range(MAX_INCLUDED_FILES):
         (folder / "routes" / f"z{number}.toml").write_text("[services]\n", encoding="utf-8")
-    assert report(folder)[0] == "gateway.toml:1:13: include[0]: too many files: at most 1000 are included"
+    assert report(folder)[0] == "gateway.toml:1:12: include[0]: too many files: at most 1000 are included"
 
 
 def test_what_cannot_be_read_is_reported(folder: Path) -> None:
