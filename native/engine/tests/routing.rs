@@ -84,7 +84,7 @@ fn find(table: &Table, asked: &Asked) -> Option<u32> {
         .iter()
         .map(|(name, value)| format!("{}={}", spelled(name, 3), spelled(value, 4)))
         .collect();
-    let fields: String = asked
+    let fields: Vec<String> = asked
         .headers
         .iter()
         .map(|(name, value)| {
@@ -92,7 +92,7 @@ fn find(table: &Table, asked: &Asked) -> Option<u32> {
             format!("{}: {value}\r\n", if pick(6) { name.replace('-', "_") } else { name })
         })
         .collect();
-    let head = format!("GET /?{} HTTP/1.1\r\nHost: a\r\n{fields}\r\n", query.join("&"));
+    let head = format!("GET /?{} HTTP/1.1\r\nHost: a\r\n{}\r\n", query.join("&"), fields.concat());
     let limits = HeadLimits { head: 8192, line: 8192, fields: 100, target: 8192 };
     let mut slots = slots();
     let request = Request::parse(head.as_bytes(), &mut slots, &limits, Kept::NONE).unwrap();
