@@ -212,7 +212,7 @@ def draw_match(source: random.Random) -> str:
     if some(0.7):
         host = source.choice(HOSTS)
         lines.append(f'host = "{host if some(0.6) else f"*.{host}"}"')
-    if some(0.9):
+    if some(0.9) or not lines:
         path = "".join(f"/{source.choice(SEGMENTS)}" for _ in range(source.randint(1, 3)))
         if some(0.15):
             lines.append(f'path = {{ regex = "{path.replace("42", "[0-9]+")}(/.*)?" }}')
