@@ -38,11 +38,11 @@ class Expectation:
 
 
 def outcome(told: Told) -> dict[str, str | int | None]:
-    """What can be expected of a request: the status is that of an answer of the gateway's own."""
+    """What can be expected of a request: the status is that of an answer of the gateway's own, or of its route."""
     return {
         "route": told.route.name if told.route else None,
         "service": told.route.service if told.route and not told.refusal else None,
-        "status": told.refusal.status if told.refusal else None,
+        "status": told.status,
     }
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from gateway.cli.expectations import outcome, read_expectations
 from gateway.config.load import load
-from gateway.config.schema import Instance, Service
+from gateway.config.schema import Instance, Route, Service
 from gateway.errors import ConfigErrors
 from gateway.supervisor.explain import LOCAL_CLIENT, Asked, Explainer, Told, UnaskableError
 
@@ -132,20 +132,24 @@ def lines(told: Told, service: Service | None) -> Iterator[str]:
         yield f"route     {told.route.name}"
     if told.refusal is not None:
         yield f"answer    {told.refusal.status}: {told.refusal.details}"
-    elif told.route is not None and service is not None:
-        yield from _policies(told, service)
+    elif told.route is not None:
+        yield from _limits(told.route.name, told.route)
+        yield from _destination(told, told.route, service)
     yield from _others(told)
 
 
-def _policies(told: Told, service: Service) -> Iterator[str]:
-    route = told.route
-    assert route is not None
-    for owner, limits in ((route.name, route.limit), (route.service, service.limit)):
-        for limit in limits:
-            yield f"limit     {limit.name} of {owner}: {limit.rate}, burst {limit.burst}, by {', '.join(limit.key)}"
-    for owner, bounds in ((route.name, route.concurrency), (route.service, service.concurrency)):
-        for bound in bounds:
-            yield f"limit     {bound.name} of {owner}: {bound.max} at once, by {', '.join(bound.key) or 'all'}"
+def _limits(name: str, owner: Route | Service) -> Iterator[str]:
+    for limit in owner.limit:
+        yield f"limit     {limit.name} of {name}: {limit.rate}, burst {limit.burst}, by {', '.join(limit.key)}"
+    for bound in owner.concurrency:
+        yield f"limit     {bound.name} of {name}: {bound.max} at once, by {', '.join(bound.key) or 'all'}"
+
+
+def _destination(told: Told, route: Route, service: Service | None) -> Iterator[str]:
+    if route.service is None or service is None:
+        yield f"answer    {told.status}, by the route"
+        return
+    yield from _limits(route.service, service)
     yield f"service   {route.service}, by {service.balance}, {route.retry.attempts} more tries"
     for instance in told.instances:
         yield f"instance  {_instance(instance)}"

@@ -6,8 +6,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gateway.config.explain import Explainer
+from gateway.config.findings import Finding
 from gateway.config.interpolate import interpolate, read_file
-from gateway.config.rules import Finding, broken_rules
+from gateway.config.rules import broken_rules
 from gateway.config.schema import Config
 from gateway.config.sources import Sources
 from gateway.config.tables import read

@@ -162,9 +162,9 @@ def _read_pattern(value: object, forms: str) -> Pattern:
     return Pattern(value["regex"])
 
 
-def read_field_name(text: str) -> str:
+def read_tested_field_name(text: str) -> str:
     """The name of a header field to match by, in any case. Raises InvalidValueError."""
-    if not _is_token(text):
+    if not is_token(text):
         raise InvalidValueError("the name of a header field")
     for name, key in (("host", "host"), ("cookie", "cookies")):
         if text.lower() == name:
@@ -174,7 +174,7 @@ def read_field_name(text: str) -> str:
 
 def read_tested_cookie_name(text: str) -> str:
     """The name of a cookie to match by. Raises InvalidValueError."""
-    if not _is_token(text):
+    if not is_token(text):
         raise InvalidValueError("the name of a cookie")
     return text
 
@@ -188,12 +188,13 @@ def read_parameter_name(text: str) -> str:
     return text
 
 
-def _is_token(text: str) -> bool:
+def is_token(text: str) -> bool:
+    """Can it be the name of a field or cookie?"""
     return len(text) <= MAX_TESTED_NAME_CHARACTERS and _TOKEN.fullmatch(text) is not None
 
 
-def canonical_field_name(name: str) -> str:
-    """What names of header fields are compared by: instances may take a dash and an underscore for the same."""
+def folded(name: str) -> str:
+    """A field's name as names are compared: instances may not tell an underscore from a dash."""
     return name.lower().replace("_", "-")
 
 
@@ -269,7 +270,7 @@ def match_name(match: Match) -> str:
 
 
 def _words(kind: str, tests: Tests) -> Iterator[str]:
-    canonical = canonical_field_name if kind == "header" else str
+    canonical = folded if kind == "header" else str
     named = {canonical(name): test for name, test in (tests or {}).items()}
     for name, test in sorted(named.items(), key=itemgetter(0)):
         word = f"{kind}:{_shown(name)}"

@@ -1,29 +1,25 @@
 """The rules between the parts of a configuration: what contradicts another part, or could have no effect."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from gateway.config.draft import Part
+from gateway.config.findings import Draft, Finding
 from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.matching import MATCH_KEYS, ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
+from gateway.config.route_rules import DESTINATIONS, ROUTE_RULES
 from gateway.config.schema import (
     MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
     MAX_SERVICES,
     Concurrency,
-    Config,
-    Gateway,
     HealthCheck,
     Instance,
     Limit,
-    Listen,
     ListenMax,
     ListenPaths,
     Passive,
-    Route,
-    Service,
     Sticky,
     concurrency_table,
     instance_table,
@@ -43,32 +39,10 @@ HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken rule. The message names other parts by their path and never quotes a value, which may be a secret."""
-
-    path: KeyPath
-    message: str
-    hint: str = ""
-
-
-class Draft:
-    """The parts that rules look at."""
-
-    def __init__(self, data: dict[str, object], where: Callable[[KeyPath], str]) -> None:
-        """``data`` is the content of the files, after interpolation; ``where`` writes a path as people find it."""
-        self.where = where
-        root = Part(Config, data, ())
-        self.gateway = root.table("gateway", Gateway)
-        self.listen = root.tables("listen", Listen)
-        self.services = root.named_tables("services", Service)
-        self.routes = root.tables("routes", Route)
-
-
 def broken_rules(data: dict[str, object], where: Callable[[KeyPath], str] = dotted) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
     draft = Draft(data, where)
-    for rule in RULES:
+    for rule in (*RULES, *ROUTE_RULES):
         yield from rule(draft)
 
 
@@ -239,7 +213,7 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     subsets = {
         (route["service"], labels_of(route["subset"]))
         for route in draft.routes
-        if route.has("service", "subset") and route["subset"]
+        if route.has("service", "subset") and route["service"] is not None and route["subset"]
     }
     if len(draft.services) + len(subsets) > MAX_SERVICES:
         message = f"too many subsets: {len(subsets)}, at most {MAX_SERVICES} with the services"
@@ -281,21 +255,25 @@ def _statuses_differ(draft: Draft) -> Iterator[Finding]:
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
     for route in draft.routes:
-        if route.has("service") and route["service"] not in draft.services:
+        if route.has("service") and route["service"] not in (None, *draft.services):
             hint = did_you_mean(route["service"], draft.services)
             yield Finding((*route.path, "service"), "there is no service of this name", hint)
 
 
 def _services_are_used(draft: Draft) -> Iterator[Finding]:
     """A service that no route leads to has no effect."""
-    if not draft.routes or not all(route.has("service") for route in draft.routes):
+    if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
         return  # the route whose service cannot be read may be the one
-    used = {route["service"] for route in draft.routes}
+    used = {route["service"] for route in draft.routes} - {None}
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
         if name not in used:
             yield Finding(service.path, "no effect: no route leads to this service")
+
+
+def _leads_somewhere(route: Part) -> bool:
+    return route.has("service") and any(map(route.is_given, DESTINATIONS))
 
 
 def _routes_can_match(draft: Draft) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from gateway.config.fields import (
     MAX_WORKERS,
     AccessLog,
     AdminAddress,
+    Authority,
+    BareHost,
     Choices,
     CookieName,
     CookiePath,
@@ -17,6 +19,7 @@ from gateway.config.fields import (
     ErrorStatus,
     FieldName,
     FieldTest,
+    FieldValue,
     FilePattern,
     Flag,
     HashKey,
@@ -38,9 +41,12 @@ from gateway.config.fields import (
     Path,
     ProbeTarget,
     Proxy,
+    RedirectStatus,
     RequestCost,
+    RewritePath,
     RouteName,
     TestedCookieName,
+    TestedFieldName,
     Upstream,
     Workers,
     between,
@@ -50,7 +56,7 @@ from gateway.config.fields import (
 )
 from gateway.config.interpolate import Interpolated
 from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
-from gateway.config.matching import MATCH_KEYS, Match, canonical_field_name, match_name
+from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
@@ -75,6 +81,7 @@ MAX_LIMITS = (
     8  # of a route and its service: the engine charges them all for every request, from a fixed array
 )
 MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
+MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
 MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -430,21 +437,74 @@ def match_of(route: _ByKey) -> Match:
     return Match(**{key: route[key] for key in MATCH_KEYS})
 
 
+_FieldValues = Annotated[dict[FieldName, FieldValue], Counted("field", MAX_FIELD_RULES)]
+
+
+class HeaderRules(Table):
+    """What a route changes in the header fields of one direction."""
+
+    set: _FieldValues | None = None
+    """Fields that get this value in place of any that they have."""
+    add: _FieldValues | None = None
+    """Lines that are added, whatever the message has."""
+    remove: Annotated[tuple[FieldName, ...], Counted("field", MAX_FIELD_RULES)] = ()
+    """Fields that are left out."""
+
+
+class Rewrite(Table):
+    """What instances are asked for in place of what the client asked for."""
+
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    host: Authority | None = None
+    """The value of ``Host``, perhaps with a port."""
+
+
+class Redirect(Table):
+    """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
+
+    scheme: Annotated[Literal["http", "https"], choice("http", "https")] | None = None
+    """"http" or "https"."""
+    host: BareHost | None = None
+    """The host, without a port."""
+    port: Annotated[int, whole(1, 65_535)] | None = None
+    """The port. Without it the one that was asked for, or the scheme's own where ``scheme`` is given."""
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    status: RedirectStatus = 302
+    """301, 302, 303, 307 or 308."""
+
+
+class Respond(Table):
+    """An answer that is the same for everybody."""
+
+    status: Annotated[int, whole(200, 599)] = 200
+    """The status code."""
+    body: PageBody = ""
+    """The whole body, at most 64 KiB."""
+    type: MediaType = "text/plain; charset=utf-8"
+    """The value of ``Content-Type``."""
+
+
 def _default_name(data: dict[str, Any]) -> str:
     return match_name(match_of(data))
 
 
 def _each_field_once(value: object) -> object:
     """Names of header fields are the same in any case."""
-    if isinstance(value, dict) and len(set(map(canonical_field_name, value))) < len(value):
+    if isinstance(value, dict) and len(set(map(folded, value))) < len(value):
         raise InvalidValueError("each header field once, in whatever case")
     return value
 
 
 _FieldTests = Annotated[
-    dict[FieldName, FieldTest],
+    dict[TestedFieldName, FieldTest],
     Counted("header field", MAX_TESTS),
-    BeforeValidator(_each_field_once, json_schema_input_type=dict[FieldName, FieldTest]),
+    BeforeValidator(_each_field_once, json_schema_input_type=dict[TestedFieldName, FieldTest]),
 ]
 _CookieTests = Annotated[dict[TestedCookieName, CookieTest], Counted("cookie", MAX_TESTS)]
 _ParameterTests = Annotated[dict[ParameterName, ParameterTest], Counted("parameter", MAX_TESTS)]
@@ -469,8 +529,12 @@ class Route(Table):
     """Networks and addresses of clients. Without it every client."""
     listeners: Annotated[tuple[Listening, ...], Counted("listener")] = ()
     """Addresses of the listeners, as they stand in ``[[listen]]``. Without it every listener."""
-    service: Name
-    """Name of the service that gets the requests."""
+    service: Name | None = None
+    """Name of the service that gets the requests. A route has this, ``redirect`` or ``respond``."""
+    redirect: Redirect | None = None
+    """Where clients are to ask instead."""
+    respond: Respond | None = None
+    """What clients get from the gateway itself."""
     subset: LabelTable | None = None
     """Labels of the instances that get them. Without it all of the service."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
@@ -482,6 +546,12 @@ class Route(Table):
     """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
+    request_headers: HeaderRules | None = None
+    """What instances get of the header fields of requests."""
+    response_headers: HeaderRules | None = None
+    """What clients get of the header fields of an instance's answers."""
+    rewrite: Rewrite | None = None
+    """Another path or host than the client asked for."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 
@@ -529,4 +599,8 @@ class Config(Table):
 
     def subsets(self) -> set[tuple[str, Labels]]:
         """The subsets that routes lead to: service and labels."""
-        return {(route.service, labels_of(route.subset)) for route in self.routes if route.subset}
+        return {
+            (route.service, labels_of(route.subset))
+            for route in self.routes
+            if route.service is not None and route.subset
+        }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 
-from gateway.config.matching import Match, Test, canonical_field_name
+from gateway.config.matching import Match, Test, folded
 from gateway.config.networks import contains
 from gateway.config.paths import KeyPath
 
@@ -55,7 +55,7 @@ def _key(match: Match, method: str | None, asked: frozenset[Asked]) -> _Key:
 def _asked(match: Match) -> Iterator[Asked]:
     for kind, tests in (("header", match.headers), ("cookie", match.cookies), ("query", match.query)):
         for name, test in (tests or {}).items():
-            yield kind, canonical_field_name(name) if kind == "header" else name, test
+            yield kind, folded(name) if kind == "header" else name, test
 
 
 def _widened(asked: list[Asked]) -> Iterator[frozenset[Asked]]:

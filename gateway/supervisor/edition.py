@@ -11,9 +11,9 @@ from typing import Any
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
+from gateway.config.findings import Finding
 from gateway.config.load import load
 from gateway.config.overrides import Overrides, overridden
-from gateway.config.rules import Finding
 from gateway.config.schema import Config, Listen
 from gateway.errors import ConfigErrors, Mistake
 from gateway.model import AddressKind

@@ -53,6 +53,14 @@ class Told:
     others: tuple[tuple[Route, Misfit], ...]
     """Why each other route was not taken."""
 
+    @property
+    def status(self) -> int | None:
+        """The status of an answer of the gateway's own, or of the route's; None when the request goes on to an instance."""
+        if self.refusal is not None:
+            return self.refusal.status
+        answer = (self.route.redirect or self.route.respond) if self.route else None
+        return answer.status if answer else None
+
 
 class Explainer:
     """Explains by one configuration."""
@@ -77,7 +85,8 @@ class Explainer:
 
     def service_of(self, told: Told) -> Service | None:
         """The service of the route, with what holds for all its requests."""
-        return self._config.services[told.route.service] if told.route else None
+        name = told.route.service if told.route else None
+        return self._config.services[name] if name is not None else None
 
     def _listener(self, asked: Asked, authority: str | None) -> Listen:
         listeners = self._config.listen
@@ -98,6 +107,8 @@ class Explainer:
         return Told(listen, told.client, told.host, told.path, route, told.refusal, instances, others)
 
     def _instances(self, route: Route) -> tuple[Instance, ...]:
+        if route.service is None:
+            return ()
         wanted = (route.subset or {}).items()
         return tuple(
             instance

@@ -9,7 +9,7 @@ use crate::http1::head::{HeadLimits, Request};
 use crate::http1::path::Kept;
 use crate::reply::Reason;
 use crate::routing::{host_without_port, Arrival};
-use crate::snapshot::{Listener, Route, Service, Snapshot};
+use crate::snapshot::{Leads, Listener, Route, Snapshot};
 
 /// How often a request may have passed a gateway of our kind. A chain of a few is legal, an edge before a sidecar, say.
 const MAX_HOPS: usize = 8;
@@ -37,23 +37,20 @@ pub fn sender(
 ) -> Result<Sender, ForwardingFault> {
     let trusted = &snapshot.trusted_proxies;
     if !trusted.contains(peer.ip()) {
-        return Ok(Sender { peer, client: peer, is_trusted: false });
+        return Ok(Sender::of(peer));
     }
     let client = client_address(peer.ip(), trusted, forwarding::fields(&request.fields))?;
     Ok(Sender { peer, client: client.into(), is_trusted: true })
 }
 
-/// The index of the route that takes a request, the route and its service.
-pub fn find_route<'s>(
-    snapshot: &'s Snapshot,
-    arrival: &Arrival<'_>,
-) -> Option<(u32, &'s Route, &'s Service)> {
+/// The index of the route that takes a request, the route, and where it leads.
+pub fn find_route<'s>(snapshot: &'s Snapshot, arrival: &Arrival<'_>) -> Option<(u32, &'s Route, Leads<'s>)> {
     let request = arrival.request;
     let host = host_without_port(request.host);
     let met = |conditions: &crate::routing::Conditions| conditions.are_met(arrival);
     let index = snapshot.table.find(host, request.path(), request.method, met)?;
     let route = snapshot.routes.get(index as usize)?;
-    Some((index, route, snapshot.services.get(route.service as usize)?))
+    Some((index, route, snapshot.leads(&route.destination)?))
 }
 
 /// Why a route does not take a request that it matches.

@@ -29,7 +29,7 @@ methods = ["PUT"]
 service = "api"
 [[routes]]
 path = "/v2"
-service = "api"
+redirect = { path = "/v1", status = 308 }
 """
 
 
@@ -55,8 +55,8 @@ def test_a_request_is_explained(file: Path) -> None:
             "request   shop.example/v1/x, of 127.0.0.1, at 127.0.0.1:8080",
             "route     /v1/*",
             "limit     default of /v1/*: 5/s, burst 5, by client_ip",
-            "limit     all of api: 9/s, burst 9, by service",
             "limit     concurrency of /v1/*: 7 at once, by all",
+            "limit     all of api: 9/s, burst 9, by service",
             "service   api, by p2c, 2 more tries",
             "instance  a:1",
             "instance  a:2, weight 3",
@@ -75,6 +75,13 @@ def test_a_refusal_is_explained(file: Path) -> None:
         "request   not understood, of 127.0.0.1, at 127.0.0.1:8080",
         "answer    400: ambiguous path",
     ]
+
+
+def test_an_answer_of_the_route_is_explained(file: Path) -> None:
+    """Its status, and no service."""
+    assert "answer    308, by the route" in run(file, "GET", "/v2").output
+    told = json.loads(run(file, "GET", "/v2", "--json").output)
+    assert (told["route"], told["service"], told["status"], told["instances"]) == ("/v2", None, 308, [])
 
 
 def test_options_describe_the_request(file: Path) -> None:

@@ -134,16 +134,18 @@ fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
 pub(super) fn pass<'a, S: State>(
     state: &S,
     route: &'a Route,
-    service: &'a Service,
+    service: Option<&'a Service>,
     subject: &Subject<'_>,
     now: u64,
 ) -> Result<Due, Stop<'a>> {
     let mut due = Due::new();
-    if route.limits.is_empty() && service.limits.is_empty() {
+    let of_service = service.map_or(&[][..], |service| &service.limits);
+    if route.limits.is_empty() && of_service.is_empty() {
         return Ok(due);
     }
+    let limits = || route.limits.iter().chain(of_service);
     let (mut claims, mut shadows) = (Claims::new(), false);
-    for limit in route.limits.iter().chain(&service.limits) {
+    for limit in limits() {
         match limit.rule.mode {
             Mode::Shadow => shadows = true,
             Mode::Enforce => {
@@ -157,7 +159,7 @@ pub(super) fn pass<'a, S: State>(
         claims.charge(state, now)?;
     }
     if shadows {
-        count_shadows(state, route, service, subject, &mut due, now);
+        count_shadows(state, limits(), subject, &mut due, now);
     }
     for (limit, claim) in claims.iter() {
         if limit.is_about_answers() {
@@ -186,15 +188,14 @@ fn key<'a, S: State>(state: &S, rule: &Rule, subject: &Subject<'_>) -> Result<Op
 }
 
 /// Charges a request that passes at the limits that only count, each by itself.
-fn count_shadows<S: State>(
+fn count_shadows<'a, S: State>(
     state: &S,
-    route: &Route,
-    service: &Service,
+    limits: impl Iterator<Item = &'a Arc<Limit>>,
     subject: &Subject<'_>,
     due: &mut Due,
     now: u64,
 ) {
-    for limit in route.limits.iter().chain(&service.limits).filter(|limit| limit.rule.mode == Mode::Shadow) {
+    for limit in limits.filter(|limit| limit.rule.mode == Mode::Shadow) {
         let Ok(Some(key)) = key(state, &limit.rule, subject) else { continue };
         let decision = match state.charge(&[limit.claim(key)], now) {
             Charge::Allowed => LimitDecision::Allowed,
@@ -222,10 +223,11 @@ impl Holds {
         &mut self,
         state: &S,
         route: &Route,
-        service: &Service,
+        service: Option<&Service>,
         subject: &Subject<'_>,
     ) -> Result<(), Stop<'a>> {
-        for limit in route.concurrency.iter().chain(&service.concurrency) {
+        let of_service = service.map_or(&[][..], |service| &service.concurrency);
+        for limit in route.concurrency.iter().chain(of_service) {
             self.hold(state, limit, subject)?;
         }
         Ok(())

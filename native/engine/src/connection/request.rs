@@ -1,10 +1,13 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
+use std::sync::Arc;
+
 use super::ending::Refusal;
 use super::limiting::{pass, Due};
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
+use crate::answer;
 use crate::deadline::NEVER;
 use crate::dispatch::{find_route, head_rules, objection, sender};
 use crate::forwarding::Sender;
@@ -20,7 +23,7 @@ use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
 use crate::selection::{select, Affinity, Criteria, Selection, Tried};
-use crate::snapshot::{Route, Service};
+use crate::snapshot::{Backend, Leads, Service};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -29,6 +32,20 @@ const MAX_EMPTY_LINES: usize = 4;
 
 /// The same request may go to an instance again without changing what it does (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
+
+/// What a request gets that is not forwarded.
+enum Instead {
+    /// The gateway refuses it.
+    Refused(Refusal),
+    /// Its route answers it, counted by a row of the request table.
+    Answered { answer: Arc<answer::Answer>, row: Option<u32> },
+}
+
+impl From<Refusal> for Instead {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
 
 impl Connection {
     /// Bytes from the client; no bytes take up what was pipelined.
@@ -133,13 +150,16 @@ impl Connection {
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
-        let sender = sender(&worker.snapshot, self.peer, &request);
-        let client = sender.as_ref().map_or(self.peer, |sender| sender.client);
-        self.record(worker, &request_id, &client, Some(&request), now);
-        let unrouted = self.listener(worker).map(|listener| listener.row);
-        let sender = sender.map_err(|fault| Refusal::because(fault.into(), unrouted));
-        match sender.and_then(|sender| Ok((sender, self.decide(worker, &request, &sender, now)?))) {
-            Ok((sender, exchange)) => {
+        let (sender, believed) = match sender(&worker.snapshot, self.peer, &request) {
+            Ok(sender) => (sender, Ok(())),
+            Err(fault) => {
+                let unrouted = self.listener(worker).map(|listener| listener.row);
+                (Sender::of(self.peer), Err(Refusal::because(fault.into(), unrouted).into()))
+            }
+        };
+        self.record(worker, &request_id, &sender.client, Some(&request), now);
+        match believed.and_then(|()| self.decide(worker, &request, &sender, now)) {
+            Ok(exchange) => {
                 let rest = &bytes[end..];
                 self.forward(
                     worker,
@@ -153,16 +173,30 @@ impl Connection {
                     end,
                 )
             }
-            Err(refusal) => {
+            Err(instead) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
                 // follows it is kept before the answer is made: it tells whether the client sends more.
                 self.holds.give_back(&worker.state);
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
-                let to_head = request.method == b"HEAD";
-                (self.refuse(worker, &refusal, to_head, now), bytes.len())
+                let verdict = match instead {
+                    Instead::Refused(refusal) => {
+                        self.refuse(worker, &refusal, request.method == b"HEAD", now)
+                    }
+                    Instead::Answered { answer, row } => {
+                        let client = self.client(worker, &sender, request_id);
+                        self.answer(worker, &answer, row, &request, &client, now)
+                    }
+                };
+                (verdict, bytes.len())
             }
         }
+    }
+
+    /// What heads say of the client.
+    fn client<'a, S>(&self, worker: &Worker<S>, sender: &'a Sender, request_id: RequestId<'a>) -> Client<'a> {
+        let scheme = self.listener(worker).map_or("http", |listener| listener.scheme.as_str());
+        Client { sender, scheme: scheme.as_bytes(), request_id }
     }
 
     /// Route, limits, instance: what becomes of the request.
@@ -172,37 +206,45 @@ impl Connection {
         request: &Request<'_, '_>,
         sender: &Sender,
         now: u64,
-    ) -> Result<Exchange, Refusal> {
+    ) -> Result<Exchange, Instead> {
         let Worker { snapshot, state, random, .. } = worker;
         let client = sender.client.ip();
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
         let policy = find_route(snapshot, &arrival);
         if let Some(record) = &mut self.record {
-            record.routed(policy.map(|(_, route, _)| &*route.logged));
+            record.routed(policy.map(|(_, route, _)| &*route.destination.logged));
         }
-        let Some((_, route, service)) = policy else {
-            return Err(Refusal::because(Reason::NoRoute, listener.map(|listener| listener.row)));
+        let Some((_, route, leads)) = policy else {
+            let unrouted = listener.map(|listener| listener.row);
+            return Err(Refusal::because(Reason::NoRoute, unrouted).into());
         };
-        let row = route.rows.get(self.listener as usize).copied();
-        let refuse = |reason| Refusal::because(reason, row);
+        let row = route.destination.rows.get(self.listener as usize).copied();
+        let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if let Some(reason) = objection(route, listener, request) {
             // What follows a request to switch protocols may be meant in the other one.
             self.persists &= reason != Reason::UpgradeWithBody;
             return Err(refuse(reason));
         }
-        let subject = Subject { request, client, route: &route.name, service: &service.name };
+        let service = leads.service();
+        let name = service.map_or("", |service| &service.name);
+        let subject = Subject { request, client, route: &route.name, service: name };
         // First what is given back where another limit refuses: tokens are not.
         let due = self
             .holds
             .take(state, route, service, &subject)
             .and_then(|()| pass(state, route, service, &subject, now))
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
+        let (backend, service) = match leads {
+            Leads::Service(backend, service) => (backend, service),
+            Leads::Answer(answer) => return Err(Instead::Answered { answer: Arc::clone(answer), row }),
+        };
         let affinity = service.reading.read(&subject);
-        let criteria = Criteria { policy: route.policy, tried: &Tried::default(), affinity, now };
+        let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         match select(state, &criteria, random) {
             Selection::Instance(instance) => {
-                Ok(Exchange { due, ..Exchange::new(request, route, service, row, instance, affinity, now) })
+                let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
+                Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
             }
             Selection::Full => Err(refuse(Reason::InstancesFull)),
             Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
@@ -217,16 +259,18 @@ impl Connection {
         request: &Request<'_, '_>,
         sender: &Sender,
         request_id: RequestId<'_>,
-        exchange: Exchange,
+        mut exchange: Exchange,
         rest: &[u8],
         expects_continue: bool,
         now: u64,
         end: usize,
     ) -> (Verdict, usize) {
-        let scheme =
-            worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
-        let client = Client { sender, scheme: scheme.as_bytes(), request_id };
-        rewrite::request(worker.fresh_output(), request, client, expects_continue);
+        let client = self.client(worker, sender, request_id);
+        let edits = exchange.edits.as_deref();
+        rewrite::request(worker.fresh_output(), request, client, edits, expects_continue);
+        if let Some(lines) = edits.map(|edits| edits.response.lines()).filter(|it| it.has_variables()) {
+            lines.put(&mut exchange.lines, &client.words(request));
+        }
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);
         self.record_try();
@@ -311,9 +355,9 @@ impl Connection {
 impl Exchange {
     fn new(
         request: &Request<'_, '_>,
-        route: &Route,
+        tries: u8,
+        backend: &Backend,
         service: &Service,
-        row: Option<u32>,
         instance: Instance,
         affinity: Affinity,
         now: u64,
@@ -321,14 +365,14 @@ impl Exchange {
         Self {
             instance: Some(instance),
             tried: Tried::default(),
-            tries_left: route.tries,
+            tries_left: tries,
             backed_off: 0,
             link: Link::Kept,
-            policy: route.policy,
+            policy: backend.policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
-            row: row.unwrap_or(u32::MAX),
+            row: u32::MAX,
             started: now,
             asked: now,
             connect_timeout: service.connect_timeout,
@@ -343,6 +387,8 @@ impl Exchange {
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
+            edits: backend.edits.clone(),
+            lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
         }

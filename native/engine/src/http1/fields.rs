@@ -81,7 +81,12 @@ pub fn classify(name: &[u8]) -> Field {
     field
 }
 
-/// Is `name` the same as `known`, which is in lower case and has no underscores, but for its case and underscores?
+/// A name in lower case and with a dash for every underscore, as [`is_spelled`] compares it.
+pub(crate) fn fold(name: &[u8]) -> Box<[u8]> {
+    name.iter().map(|&byte| LOWER_WITH_DASHES[usize::from(byte)]).collect()
+}
+
+/// Are two names the same but for case and underscores? `known` is [`fold`]ed.
 pub(crate) fn is_spelled(name: &[u8], known: &[u8]) -> bool {
     name.len() == known.len() && begins_as(name, known)
 }

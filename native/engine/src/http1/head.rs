@@ -196,9 +196,14 @@ impl<'h, 'b> Request<'h, 'b> {
         self.target.get(..self.path_length).unwrap_or_default()
     }
 
+    /// What follows the path: the query with its question mark, as it came, or nothing.
+    pub fn behind_path(&self) -> &[u8] {
+        self.target.get(self.path_length..).unwrap_or_default()
+    }
+
     /// The query as it came, without the question mark; empty where there is none.
     pub fn query(&self) -> &[u8] {
-        self.target.get(self.path_length + 1..).unwrap_or_default()
+        self.behind_path().get(1..).unwrap_or_default()
     }
 
     /// How many more hops an OPTIONS or TRACE may take; other methods do not count them (RFC 9110 §7.6.2).

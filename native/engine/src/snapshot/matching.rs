@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{compile_all, SnapshotError};
 use crate::address::Networks;
+use crate::http1::fields::fold;
 use crate::http1::syntax::is_token;
 use crate::pattern::Pattern;
 use crate::routing::{self, RouteMatch};
@@ -108,7 +109,8 @@ fn named(
 
 /// The name of a header field as [`routing::Named`] has it.
 fn field_name(name: &str) -> Option<Box<str>> {
-    is_token(name.as_bytes()).then(|| name.to_ascii_lowercase().replace('_', "-").into())
+    let folded = is_token(name.as_bytes()).then(|| fold(name.as_bytes()))?;
+    String::from_utf8(folded.into()).ok().map(Into::into)
 }
 
 impl Test {
