@@ -14,7 +14,6 @@ from gateway.config.matching import (
     Pattern,
     match_name,
     read_cookie_test,
-    read_field_name,
     read_field_test,
     read_host,
     read_method,
@@ -24,6 +23,7 @@ from gateway.config.matching import (
     read_path_or_pattern,
     read_probe_target,
     read_tested_cookie_name,
+    read_tested_field_name,
 )
 from gateway.config.networks import read_network
 from gateway.errors import InvalidValueError
@@ -224,13 +224,17 @@ def test_values_that_no_request_has_are_refused() -> None:
 
 def test_names_that_can_be_asked_for() -> None:
     """Tokens; the host and the cookies have keys of their own."""
-    assert (read_field_name("X-Version"), read_tested_cookie_name("a.b"), read_parameter_name("a b[]")) == (
+    assert (
+        read_tested_field_name("X-Version"),
+        read_tested_cookie_name("a.b"),
+        read_parameter_name("a b[]"),
+    ) == (
         "X-Version",
         "a.b",
         "a b[]",
     )
     for read, wrong in (
-        (read_field_name, ("", "a b", "a:", "é", "Host", "COOKIE", "x" * 129)),
+        (read_tested_field_name, ("", "a b", "a:", "é", "Host", "COOKIE", "x" * 129)),
         (read_tested_cookie_name, ("", "a=b", "a;", "x" * 129)),
         (read_parameter_name, ("", "x" * 129)),
     ):
