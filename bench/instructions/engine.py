@@ -33,12 +33,12 @@ address = "127.0.0.1:0"
 [services.api]
 instances = ["127.0.0.1:9000", "127.0.0.1:9001"]
 balance = "p2c"
-
+{services}
 [[routes]]
 name = "measured"
 host = "www.example.com"
 path = "/some/*"
-service = "api"
+{leads}
 limit = [{{ name = "wide", rate = "1000000000/s", burst = 1000000000, key = "client_ip" }}]
 
 [[routes]]
@@ -63,6 +63,15 @@ service = "api"
 limit = [{{ name = "narrow", rate = "1/h", burst = 1, key = "client_ip" }}]
 """
 
+_TO_SERVICE = 'service = "api"'
+_NEXT = '[services.next]\ninstances = ["127.0.0.1:9002"]\n'
+# The memory of the program has one service, so the other one gets nothing; to draw takes as long whatever the weights.
+_PUBLISHED = """\
+split = [{ service = "api", weight = 100 }, { service = "next", weight = 0 }]
+request_headers = { set = { X-Client = "{client_ip}" }, remove = ["X-Debug"] }
+rewrite = { prefix = "/api" }
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -85,10 +94,16 @@ class Case:
     reconnects: bool = False
     """Every exchange comes on a connection of its own."""
     other_routes: int = 0
+    published: bool = False
+    """The route splits its requests, changes two fields, and rewrites the path."""
 
     def scene(self) -> dict[str, Any]:
         """The case as the program reads it."""
-        configuration = _CONFIGURATION.format(access_log="stdout" if self.access_log else "off")
+        configuration = _CONFIGURATION.format(
+            access_log="stdout" if self.access_log else "off",
+            services=_NEXT if self.published else "",
+            leads=_PUBLISHED if self.published else _TO_SERVICE,
+        )
         return {
             "snapshot": json.loads(published(configuration, other_routes=self.other_routes)),
             "reconnects": self.reconnects,
@@ -125,6 +140,7 @@ CASES = (
     Case("2 fields", _answered(REQUEST_2_FIELDS)),
     Case("12 fields, access log", _answered(REQUEST_12_FIELDS), access_log=True),
     Case("12 fields, 10,000 routes", _answered(REQUEST_12_FIELDS), other_routes=_ROUTES - 1),
+    Case("12 fields, split, two rules and a rewrite", _answered(REQUEST_12_FIELDS), published=True),
     Case("12 fields, a connection each", _answered(REQUEST_12_FIELDS), reconnects=True),
     Case("404", (Step("client", _UNKNOWN, "Reply"),)),
     Case("429", (Step("client", _LIMITED, "Reply"),), before=_answered(_LIMITED)),

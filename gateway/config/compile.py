@@ -1,11 +1,12 @@
 """Compiles a configuration into the snapshot that every worker gets: what Python needs, and a blob for the engine."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
+from gateway.config.matching import Pattern, Test, Tests
 from gateway.config.schema import (
     Concurrency,
     Config,
@@ -176,12 +177,15 @@ def _route(
 ) -> dict[str, Any]:
     """``services``: the index of each."""
     service = route.service or ""
+
+    def request_rows(service: str) -> list[int]:
+        return [rows.request_row(listen.name, route.name, service) for listen in listeners]
+
     return {
         "name": route.name,
-        "host": route.host,
-        "path": route.path,
-        "methods": route.methods,
+        **_match(route, rows),
         "service": services.get(service),
+        "split": _split(route, services, request_rows),
         "answer": _answer(route),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
@@ -190,8 +194,60 @@ def _route(
             _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
             for limit in route.concurrency
         ],
-        "rows": [rows.request_row(listen.name, route.name, service) for listen in listeners],
+        "rows": [] if route.split else request_rows(service),
         "edits": _edits(route),
+    }
+
+
+def _match(route: Route, rows: Rows) -> dict[str, Any]:
+    """What a route asks of requests."""
+    conditions = {
+        "headers": _tests(route.headers),
+        "cookies": _tests(route.cookies),
+        "query": _tests(route.query),
+        "clients": list(map(str, route.clients)) or None,
+        "listeners": [rows.listener_number(str(address)) for address in route.listeners],
+    }
+    return {
+        "host": route.host,
+        "path": None if isinstance(route.path, Pattern) else route.path,
+        "pattern": route.path.regex if isinstance(route.path, Pattern) else None,
+        "methods": route.methods,
+        "conditions": {kind: asked for kind, asked in conditions.items() if asked},
+    }
+
+
+def _tests(tests: Tests) -> list[dict[str, Any]]:
+    return [{"name": name, "test": _test(test)} for name, test in (tests or {}).items()]
+
+
+def _test(test: Test) -> str | dict[str, str]:
+    match test:
+        case bool():
+            return "present" if test else "absent"
+        case Pattern():
+            return {"pattern": test.regex}
+        case _:
+            return {"exact": test}
+
+
+def _split(
+    route: Route, services: Mapping[str, int], request_rows: Callable[[str], list[int]]
+) -> dict[str, Any] | None:
+    """The services among which requests are split, each with rows of its own."""
+    if not route.split:
+        return None
+    return {
+        "sides": [
+            {
+                "service": services[side.service],
+                "share": side.weight,
+                "rows": request_rows(side.service),
+            }
+            for side in route.split
+        ],
+        "named_by": route.split_by,
+        "sticky": route.split_sticky,
     }
 
 

@@ -27,7 +27,24 @@ from gateway.config.keys import (
     read_key_part,
     write_cost,
 )
-from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
+from gateway.config.matching import (
+    MAX_ROUTE_NAME_CHARACTERS,
+    METHODS,
+    Pattern,
+    Test,
+    read_cookie_test,
+    read_field_test,
+    read_host,
+    read_method,
+    read_parameter_name,
+    read_parameter_test,
+    read_path_or_pattern,
+    read_probe_target,
+    read_tested_cookie_name,
+    read_tested_field_name,
+    write_pattern,
+    write_test,
+)
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
@@ -44,7 +61,6 @@ from gateway.model import (
     whole_number,
 )
 
-MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
 MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
@@ -56,6 +72,8 @@ MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take
 MIN_SECRET_BYTES = 16  # a shorter one can be guessed
 
 HASH_KEY_FORMS = 'a part of requests in which they differ: "client_ip", "client_ip/V4/V6", "header:NAME", "cookie:NAME", "query:NAME", "path" or "host"'
+
+NAMING_FORMS = '"header:NAME", "cookie:NAME" or "query:NAME"'
 
 _ANY_TEXT: JsonSchemaValue = {"type": "string"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+(; ?[a-z0-9-]+=[A-Za-z0-9.+-]+)*", re.ASCII)
@@ -258,6 +276,13 @@ def _hash_key(value: str) -> str:
     return part
 
 
+def _naming_part(value: str) -> str:
+    part = read_key_part(value)
+    if ":" not in part:
+        raise InvalidValueError(NAMING_FORMS)
+    return part
+
+
 def _cookie_name(value: str) -> str:
     if not _is_token(value) or len(value) > MAX_NAME_CHARACTERS:
         raise InvalidValueError(
@@ -285,6 +310,12 @@ def _secret(value: object) -> Secret:
 
 def _is_token(value: str) -> bool:
     return value != "" and _TOKEN.issuperset(value)
+
+
+def _file_pattern(value: str) -> str:
+    if not (value and value.isprintable()):
+        raise InvalidValueError('a pattern of files, such as "routes/*.toml"')
+    return value
 
 
 def _page(value: str) -> str:
@@ -369,7 +400,24 @@ Proxy = Annotated[Network, text(read_network, NETWORK_FORMS)]
 Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
-Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+_REGEX_SCHEMA: JsonSchemaValue = {
+    "type": "object",
+    "properties": {"regex": {"type": "string"}},
+    "required": ["regex"],
+    "additionalProperties": False,
+}
+_TEST_SCHEMA: JsonSchemaValue = {"anyOf": [{"type": "string"}, {"type": "boolean"}, _REGEX_SCHEMA]}
+Path = Annotated[
+    str | Pattern,
+    Reads(read_path_or_pattern, {"anyOf": [{"type": "string"}, _REGEX_SCHEMA]}, write_pattern),
+]
+TestedFieldName = Annotated[str, text(read_tested_field_name, "the name of a header field")]
+FieldTest = Annotated[Test, Reads(read_field_test, _TEST_SCHEMA, write_test)]
+TestedCookieName = Annotated[str, text(read_tested_cookie_name, "the name of a cookie")]
+CookieTest = Annotated[Test, Reads(read_cookie_test, _TEST_SCHEMA, write_test)]
+ParameterName = Annotated[str, text(read_parameter_name, "the name of a query parameter")]
+ParameterTest = Annotated[Test, Reads(read_parameter_test, _TEST_SCHEMA, write_test)]
+FilePattern = Annotated[str, text(_file_pattern, 'a pattern of files, such as "routes/*.toml"')]
 FieldName = Annotated[str, text(read_field_name, "the name of a header field")]
 FieldValue = Annotated[str, text(read_field_value, "the value of a header field")]
 RewritePath = Annotated[str, text(read_rewrite_path, 'a path, such as "/v1"')]
@@ -386,6 +434,7 @@ HashKey = Annotated[
         {"pattern": "^(client_ip(/[0-9]{1,2}/[0-9]{1,3})?|path|host|(header|cookie|query):.+)$"},
     ),
 ]
+NamingPart = Annotated[str, text(_naming_part, NAMING_FORMS, {"pattern": "^(header|cookie|query):.+$"})]
 LoadBound = Annotated[
     Multiple, text(Multiple.parse, 'a multiple, such as "125%"', {"pattern": "^[0-9]{3,4}%$"})
 ]

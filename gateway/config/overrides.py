@@ -1,6 +1,7 @@
 """Values that an operator has put in place of the file's while the gateway runs: pure, by the path of what they change.
 
-Rates and bursts of limits change the configuration; weights and states change instances, wherever a service found them.
+Rates and bursts of limits and the weights of splits change the configuration; weights and states change instances, wherever a
+service found them.
 Everything else is the file's alone.
 """
 
@@ -13,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from gateway.config.draft import Part, adapter
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.rules import broken_rules_of_limit
-from gateway.config.schema import Config, Instance, Limit, Route
+from gateway.config.schema import Config, Instance, Limit, Route, Side
+from gateway.config.splits import weights_with
 from gateway.config.suggest import did_you_mean
 from gateway.errors import ConfigErrors, InvalidValueError, Mistake
 from gateway.model import InstanceAddress
@@ -33,7 +35,7 @@ STATES = ENABLED, DISABLED = "enabled", "disabled"
 MAX_SETTINGS = 1000
 """Overrides at the same time: what is changed in so many places belongs into the file."""
 
-FORMS = "routes.NAME.limit.rate, …limit.burst, services.NAME.instances.ADDRESS.weight or ….state"
+FORMS = "routes.NAME.limit.rate, …limit.burst, routes.NAME.split.SERVICE, services.NAME.instances.ADDRESS.weight or ….state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,14 @@ class Overrides:
     settings: Settings = field(default_factory=dict)
     limits: Mapping[tuple[str, str | None], Mapping[str, Any]] = field(default_factory=dict)
     """Sound values, as they were written, by their keys and by the names of route and limit; no name: the route's only one."""
+    splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Weights by the names of route and service."""
     instances: Mapping[str, Mapping[InstanceAddress, Adjustment]] = field(default_factory=dict)
     """Adjustments by service and address."""
+
+    def configure_as(self, other: "Overrides") -> bool:
+        """Do both make the same configuration of any?"""
+        return (self.limits, self.splits) == (other.limits, other.splits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ def patched(settings: Settings, patch: object) -> dict[Path, Any]:
 def read(settings: Settings) -> Overrides:
     """Reads every path and every value. Raises ConfigErrors with all that are wrong."""
     limits: dict[tuple[str, str | None], dict[str, Any]] = {}
+    splits: dict[str, dict[str, int]] = {}
     instances: dict[str, dict[InstanceAddress, Adjustment]] = {}
     mistakes: list[Mistake] = []
     for path, raw in settings.items():
@@ -94,6 +103,8 @@ def read(settings: Settings) -> Overrides:
                 case ("routes", route, "limit", *limit, key) if key in LIMIT_KEYS and len(limit) < 2:
                     values = limits.setdefault((route, limit[0] if limit else None), {})
                     values[key] = _sound(Limit, key, raw)
+                case ("routes", route, "split", service):
+                    splits.setdefault(route, {})[service] = _value(Side, WEIGHT, raw)
                 case ("services", service, "instances", address, key) if key in INSTANCE_KEYS:
                     adjustments = instances.setdefault(service, {})
                     where: InstanceAddress = _value(Instance, "address", address)
@@ -104,12 +115,12 @@ def read(settings: Settings) -> Overrides:
             mistakes.append(_mistake(path, f"expected {error.expected}", error.hint))
     if mistakes:
         raise ConfigErrors("", mistakes)
-    return Overrides(settings, limits, instances)
+    return Overrides(settings, limits, splits, instances)
 
 
 def overridden(config: Config, overrides: Overrides) -> Config:
-    """The configuration with the rates and bursts that are in force instead; what has no place in it has no effect."""
-    if not overrides.limits:
+    """The configuration with the rates, bursts and weights that are in force instead; what has no place in it has no effect."""
+    if overrides.configure_as(Overrides()):
         return config
     routes = tuple(_overridden(route, overrides) for route in config.routes)
     return config.model_copy(update={"routes": routes})
@@ -123,6 +134,9 @@ def without_place(config: Config, overrides: Overrides) -> Iterator[tuple[Path, 
         known: Iterable[str] = routes if kind == "routes" else config.services
         if name not in known:
             yield path, _unknown(f"no {kind.removesuffix('s')}", name, known)
+        elif kind == "routes" and rest[0] == "split":
+            if reason := _no_side(routes[name], rest[1], overrides.splits[name]):
+                yield path, reason
         elif kind == "routes" and (reason := _no_limit(routes[name], rest[1:-1])):
             yield path, reason
 
@@ -180,7 +194,24 @@ def _adjusted(adjustment: Adjustment, key: str, raw: Any) -> Adjustment:
 
 def _overridden(route: Route, overrides: Overrides) -> Route:
     limits = tuple(_limit(limit, _values_for(route, limit, overrides)) for limit in route.limit)
-    return route.model_copy(update={"limit": limits})
+    return route.model_copy(
+        update={"limit": limits, "split": _split(route.split, overrides.splits.get(route.name, {}))}
+    )
+
+
+def _split(sides: tuple[Side, ...], chosen: Mapping[str, int]) -> tuple[Side, ...]:
+    """The sides with what is set of their weights, if that makes a whole."""
+    written = {side.service: side.weight for side in sides}
+    try:
+        weights = weights_with(written, _known(written, chosen))
+    except ValueError:
+        return sides
+    return tuple(side.model_copy(update={"weight": weights[side.service]}) for side in sides)
+
+
+def _known(written: Mapping[str, int], chosen: Mapping[str, int]) -> dict[str, int]:
+    """Those of the sides that there are."""
+    return {side: weight for side, weight in chosen.items() if side in written}
 
 
 def _values_for(route: Route, limit: Limit, overrides: Overrides) -> dict[str, Any]:
@@ -217,6 +248,20 @@ def _no_limit(route: Route, name: Sequence[str]) -> str | None:
         if names
         else "the route has no limit"
     )
+
+
+def _no_side(route: Route, name: str, chosen: Mapping[str, int]) -> str | None:
+    """Why a weight of the route's split has no effect, if it has none."""
+    written = {side.service: side.weight for side in route.split}
+    if not written:
+        return "the route has no split"
+    if name not in written:
+        return _unknown("the split has no service", name, written)
+    try:
+        weights_with(written, _known(written, chosen))
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

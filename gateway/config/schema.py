@@ -1,6 +1,6 @@
 """The model of the configuration file: every key with its meaning, its unit and its default."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -14,10 +14,13 @@ from gateway.config.fields import (
     CookieName,
     CookiePath,
     CookieSecret,
+    CookieTest,
     Counted,
     ErrorStatus,
     FieldName,
+    FieldTest,
     FieldValue,
+    FilePattern,
     Flag,
     HashKey,
     Host,
@@ -31,8 +34,11 @@ from gateway.config.fields import (
     Method,
     MinRate,
     Name,
+    NamingPart,
     PageBody,
     Panic,
+    ParameterName,
+    ParameterTest,
     Path,
     ProbeTarget,
     Proxy,
@@ -40,6 +46,8 @@ from gateway.config.fields import (
     RequestCost,
     RewritePath,
     RouteName,
+    TestedCookieName,
+    TestedFieldName,
     Upstream,
     Workers,
     between,
@@ -49,7 +57,8 @@ from gateway.config.fields import (
 )
 from gateway.config.interpolate import Interpolated
 from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
-from gateway.config.matching import match_name
+from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
+from gateway.config.splits import WHOLE
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
 from gateway.model import (
@@ -67,12 +76,14 @@ EJECTION = between("100ms", "24h")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
 MAX_LABELS = 32
+MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
 MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
 FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the client is not to blame
 MAX_LIMITS = (
     8  # of a route and its service: the engine charges them all for every request, from a fixed array
 )
 MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
+MAX_SIDES = 16  # a request looks at each until it has found its own
 MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
 MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -445,6 +456,15 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
+class _ByKey(Protocol):
+    def __getitem__(self, key: str, /) -> Any: ...
+
+
+def match_of(route: _ByKey) -> Match:
+    """What a route with these values asks of requests."""
+    return Match(**{key: route[key] for key in MATCH_KEYS})
+
+
 _FieldValues = Annotated[dict[FieldName, FieldValue], Counted("field", MAX_FIELD_RULES)]
 
 
@@ -468,6 +488,15 @@ class Rewrite(Table):
     """The whole path."""
     host: Authority | None = None
     """The value of ``Host``, perhaps with a port."""
+
+
+class Side(Table):
+    """A service that gets a part of a route's requests."""
+
+    service: Name
+    """Its name."""
+    weight: Annotated[int, whole(0, WHOLE)]
+    """Its part, in percent; those of all sides make 100."""
 
 
 class Redirect(Table):
@@ -499,7 +528,23 @@ class Respond(Table):
 
 
 def _default_name(data: dict[str, Any]) -> str:
-    return match_name(data["host"], data["path"], data["methods"])
+    return match_name(match_of(data))
+
+
+def _each_field_once(value: object) -> object:
+    """Names of header fields are the same in any case."""
+    if isinstance(value, dict) and len(set(map(folded, value))) < len(value):
+        raise InvalidValueError("each header field once, in whatever case")
+    return value
+
+
+_FieldTests = Annotated[
+    dict[TestedFieldName, FieldTest],
+    Counted("header field", MAX_TESTS),
+    BeforeValidator(_each_field_once, json_schema_input_type=dict[TestedFieldName, FieldTest]),
+]
+_CookieTests = Annotated[dict[TestedCookieName, CookieTest], Counted("cookie", MAX_TESTS)]
+_ParameterTests = Annotated[dict[ParameterName, ParameterTest], Counted("parameter", MAX_TESTS)]
 
 
 class Route(Table):
@@ -508,11 +553,27 @@ class Route(Table):
     host: Host | None = None
     """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
     path: Path | None = None
-    """Exactly ``/v1``, or by segments ``/v1/*``. Without it every path."""
+    """Exactly ``/v1``, by segments ``/v1/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
+    headers: _FieldTests | None = None
+    """Header fields by name: a value, true (there), false (not there), or ``{ regex = "…" }``. All must fit."""
+    cookies: _CookieTests | None = None
+    """Cookies, likewise."""
+    query: _ParameterTests | None = None
+    """Query parameters, decoded, likewise."""
+    clients: Annotated[tuple[Proxy, ...], Counted("network", MAX_PROXIES)] = ()
+    """Networks and addresses of clients. Without it every client."""
+    listeners: Annotated[tuple[Listening, ...], Counted("listener")] = ()
+    """Addresses of the listeners, as they stand in ``[[listen]]``. Without it every listener."""
     service: Name | None = None
-    """Name of the service that gets the requests. A route has this, ``redirect`` or ``respond``."""
+    """Name of the service that gets the requests. A route has this, ``split``, ``redirect`` or ``respond``."""
+    split: Annotated[tuple[Side, ...], Counted("side", MAX_SIDES)] = ()
+    """Services that get the requests by percentage."""
+    split_by: NamingPart | None = None
+    """The part of a request, a header, cookie or query parameter, that may name the service of the split it goes to."""
+    split_sticky: HashKey | None = None
+    """The part of a request by which clients stay with their service of the split. Without it each request is drawn."""
     redirect: Redirect | None = None
     """Where clients are to ask instead."""
     respond: Respond | None = None
@@ -537,6 +598,17 @@ class Route(Table):
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 
+    @property
+    def match(self) -> Match:
+        """What it asks of requests."""
+        return match_of(vars(self))
+
+    def services(self) -> tuple[str, ...]:
+        """The services that get its requests; none where it answers them itself."""
+        if self.service is not None:
+            return (self.service,)
+        return tuple(side.service for side in self.split)
+
 
 class ErrorPage(Table):
     """What clients get in place of the gateway's own words."""
@@ -550,6 +622,8 @@ class ErrorPage(Table):
 class Config(Table):
     """A whole configuration file."""
 
+    include: Annotated[tuple[FilePattern, ...], Counted("pattern")] = ()
+    """Patterns of files with further ``[[routes]]`` and ``[services.NAME]``, from the folder of this one: ``routes/*.toml``."""
     gateway: Gateway = Gateway()
     """What belongs to the whole gateway."""
     log: Log = Log()
@@ -567,6 +641,12 @@ class Config(Table):
         """Limits of all kinds, of all routes and services."""
         owners: list[Route | Service] = [*self.routes, *self.services.values()]
         return sum(len(owner.limit) + len(owner.concurrency) for owner in owners)
+
+    def series_count(self) -> int:
+        """Pairs of a listener and a service of a route, each of which is counted apart; without a route, and without a
+        service, there is one of each as well.
+        """
+        return len(self.listen) * (1 + sum(max(1, len(route.services())) for route in self.routes))
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

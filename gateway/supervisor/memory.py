@@ -32,12 +32,11 @@ class Capacities:
 
 def capacities(config: Config, workers: int) -> Capacities:
     """Capacities for a configuration. Rows are never given back, so each table holds at least twice what it needs."""
-    listeners, routes = len(config.listen), len(config.routes)
     return Capacities(
         lanes=2 * max(workers, LEAST_WORKERS) + 2,
         instances=config.gateway.max_instances,
         services=_roomy(len(config.services) + len(config.subsets())),
-        series=max(LEAST_SERIES, _roomy(listeners * (routes + 1))),
+        series=max(LEAST_SERIES, _roomy(config.series_count())),
         limits=_roomy(config.limit_count()),
         limit_keys=config.gateway.max_limit_keys,
     )

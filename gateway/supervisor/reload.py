@@ -110,7 +110,7 @@ class Reloader:
             try:
                 overrides = read(patched(self._book.overrides.settings, patch))
                 self._require_places(overrides)
-                if overrides.limits != self._book.overrides.limits:
+                if not overrides.configure_as(self._book.overrides):
                     await self._readjust(overrides)
             except ConfigErrors as errors:
                 return self._refused("the overrides are wrong", errors.mistakes)
@@ -119,18 +119,20 @@ class Reloader:
             return Outcome(applied=True, epoch=self.edition.epoch, changes=changes)
 
     async def _readjust(self, overrides: Overrides) -> None:
-        """Brings other limits into force. Raises ConfigErrors."""
+        """Brings other limits and splits into force. Raises ConfigErrors."""
         make = partial(same_edition, self.edition, self._bounds, overrides)
         self.edition = await asyncio.get_running_loop().run_in_executor(None, make)
         await self._workers.publish(self.edition.head, self.edition.blob, {})
 
     def _require_places(self, overrides: Overrides) -> None:
-        """What is new must have an effect. Raises ConfigErrors. (What is old may have lost its place by a reload.)"""
+        """What is new, or has another value, must have an effect. Raises ConfigErrors. (What is old may have lost its place by a
+        reload.)
+        """
         known = self._book.overrides
         mistakes = [
             described(path, reason)
             for path, reason in without_place(self.edition.config, overrides)
-            if path not in known.settings
+            if known.settings.get(path) != overrides.settings[path]
         ]
         for service, adjustments in overrides.instances.items():
             for address in adjustments.keys() - known.instances.get(service, {}).keys():

@@ -10,12 +10,16 @@ mod edits;
 mod error;
 mod failure_statuses;
 mod limit;
+mod matching;
+mod parts;
+mod split;
 
-pub use destination::{Backend, Destination, Leads, Target};
+pub use destination::{Backend, Destination, Destinations, Leads, Target};
 pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
 pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
+pub use parts::{Misfit, Parts};
 
 use std::sync::Arc;
 
@@ -29,9 +33,10 @@ use crate::pace::MinRate;
 use crate::queue::Queue;
 use crate::reply::Pages;
 use crate::retry_budget::RetryBudget;
-use crate::routing::{RouteMatch, Table};
+use crate::routing::Table;
 use crate::selection::{Policy, Tried};
 use document::Document;
+use matching::Match;
 
 /// What a listener asks of its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +116,7 @@ pub struct Route {
     /// Its name in the configuration.
     pub name: String,
     /// Where they go.
-    pub destination: Destination,
+    pub destinations: Destinations,
     /// Extra tries after the first.
     pub tries: u8,
     /// The limits, in the order in which they are charged.
@@ -230,22 +235,32 @@ impl Snapshot {
                 .map_err(|error| error.within(&format!("services[{index}]")))?;
         }
         for (index, route) in routes.iter().enumerate() {
-            let service = route.destination.service().and_then(|service| services.get(service as usize));
-            let of_service = service.map_or(0, |service| service.limits.len());
-            if route.limits.len() + of_service > Self::MAX_LIMITS {
-                let problem = format!("more than {} with those of the service", Self::MAX_LIMITS);
-                return Err(SnapshotError::invalid(format!("routes[{index}].limits"), problem));
-            }
-            let of_service = service.map_or(0, |service| service.concurrency.len());
-            if route.concurrency.len() + of_service > Self::MAX_CONCURRENCY_LIMITS {
-                let problem = format!("more than {} with those of the service", Self::MAX_CONCURRENCY_LIMITS);
-                return Err(SnapshotError::invalid(format!("routes[{index}].concurrency"), problem));
+            for service in route.destinations.all().iter().filter_map(Destination::service) {
+                let Some(service) = services.get(service as usize) else { continue };
+                count_limits(route, service).map_err(|error| error.within(&format!("routes[{index}]")))?;
             }
             index_limits(limits, limits_of_routes, &route.name, &route.limits)
                 .map_err(|error| error.within(&format!("routes[{index}]")))?;
         }
         Ok(())
     }
+}
+
+/// A request passes so many limits of its route and its service at the most.
+fn count_limits(route: &Route, service: &Service) -> Result<(), SnapshotError> {
+    for (place, count, most) in [
+        ("limits", route.limits.len() + service.limits.len(), Snapshot::MAX_LIMITS),
+        (
+            "concurrency",
+            route.concurrency.len() + service.concurrency.len(),
+            Snapshot::MAX_CONCURRENCY_LIMITS,
+        ),
+    ] {
+        if count > most {
+            return Err(SnapshotError::invalid(place, format!("more than {most} with those of the service")));
+        }
+    }
+    Ok(())
 }
 
 fn index_limits(
@@ -265,8 +280,10 @@ fn index_limits(
 }
 
 fn routing_table(document: &Document) -> Result<Table, SnapshotError> {
-    let matches: Vec<RouteMatch> = document.routes.iter().map(document::Route::to_match).collect();
-    Ok(Table::build(&matches)?)
+    let listeners = document.listeners.len();
+    let matches = compile_all("routes", &document.routes, |route| Match::compile(route, listeners))?;
+    let routes: Vec<_> = matches.iter().map(Match::as_route).collect();
+    Ok(Table::build(&routes)?)
 }
 
 fn trusted_proxies(document: &Document) -> Result<Networks, SnapshotError> {
@@ -277,7 +294,7 @@ fn trusted_proxies(document: &Document) -> Result<Networks, SnapshotError> {
 /// Compiles every entry of a list; an error is placed at the entry it came from.
 fn compile_all<D, C>(
     list: &str,
-    entries: Vec<D>,
+    entries: impl IntoIterator<Item = D>,
     compile: impl Fn(D) -> Result<C, SnapshotError>,
 ) -> Result<Vec<C>, SnapshotError> {
     let placed = |(index, entry)| compile(entry).map_err(|error| error.within(&format!("{list}[{index}]")));

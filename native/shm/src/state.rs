@@ -169,7 +169,7 @@ impl Worker {
     fn traffic(&self, service: u32, second: u64) -> Traffic {
         LiveLanes::new(self.segment().live()).fold(Traffic::default(), |sum, lane| {
             let noted = self
-                .segment
+                .segment()
                 .lane_header(lane)
                 .map_or(0, |header| header.seen.0.noted.load(Ordering::Acquire));
             let row = self.segment().lane_budget(lane, service);

@@ -11,6 +11,7 @@ from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
 from gateway.model import Labels
 from gateway.state.control import Snapshot
+from gateway.supervisor.rows import Rows
 
 GOLDEN = Path(__file__).parent / "golden" / "right"
 
@@ -197,8 +198,11 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "name": name,
             "host": "a.example",
             "path": "/v1/*",
+            "pattern": None,
             "methods": ["GET"],
+            "conditions": {},
             "service": 1,
+            "split": None,
             "answer": None,
             "subset": None,
             "tries": 1,
@@ -231,8 +235,11 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "name": "*",
             "host": None,
             "path": None,
+            "pattern": None,
             "methods": [],
+            "conditions": {},
             "service": 0,
+            "split": None,
             "answer": None,
             "subset": None,
             "tries": 2,
@@ -244,6 +251,33 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "edits": {},
         },
     ]
+
+
+def test_the_engine_learns_what_a_route_asks_for() -> None:
+    """Each kind of condition, listeners by the numbers that connections know them by."""
+    asking = """
+path = { regex = "/v[0-9]+/.*" }
+headers = { X-Version = "two", beta = true, x-old = false, user-agent = { regex = ".*Mobile.*" } }
+cookies = { tester = "yes" }
+query = { "a b" = "" }
+clients = ["10.0.0.0/8", "::1"]
+listeners = ["unix:/run/h.sock"]
+"""
+    text = USUAL.replace('path = "/v1/*"', asking)
+    route = orjson.loads(compile_snapshot(parse(text, "g", {}), 7, NumberedRows())[1])["routes"][0]
+    assert (route["path"], route["pattern"]) == (None, "/v[0-9]+/.*")
+    assert route["conditions"] == {
+        "headers": [
+            {"name": "X-Version", "test": {"exact": "two"}},
+            {"name": "beta", "test": "present"},
+            {"name": "x-old", "test": "absent"},
+            {"name": "user-agent", "test": {"pattern": ".*Mobile.*"}},
+        ],
+        "cookies": [{"name": "tester", "test": {"exact": "yes"}}],
+        "query": [{"name": "a b", "test": {"exact": ""}}],
+        "clients": ["10.0.0.0/8", "::1/128"],
+        "listeners": [1],
+    }
 
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.toml")), ids=lambda file: file.stem)
@@ -335,6 +369,25 @@ def test_the_engine_learns_what_a_route_changes() -> None:
             "rewrite": {"host": None, "path": {"whole": "/b"}},
         },
     ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_how_requests_are_split() -> None:
+    """Each side has its share and a row for each listener, by its service."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n[services.b]\ninstances = ["b:1"]\n'
+        '[[routes]]\nname = "r"\nsplit = [{ service = "b", weight = 95 }, { service = "a", weight = 5 }]\n'
+        'split_by = "header:X-V"\nsplit_sticky = "client_ip"\n'
+    )
+    rows = Rows.fresh(services=2, series=3, limits=1)
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, rows)
+    (route,) = orjson.loads(blob)["routes"]
+    sides = route["split"].pop("sides")
+    assert route["split"] == {"named_by": "header:X-V", "sticky": "client_ip"}
+    assert [(side["service"], side["share"]) for side in sides] == [(1, 95), (0, 5)]
+    assert (route["service"], route["rows"]) == (None, [])
+    assert [side["rows"] for side in sides] == [[rows.request_row("127.0.0.1:0", "r", name)] for name in "ba"]
+    assert sides[0]["rows"] != sides[1]["rows"]
     Snapshot.compile(blob)
 
 

@@ -208,3 +208,62 @@ def test_instances_are_read_by_their_addresses() -> None:
     overrides = read({(*INSTANCE, "weight"): 0, (*INSTANCE, "state"): "disabled"})
     assert overrides.instances == {"api": {A: Adjustment(weight=0, disabled=True)}}
     assert read({(*INSTANCE, "state"): "enabled"}).instances == {"api": {A: Adjustment()}}
+
+
+SPLIT = ("routes", "all", "split")
+
+
+def splitting(*weights: int) -> Config:
+    """One route that splits its requests among so many services: ``s0``, ``s1`` and so on."""
+    services = "".join(f'[services.s{index}]\ninstances = ["{A}"]\n' for index in range(len(weights)))
+    sides = ", ".join(
+        f'{{ service = "s{index}", weight = {weight} }}' for index, weight in enumerate(weights)
+    )
+    text = f'[[listen]]\naddress = "127.0.0.1:80"\n{services}[[routes]]\nname = "all"\nsplit = [{sides}]\n'
+    return parse(text, "test", {})
+
+
+def weights(config: Config) -> list[int]:
+    """Those of the route's split."""
+    return [side.weight for side in config.routes[0].split]
+
+
+def test_a_weight_is_set_and_the_others_share_what_is_left() -> None:
+    """Whether one of them is set or several."""
+    assert weights(overridden(splitting(95, 5), read({(*SPLIT, "s1"): 10}))) == [90, 10]
+    assert weights(overridden(splitting(50, 30, 20), read({(*SPLIT, "s0"): 0}))) == [0, 60, 40]
+    both = read({(*SPLIT, "s0"): 40, (*SPLIT, "s1"): 60})
+    assert weights(overridden(splitting(95, 5), both)) == [40, 60]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"s0": 40, "s1": 50}, "the weights that are set add up to 90, expected 100"),
+        ({"s0": 60, "s1": 50}, "the weights that are set add up to 110, expected 100"),
+        ({"s2": 50}, "the split has no service of this name"),
+    ],
+)
+def test_weights_that_make_no_whole_have_no_effect(settings: dict[str, int], reason: str) -> None:
+    """Each is named with the reason, and the file's weights stay."""
+    overrides = read({(*SPLIT, side): weight for side, weight in settings.items()})
+    config = splitting(95, 5)
+    assert weights(overridden(config, overrides)) == [95, 5]
+    places = dict(without_place(config, overrides))
+    assert places.keys() == overrides.settings.keys()
+    assert all(reason in why for why in places.values())
+
+
+def test_a_route_without_a_split_has_no_weights() -> None:
+    """It is named as such."""
+    (found,) = without_place(configuration(), read({(*SPLIT, "api"): 10}))
+    assert found == ((*SPLIT, "api"), "the route has no split")
+
+
+@pytest.mark.parametrize("value", [101, -1, "10", True, None])
+def test_a_weight_is_a_percentage(value: object) -> None:
+    """As in a file."""
+    if value is None:
+        assert patched({(*SPLIT, "s0"): 1}, nested((*SPLIT, "s0"), value)) == {}
+    else:
+        assert "a whole number from 0 to 100" in mistakes((*SPLIT, "s0"), value)[0]

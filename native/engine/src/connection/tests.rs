@@ -20,4 +20,5 @@ mod requests;
 mod responses;
 mod retrying;
 mod scene;
+mod splitting;
 mod upgrades;

@@ -1,11 +1,42 @@
-//! Where the requests of a route go: to a service, or nowhere, because the route answers them itself.
+//! Where the requests of a route go: to a service, to one of several, or nowhere, because the route answers them itself.
 
 use std::sync::Arc;
 
 use super::Service;
 use crate::answer::Answer;
 use crate::edits::Edits;
+use crate::key::Subject;
+use crate::random::Random;
 use crate::selection::Policy;
+use crate::split::Split;
+
+/// Where the requests of a route go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destinations {
+    /// All to one.
+    One(Destination),
+    /// Each to one of several, as the split decides.
+    Split(Split, Box<[Destination]>),
+}
+
+impl Destinations {
+    /// Where a request goes.
+    #[inline]
+    pub fn choose(&self, subject: &Subject<'_>, random: &mut Random) -> Option<&Destination> {
+        match self {
+            Self::One(destination) => Some(destination),
+            Self::Split(split, sides) => sides.get(split.choose(subject, random)),
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Destination] {
+        match self {
+            Self::One(destination) => std::slice::from_ref(destination),
+            Self::Split(_, sides) => sides,
+        }
+    }
+}
 
 /// Where requests go, and what counts them there.
 #[derive(Clone, Debug, PartialEq, Eq)]

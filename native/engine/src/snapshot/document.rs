@@ -7,7 +7,9 @@ use serde::Deserialize;
 use super::answer::AnswerText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
-use super::{Backend, Destination, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
+use super::matching::Conditions;
+use super::split::{SideText, SplitText};
+use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
 use crate::edits::Names;
@@ -19,7 +21,6 @@ use crate::pace::MinRate;
 use crate::queue::Queue;
 use crate::reply::Page;
 use crate::retry_budget::RetryBudget;
-use crate::routing::RouteMatch;
 use crate::selection::{Balance, Policy};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
@@ -290,11 +291,16 @@ impl WaitingLine {
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     name: String,
-    host: Option<String>,
-    path: Option<String>,
-    methods: Vec<String>,
-    /// Who gets its requests; without it there is an answer.
+    pub(super) host: Option<String>,
+    pub(super) path: Option<String>,
+    /// An expression in place of a path.
+    pub(super) pattern: Option<String>,
+    pub(super) methods: Vec<String>,
+    #[serde(default)]
+    pub(super) conditions: Conditions,
+    /// Who gets its requests; without it there is a split, or an answer.
     service: Option<u32>,
+    split: Option<SplitText>,
     answer: Option<AnswerText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
@@ -308,10 +314,6 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn to_match(&self) -> RouteMatch<'_> {
-        RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
-    }
-
     /// `services`: those of the document; `listeners`: how many it has.
     pub(super) fn compile(
         mut self,
@@ -322,7 +324,7 @@ impl Route {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
         Ok(super::Route {
-            destination: self.destination(services, listeners)?,
+            destinations: self.destinations(services, listeners)?,
             limits: compile_limits(self.limits, Owner::Route(&self.name))?,
             concurrency: compile_concurrency(self.concurrency, Owner::Route(&self.name))?,
             name: self.name,
@@ -331,35 +333,40 @@ impl Route {
         })
     }
 
-    fn destination(
+    fn destinations(
         &mut self,
         services: &[super::Service],
         listeners: usize,
-    ) -> Result<Destination, SnapshotError> {
-        if self.rows.len() != listeners {
-            return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
-        }
+    ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
-        let (target, service) = match (self.service, self.answer.take()) {
-            (Some(service), None) => {
-                let (backend, name) = self.backend(service, services)?;
-                (Target::Service(backend), Some(name))
+        match (self.service, self.split.take(), self.answer.take()) {
+            (Some(service), None, None) => {
+                self.to_service(service, rows, services, listeners).map(Destinations::One)
             }
-            (None, Some(answer)) => {
+            (None, Some(split), None) => {
+                let side = |side: SideText| self.to_service(side.service, side.rows, services, listeners);
+                split.compile(services, side).map_err(|error| error.within("split"))
+            }
+            (None, None, Some(answer)) => {
                 let answer = answer.compile(self.path.as_deref(), &self.edits, &self.name);
-                (Target::Answer(answer.map_err(|error| error.within("answer"))?), None)
+                let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
+                let logged = access_log::names(&self.name, None);
+                Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
             }
-            _ => return Err(SnapshotError::invalid("service", "must be there, or an answer in its place")),
-        };
-        Ok(Destination { target, rows, logged: access_log::names(&self.name, service) })
+            _ => {
+                Err(SnapshotError::invalid("service", "must be there, or a split or an answer in its place"))
+            }
+        }
     }
 
-    /// The service of this index as the route uses it, and its name.
-    fn backend<'a>(
+    /// The service of this index as the route uses it.
+    fn to_service(
         &self,
         index: u32,
-        services: &'a [super::Service],
-    ) -> Result<(Backend, &'a str), SnapshotError> {
+        rows: Vec<u32>,
+        services: &[super::Service],
+        listeners: usize,
+    ) -> Result<Destination, SnapshotError> {
         let Some(service) = services.get(index as usize) else {
             let message = format!("there are {} services", services.len());
             return Err(SnapshotError::invalid("service", message));
@@ -370,7 +377,17 @@ impl Route {
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             edits: self.edits.compile(self.path.as_deref(), names).map_err(|it| it.within("edits"))?,
         };
-        Ok((backend, &service.name))
+        let logged = access_log::names(&self.name, Some(&service.name));
+        Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })
+    }
+}
+
+/// One row for each listener.
+fn for_each(rows: Vec<u32>, listeners: usize) -> Result<Vec<u32>, SnapshotError> {
+    if rows.len() == listeners {
+        Ok(rows)
+    } else {
+        Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")))
     }
 }
 

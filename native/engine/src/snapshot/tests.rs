@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{json, Value};
 
 use super::{
-    Cost, Destination, Fields, Limit, Missing, Mode, Overflow, Owner, Rule, Scheme, Snapshot, SnapshotError,
-    Target,
+    Cost, Destination, Destinations, Fields, Limit, Missing, Mode, Overflow, Owner, Route, Rule, Scheme,
+    Snapshot, SnapshotError, Target,
 };
 use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
@@ -45,6 +45,14 @@ fn document() -> Value {
 
 fn compile(document: &Value) -> Result<Snapshot, SnapshotError> {
     Snapshot::compile(document.to_string().as_bytes())
+}
+
+/// Where all requests of a route go.
+fn only(route: &Route) -> &Destination {
+    match &route.destinations {
+        Destinations::One(destination) => destination,
+        Destinations::Split(..) => panic!("there are several"),
+    }
 }
 
 /// Every value of a listener and a service arrives, times in nanoseconds.
@@ -97,7 +105,7 @@ fn trusted_proxies_arrive() {
 fn routes_and_limits_arrive() {
     let snapshot = compile(&document()).unwrap();
     let route = &snapshot.routes[0];
-    let destination = &route.destination;
+    let destination = only(route);
     assert_eq!((route.name.as_str(), route.tries, &destination.rows[..]), ("api", 2, &[1][..]));
     assert_eq!(destination.service(), Some(0));
     assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000, debt: 0 });
@@ -106,15 +114,15 @@ fn routes_and_limits_arrive() {
         (route.limits[1].rule.row, &route.limits[1].rule.key),
         (6, &Key::parse(&["client_ip"]).unwrap())
     );
-    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET"), Some(0));
-    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
+    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET", |_| false), Some(0));
+    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST", |_| false), Some(1));
 }
 
 /// The changes of a route arrive; without any there is nothing to ask.
 #[test]
 fn edits_arrive() {
     let mut document = document();
-    let edits = |snapshot: &Snapshot, route: usize| match &snapshot.routes[route].destination.target {
+    let edits = |snapshot: &Snapshot, route: usize| match &only(&snapshot.routes[route]).target {
         Target::Service(backend) => backend.edits.clone(),
         Target::Answer(_) => None,
     };
@@ -143,8 +151,8 @@ fn answers_arrive() {
         route.remove("service");
         route.insert("answer".into(), answer);
         route.insert("edits".into(), json!({"response": {"add": [["X-R", "{route}"]]}}));
-        match compile(&document).unwrap().routes.swap_remove(0).destination {
-            Destination { target: Target::Answer(answer), logged, .. } => (answer, logged),
+        match only(&compile(&document).unwrap().routes[0]) {
+            Destination { target: Target::Answer(answer), logged, .. } => (answer.clone(), logged.clone()),
             other => panic!("{other:?}"),
         }
     };
@@ -173,7 +181,7 @@ fn senseless_answers_are_refused_with_their_place() {
         json!({ "redirect": redirect })
     };
     let fixed = |status: u16, content_type: &str, body: &str| json!({"fixed": {"status": status, "content_type": content_type, "body": body}});
-    let destination = "service: must be there, or an answer in its place";
+    let destination = "service: must be there, or a split or an answer in its place";
     for (service, answer, problem) in [
         (Value::Null, Value::Null, destination),
         (json!(0), redirect(json!({})), destination),
@@ -195,6 +203,53 @@ fn senseless_answers_are_refused_with_their_place() {
     }
 }
 
+fn split(named_by: Option<&str>, sticky: Option<&str>, sides: &[(u32, u32)]) -> Value {
+    let mut document = document();
+    let sides: Vec<_> = sides
+        .iter()
+        .map(|(service, share)| json!({"service": service, "share": share, "rows": [share]}))
+        .collect();
+    let route = document["routes"][0].as_object_mut().unwrap();
+    route.remove("service");
+    route.insert("rows".into(), json!([]));
+    route.insert("split".into(), json!({"sides": sides, "named_by": named_by, "sticky": sticky}));
+    document
+}
+
+/// Each side arrives with its service, its rows and its names; the edits are of its own.
+#[test]
+fn splits_arrive() {
+    let mut document = split(Some("header:X-Side"), Some("client_ip"), &[(0, 95), (1, 5)]);
+    document["routes"][0]["edits"] = json!({"request": {"set": [["X-By", "{service}"]]}});
+    let snapshot = compile(&document).unwrap();
+    let sides = snapshot.routes[0].destinations.all();
+    assert_eq!([sides[0].service(), sides[1].service()], [Some(0), Some(1)]);
+    assert_eq!([&sides[0].rows[..], &sides[1].rows[..]], [&[95], &[5]]);
+    assert_eq!(&*sides[1].logged, b",\"route\":\"api\",\"service\":\"web\"");
+    for (side, line) in sides.iter().zip([b"X-By: api\r\n", b"X-By: web\r\n"]) {
+        let Target::Service(backend) = &side.target else { panic!("a service") };
+        assert_eq!(backend.edits.as_ref().unwrap().request.lines().bytes(), line);
+    }
+}
+
+/// A split that does not add up, or leads nowhere, is refused with its place.
+#[test]
+fn senseless_splits_are_refused_with_their_place() {
+    for (document, problem) in [
+        (split(None, None, &[(0, 95), (1, 6)]), "split.sides: add up to 101 and not to 100"),
+        (split(None, None, &[]), "split.sides: add up to 0 and not to 100"),
+        (split(None, None, &[(0, 95), (2, 5)]), "split.sides[1].service: there are 2 services"),
+        (split(Some("body"), None, &[(0, 100)]), "split.named_by: no part of a request"),
+        (split(None, Some("header:"), &[(0, 100)]), "split.sticky: no part of a request"),
+    ] {
+        assert_eq!(compile(&document).unwrap_err().to_string(), format!("routes[0].{problem}"));
+    }
+    let mut rows = split(None, None, &[(0, 100)]);
+    rows["routes"][0]["split"]["sides"][0]["rows"] = json!([]);
+    let problem = "routes[0].split.sides[0].rows: there are 1 listeners";
+    assert_eq!(compile(&rows).unwrap_err().to_string(), problem);
+}
+
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
     snapshot.limit(snapshot.find_limit(name)?)
 }
@@ -211,10 +266,19 @@ fn names_are_found() {
     }
 }
 
-/// Each value that makes no sense is refused, and the error names its place.
+/// Each value is refused, and the error is the one that names its place.
+fn assert_refused(rows: &[(&str, Value, &str)]) {
+    for (place, value, expected) in rows {
+        let mut document = document();
+        *document.pointer_mut(place).unwrap() = value.clone();
+        assert_eq!(compile(&document).unwrap_err().to_string(), *expected);
+    }
+}
+
+/// A value of a route that makes no sense is refused.
 #[test]
-fn senseless_values_are_refused_with_their_place() {
-    let rows = [
+fn senseless_routes_are_refused_with_their_place() {
+    assert_refused(&[
         ("/trusted_proxies/1", json!("fd00::/129"), "trusted_proxies[1]: no network"),
         ("/routes/1/service", json!(2), "routes[1].service: there are 2 services"),
         ("/routes/0/tries", json!(16), "routes[0].tries: more than 15"),
@@ -274,6 +338,13 @@ fn senseless_values_are_refused_with_their_place() {
             "routes[0].limits[0].name: must be printable ASCII without quotes and backslashes",
         ),
         ("/routes/0/limits/1/name", json!("slow"), "routes[0].limits[1]: the name is taken"),
+    ]);
+}
+
+/// A value of a service or a listener that makes no sense is refused.
+#[test]
+fn senseless_services_and_listeners_are_refused_with_their_place() {
+    assert_refused(&[
         ("/services/1/name", json!("api"), "services[1]: the name is taken"),
         (
             "/services/0/retry_budget",
@@ -312,12 +383,7 @@ fn senseless_values_are_refused_with_their_place() {
         ("/listeners/0/max_fields", json!(0), "listeners[0].max_fields: must be above 0"),
         ("/listeners/0/max_target_bytes", json!(0), "listeners[0].max_target_bytes: must be above 0"),
         ("/listeners/0/max_requests", json!(0), "listeners[0].max_requests: must be above 0"),
-    ];
-    for (place, value, expected) in rows {
-        let mut document = document();
-        *document.pointer_mut(place).unwrap() = value;
-        assert_eq!(compile(&document).unwrap_err().to_string(), expected);
-    }
+    ]);
 }
 
 /// JSON of another shape is refused: a wrong type, a missing key, a word that is no choice, no JSON at all.
