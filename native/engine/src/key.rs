@@ -141,6 +141,11 @@ impl Key {
         self.parts.iter().any(Part::is_of_client)
     }
 
+    /// Do all requests to a service have the same?
+    pub fn is_of_service(&self) -> bool {
+        *self.parts == [Part::Service]
+    }
+
     /// Hashes all parts of a request, each behind its length, so that what belongs to one part never passes for a piece of
     /// the next. What a request does not have differs from everything that it might have; then the answer is `Incomplete`.
     #[inline]

@@ -1,7 +1,7 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
 use super::ending::Refusal;
-use super::limiting::{pass, Due};
+use super::limiting::{pass, Due, Gate};
 use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
@@ -240,7 +240,8 @@ impl Connection {
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
         let affinity = service.reading.read(&subject);
         let criteria = Criteria { policy: route.policy, tried: &Tried::default(), affinity, now };
-        let mut search = Search { state, lines, deadlines, random, criteria };
+        let gate = Gate::of(state, service);
+        let mut search = Search { state, lines, deadlines, random, criteria, gate };
         let instance = self.seek_place(&mut search, service.slot, service.queue);
         let instance = instance.map_err(|reason| match reason {
             Reason::QueueFull => Refusal::for_now(reason, row),
