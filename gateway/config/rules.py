@@ -143,11 +143,16 @@ def _zones_meet(draft: Draft) -> Iterator[Finding]:
 
 
 def _queues_have_an_effect(draft: Draft) -> Iterator[Finding]:
-    """Requests wait for an instance that holds as many as it may, so one must have a bound."""
+    """Requests wait for an instance that holds as many as it may, or a service that does, so one must have a bound."""
     for service in draft.services.values():
         instances = service.tables("instances", Instance, instance_table)
-        if service.is_given("queue") and not any(one.is_given("max_in_flight") for one in instances):
-            message = "no effect: expected max_in_flight of an instance to say what requests wait for"
+        gates = (
+            not limit.is_given("key") and (not limit.has("mode") or limit["mode"] == "enforce")
+            for limit in service.tables("concurrency", Concurrency, concurrency_table)
+        )
+        bounded = any(one.is_given("max_in_flight") for one in instances) or any(gates)
+        if service.is_given("queue") and not bounded:
+            message = "no effect: expected max_in_flight of an instance, or concurrency, to say what requests wait for"
             yield Finding((*service.path, "queue"), message)
 
 

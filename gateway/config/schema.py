@@ -275,7 +275,7 @@ class RetryBudget(Table):
 
 
 class Queue(Table):
-    """Where requests wait while every instance holds as many as it may."""
+    """Where requests wait while every instance holds as many as it may, or the service does."""
 
     size: Annotated[int, whole(1, 65_535)] = 1_000
     """Requests that may wait, at all workers together; one more is answered with 503."""
@@ -446,7 +446,8 @@ class Service(Table):
     ] = RetryBudget()
     """How many retries there may be; false: any number."""
     queue: Queue | None = None
-    """Where requests wait for an instance below its ``max_in_flight``. Without it they are answered with 503."""
+    """Where requests wait for an instance below its ``max_in_flight``, and for the service to be below its own ``concurrency``.
+    Without it they are answered with 503."""
 
 
 class Retry(Table):

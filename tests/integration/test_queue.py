@@ -71,6 +71,27 @@ async def test_requests_wait_for_each_other(workers: int) -> None:
         assert metrics.sum("headgate_queue_wait_seconds_sum") > 0
 
 
+async def test_requests_wait_for_a_service_with_a_bound_of_its_own() -> None:
+    """The same holds for its ``concurrency``, however much its instances would take."""
+    bounds = 'concurrency = 3\nqueue = { timeout = "20s" }'
+    async with (
+        Gated() as one,
+        Gated() as two,
+        Gateway(configuration(one, two, workers=2, service=bounds)) as gateway,
+    ):
+        async with contextlib.AsyncExitStack() as clients:
+            asking = await come(gateway, clients, REQUESTS)
+            await eventually(partial(waits, gateway, REQUESTS - 3))
+            assert len(one.requests) + len(two.requests) == 3
+            one.gate.set()
+            two.gate.set()
+            assert [(await client.response()).status for client in asking] == [200] * REQUESTS
+        await eventually(partial(is_idle, gateway))
+        metrics = await gateway.metrics()
+        assert metrics.sum("headgate_limit_decisions_total", decision="allowed") == REQUESTS
+        assert metrics.sum("headgate_limit_decisions_total", decision="refused") == 0
+
+
 async def test_who_waits_too_long_comes_again() -> None:
     """503 with Retry-After and the reason, once its time is over."""
     async with (

@@ -108,6 +108,8 @@ pub struct Service {
     pub limits: Vec<Arc<Limit>>,
     /// The limits on how much of what all its routes send is under way.
     pub concurrency: Vec<ConcurrencyLimit>,
+    /// The one of them whose places are waited for in the queue: the least that enforces a bound on all requests together.
+    pub gate: Option<usize>,
 }
 
 /// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.

@@ -217,6 +217,8 @@ pub trait State {
     fn in_flight(&self, slot: u32) -> u32;
     /// Adds one exchange to the instance, unless its cap is reached. A refusal may be spurious: never spin on it.
     fn reserve(&self, slot: u32) -> bool;
+    /// Would [`State::reserve`] find a place? Takes none.
+    fn has_room(&self, slot: u32) -> bool;
     /// Gives back what one successful [`State::reserve`] took.
     fn release(&self, slot: u32);
     /// As [`State::release`], and the worker whose turn is next in the queue of the service hears of it.
@@ -237,7 +239,8 @@ pub trait State {
     fn publish_front(&self, service: u32, front: Option<Front>);
     /// Does somebody wait for the service at another worker whose turn is before this one?
     fn is_ahead(&self, service: u32, mine: Front) -> bool;
-    /// Wakes the worker whose turn is next in the queue of the service: a place may have come free.
+    /// Wakes the worker whose turn is next in the queue of the service: a place may have come free, by whatever was given back
+    /// before.
     fn wake_next(&self, service: u32, now: u64);
     /// Counts how one that wanted to wait ended, and how long it had waited, in nanoseconds.
     fn count_wait(&self, service: u32, end: WaitEnd, waited: u64);
@@ -245,6 +248,8 @@ pub trait State {
     /// Counts one more of what this key stands for, such as the connections of a client, unless all workers together
     /// then held more than `most`. A refusal may be spurious when several come at once.
     fn hold(&self, key: u64, most: u32) -> Hold;
+    /// As [`State::hold`], for a place that others may be waiting for: looks first, to be in nobody's way.
+    fn hold_in_turn(&self, key: u64, most: u32) -> Hold;
     /// Gives back what one [`Hold::Held`] took.
     fn release_hold(&self, place: u32);
 

@@ -127,12 +127,18 @@ pub fn hold<'a, W: Word<u64> + 'a>(
     if word.exchange(word.load(Ordering::Relaxed), before.with(own_count).0).is_err() {
         return Hold::Uncounted; // somebody else writes here: nonsense
     }
-    let rest = others.fold(0_u32, |sum, table| sum.saturating_add(table.count(key)));
+    let rest = total(key, others);
     if own_count.saturating_add(rest) <= most {
         return Hold::Held { place: place as u32 };
     }
-    word.store(before.with(before.count()).0, Ordering::Release);
+    word.store(before.with(before.count()).0, Ordering::SeqCst);
     Hold::Full
+}
+
+/// What all tables together count for a key.
+#[inline]
+pub fn total<'a, W: Word<u64> + 'a>(key: u64, tables: impl Iterator<Item = Table<'a, W>>) -> u32 {
+    tables.fold(0, |sum, table| sum.saturating_add(table.count(key)))
 }
 
 /// Gives back what one [`Hold::Held`] took. False: nothing was counted there, the word made no sense.

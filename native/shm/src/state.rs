@@ -1,6 +1,6 @@
 //! A worker's hold on the shared memory: the engine's `State` over the segment and the worker's own lane.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -374,6 +374,14 @@ impl State for Worker {
         }
     }
 
+    fn has_room(&self, slot: u32) -> bool {
+        let cap = self.segment().caps().get(slot as usize).map(|cap| cap.load(Ordering::Relaxed));
+        match self.sensible(cap, 0) {
+            0 => true,
+            cap => cap::total(self.segment().in_flight(slot), Ordering::SeqCst) < cap,
+        }
+    }
+
     #[inline]
     fn release(&self, slot: u32) {
         let own = self.lane.in_flight().get(slot as usize);
@@ -425,6 +433,7 @@ impl State for Worker {
 
     #[inline]
     fn wake_next(&self, service: u32, now: u64) {
+        fence(Ordering::SeqCst); // holds are given back without an order of their own
         let next = queue::next(self.segment().fronts(service), |lane| self.hears(lane, now));
         if let Some(lane) = next {
             self.wake(lane);
@@ -443,6 +452,19 @@ impl State for Worker {
     fn hold(&self, key: u64, most: u32) -> Hold {
         let Some(own) = self.lane.holds() else { return Hold::Uncounted };
         holds::hold(&own, key, most, self.segment().holds_of_others(self.lane()))
+    }
+
+    fn hold_in_turn(&self, key: u64, most: u32) -> Hold {
+        let Some(own) = self.lane.holds() else { return Hold::Uncounted };
+        let others = || self.segment().holds_of_others(self.lane());
+        if holds::total(key, others().chain(self.lane.holds())) >= most {
+            return Hold::Full;
+        }
+        let hold = holds::hold(&own, key, most, others());
+        if hold == Hold::Full {
+            self.wake_all();
+        }
+        hold
     }
 
     #[inline]

@@ -2,13 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::queue::{Front, WaitEnd};
 use headgate_engine::random::Random;
 use headgate_engine::retry_budget::RetryBudget;
 use headgate_engine::selection::{select, Affinity, Balance, Criteria, Policy, Selection, Tried};
@@ -21,6 +22,7 @@ use headgate_shm::layout::Capacities;
 use headgate_shm::segment::{Segment, SegmentError};
 use headgate_shm::state::Worker;
 use headgate_shm::view::{LimitTable, View};
+use rustix::event::{eventfd, EventfdFlags};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
 const SECOND: u64 = 1_000_000_000;
@@ -455,6 +457,62 @@ fn a_retry_budget_is_never_exceeded() {
     assert_eq!(retried, 100);
 }
 
+/// Whoever gives a place back wakes the worker whose turn is next; one that has not ticked for long only if nobody else waits, and a
+/// dead one not at all. The bound of a queue is that of all workers together.
+#[test]
+fn a_place_wakes_who_waits_for_it() {
+    let (segment, control, workers) = populated();
+    let wakes: Vec<OwnedFd> =
+        (0..CAPACITIES.lanes).map(|_| eventfd(0, EventfdFlags::NONBLOCK).unwrap()).collect();
+    let woken = |lane: usize| rustix::io::read(&wakes[lane], &mut [0; 8]).is_ok();
+    let [one, two] =
+        workers.map(|worker| worker.waking(wakes.iter().map(|wake| wake.try_clone().unwrap()).collect()));
+    control.write_instance(0, &instance(1, 1, HEALTH_HEALTHY)).unwrap();
+    let since = |since| Some(Front { since, newest_first: false });
+    let return_a_place = || {
+        assert!(one.reserve(0));
+        one.hand_on(0, 0, NOW);
+        [woken(0), woken(1)]
+    };
+    assert!(one.tick(NOW, 1) && two.tick(NOW, 1));
+    assert_eq!(return_a_place(), [false, false], "nobody waits");
+    assert_eq!([&one, &two, &one].map(|worker| worker.enter_queue(0, 2)), [true, true, false]);
+    one.publish_front(0, since(7));
+    two.publish_front(0, since(5));
+    assert_eq!(return_a_place(), [false, true]);
+    assert!(one.is_ahead(0, since(6).unwrap()) && !two.is_ahead(0, since(6).unwrap()));
+    assert!(one.tick(NOW + SECOND, 1));
+    assert!(one.reserve(0));
+    one.hand_on(0, 0, NOW + SECOND);
+    assert_eq!([woken(0), woken(1)], [true, false], "the other one has not ticked for a second");
+    one.count_wait(0, WaitEnd::Served, 3);
+    one.leave_queue(0);
+    one.publish_front(0, None);
+    two.count_wait(0, WaitEnd::Late, 9);
+    let status = View::new(Arc::clone(&segment)).queue(0).unwrap();
+    assert_eq!((status.waiting, status.ends, status.waited), (1, vec![1, 0, 0, 1, 0, 0], 3));
+    control.close_lane(two.lane()).unwrap();
+    assert_eq!(return_a_place(), [false, false], "nobody waits at a dead worker");
+    assert_eq!(View::new(segment).queue(0).unwrap().waiting, 0);
+    for service in [CAPACITIES.services, u32::MAX] {
+        one.publish_front(service, since(1));
+        one.leave_queue(service);
+        one.wake_next(service, NOW);
+        one.count_wait(service, WaitEnd::Full, 0);
+        assert!(!one.enter_queue(service, 1));
+    }
+}
+
+/// A place of a service is looked at before it is taken, and found by whoever comes after it was given back.
+#[test]
+fn a_place_of_a_service_is_held_in_turn() {
+    let (_, _, [one, two]) = populated();
+    let Hold::Held { place } = one.hold_in_turn(5, 1) else { panic!("it is free") };
+    assert_eq!([one.hold_in_turn(5, 1), two.hold_in_turn(5, 1)], [Hold::Full, Hold::Full]);
+    one.release_hold(place);
+    assert!(matches!(two.hold_in_turn(5, 1), Hold::Held { .. }));
+}
+
 /// How full a large table is, is told by a part of it.
 #[test]
 fn a_large_table_is_sampled() {
@@ -676,6 +734,11 @@ fn a_spoiled_segment_makes_nobody_panic() {
                 worker.latency(number),
             );
             worker.release(number);
+            worker.hand_on(number, number, NOW);
+            let front = Front { since: 1, newest_first: true };
+            let _ = (worker.enter_queue(number, 3), worker.is_ahead(number, front), view.queue(number));
+            worker.publish_front(number, Some(front));
+            worker.leave_queue(number);
             worker.note_failure(number);
             worker.note_answer(number);
             let _ = worker.charge(&[claim(number.into()), claim(u64::MAX)], NOW);

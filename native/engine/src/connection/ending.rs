@@ -268,7 +268,7 @@ impl Connection {
     pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
         self.holds.give_back(&worker.state);
-        self.leave_line(worker, WaitEnd::Left, now);
+        let waited = self.leave_line(worker, WaitEnd::Left, now).is_some();
         if let Phase::Tunnel(tunnel) = &mut self.phase {
             if let Some(instance) = tunnel.instance.take() {
                 give_back(&worker.state, instance, tunnel.queue, now);
@@ -276,8 +276,11 @@ impl Connection {
             return;
         }
         let Phase::Exchange(exchange) = &mut self.phase else { return };
-        if let Some(instance) = exchange.instance.take() {
-            give_back(&worker.state, instance, exchange.awaited(), now);
+        match (exchange.instance.take(), exchange.awaited()) {
+            (Some(instance), awaited) => give_back(&worker.state, instance, awaited, now),
+            // It had left its instance, but not the gate.
+            (None, Some(service)) if !waited => worker.state.wake_next(service, now),
+            (None, _) => {}
         }
         if !exchange.due.is_empty() {
             self.charge_answer(worker, None, now);

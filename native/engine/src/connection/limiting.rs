@@ -226,6 +226,29 @@ fn count_shadows<'a, S: State>(
     }
 }
 
+/// The limit on all requests of a service whose places are waited for, as one request meets it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gate {
+    key: u64,
+    most: u32,
+    row: u32,
+    overflow: Overflow,
+}
+
+impl Gate {
+    /// That of a service; `None` where it has none.
+    pub(super) fn of<S: State>(state: &S, service: &Service) -> Option<Self> {
+        let ConcurrencyLimit { rule, most } = service.concurrency.get(service.gate?)?;
+        let key = rule.count_key_of(state.hash_seed(), service.name.as_bytes());
+        Some(Self { key, most: *most, row: rule.row, overflow: rule.overflow })
+    }
+
+    /// Nobody could wait for it any more.
+    pub(super) fn count_refused<S: State>(self, state: &S) {
+        state.count_limit(self.row, LimitDecision::Refused);
+    }
+}
+
 /// Where the current request of a connection counts as under way.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
@@ -234,8 +257,8 @@ pub(super) struct Holds {
 }
 
 impl Holds {
-    /// Counts a request at all concurrency limits, those of its route before those of its service. Where one refuses, what
-    /// was counted before is still to be given back.
+    /// Counts a request at all concurrency limits, those of its route before those of its service, but for the one whose places
+    /// are waited for. Where one refuses, what was counted before is still to be given back.
     #[inline]
     pub(super) fn take<'a, S: State>(
         &mut self,
@@ -244,11 +267,35 @@ impl Holds {
         service: Option<&Service>,
         subject: &Subject<'_>,
     ) -> Result<(), Stop<'a>> {
-        let of_service = service.map_or(&[][..], |service| &service.concurrency);
-        for limit in route.concurrency.iter().chain(of_service) {
+        for limit in &route.concurrency {
             self.hold(state, limit, subject)?;
         }
+        let Some(service) = service else { return Ok(()) };
+        for (index, limit) in service.concurrency.iter().enumerate() {
+            if service.gate != Some(index) {
+                self.hold(state, limit, subject)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Counts a request at the limit whose places are waited for. False: as many are under way as may be.
+    pub(super) fn pass_gate<S: State>(&mut self, state: &S, gate: Gate) -> bool {
+        let (decision, passes) = match state.hold_in_turn(gate.key, gate.most) {
+            Hold::Held { place } => {
+                self.add(state, place);
+                (LimitDecision::Allowed, true)
+            }
+            Hold::Full => return false,
+            Hold::Uncounted => (LimitDecision::Overflow, gate.overflow == Overflow::Allow),
+        };
+        state.count_limit(gate.row, decision);
+        passes
+    }
+
+    /// How many places it has.
+    pub(super) fn len(&self) -> usize {
+        self.count
     }
 
     fn hold<'a, S: State>(
@@ -292,7 +339,12 @@ impl Holds {
     /// The request is no longer under way.
     #[inline]
     pub(super) fn give_back<S: State>(&mut self, state: &S) {
-        while self.count > 0 {
+        self.give_back_all_but(0, state);
+    }
+
+    /// Gives back what was taken after so many.
+    pub(super) fn give_back_all_but<S: State>(&mut self, kept: usize, state: &S) {
+        while self.count > kept {
             self.count -= 1;
             if let Some(&place) = self.places.get(self.count) {
                 state.release_hold(place);

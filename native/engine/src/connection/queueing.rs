@@ -1,4 +1,5 @@
-//! Waiting for a place: a request that every instance is at its cap for stands in the line of its service until one has room.
+//! Waiting for a place: where every instance is at its cap, or the service at its own, a request stands in the line of its service until
+//! there is room.
 //!
 //! Such an exchange is like any other but that it has no instance yet. Its head is made already, and the shell holds it as it
 //! does while a connection is made ([`Action::Park`]); what comes of its body goes the same way. [`Connection::take_turn`] ends that with a
@@ -8,12 +9,13 @@
 //! Who comes does not overtake those who wait, wherever they wait: it stands in line first, and looks for a place only if it is its turn. It
 //! looks once more after it has told the others that it waits, or it could miss the place that comes free in between.
 
+use super::limiting::{Gate, Holds};
 use super::{Action, Connection, Payload, Phase, Verdict, Waiting};
 use crate::deadline::Deadlines;
 use crate::queue::{Front, Lines, Queue, Ticket, WaitEnd};
 use crate::random::Random;
 use crate::reply::Reason;
-use crate::selection::{select, Criteria, Selection, Tried};
+use crate::selection::{look, select, Criteria, Selection, Tried};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -24,6 +26,7 @@ pub(super) struct Queued {
     ticket: Ticket,
     since: u64,
     timeout: u64,
+    gate: Option<Gate>,
 }
 
 /// What of a worker a new request finds its place with.
@@ -33,11 +36,40 @@ pub(super) struct Search<'a, S> {
     pub(super) deadlines: &'a mut Deadlines,
     pub(super) random: &'a mut Random,
     pub(super) criteria: Criteria<'a>,
+    /// The limit on all requests of the service, if its places are waited for.
+    pub(super) gate: Option<Gate>,
+}
+
+/// Takes all that a request waits for, a place at the gate and one on an instance, or neither. `service`: whose queue it waits in.
+fn take_places<S: State>(
+    state: &S,
+    random: &mut Random,
+    holds: &mut Holds,
+    gate: Option<Gate>,
+    criteria: &Criteria<'_>,
+    service: u32,
+) -> Selection {
+    let Some(gate) = gate else { return select(state, criteria, random) };
+    // Whoever took a place only to give it back would be in the others' way, so it looks first.
+    let found = look(state, criteria, random);
+    if !matches!(found, Selection::Instance(_)) {
+        return found;
+    }
+    let held = holds.len();
+    if !holds.pass_gate(state, gate) {
+        return Selection::Full;
+    }
+    let selection = select(state, criteria, random);
+    if !matches!(selection, Selection::Instance(_)) {
+        holds.give_back_all_but(held, state);
+        state.wake_next(service, criteria.now); // which may have found the gate shut meanwhile
+    }
+    selection
 }
 
 impl<S: State> Search<'_, S> {
-    fn select(&mut self) -> Selection {
-        select(self.state, &self.criteria, self.random)
+    fn take_places(&mut self, holds: &mut Holds, service: u32) -> Selection {
+        take_places(self.state, self.random, holds, self.gate, &self.criteria, service)
     }
 
     /// Would one that comes now be next?
@@ -70,14 +102,14 @@ impl Connection {
         queue: Option<Queue>,
     ) -> Result<Option<Instance>, Reason> {
         let Some(queue) = queue else {
-            return match search.select() {
+            return match select(search.state, &search.criteria, search.random) {
                 Selection::Instance(instance) => Ok(Some(instance)),
                 Selection::Full => Err(Reason::InstancesFull),
                 Selection::NoneEligible | Selection::Exhausted => Err(Reason::NoInstance),
             };
         };
         if search.is_its_turn(service) {
-            match search.select() {
+            match search.take_places(&mut self.holds, service) {
                 Selection::Instance(instance) => return Ok(Some(instance)),
                 Selection::Full => {}
                 Selection::NoneEligible | Selection::Exhausted => return Err(Reason::NoInstance),
@@ -93,24 +125,27 @@ impl Connection {
         service: u32,
         queue: Queue,
     ) -> Result<(), Reason> {
-        let Search { state, lines, deadlines, criteria: Criteria { now, .. }, .. } = search;
-        let now = *now;
+        let Search { state, lines, deadlines, criteria: Criteria { now, .. }, gate, .. } = search;
+        let (now, gate) = (*now, *gate);
         if !state.enter_queue(service, queue.size) {
             let Some(displaced) = lines.displace(service, now) else {
                 state.count_wait(service, WaitEnd::Full, 0);
+                if let Some(gate) = gate {
+                    gate.count_refused(*state);
+                }
                 return Err(Reason::QueueFull);
             };
             deadlines.set(displaced, now); // the next tick tells it
         }
         let ticket = lines.join(service, self.index, queue, now);
-        self.queued = Some(Queued { service, ticket, since: now, timeout: queue.timeout });
+        self.queued = Some(Queued { service, ticket, since: now, timeout: queue.timeout, gate });
         state.publish_front(service, lines.front(service, now));
         Ok(())
     }
 
     /// The exchange stands in line: it goes at once if it is its turn and a place is there. The output has what is to be sent.
     pub(super) fn park<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        let Some(Queued { service, ticket, since, timeout }) = self.queued else { return Verdict::WAIT };
+        let Some(Queued { service, ticket, since, timeout, .. }) = self.queued else { return Verdict::WAIT };
         let front = worker.lines.front(service, now);
         let its_turn = worker.lines.is_next(service, ticket)
             && front.is_some_and(|front| !worker.state.is_ahead(service, front));
@@ -164,8 +199,13 @@ impl Connection {
 
     /// Reserves a place on any instance, and leaves the line with it.
     fn try_place<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Selection {
-        let Phase::Exchange(exchange) = &mut self.phase else { return Selection::NoneEligible };
-        let selection = exchange.choose(worker, Tried::default(), now);
+        let (Phase::Exchange(exchange), Some(queued)) = (&mut self.phase, self.queued) else {
+            return Selection::NoneEligible;
+        };
+        let Worker { state, random, .. } = worker;
+        let (tried, gate) = (Tried::default(), queued.gate);
+        let criteria = exchange.criteria(&tried, now);
+        let selection = take_places(state, random, &mut self.holds, gate, &criteria, queued.service);
         if let Selection::Instance(instance) = selection {
             exchange.instance = Some(instance);
             self.leave_line(worker, WaitEnd::Served, now);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ending::Refusal;
-use super::limiting::{pass, Due};
+use super::limiting::{pass, Due, Gate};
 use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
@@ -247,7 +247,8 @@ impl Connection {
         };
         let affinity = service.reading.read(&subject);
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
-        let mut search = Search { state, lines, deadlines, random, criteria };
+        let gate = Gate::of(state, service);
+        let mut search = Search { state, lines, deadlines, random, criteria, gate };
         let instance = self.seek_place(&mut search, service.slot, service.queue);
         let instance = instance.map_err(|reason| match reason {
             Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),

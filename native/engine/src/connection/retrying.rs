@@ -132,18 +132,17 @@ impl Exchange {
     }
 
     fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried, now: u64) -> bool {
-        let Selection::Instance(instance) = self.choose(worker, not, now) else {
+        let Worker { state, random, .. } = worker;
+        let Selection::Instance(instance) = select(state, &self.criteria(&not, now), random) else {
             return false;
         };
         self.instance = Some(instance);
         true
     }
 
-    /// Reserves a place on an instance; the caller keeps it.
-    pub(super) fn choose<S: State>(&self, worker: &mut Worker<S>, not: Tried, now: u64) -> Selection {
-        let Worker { state, random, .. } = worker;
-        let criteria = Criteria { policy: self.policy, tried: &not, affinity: self.affinity, now };
-        select(state, &criteria, random)
+    /// What an instance is chosen by.
+    pub(super) fn criteria<'a>(&self, tried: &'a Tried, now: u64) -> Criteria<'a> {
+        Criteria { policy: self.policy, tried, affinity: self.affinity, now }
     }
 
     /// The service in whose queue somebody may wait for the place of this exchange.

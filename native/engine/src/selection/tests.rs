@@ -334,6 +334,12 @@ impl State for Hollow {
         crate::state::Hold::Uncounted
     }
     fn release_hold(&self, _: u32) {}
+    fn has_room(&self, _: u32) -> bool {
+        true
+    }
+    fn hold_in_turn(&self, _: u64, _: u32) -> crate::state::Hold {
+        crate::state::Hold::Uncounted
+    }
     fn hand_on(&self, _: u32, _: u32, _: u64) {}
     fn enter_queue(&self, _: u32, _: u32) -> bool {
         true

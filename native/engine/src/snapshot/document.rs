@@ -196,6 +196,7 @@ fn reading(
 
 impl Service {
     pub(super) fn compile(self) -> Result<super::Service, SnapshotError> {
+        let concurrency = compile_concurrency(self.concurrency, Owner::Service(&self.name))?;
         Ok(super::Service {
             reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
             connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
@@ -204,9 +205,10 @@ impl Service {
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
-            queue: self.queue.map(WaitingLine::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
-            concurrency: compile_concurrency(self.concurrency, Owner::Service(&self.name))?,
+            gate: self.queue.as_ref().and_then(|_| gate(&concurrency)),
+            queue: self.queue.map(WaitingLine::compile).transpose()?,
+            concurrency,
             name: self.name,
             slot: self.slot,
             policy: Policy {
@@ -517,6 +519,14 @@ impl Concurrency {
         let rule = RuleText { name, row, key, missing, overflow, mode }.compile(owner)?;
         Ok(ConcurrencyLimit { rule, most })
     }
+}
+
+/// The least of the limits that enforce a bound on all requests together.
+fn gate(limits: &[ConcurrencyLimit]) -> Option<usize> {
+    let gates =
+        |limit: &ConcurrencyLimit| limit.rule.mode == Mode::Enforce && limit.rule.key.parts().is_empty();
+    let gates = limits.iter().enumerate().filter(|(_, limit)| gates(limit));
+    gates.min_by_key(|(_, limit)| limit.most).map(|(index, _)| index)
 }
 
 fn compile_concurrency(

@@ -427,6 +427,11 @@ impl State for FakeState {
         room
     }
 
+    fn has_room(&self, slot: u32) -> bool {
+        let words = self.words(slot);
+        words.cap == 0 || words.in_flight < words.cap
+    }
+
     fn release(&self, slot: u32) {
         self.write(slot, |words| words.in_flight = words.in_flight.saturating_sub(1));
     }
@@ -491,6 +496,10 @@ impl State for FakeState {
         let mut holds = self.holds.borrow_mut();
         holds.push((key, true));
         Hold::Held { place: holds.len() as u32 - 1 }
+    }
+
+    fn hold_in_turn(&self, key: u64, most: u32) -> Hold {
+        self.hold(key, most)
     }
 
     fn release_hold(&self, place: u32) {

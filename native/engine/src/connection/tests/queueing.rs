@@ -270,3 +270,88 @@ fn what_is_pipelined_waits_behind() {
     assert_eq!(scene.receive("").action, Action::Forward);
     assert_eq!(scene.worker.state.in_flight(0), CAP);
 }
+
+/// The row of the limit on all requests of the service.
+const GATE: u32 = 12;
+
+/// A scene whose service may have one request under way, wherever, beside a limit on each user's.
+fn gated() -> Scene {
+    Scene::with(|document| {
+        document["services"][0]["queue"] = json!({"size": 2, "timeout_ms": 2_000});
+        document["services"][0]["concurrency"] = json!([
+            {"name": "of-one", "row": 11, "most": 9, "key": ["header:x-user"]},
+            {"name": "wide", "row": 13, "most": 8, "key": ["service"]},
+            {"name": "all", "row": GATE, "most": 1, "key": ["service"]}]);
+    })
+}
+
+/// Decisions of the gate: allowed and refused.
+fn decisions(scene: &Scene) -> (u64, u64) {
+    let [allowed, refused, ..] = scene.worker.state.limit_decisions(GATE);
+    (allowed, refused)
+}
+
+/// The places of the service are waited for like those of its instances. Who waits has none of either.
+#[test]
+fn a_request_waits_for_the_service_to_have_room() {
+    let mut scene = gated();
+    assert_eq!(scene.receive(GET).action, Action::Forward);
+    let mut holder = turn_to_another(&mut scene);
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    assert_eq!((scene.held(), decisions(&scene)), (1, (1, 0)));
+    assert_eq!(scene.worker.state.held_by_keys(), 3 + 2, "it counts at the other limits");
+    assert_eq!(scene.take_turn().action, Action::Wait);
+    answer(&mut scene, &mut holder);
+    assert_eq!(scene.worker.state.woken(), 1);
+    assert_eq!(scene.take_turn().action, Action::Forward);
+    assert_eq!((scene.held(), decisions(&scene)), (1, (2, 0)));
+    scene.close();
+    assert_nobody_waits(&scene);
+    assert_eq!((scene.held(), scene.worker.state.held_by_keys()), (0, 0));
+}
+
+/// Without a place on an instance the gate is not passed, so that nobody finds it shut for nothing.
+#[test]
+fn who_waits_for_an_instance_holds_no_place_of_the_service() {
+    let mut scene = gated();
+    for slot in [0, 1] {
+        scene.worker.state.set_cap(slot, CAP - 1);
+    }
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    assert_eq!((decisions(&scene), scene.worker.state.held_by_keys()), ((0, 0), 2));
+    scene.worker.state.set_cap(1, CAP);
+    assert_eq!(slot(&scene.take_turn()), 1);
+    assert_eq!((decisions(&scene), scene.worker.state.held_by_keys()), ((1, 0), 3));
+    scene.respond(OK);
+    assert_eq!(scene.worker.state.held_by_keys(), 0);
+}
+
+/// Who finds the gate shut and the queue full is counted as refused.
+#[test]
+fn a_gate_counts_whom_it_refuses() {
+    let mut scene = gated();
+    let mut others = vec![];
+    for expected in [Action::Forward, Action::Park, Action::Park] {
+        assert_eq!(scene.receive(GET).action, expected);
+        others.push(turn_to_another(&mut scene));
+    }
+    assert!(scene.receive(GET).text().contains("queue full"));
+    assert_eq!(decisions(&scene), (1, 1));
+}
+
+/// A retry that finds no instance gives the place of the service back, and whoever waits for it is woken.
+#[test]
+fn a_failed_try_opens_the_gate() {
+    let mut scene = gated();
+    scene.receive(GET);
+    scene.connecting();
+    let mut holder = turn_to_another(&mut scene);
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    std::mem::swap(&mut scene.connection, &mut holder);
+    scene.worker.state.set_members(SERVICE, &[]);
+    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    std::mem::swap(&mut scene.connection, &mut holder);
+    assert_eq!(scene.worker.state.woken(), 2, "for the place on the instance, and for that of the service");
+    scene.worker.state.set_members(SERVICE, &[0, 1]);
+    assert_eq!(scene.take_turn().action, Action::Forward);
+}
