@@ -11,6 +11,9 @@ from typing import Self
 
 from tests.helpers.message import Body, Fields, Head, read_chunked, read_exactly, read_head, render
 
+BACKLOG = 4096
+"""Connections that may wait until this process gets to accept them: a crowd's."""
+
 
 @dataclass(slots=True)
 class Request:
@@ -138,7 +141,7 @@ class Origin:
     async def start(self) -> None:
         """Listens; after ``stop`` on the same port again."""
         self._server = await asyncio.start_server(
-            self._accepted, "127.0.0.1", self.port, backlog=1024, reuse_address=True, limit=1 << 18
+            self._accepted, "127.0.0.1", self.port, backlog=BACKLOG, reuse_address=True, limit=1 << 18
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
