@@ -260,7 +260,8 @@ class Lane:
     def charge(self, limit: str, key: bytes, cost: int, now: int) -> tuple[bool, int]:
         """Takes ``cost`` tokens of the bucket ``key`` of limit ``ROUTE/NAME``: (conforms, nanoseconds until it
         would). That of a service is ``services.SERVICE/NAME``. The key is the one of a limit by one part; of an address
-        it is the 16 bytes of its network, IPv4 mapped into IPv6. Raises KeyError for an unknown limit and ValueError
+        it is the 16 bytes of its network, IPv4 mapped into IPv6; of a limit that counts all its requests together it may be
+        anything. Raises KeyError for an unknown limit and ValueError
         for a cost of 0."""
     def health(self, instance: int) -> int:
         """The health word of an instance, by instance key; ``HEALTH_UNHEALTHY`` when the slot has another occupant."""

@@ -42,6 +42,20 @@ service = "api"
 limit = [{{ name = "wide", rate = "1000000000/s", burst = 1000000000, key = "client_ip" }}]
 
 [[routes]]
+name = "free"
+host = "www.example.com"
+path = "/free/*"
+service = "api"
+
+[[routes]]
+name = "capped"
+host = "www.example.com"
+path = "/caps/*"
+service = "api"
+limit = [{{ name = "wide", rate = "1000000000/s", burst = 1000000000, key = "client_ip" }}]
+concurrency = 100
+
+[[routes]]
 name = "limited"
 host = "www.example.com"
 path = "/limited"
@@ -98,12 +112,16 @@ def _with_chunks(start: bytes) -> bytes:
 _HEAD = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\n"
 _READ = 64 * 1024
 _CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+_FREE = REQUEST_12_FIELDS.replace(b"/some/path", b"/free/path", 1)
+_CAPPED = REQUEST_12_FIELDS.replace(b"/some/path", b"/caps/path", 1)
 _LIMITED = REQUEST_12_FIELDS.replace(b"/some/path", b"/limited", 1)
 _UNKNOWN = REQUEST_12_FIELDS.replace(b"www.example.com", b"unknown.example.com", 1)
 _UPLOAD = _with_chunks(REQUEST_12_FIELDS.replace(b"GET ", b"POST ", 1))
 
 CASES = (
     Case("12 fields", _answered(REQUEST_12_FIELDS)),
+    Case("12 fields, no limit", _answered(_FREE)),
+    Case("12 fields, a limit and a cap", _answered(_CAPPED)),
     Case("2 fields", _answered(REQUEST_2_FIELDS)),
     Case("12 fields, access log", _answered(REQUEST_12_FIELDS), access_log=True),
     Case("12 fields, 10,000 routes", _answered(REQUEST_12_FIELDS), other_routes=_ROUTES - 1),

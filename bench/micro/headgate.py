@@ -1,12 +1,15 @@
 """Headgate's side: a worker's lane on a shared memory of its own, and the supervisor's pen to change health with."""
 
 import os
+import time
+from itertools import zip_longest
 
-from bench.micro.side import HOST, LIMITS, PREFIXES, SERVICES
+from bench.messages import REQUEST_2_FIELDS, RESPONSE
+from bench.micro.side import HOST, LIMITS, PREFIXES, SECOND_NS, SERVICES
 from bench.snapshot import SERIES, published
 from gateway.model import Health
 from gateway.state.control import Control, Segment
-from gateway.state.lane import Lane, Snapshot
+from gateway.state.lane import FINISH, FORWARD, Connection, Lane, Snapshot
 
 HASHED = "hash"
 """Name of the service whose requests go by a key, as the file and the benchmarks call it."""
@@ -29,7 +32,14 @@ hash = {{ key = "client_ip" }}
 path = "/hashed"
 service = "{HASHED}"
 """
-_ROUTE = """\
+_LATENCY_NS = 1_000_000
+_BY_SERVICE = """\
+[[routes]]
+host = "{host}"
+path = "/{service}"
+service = "{service}"
+"""
+_BY_LIMIT = """\
 [[routes]]
 name = "{route}"
 host = "{host}"
@@ -63,26 +73,41 @@ class HeadgateSide:
         self.instances = [_GENERATION << 32 | slot for slot in range(instances)]
         self._publish()
         self._control.publish_ring(HASHED_ROW, range(instances), index=False)
+        self.snapshot = published(_configuration(), other_routes=other_routes)
         self.decisions = Lane(self.segment, 0, random_seed=42)
-        self.decisions.adopt(Snapshot.compile(published(_configuration(), other_routes=other_routes)))
+        self.decisions.adopt(Snapshot.compile(self.snapshot))
+        self._learn_latencies()
 
     def set_healthy(self, position: int, healthy: bool) -> None:
         """One store into the instance's health word, and the members published anew."""
         self._control.set_health(position, Health.HEALTHY if healthy else Health.UNHEALTHY)
         self._publish()
 
-    def _publish(self) -> None:
+    def _learn_latencies(self) -> None:
+        """One instance answers, and what it took is what the others are believed to take: a second ago, and has faded since."""
+        asked = time.monotonic_ns() - SECOND_NS
+        answered = asked + _LATENCY_NS
+        connection = Connection(self.decisions, 0, "192.0.2.1", asked)
+        assert connection.receive(REQUEST_2_FIELDS.replace(b"/some/path", b"/ewma", 1), asked)[0] == FORWARD
+        assert connection.respond(RESPONSE, answered)[0] == FINISH
+        connection.close(answered)
+        self._publish(answered)
+
+    def _publish(self, now: int = 0) -> None:
         for service in range(len(SERVICES) + 1):
-            self._control.publish_members(service, range(len(self.instances)))
+            self._control.publish_members(service, range(len(self.instances)), now=now)
 
 
 def _configuration() -> str:
     parts = ['[[listen]]\naddress = "127.0.0.1:0"']
     parts += [_SERVICE.format(name=name) for name in SERVICES]
-    for (full_name, limit), service in zip(LIMITS.items(), SERVICES, strict=True):  # each needs a route
+    for service, (full_name, limit) in zip_longest(SERVICES, LIMITS.items(), fillvalue=("", None)):
+        if limit is None:
+            parts.append(_BY_SERVICE.format(host=HOST.decode(), service=service))
+            continue
         route, _, name = full_name.partition("/")
         parts.append(
-            _ROUTE.format(
+            _BY_LIMIT.format(
                 route=route,
                 host=HOST.decode(),
                 prefix=PREFIXES[full_name].decode(),

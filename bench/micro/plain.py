@@ -5,8 +5,10 @@ is no HTTP passes unnoticed.
 """
 
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass
+from math import exp
 
 from bench.micro.side import HOST, LIMITS, PREFIXES, SECOND_NS, SERVICES, WIDE, Limit
 from gateway.model import Health
@@ -14,6 +16,8 @@ from gateway.model import Health
 _ENDS_HERE = frozenset(
     {b"host", b"connection", b"keep-alive", b"te", b"upgrade", b"x-forwarded-for", b"proxy"}
 )
+_TAU_NS = 10e9
+"""The time in which an observed latency falls to 1/e."""
 
 
 @dataclass(slots=True)
@@ -23,6 +27,9 @@ class Member:
     key: int
     weight: int = 1
     in_flight: int = 0
+    latency_ns: float = 1_000_000.0
+    observed_ns: int = 0
+    """When that was, on the clock of ``time.monotonic_ns``."""
     health: int = Health.HEALTHY
 
 
@@ -56,7 +63,8 @@ class PlainDecisions:
         self._buckets = {name: TokenBucket(limit) for name, limit in LIMITS.items()}
         self._eligible: list[Member] = []
         self._turn = 0
-        self._select = dict(zip(SERVICES, (self._less_loaded_of_two, self._next_in_turn), strict=True))
+        ways = (self._less_loaded_of_two, self._next_in_turn, self._faster_of_two)
+        self._select = dict(zip(SERVICES, ways, strict=True))
         self.refresh()
 
     def refresh(self) -> None:
@@ -69,16 +77,38 @@ class PlainDecisions:
 
     def _less_loaded_of_two(self) -> int | None:
         """Of two members drawn at random, the one with less in flight for its weight (Mitzenmacher 2001)."""
+        drawn = self._two()
+        if drawn is None:
+            return self._only()
+        one, other = drawn
+        return one.key if one.in_flight * other.weight <= other.in_flight * one.weight else other.key
+
+    def _faster_of_two(self) -> int | None:
+        """Of two members drawn at random, the one that would be through first by its faded latency."""
+        drawn = self._two()
+        if drawn is None:
+            return self._only()
+        one, other = drawn
+        now = time.monotonic_ns()
+        first = one.latency_ns * exp((one.observed_ns - now) / _TAU_NS) * (one.in_flight + 1) / one.weight
+        second = (
+            other.latency_ns * exp((other.observed_ns - now) / _TAU_NS) * (other.in_flight + 1) / other.weight
+        )
+        return one.key if first <= second else other.key
+
+    def _two(self) -> tuple[Member, Member] | None:
+        """Two different members: the second is drawn from one fewer and steps over the first. None: there are no two."""
         eligible = self._eligible
         count = len(eligible)
         if count < 2:
-            return eligible[0].key if eligible else None
-        # Two different ones: the second is drawn from one fewer and steps over the first.
+            return None
         first = int(self._random() * count)
         second = int(self._random() * (count - 1))
         second += second >= first
-        one, other = eligible[first], eligible[second]
-        return one.key if one.in_flight * other.weight <= other.in_flight * one.weight else other.key
+        return eligible[first], eligible[second]
+
+    def _only(self) -> int | None:
+        return self._eligible[0].key if self._eligible else None
 
     def _next_in_turn(self) -> int | None:
         eligible = self._eligible

@@ -5,8 +5,8 @@ from typing import Protocol
 
 SECOND_NS = 1_000_000_000
 
-SERVICES = ("p2c", "round_robin")
-"""The services, each named by how it is balanced; both have all instances."""
+SERVICES = ("p2c", "round_robin", "ewma")
+"""The services, each named by how it is balanced; all have all instances."""
 
 
 @dataclass(frozen=True, slots=True)

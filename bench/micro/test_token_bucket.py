@@ -1,14 +1,17 @@
 """Accounting of one request at a limit, by number of keys."""
 
 import random
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.micro.conftest import MakeSide, time_rounds
 from bench.micro.libraries import LIMITERS
-from bench.micro.side import NARROW, SECOND_NS, WIDE, Limit, Side
+from bench.micro.side import LIMITS, NARROW, SECOND_NS, WIDE, Limit, Side
 
 KEYS = (1, 10_000, 1_000_000)
 NOW = 1_000 * SECOND_NS
@@ -34,6 +37,48 @@ def test_charge(benchmark: BenchmarkFixture, make_side: MakeSide, keys: int) -> 
 
     time_rounds(benchmark, _group(keys), calls, clients)
     assert charge(WIDE, clients[0], 1, NOW) == (True, 0)
+
+
+def test_two_processes(benchmark: BenchmarkFixture) -> None:
+    """Two processes charge one key as fast as they can, and every token of both is accounted for."""
+    from bench.micro.headgate import HeadgateSide  # noqa: PLC0415
+
+    side = HeadgateSide()
+    charge = side.decisions.charge
+    key = _packed(0)
+    made = 0
+
+    def calls(keys: Sequence[bytes]) -> None:
+        nonlocal made
+        for one in keys:
+            charge(WIDE, one, 1, NOW)
+        made += len(keys)
+
+    with _contender(side.segment.fileno(), side.snapshot, key) as contender:
+        time_rounds(benchmark, "charge, one key by two processes", calls, [key])
+        contender.terminate()
+        others, _ = contender.communicate()
+    left = LIMITS[WIDE].burst - made - int(others)
+    assert int(others) > 1_000
+    assert charge(WIDE, key, left, NOW) == (True, 0)
+    assert charge(WIDE, key, 1, NOW) == (False, 1)
+
+
+@contextmanager
+def _contender(segment: int, snapshot: bytes, key: bytes) -> Iterator["subprocess.Popen[bytes]"]:
+    """The other process, which has begun; it says at its end how often it has charged."""
+    command = [sys.executable, "-m", "bench.micro.contender", str(segment), key.hex(), str(len(snapshot))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, pass_fds=[segment]) as process:
+        assert process.stdin is not None, "asked for above"
+        assert process.stdout is not None, "asked for above"
+        try:
+            process.stdin.write(snapshot)
+            process.stdin.flush()
+            assert process.stdout.readline() == b"charging\n"
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("keys", KEYS[:2])

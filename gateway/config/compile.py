@@ -1,12 +1,23 @@
 """Compiles a configuration into the snapshot that every worker gets: what Python needs, and a blob for the engine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
-from gateway.config.schema import Concurrency, Config, Limit, Listen, Route, Service, Sticky
+from gateway.config.schema import (
+    Concurrency,
+    Config,
+    HeaderRules,
+    Limit,
+    Listen,
+    Redirect,
+    Rewrite,
+    Route,
+    Service,
+    Sticky,
+)
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
 
@@ -72,7 +83,7 @@ def compile_snapshot(
         ],
         "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
         "services": [_service(name, slots[name], service, rows) for name, service in config.services.items()],
-        "routes": [_route(route, indexes[route.service], listeners, rows) for route in config.routes],
+        "routes": [_route(route, indexes, listeners, rows) for route in config.routes],
     }
     return head, orjson.dumps(blob)
 
@@ -156,22 +167,80 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
     }
 
 
-def _route(route: Route, service: int, listeners: Iterable[Listen], rows: Rows) -> dict[str, Any]:
+def _route(
+    route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows
+) -> dict[str, Any]:
+    """``services``: the index of each."""
+    service = route.service or ""
     return {
         "name": route.name,
         "host": route.host,
         "path": route.path,
         "methods": route.methods,
-        "service": service,
-        "subset": rows.subset_slot(route.service, labels_of(route.subset)) if route.subset else None,
+        "service": services.get(service),
+        "answer": _answer(route),
+        "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "limits": [_limit(limit, rows.limit_row("routes", route.name, limit.name)) for limit in route.limit],
         "concurrency": [
             _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
             for limit in route.concurrency
         ],
-        "rows": [rows.request_row(listen.name, route.name, route.service) for listen in listeners],
+        "rows": [rows.request_row(listen.name, route.name, service) for listen in listeners],
+        "edits": _edits(route),
     }
+
+
+def _answer(route: Route) -> dict[str, Any] | None:
+    """What the route answers itself."""
+    if route.redirect is not None:
+        redirect = route.redirect
+        return {
+            "redirect": {
+                "status": redirect.status,
+                "scheme": redirect.scheme,
+                "host": redirect.host,
+                "port": redirect.port,
+                "path": _path(redirect),
+            }
+        }
+    if route.respond is not None:
+        respond = route.respond
+        return {"fixed": {"status": respond.status, "content_type": respond.type, "body": respond.body}}
+    return None
+
+
+def _edits(route: Route) -> dict[str, Any]:
+    """What the route changes in messages, without what it leaves alone: few routes change anything."""
+    edits = {
+        "request": _fields(route.request_headers),
+        "response": _fields(route.response_headers),
+        "rewrite": _rewrite(route.rewrite),
+    }
+    return {key: changes for key, changes in edits.items() if changes}
+
+
+def _fields(rules: HeaderRules | None) -> dict[str, Any]:
+    """Names with values as pairs: the engine writes them in the order of the file."""
+    if rules is None:
+        return {}
+    return {
+        "set": list((rules.set or {}).items()),
+        "add": list((rules.add or {}).items()),
+        "remove": rules.remove,
+    }
+
+
+def _rewrite(rewrite: Rewrite | None) -> dict[str, Any]:
+    if rewrite is None:
+        return {}
+    return {"host": rewrite.host, "path": _path(rewrite)}
+
+
+def _path(rewrite: Rewrite | Redirect) -> dict[str, str] | None:
+    if rewrite.path is not None:
+        return {"whole": rewrite.path}
+    return {"prefix": rewrite.prefix} if rewrite.prefix is not None else None
 
 
 def _limit(limit: Limit, row: int) -> dict[str, Any]:

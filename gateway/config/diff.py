@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.config.findings import Finding
 from gateway.config.paths import KeyPath, dotted
-from gateway.config.rules import Finding
 from gateway.config.schema import Config
 
 T = TypeVar("T")

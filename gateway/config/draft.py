@@ -15,6 +15,8 @@ class Part:
     def __init__(self, model: type[BaseModel], raw: object, path: KeyPath) -> None:
         """``raw`` is whatever the file has at ``path``, even if it is no table."""
         self.path = path
+        self.is_empty = raw == {}
+        """Is it a table with nothing in it?"""
         self._raw: Mapping[str, object] = raw if isinstance(raw, dict) else {}
         self._tables: dict[str, list[Part]] = {}
         self._sound = _read(model, self._raw) if isinstance(raw, dict) else {}

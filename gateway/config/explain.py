@@ -6,10 +6,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from gateway.config.draft import submodel
+from gateway.config.findings import Finding
 from gateway.config.interpolate import Interpolated
 from gateway.config.paths import KeyPath, dotted, follow
 from gateway.config.positions import Positions
-from gateway.config.rules import Finding
 from gateway.config.schema import Config
 from gateway.config.suggest import closest, did_you_mean
 from gateway.errors import InvalidValueError, Mistake

@@ -9,6 +9,13 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from gateway.config.edits import (
+    read_authority,
+    read_bare_host,
+    read_field_name,
+    read_field_value,
+    read_rewrite_path,
+)
 from gateway.config.interpolate import Interpolated
 from gateway.config.keys import (
     CLIENT_IP,
@@ -43,6 +50,7 @@ MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanos
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
 MAX_CHOICES = 64  # beyond a handful the load is hardly evener, and each one costs a look
 MAX_LABEL_CHARACTERS = 128
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)  # RFC 9110 §15.4: those that name one place to go on at
 MAX_WORKERS = 127  # the shared memory has at most 256 lanes, and N workers take 2 N + 2
 
 MIN_SECRET_BYTES = 16  # a shorter one can be guessed
@@ -211,6 +219,14 @@ def _choices(value: object) -> int | str:
     return _number(value, 2, MAX_CHOICES, f'"{CHOICES_ALL}" or a whole number from 2 to {MAX_CHOICES}')
 
 
+def _redirect_status(value: object) -> int:
+    listed = ", ".join(map(str, REDIRECT_STATUSES))
+    status = _number(value, REDIRECT_STATUSES[0], REDIRECT_STATUSES[-1], f"one of {listed}")
+    if status not in REDIRECT_STATUSES:
+        raise InvalidValueError(f"one of {listed}")
+    return status
+
+
 def _label(value: str) -> str:
     if not (0 < len(value) <= MAX_LABEL_CHARACTERS and value.isprintable()):
         raise InvalidValueError(f"a text of at most {MAX_LABEL_CHARACTERS} printable characters")
@@ -354,6 +370,12 @@ Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
 Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+FieldName = Annotated[str, text(read_field_name, "the name of a header field")]
+FieldValue = Annotated[str, text(read_field_value, "the value of a header field")]
+RewritePath = Annotated[str, text(read_rewrite_path, 'a path, such as "/v1"')]
+Authority = Annotated[str, text(read_authority, 'a host, such as "api.internal"')]
+BareHost = Annotated[str, text(read_bare_host, 'a host, such as "www.example.com"')]
+RedirectStatus = Annotated[int, Reads(_redirect_status, {"enum": list(REDIRECT_STATUSES)})]
 PageBody = Annotated[str, text(_page, "a text")]
 MediaType = Annotated[str, text(_media_type, "a media type")]
 HashKey = Annotated[

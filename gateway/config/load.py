@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from gateway.config.explain import Explainer
 from gateway.config.files import read_regular, reason
+from gateway.config.findings import Finding
 from gateway.config.interpolate import interpolate, read_file
-from gateway.config.rules import Finding, broken_rules
+from gateway.config.rules import broken_rules
 from gateway.config.schema import Config
 from gateway.errors import ConfigErrors, Mistake, Place
 

@@ -1,29 +1,26 @@
 """The rules between the parts of a configuration: what contradicts another part, or could have no effect."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from gateway.config.draft import Part
+from gateway.config.findings import Draft, Finding
 from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
+from gateway.config.route_rules import DESTINATIONS, ROUTE_RULES
 from gateway.config.schema import (
     MAX_CONCURRENCY_LIMITS,
     MAX_LIMITS,
     MAX_SERVICES,
     Concurrency,
-    Config,
-    Gateway,
+    Hash,
     HealthCheck,
     Instance,
     Limit,
-    Listen,
     ListenMax,
     ListenPaths,
     Passive,
-    Route,
-    Service,
     Sticky,
     concurrency_table,
     instance_table,
@@ -41,31 +38,10 @@ HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A broken rule. The message names other parts by their path and never quotes a value, which may be a secret."""
-
-    path: KeyPath
-    message: str
-    hint: str = ""
-
-
-class Draft:
-    """The parts that rules look at."""
-
-    def __init__(self, data: dict[str, object]) -> None:
-        """``data`` is the content of the file, after interpolation."""
-        root = Part(Config, data, ())
-        self.gateway = root.table("gateway", Gateway)
-        self.listen = root.tables("listen", Listen)
-        self.services = root.named_tables("services", Service)
-        self.routes = root.tables("routes", Route)
-
-
 def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
     draft = Draft(data)
-    for rule in RULES:
+    for rule in (*RULES, *ROUTE_RULES):
         yield from rule(draft)
 
 
@@ -178,6 +154,26 @@ def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
                 yield Finding((*instance.path, "capacity"), message)
 
 
+def _keys_leave_something_to_load(draft: Draft) -> Iterator[Finding]:
+    """Where every request has the key that it is hashed by, only those that other zones and backups get go by load."""
+    for service in draft.services.values():
+        key = service.table("hash", Hash)
+        is_hashed = service.has("balance") and service["balance"] is Balance.HASH
+        if not is_hashed or not key.has("key") or may_be_missing(key["key"]):
+            continue
+        instances = service.tables("instances", Instance, instance_table)
+        if any(instance.is_given("backup") or instance.is_given("zone") for instance in instances):
+            continue
+        message = (
+            f"no effect: every request has a value of {dotted((*key.path, 'key'))} and goes by that alone"
+        )
+        if service.is_given("slow_start"):
+            yield Finding((*service.path, "slow_start"), message)
+        for instance in instances:
+            if instance.is_given("capacity"):
+                yield Finding((*instance.path, "capacity"), message)
+
+
 def _balances_have_what_they_go_by(draft: Draft) -> Iterator[Finding]:
     """A service that hashes says what, and one that is sticky has a cookie."""
     for service in draft.services.values():
@@ -240,7 +236,7 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     subsets = {
         (route["service"], labels_of(route["subset"]))
         for route in draft.routes
-        if route.has("service", "subset") and route["subset"]
+        if route.has("service", "subset") and route["service"] is not None and route["subset"]
     }
     if len(draft.services) + len(subsets) > MAX_SERVICES:
         message = f"too many subsets: {len(subsets)}, at most {MAX_SERVICES} with the services"
@@ -282,21 +278,25 @@ def _statuses_differ(draft: Draft) -> Iterator[Finding]:
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
     for route in draft.routes:
-        if route.has("service") and route["service"] not in draft.services:
+        if route.has("service") and route["service"] not in (None, *draft.services):
             hint = did_you_mean(route["service"], draft.services)
             yield Finding((*route.path, "service"), "there is no service of this name", hint)
 
 
 def _services_are_used(draft: Draft) -> Iterator[Finding]:
     """A service that no route leads to has no effect."""
-    if not draft.routes or not all(route.has("service") for route in draft.routes):
+    if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
         return  # the route whose service cannot be read may be the one
-    used = {route["service"] for route in draft.routes}
+    used = {route["service"] for route in draft.routes} - {None}
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
         if name not in used:
             yield Finding(service.path, "no effect: no route leads to this service")
+
+
+def _leads_somewhere(route: Part) -> bool:
+    return route.has("service") and any(map(route.is_given, DESTINATIONS))
 
 
 def _routes_can_match(draft: Draft) -> Iterator[Finding]:
@@ -481,6 +481,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _some_instance_is_primary,
     _zones_meet,
     _balances_use_their_keys,
+    _keys_leave_something_to_load,
     _balances_have_what_they_go_by,
     _cookies_can_be_set,
     _subsets_have_instances,

@@ -8,12 +8,16 @@ from gateway.config.fields import (
     MAX_WORKERS,
     AccessLog,
     AdminAddress,
+    Authority,
+    BareHost,
     Choices,
     CookieName,
     CookiePath,
     CookieSecret,
     Counted,
     ErrorStatus,
+    FieldName,
+    FieldValue,
     Flag,
     HashKey,
     Host,
@@ -32,7 +36,9 @@ from gateway.config.fields import (
     Path,
     ProbeTarget,
     Proxy,
+    RedirectStatus,
     RequestCost,
+    RewritePath,
     RouteName,
     Upstream,
     Workers,
@@ -67,6 +73,7 @@ MAX_LIMITS = (
     8  # of a route and its service: the engine charges them all for every request, from a fixed array
 )
 MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
+MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
 MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -413,6 +420,59 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
+_FieldValues = Annotated[dict[FieldName, FieldValue], Counted("field", MAX_FIELD_RULES)]
+
+
+class HeaderRules(Table):
+    """What a route changes in the header fields of one direction."""
+
+    set: _FieldValues | None = None
+    """Fields that get this value in place of any that they have."""
+    add: _FieldValues | None = None
+    """Lines that are added, whatever the message has."""
+    remove: Annotated[tuple[FieldName, ...], Counted("field", MAX_FIELD_RULES)] = ()
+    """Fields that are left out."""
+
+
+class Rewrite(Table):
+    """What instances are asked for in place of what the client asked for."""
+
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    host: Authority | None = None
+    """The value of ``Host``, perhaps with a port."""
+
+
+class Redirect(Table):
+    """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
+
+    scheme: Annotated[Literal["http", "https"], choice("http", "https")] | None = None
+    """"http" or "https"."""
+    host: BareHost | None = None
+    """The host, without a port."""
+    port: Annotated[int, whole(1, 65_535)] | None = None
+    """The port. Without it the one that was asked for, or the scheme's own where ``scheme`` is given."""
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    status: RedirectStatus = 302
+    """301, 302, 303, 307 or 308."""
+
+
+class Respond(Table):
+    """An answer that is the same for everybody."""
+
+    status: Annotated[int, whole(200, 599)] = 200
+    """The status code."""
+    body: PageBody = ""
+    """The whole body, at most 64 KiB."""
+    type: MediaType = "text/plain; charset=utf-8"
+    """The value of ``Content-Type``."""
+
+
 def _default_name(data: dict[str, Any]) -> str:
     return match_name(data["host"], data["path"], data["methods"])
 
@@ -426,8 +486,12 @@ class Route(Table):
     """Exactly ``/v1``, or by segments ``/v1/*``. Without it every path."""
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
-    service: Name
-    """Name of the service that gets the requests."""
+    service: Name | None = None
+    """Name of the service that gets the requests. A route has this, ``redirect`` or ``respond``."""
+    redirect: Redirect | None = None
+    """Where clients are to ask instead."""
+    respond: Respond | None = None
+    """What clients get from the gateway itself."""
     subset: LabelTable | None = None
     """Labels of the instances that get them. Without it all of the service."""
     limit: Annotated[_Limits, BeforeValidator(_one_or_list, json_schema_input_type=Limit | _Limits)] = ()
@@ -439,6 +503,12 @@ class Route(Table):
     """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
+    request_headers: HeaderRules | None = None
+    """What instances get of the header fields of requests."""
+    response_headers: HeaderRules | None = None
+    """What clients get of the header fields of an instance's answers."""
+    rewrite: Rewrite | None = None
+    """Another path or host than the client asked for."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 
@@ -479,4 +549,8 @@ class Config(Table):
 
     def subsets(self) -> set[tuple[str, Labels]]:
         """The subsets that routes lead to: service and labels."""
-        return {(route.service, labels_of(route.subset)) for route in self.routes if route.subset}
+        return {
+            (route.service, labels_of(route.subset))
+            for route in self.routes
+            if route.service is not None and route.subset
+        }

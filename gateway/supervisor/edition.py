@@ -11,13 +11,13 @@ from typing import Any
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
+from gateway.config.findings import Finding
 from gateway.config.load import load
 from gateway.config.overrides import Overrides, contradictions, described, overridden
 from gateway.config.paths import dotted
-from gateway.config.rules import Finding
 from gateway.config.schema import Config, Listen
 from gateway.errors import ConfigErrors, Mistake
-from gateway.model import AddressKind
+from gateway.model import AddressKind, Labels, labels_of
 from gateway.supervisor.rows import NoRowError, Rows
 from gateway.supervisor.telemetry.metrics import Legend
 
@@ -44,6 +44,14 @@ class Edition:
     legend: Legend
     changes: Changes = NO_CHANGES
     """From the edition before."""
+
+    def idle_subsets(self) -> dict[str, frozenset[Labels]]:
+        """By service the subsets that have a row and no route; () is the whole service."""
+        used = {(route.service, labels_of(route.subset or {})) for route in self.config.routes}
+        return {
+            service: frozenset(labels for labels in rows if (service, labels) not in used)
+            for service, rows in self.rows.banks().items()
+        }
 
 
 def first_edition(config: Config, rows: Rows) -> Edition:

@@ -116,12 +116,19 @@ class Places:
     """Where the gateway runs; None: zones do not matter."""
     ring: Ring | None = None
     """None: the service needs none."""
+    idle: frozenset[Labels] = frozenset()
+    """Those of the rows that no route leads to: exchanges may still go by them, but nobody is told of them."""
 
 
 @dataclass(slots=True)
 class _Service:
     places: Places
-    present: dict[InstanceAddress, Instance] = field(default_factory=dict)
+    present: list[Instance] = field(default_factory=list)
+    """In the order of its sources."""
+    by_address: dict[InstanceAddress, Instance] = field(default_factory=dict)
+    by_member: dict[int, Instance] = field(default_factory=dict)
+    """By ``id`` of the member, which the instance keeps alive: of ten thousand that sources name again most are the same
+    objects, and found without a look at their fields."""
     panicking: set[Labels] = field(default_factory=set)
     """The subsets whose unfit members are used."""
     published: int = -PAUSE_NS
@@ -130,6 +137,22 @@ class _Service:
     """The subsets whose rows are out of date, those that have waited longest first."""
     timer: asyncio.TimerHandle | None = None
     """The next publication, where one is due."""
+
+    def take(self, instances: list[Instance]) -> list[Instance]:
+        """These are present from now on; returns those that are not any more."""
+        stay = set(map(id, instances))
+        gone = [instance for instance in self.present if id(instance) not in stay]
+        for instance in gone:
+            del self.by_address[instance.address]
+            del self.by_member[id(instance.member)]
+        self.present = instances
+        return gone
+
+    def note(self, instance: Instance, member: Member) -> None:
+        """An instance that is new, or as a source has it now."""
+        self.by_member.pop(id(instance.member), None)
+        instance.member = member
+        self.by_member[id(member)] = self.by_address[member.address] = instance
 
     def cancel(self) -> None:
         """Forgets the publication that is due."""
@@ -165,7 +188,7 @@ class Instances:
             self._services[service] = _Service(places)
         elif known.places != places:
             known.places = places
-            for instance in known.present.values():
+            for instance in known.present:
                 self._write(instance)
             self._publish(service)
 
@@ -181,12 +204,12 @@ class Instances:
 
     def of(self, service: str) -> list[Instance]:
         """The instances of a service, in the order of its configuration."""
-        return list(self._services[service].present.values())
+        return list(self._services[service].present)
 
     def find(self, service: str, address: InstanceAddress) -> Instance | None:
         """An instance of a service, if it is a member now."""
         known = self._services.get(service)
-        return known.present.get(address) if known is not None else None
+        return known.by_address.get(address) if known is not None else None
 
     def panicking(self, service: str) -> bool:
         """Are unfit instances of the service, or of a subset of it, used because too few are fit?"""
@@ -201,26 +224,31 @@ class Instances:
         """Makes these the members of a service; returns (those that came, those that went).
 
         One that stays keeps its slot and its state; another weight or cap is written in place, and so is the word of
-        an operator.
+        an operator. No address stands twice. What it costs beyond a few looks for each member goes by those that are new.
         """
         known = self._services[service]
-        before = known.present
         self._slots.reclaim(
             now=self._clock(),
             seen=min(self._readings.membership_epochs(), default=0),
             in_flight=self._readings.in_flight,
         )
-        after: dict[InstanceAddress, Instance] = {}
-        for member in members:
-            instance = before.get(member.address) or self._admit(service, member, first=not before)
+        first = not known.present
+        listed = list(map(known.by_member.get, map(id, members)))
+        came: list[Instance] = []
+        for place in [place for place, instance in enumerate(listed) if instance is None]:
+            member = members[place]
+            instance = known.by_address.get(member.address)
             if instance is None:
-                continue
-            if instance.member != member:
-                instance.member = member
+                instance = self._admit(service, member, first=first)
+                if instance is None:
+                    continue
+                came.append(instance)
+            changed = instance.member != member
+            known.note(instance, member)
+            if changed:
                 self._write(instance)
-            after[member.address] = instance
-        known.present = after
-        gone = [instance for address, instance in before.items() if address not in after]
+            listed[place] = instance
+        gone = known.take([instance for instance in listed if instance is not None])
         for instance in gone:  # banks may list it for a moment; its state is kept beside the bit
             self._memory.set_health(instance.slot.number, instance.word | HEALTH_DISABLED_BIT)
         membership = self._publish(service)
@@ -228,7 +256,7 @@ class Instances:
             del self._by_slot[instance.slot.number]
             identity = (service, instance.address)
             self._slots.retire(identity, instance.slot, now=self._clock(), membership=membership)
-        return [instance for address, instance in after.items() if address not in before], gone
+        return came, gone
 
     def set_health(self, service: str, address: InstanceAddress, health: Health) -> None:
         """One store that every worker sees at once, then the banks without the instance, or with it again."""
@@ -337,7 +365,9 @@ class Instances:
 
     def _publish_row(self, service: str, labels: Labels, row: int) -> None:
         known = self._services[service]
-        members = [one for one in known.present.values() if set(labels) <= set(one.member.labels)]
+        members = known.present
+        if labels:
+            members = [one for one in members if set(labels) <= set(one.member.labels)]
         self._membership, panicking = self._memory.publish_members(
             row,
             [one.slot.number for one in members],
@@ -345,10 +375,11 @@ class Instances:
             now=self._clock(),
         )
         self._rings.set(row, service, _drawing(known.places.ring, members))
-        if panicking == (labels in known.panicking):
+        is_used = labels not in known.places.idle
+        if (panicking and is_used) == (labels in known.panicking):
             return
         subset = "".join(f" {name}={value}" for name, value in labels)
-        if panicking:
+        if panicking and is_used:
             known.panicking.add(labels)
             fit = sum(one.fit and not one.member.disabled for one in members)
             logger.error(
@@ -357,7 +388,8 @@ class Instances:
             )  # fmt: skip
         else:
             known.panicking.discard(labels)
-            logger.info("service %s%s: the panic is over", service, subset)
+            ended = "is over" if is_used else "concerns no route any more"
+            logger.info("service %s%s: the panic %s", service, subset, ended)
 
 
 def _drawing(ring: Ring | None, members: Sequence[Instance]) -> Drawing | None:

@@ -163,7 +163,8 @@ class Supervisor:
         self._monitor.start()
         edition = self._reloader.edition
         self._roster.start()
-        await self._roster.set(edition.config.services, edition.rows.banks(), edition.config.gateway.zone)
+        services, zone = edition.config.services, edition.config.gateway.zone
+        await self._roster.set(services, edition.rows.banks(), zone, edition.idle_subsets())
 
     async def _start_workers(self) -> bool:
         """Starts the workers; False when a signal came first."""

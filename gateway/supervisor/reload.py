@@ -181,7 +181,8 @@ class Reloader:
         """Brings it into force; returns the new slots whose worker has not come up."""
         config = edition.config
         self.edition = edition
-        await self._roster.set(config.services, edition.rows.banks(), config.gateway.zone)
+        banks, idle = edition.rows.banks(), edition.idle_subsets()
+        await self._roster.set(config.services, banks, config.gateway.zone, idle)
         addresses = [listen.address for listen in config.listen]
         further = opening.descriptors()
         # And at once the snapshot: a worker that starts between would have the sockets twice.

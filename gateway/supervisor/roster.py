@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from gateway.config.overrides import Adjustment
 from gateway.config.schema import HealthCheck, Passive, Service
@@ -24,6 +25,7 @@ SERVICES_A_TURN = (
     50  # some 2 ms: a configuration of thousands must not hold up probes, heartbeats and the admin API
 )
 
+EVERY_SUBSET_IS_USED: Mapping[str, frozenset[Labels]] = MappingProxyType({})
 
 Adjustments = Mapping[str, Mapping[InstanceAddress, Adjustment]]
 """What operators want otherwise, by service and address."""
@@ -56,18 +58,21 @@ class Roster:
         self.ejections.start()
 
     async def set(
-        self, services: Mapping[str, Service], banks: Mapping[str, Mapping[Labels, int]], zone: str | None
+        self,
+        services: Mapping[str, Service],
+        banks: Mapping[str, Mapping[Labels, int]],
+        zone: str | None,
+        idle: Mapping[str, frozenset[Labels]] = EVERY_SUBSET_IS_USED,
     ) -> None:
         """Takes these services, new ones and ones that are known; ``banks`` are the rows of their subsets in shared memory,
-        ``zone`` is where the gateway runs.
+        ``idle`` the subsets that no route leads to, ``zone`` is where the gateway runs.
 
         What does not change goes on undisturbed, and what is known of an instance outlives every change.
         """
         async for name in _in_turns(services):
             service = services[name]
-            self.instances.set(
-                name, Places(banks[name], service.panic.percent, zone, RINGS.get(service.balance))
-            )
+            ring, unused = RINGS.get(service.balance), idle.get(name, frozenset())
+            self.instances.set(name, Places(banks[name], service.panic.percent, zone, ring, unused))
             before = self._checks.get(name)
             self._checks[name] = service.health
             self.ejections.set(name, _ejection_policy(service.passive, service.health))
@@ -117,8 +122,9 @@ class Roster:
         """Discovery found other members, or an operator wants them otherwise."""
         self._found[service] = members
         adjustments = self._adjustments.get(service, {})
-        adjusted = [_adjusted(member, adjustments.get(member.address)) for member in members]
-        came, gone = self.instances.apply(service, adjusted)
+        if adjustments:
+            members = [_adjusted(member, adjustments.get(member.address)) for member in members]
+        came, gone = self.instances.apply(service, members)
         for instance in gone:
             self.health.forget(service, instance.address)
         for instance in came:

@@ -37,10 +37,12 @@ class Gateway:
         environment: Mapping[str, str] | None = None,
         descriptors: int | None = None,
         inherit: Sequence[int] = (),
+        module: Sequence[str] = ("gateway",),
     ) -> None:
         """``descriptors``: each of its processes may have so many open and can get no more. ``inherit``: those of ours
-        that it finds open under the same numbers.
+        that it finds open under the same numbers. ``module``: what is run, with arguments of its own before ours.
         """
+        self._module = module
         self._descriptors = descriptors
         self._inherit = inherit
         self.exit_code = 0
@@ -150,7 +152,7 @@ class Gateway:
         name, value = self._marker.split("=")
         with (self.folder / "stderr").open("wb") as stderr:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway", "run", str(self.file), *self._arguments,
+                sys.executable, "-m", *self._module, "run", str(self.file), *self._arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=stderr,
                 cwd=ROOT, env={**os.environ, **self._environment, name: value}, preexec_fn=self._prepare,
                 pass_fds=self._inherit,

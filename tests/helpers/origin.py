@@ -118,8 +118,11 @@ class Origin:
         *,
         port: int = 0,
         keep_bodies: bool = True,
+        host: str = "127.0.0.1",
     ) -> None:
+        """``host``: where it listens; an empty one is every address of this machine."""
         self.port = port
+        self._host = host
         self.requests: list[Request] = []
         self.connections: list[OriginConnection] = []
         self._reply = Reply(body=reply) if isinstance(reply, bytes) else reply
@@ -141,7 +144,13 @@ class Origin:
     async def start(self) -> None:
         """Listens; after ``stop`` on the same port again."""
         self._server = await asyncio.start_server(
-            self._accepted, "127.0.0.1", self.port, backlog=BACKLOG, reuse_address=True, limit=1 << 18
+            self._accepted,
+            self._host,
+            self.port,
+            family=socket.AF_INET,
+            backlog=BACKLOG,
+            reuse_address=True,
+            limit=1 << 18,
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

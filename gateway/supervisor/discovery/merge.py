@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from gateway.model import InstanceAddress, Labels
 
@@ -30,14 +31,16 @@ class Merge:
         self._members: tuple[Member, ...] = ()
 
     def update(self, source: int, members: Sequence[Member]) -> tuple[Member, ...] | None:
-        """Takes a source's new set; returns the members of the service if that changed them, otherwise None.
+        """Takes a source's new set, in which no address stands twice; returns the members of the service if that changed
+        them, otherwise None.
 
         An empty set is never applied: a registry that lost its data must not take the service with it.
         """
         if not members:
             return None
         self._sets[source] = tuple(members)
-        merged = _first_of_each(member for members in self._sets for member in members)
+        named = [members for members in self._sets if members]
+        merged = _first_of_each(chain.from_iterable(named)) if len(named) > 1 else named[0]
         if merged == self._members:
             return None
         self._members = merged

@@ -60,7 +60,7 @@ fn rewrite_request(bytes: &[u8], output: &mut Vec<u8>) {
     let peer = Address::from(IpAddr::from([192, 0, 2, 1]));
     let sender = Sender { peer, client: peer, is_trusted: false };
     let client = Client { sender: &sender, scheme: b"http", request_id: RequestId::Kept(b"id") };
-    rewrite::request(output, &request, client, false);
+    rewrite::request(output, &request, client, None, false);
     assert!(output.len() > bytes.len());
 }
 
@@ -77,6 +77,7 @@ fn rewrite_response(bytes: &[u8], output: &mut Vec<u8>) {
         quotas: &[],
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
         set_cookie: None,
+        edits: None,
     };
     rewrite::response(output, &response, &onward);
     assert!(output.ends_with(b"\r\n\r\n"));

@@ -1,12 +1,13 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance, and places at limits, and gives them back in
 //! [`Connection::end_exchange`], which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
 //! a byte of an answer has reached the client.
 
+mod answering;
 mod client;
 mod ending;
 mod judging;
@@ -26,6 +27,7 @@ use crate::access_log::Record;
 use crate::address::Address;
 use crate::affinity::StickyCookie;
 use crate::deadline::NEVER;
+use crate::edits::Edits;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
@@ -212,6 +214,10 @@ struct Exchange {
     status: u16,
     /// What limits have to do with the answer.
     due: limiting::Due,
+    /// What its route changes in the messages; `None` for nothing.
+    edits: Option<Arc<Edits>>,
+    /// The lines that the answer gets by them, where they depend on the request; it takes memory there only.
+    lines: Vec<u8>,
     /// The instance keeps its connection open after its response, as far as it has said.
     instance_persists: bool,
     response_body: Body,

@@ -21,20 +21,29 @@ pub struct Sender {
     pub is_trusted: bool,
 }
 
+impl Sender {
+    /// Somebody who speaks for nobody else.
+    pub fn of(peer: Address) -> Self {
+        Self { peer, client: peer, is_trusted: false }
+    }
+}
+
 /// The forwarding fields of a request, in any of their names, with their values.
 pub(crate) fn fields<'f, 'b>(fields: &'f Fields<'_, 'b>) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + 'f {
     let forwarding = fields.iter().filter(|(_, kind)| *kind == Field::Forwarded);
     forwarding.map(|(header, _)| (header.name.as_bytes(), header.value))
 }
 
-/// Writes the forwarding fields of a request. `scheme` is what the peer speaks.
-pub(crate) fn put(output: &mut Vec<u8>, request: &Request<'_, '_>, sender: &Sender, scheme: &[u8]) {
-    let said = |name, is_good: fn(&[u8]) -> bool| {
-        let said = if sender.is_trusted { only(&request.fields, name) } else { None };
-        said.filter(|value| is_good(value))
-    };
+/// What the client speaks, as far as is known. `scheme` is what the peer speaks.
+pub(crate) fn scheme<'a>(fields: &Fields<'_, 'a>, sender: &Sender, scheme: &'a [u8]) -> &'a [u8] {
+    said(fields, sender, b"x-forwarded-proto", is_scheme).unwrap_or(scheme)
+}
+
+/// Writes the forwarding fields of a request. `peers_scheme` is what the peer speaks.
+pub(crate) fn put(output: &mut Vec<u8>, request: &Request<'_, '_>, sender: &Sender, peers_scheme: &[u8]) {
+    let said = |name, is_good| said(&request.fields, sender, name, is_good);
     put_for(output, &request.fields, sender);
-    put_field(output, b"X-Forwarded-Proto", said(b"x-forwarded-proto", is_scheme).unwrap_or(scheme));
+    put_field(output, b"X-Forwarded-Proto", scheme(&request.fields, sender, peers_scheme));
     let host = said(b"x-forwarded-host", |host| !host.is_empty() && is_host(host)).unwrap_or(request.host);
     if !host.is_empty() {
         put_field(output, b"X-Forwarded-Host", host);
@@ -43,8 +52,19 @@ pub(crate) fn put(output: &mut Vec<u8>, request: &Request<'_, '_>, sender: &Send
         put_field(output, b"X-Forwarded-Port", port);
     }
     if sender.is_trusted {
-        put_forwarded(output, &request.fields, sender, scheme);
+        put_forwarded(output, &request.fields, sender, peers_scheme);
     }
+}
+
+/// What a trusted proxy says in a field, if it says it once and it is good.
+fn said<'b>(
+    all: &Fields<'_, 'b>,
+    sender: &Sender,
+    name: &[u8],
+    is_good: fn(&[u8]) -> bool,
+) -> Option<&'b [u8]> {
+    let said = if sender.is_trusted { only(all, name) } else { None };
+    said.filter(|value| is_good(value))
 }
 
 /// `X-Forwarded-For`: what the peer has told so far, and the peer itself.

@@ -141,6 +141,19 @@ impl Key {
         self.parts.iter().any(Part::is_of_client)
     }
 
+    /// The same without the parts that all requests have in common; a key without any is that of all of them.
+    #[must_use]
+    pub fn without(self, are_common: &[Part]) -> Self {
+        let parts = self.parts.into_vec().into_iter().filter(|part| !are_common.contains(part));
+        Self { parts: parts.collect() }
+    }
+
+    /// What it is made of.
+    #[inline]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// Hashes all parts of a request, each behind its length, so that what belongs to one part never passes for a piece of
     /// the next. What a request does not have differs from everything that it might have; then the answer is `Incomplete`.
     #[inline]

@@ -1,8 +1,9 @@
 //! The decisions of an HTTP edge gateway, without I/O: bytes and the time go in, bytes and a verdict come out.
 //!
 //! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`routing`] finds
-//! the route, [`client_address`] who asks, [`key`] what counts as one, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head,
-//! [`reply`] makes the gateway's own answers, and [`connection`] is the state machine that puts them together.
+//! the route, [`client_address`] who asks, [`key`] what counts as one, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
+//! with what the route changes in it ([`edits`]),
+//! [`answer`] those that routes give themselves, [`reply`] the gateway's own, and [`connection`] is the state machine that puts them together.
 //! [`snapshot`] is the compiled configuration; [`state`] is what is shared with the other workers.
 
 #![forbid(unsafe_code)]
@@ -10,9 +11,11 @@
 pub mod access_log;
 pub mod address;
 pub mod affinity;
+pub mod answer;
 pub mod client_address;
 pub mod connection;
 pub mod deadline;
+pub mod edits;
 pub mod forwarding;
 pub mod http1;
 pub mod key;

@@ -49,6 +49,7 @@ impl Gcra {
     ///
     /// That happens when a reload made the limit faster or its burst smaller, or when the word is garbage: a bucket
     /// cannot be emptier than empty, so its client need not wait for a debt that this rate does not know.
+    #[inline]
     pub fn emptied(self, tat: u64, now: u64) -> Option<u64> {
         let latest = self.latest(now);
         (tat > latest.saturating_add(CLOCK_SLACK_NS)).then_some(latest)
@@ -78,17 +79,15 @@ pub struct Level {
 
 /// Takes `cost` tokens from the bucket with this TAT (0 asks only whether it owes any): its new TAT, or the nanoseconds until it would conform if
 /// nobody else takes tokens ([`u64::MAX`]: never, the burst is smaller than the cost).
+#[inline]
 pub fn conforms(tat: u64, now: u64, rate: Gcra, cost: u32) -> Result<u64, u64> {
-    let wanted = u128::from(cost) * u128::from(rate.interval);
-    if wanted > u128::from(rate.tolerance) {
-        return Err(u64::MAX);
+    let wanted = u64::from(cost).saturating_mul(rate.interval); // cut off, it is still above every tolerance
+    let room = rate.tolerance.checked_sub(wanted).ok_or(u64::MAX)?;
+    let ahead = tat.saturating_sub(now);
+    if ahead > room {
+        return Err(ahead - room);
     }
-    let new = u128::from(tat.max(now)) + wanted;
-    let latest = u128::from(now) + u128::from(rate.tolerance);
-    if new > latest {
-        return Err(u64::try_from(new - latest).unwrap_or(u64::MAX));
-    }
-    u64::try_from(new).ok().filter(|&new| new <= MAX_TAT).ok_or(u64::MAX)
+    tat.max(now).checked_add(wanted).filter(|&new| new <= MAX_TAT).ok_or(u64::MAX)
 }
 
 /// One bucket that a request wants tokens from.

@@ -6,6 +6,7 @@
 use httparse::Header;
 
 use crate::affinity::SetCookie;
+use crate::edits::{AnswerEdits, Edits, Words};
 use crate::forwarding::{self, Sender};
 use crate::http1::fields::Field;
 use crate::http1::framing::Framing;
@@ -13,6 +14,7 @@ use crate::http1::head::{Fields, Request, Response};
 use crate::limit::Level;
 use crate::reply::put_quotas;
 use crate::request_id::RequestId;
+use crate::routing::host_without_port;
 use crate::snapshot::Limit;
 
 /// What the gateway tells an instance about the client.
@@ -24,6 +26,20 @@ pub struct Client<'a> {
     pub scheme: &'a [u8],
     /// The identity of its request.
     pub request_id: RequestId<'a>,
+}
+
+impl<'a> Client<'a> {
+    /// What the variables of a route's rules stand for.
+    pub fn words(&'a self, request: &'a Request<'_, '_>) -> Words<'a> {
+        Words {
+            client_ip: self.sender.client.text(),
+            host: host_without_port(request.host),
+            method: request.method,
+            path: request.path(),
+            request_id: self.request_id.as_bytes(),
+            scheme: forwarding::scheme(&request.fields, self.sender, self.scheme),
+        }
+    }
 }
 
 /// What the gateway tells a client about the message and the connection.
@@ -43,17 +59,37 @@ pub struct Onward<'a> {
     pub quotas: &'a [(&'a Limit, Level)],
     /// The cookie by which the client is to come back to the instance, if it does not bring it already.
     pub set_cookie: Option<SetCookie<'a>>,
+    /// What the route changes.
+    pub edits: Option<AnswerEdits<'a>>,
 }
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
-pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'_>, expects_continue: bool) {
-    put(output, &[request.method, b" ", &request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]);
+pub fn request(
+    output: &mut Vec<u8>,
+    request: &Request<'_, '_>,
+    client: Client<'_>,
+    edits: Option<&Edits>,
+    expects_continue: bool,
+) {
     let hops_left = request.hops_left();
-    put_fields(output, &request.fields, |kind| {
+    let passes = |kind| {
         matches!(kind, Field::Other | Field::Accept | Field::Date | Field::Via)
             || (kind == Field::Trailer && request.framing == Framing::Chunked)
             || (kind == Field::MaxForwards && hops_left.is_none())
-    });
+    };
+    if let Some(Edits { request: fields, rewrite, .. }) = edits {
+        put(output, &[request.method, b" "]);
+        rewrite.path.put(output, request);
+        let host = rewrite.host.as_deref().unwrap_or(request.host);
+        put(output, &[request.behind_path(), b" HTTP/1.1\r\nHost: ", host, b"\r\n"]);
+        put_fields(output, &request.fields, |header, kind| {
+            passes(kind) && !fields.leaves_out(header.name.as_bytes())
+        });
+        fields.put(output, &client.words(request));
+    } else {
+        put(output, &[request.method, b" ", &request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]);
+        put_fields(output, &request.fields, |_, kind| passes(kind));
+    }
     forwarding::put(output, request, client.sender, client.scheme);
     output.extend_from_slice(if request.minor_version == 0 {
         b"Via: 1.0 headgate\r\n"
@@ -81,7 +117,7 @@ pub fn request(output: &mut Vec<u8>, request: &Request<'_, '_>, client: Client<'
 /// Writes the head of a final response as the client gets it.
 pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onward<'_>) {
     put_status_line(output, response);
-    put_fields(output, &response.fields, |kind| {
+    let passes = |kind| {
         matches!(
             kind,
             Field::Other
@@ -94,7 +130,15 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
                 | Field::RequestId
                 | Field::Via
         ) || (kind == Field::Trailer && onward.framing == Framing::Chunked)
-    });
+    };
+    if let Some(AnswerEdits { fields, lines }) = onward.edits {
+        put_fields(output, &response.fields, |header, kind| {
+            passes(kind) && !fields.leaves_out(header.name.as_bytes())
+        });
+        output.extend_from_slice(lines);
+    } else {
+        put_fields(output, &response.fields, |_, kind| passes(kind));
+    }
     if !response.fields.has_date() {
         put(output, &[b"Date: ", onward.date, b"\r\n"]);
     }
@@ -137,7 +181,7 @@ pub fn switching(
 
 fn put_interim(output: &mut Vec<u8>, response: &Response<'_, '_>) {
     put_status_line(output, response);
-    put_fields(output, &response.fields, |kind| {
+    put_fields(output, &response.fields, |_, kind| {
         matches!(kind, Field::Other | Field::Accept | Field::Date | Field::RequestId | Field::Via)
     });
 }
@@ -153,13 +197,13 @@ fn put(output: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
-/// Writes the fields that do not end at this hop: those of an end-to-end kind that `Connection` does not name.
+/// Writes the fields that do not end at this hop: those that pass and that `Connection` does not name.
 ///
 /// A line that came as it would be written is copied, and neighbours are copied together: most heads need one or two
 /// copies. Four for each field take 600 instructions more in an exchange of 13,300.
-fn put_fields(output: &mut Vec<u8>, fields: &Fields<'_, '_>, is_end_to_end: impl Fn(Field) -> bool) {
+fn put_fields(output: &mut Vec<u8>, fields: &Fields<'_, '_>, passes: impl Fn(&Header<'_>, Field) -> bool) {
     let mut lines = 0..0;
-    for (header, _) in fields.iter().filter(|(_, kind)| is_end_to_end(*kind)) {
+    for (header, _) in fields.iter().filter(|(header, kind)| passes(header, *kind)) {
         if fields.is_nominated(header.name.as_bytes()) {
             continue;
         }
@@ -206,6 +250,7 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
+    use crate::edits::{Direction, FieldEdits, FieldRules, Names, PathRewrite, Rewrite};
     use crate::http1::head::{slots, HeadLimits};
     use crate::http1::path::Kept;
     use crate::random::Random;
@@ -213,17 +258,31 @@ mod tests {
     const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 
     fn forwarded(head: &str) -> String {
+        edited(head, None)
+    }
+
+    fn edited(head: &str, edits: Option<&Edits>) -> String {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Request::parse(head.as_bytes(), &mut slots, &LIMITS, Kept::NONE).unwrap();
         let request_id = RequestId::of(parsed.fields.request_id(), &mut Random::new(1_234_567));
         let peer = Address::from(IpAddr::from([192, 0, 2, 1]));
         let sender = Sender { peer, client: peer, is_trusted: false };
         let client = Client { sender: &sender, scheme: b"http", request_id };
-        request(&mut output, &parsed, client, parsed.expects_continue().unwrap());
+        request(&mut output, &parsed, client, edits, parsed.expects_continue().unwrap());
         String::from_utf8(output).unwrap()
     }
 
     fn answered(head: &str, framing: Framing, close: bool, keeps_length: bool) -> String {
+        answered_with(head, framing, close, keeps_length, None)
+    }
+
+    fn answered_with(
+        head: &str,
+        framing: Framing,
+        close: bool,
+        keeps_length: bool,
+        edits: Option<AnswerEdits<'_>>,
+    ) -> String {
         let (mut slots, mut output) = (slots(), Vec::new());
         let parsed = Response::parse(head.as_bytes(), &mut slots, &LIMITS).unwrap();
         let date = crate::reply::http_date(0);
@@ -235,6 +294,7 @@ mod tests {
             date: &date,
             quotas: &[],
             set_cookie: None,
+            edits,
         };
         response(&mut output, &parsed, &onward);
         String::from_utf8(output).unwrap()
@@ -353,6 +413,78 @@ mod tests {
             "GET / HTTP/1.0\r\nHost: h\r\nConnection: TE\r\nTE: trailers\r\n\r\n",
         ] {
             assert!(!forwarded(other).contains("TE"), "{other:?}");
+        }
+    }
+
+    fn fields(
+        direction: Direction,
+        set: &[(&str, &str)],
+        add: &[(&str, &str)],
+        remove: &[&str],
+    ) -> FieldEdits {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+        };
+        let remove: Vec<String> = remove.iter().map(|&name| name.into()).collect();
+        let rules = FieldRules { set: &pairs(set), add: &pairs(add), remove: &remove };
+        FieldEdits::compile(direction, rules, Names { route: "all", service: "api" }).unwrap()
+    }
+
+    #[test]
+    fn a_route_changes_what_an_instance_gets() {
+        let edits = Edits {
+            request: fields(
+                Direction::Request,
+                &[("X-Team", "{service}"), ("X-From", "{client_ip} {scheme}://{host}{path}")],
+                &[("Accept", "b/c")],
+                &["Cookie"],
+            ),
+            rewrite: Rewrite {
+                path: PathRewrite::prefix(Some("/v1/*"), "/api").unwrap(),
+                host: Some(b"inner:81".as_slice().into()),
+            },
+            ..Edits::default()
+        };
+        assert_eq!(
+            edited(
+                "GET /v1/a?b=/v1 HTTP/1.1\r\nHost: h:80\r\nX-TEAM: me\r\nA: 1\r\nx_team: me\r\nConnection: x-from\r\n\
+                 Cookie: c\r\nAccept: a/b\r\n\r\n",
+                Some(&edits)
+            ),
+            format!(
+                "GET /api/a?b=/v1 HTTP/1.1\r\nHost: inner:81\r\nA: 1\r\nAccept: a/b\r\nX-Team: api\r\n\
+                 X-From: 192.0.2.1 http://h/v1/a\r\nAccept: b/c\r\n{OURS}X-Forwarded-Host: h:80\r\n\
+                 Via: 1.1 headgate\r\n{ID}\r\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_route_changes_what_a_client_gets() {
+        let rules =
+            fields(Direction::Response, &[("Cache-Control", "no-store")], &[("Vary", "A")], &["Server"]);
+        let edits = AnswerEdits { fields: &rules, lines: rules.lines().bytes() };
+        assert_eq!(
+            answered_with(
+                "HTTP/1.1 200 OK\r\nServer: s\r\nDate: d\r\nCACHE-CONTROL: x\r\nVary: B\r\nContent-Length: 1\r\n\r\n",
+                Framing::Length(1),
+                false,
+                false,
+                Some(edits)
+            ),
+            "HTTP/1.1 200 OK\r\nDate: d\r\nVary: B\r\nCache-Control: no-store\r\nVary: A\r\nContent-Length: 1\r\n\r\n"
+        );
+    }
+
+    /// Edits that change nothing write the very same head.
+    #[test]
+    fn no_changes_are_no_edits() {
+        for head in [
+            "GET /a%20b?c HTTP/1.1\r\nHost: h\r\nA: 1\r\nTE: trailers\r\nConnection: TE\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 3\r\n\r\n",
+            "GET http://real HTTP/1.1\r\nHost: other\r\n\r\n",
+        ] {
+            assert_eq!(edited(head, Some(&Edits::default())), forwarded(head));
         }
     }
 

@@ -15,10 +15,12 @@ mod smooth;
 mod sticky;
 mod tried;
 
-pub use candidates::{candidates, Candidates, Fitness, Member};
+pub use candidates::{candidates, Candidates, Fitness, Member, Panic};
 pub use ewma::{median, Latency};
 pub use smooth::{smooth_sequence, MAX_TURNS};
 pub use tried::Tried;
+
+use core::ops::Range;
 
 use serde::Deserialize;
 
@@ -114,6 +116,13 @@ pub fn peek<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random) -
     Decision::new(state, criteria, |_| true).run(criteria.policy, random)
 }
 
+/// May a member be asked, as far as its health goes? In a panic that of its tier does not matter, only what an operator says.
+#[inline]
+pub fn is_fit<S: State>(state: &S, bank: Bank, slot: u32) -> bool {
+    let panics = || bank.panic != Panic::None && bank.panic.covers(state.is_backup(slot));
+    state.is_eligible(slot) || panics() && state.is_enabled(slot)
+}
+
 /// One decision under way: how a place is taken, and why candidates fell away so far.
 struct Decision<'a, S, R> {
     state: &'a S,
@@ -158,20 +167,30 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
             (Balance::Random, _) => self.drawn(bank, random),
             (Balance::Ewma, _) => self.faster_of_two(bank, random),
         };
-        let chosen = chosen.or_else(|| self.stand_in(bank));
+        let chosen = chosen.or_else(|| self.stand_in(bank, random));
         chosen.map_or_else(|| self.refusal(), Selection::Instance)
     }
 
     /// Takes the first eligible member that can be had, from `start` once around the list.
     fn scan(&mut self, bank: Bank, start: u32) -> Option<Instance> {
-        let (before, after) = (0..start, start..bank.eligible);
-        after.chain(before).find_map(|index| self.take(bank, self.state.candidate(bank, index)))
+        self.scan_group(bank, &(0..bank.eligible), start)
     }
 
-    /// Takes the first of those that are asked when none of the eligible can be had.
-    fn stand_in(&mut self, bank: Bank) -> Option<Instance> {
-        let standby = bank.eligible..bank.eligible.saturating_add(bank.standby);
-        standby.into_iter().find_map(|index| self.take(bank, self.state.candidate(bank, index)))
+    /// Takes the first of a group of candidates that can be had, from `start` once around.
+    fn scan_group(&mut self, bank: Bank, group: &Range<u32>, start: u32) -> Option<Instance> {
+        let mut around = (start..group.end).chain(group.start..start);
+        around.find_map(|index| self.take(bank, self.state.candidate(bank, index)))
+    }
+
+    /// Takes one of those that are asked when none of the eligible can be had, by load whatever the balance: what they get
+    /// is what the others have no room for.
+    fn stand_in(&mut self, bank: Bank, random: &mut Random) -> Option<Instance> {
+        let mut first = bank.eligible;
+        bank.standby.into_iter().find_map(|count| {
+            let group = first..first.saturating_add(count);
+            first = group.end;
+            self.lighter_of_group(bank, &group, random)
+        })
     }
 
     /// Reserves the slot, or remembers why not.
@@ -186,10 +205,9 @@ impl<'a, S: State, R: Fn(u32) -> bool> Decision<'a, S, R> {
         Some(Instance { slot, generation: self.state.generation(slot) })
     }
 
-    /// May the exchange go there, but for a cap? In a panic health does not matter, only what an operator says.
+    /// May the exchange go there, but for a cap?
     fn may_have(&mut self, bank: Bank, slot: u32) -> bool {
-        let fit = |slot| self.state.is_eligible(slot) || bank.panicking && self.state.is_enabled(slot);
-        if slot == NO_SLOT || !fit(slot) {
+        if slot == NO_SLOT || !is_fit(self.state, bank, slot) {
             return false;
         }
         self.saw_tried |= self.tried.contains(slot);

@@ -3,11 +3,15 @@
 //! The supervisor publishes it as JSON; [`Snapshot::compile`] checks every index and every number once, so that the
 //! request path need not. Times are nanoseconds from here on.
 
+mod answer;
+mod destination;
 mod document;
+mod edits;
 mod error;
 mod failure_statuses;
 mod limit;
 
+pub use destination::{Backend, Destination, Leads, Target};
 pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
@@ -100,10 +104,8 @@ pub struct Service {
 pub struct Route {
     /// Its name in the configuration.
     pub name: String,
-    /// Index into [`Snapshot::services`].
-    pub service: u32,
-    /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
-    pub policy: Policy,
+    /// Where they go.
+    pub destination: Destination,
     /// Extra tries after the first.
     pub tries: u8,
     /// The limits, in the order in which they are charged.
@@ -112,10 +114,6 @@ pub struct Route {
     pub concurrency: Vec<ConcurrencyLimit>,
     /// The route names TRACE among its methods; no other gets one (it would show what the gateway adds).
     pub traces: bool,
-    /// For each listener the row of the request table that counts this route's requests.
-    pub rows: Vec<u32>,
-    /// What the access log says of this route.
-    pub logged: Box<[u8]>,
 }
 
 /// A compiled configuration; the default is the empty one.
@@ -195,6 +193,15 @@ impl Snapshot {
         self.limits_of_routes.get(name).or_else(of_service).copied()
     }
 
+    /// Where requests to a destination get to; `None` if its service is not there, which [`Snapshot::compile`] rules out.
+    #[inline]
+    pub fn leads<'a>(&'a self, destination: &'a Destination) -> Option<Leads<'a>> {
+        Some(match &destination.target {
+            Target::Service(backend) => Leads::Service(backend, self.services.get(backend.service as usize)?),
+            Target::Answer(answer) => Leads::Answer(answer),
+        })
+    }
+
     /// The limit of this index.
     pub fn limit(&self, index: u32) -> Option<&Arc<Limit>> {
         self.limits.get(index as usize)
@@ -217,13 +224,13 @@ impl Snapshot {
                 .map_err(|error| error.within(&format!("services[{index}]")))?;
         }
         for (index, route) in routes.iter().enumerate() {
-            let of_service = services.get(route.service as usize).map_or(0, |service| service.limits.len());
+            let service = route.destination.service().and_then(|service| services.get(service as usize));
+            let of_service = service.map_or(0, |service| service.limits.len());
             if route.limits.len() + of_service > Self::MAX_LIMITS {
                 let problem = format!("more than {} with those of the service", Self::MAX_LIMITS);
                 return Err(SnapshotError::invalid(format!("routes[{index}].limits"), problem));
             }
-            let of_service =
-                services.get(route.service as usize).map_or(0, |service| service.concurrency.len());
+            let of_service = service.map_or(0, |service| service.concurrency.len());
             if route.concurrency.len() + of_service > Self::MAX_CONCURRENCY_LIMITS {
                 let problem = format!("more than {} with those of the service", Self::MAX_CONCURRENCY_LIMITS);
                 return Err(SnapshotError::invalid(format!("routes[{index}].concurrency"), problem));

@@ -8,7 +8,7 @@ pub mod fake;
 
 use crate::limit::{Charge, Claim};
 use crate::selection::ring::Point;
-use crate::selection::Latency;
+use crate::selection::{Latency, Panic};
 
 /// No slot: what an index that makes no sense is answered with.
 pub const NO_SLOT: u32 = u32::MAX;
@@ -46,12 +46,13 @@ pub struct Bank {
     pub members: u32,
     /// Number of those that exchanges are spread over.
     pub eligible: u32,
-    /// Number of those that stand by for exchanges which can have none of the eligible.
-    pub standby: u32,
+    /// Numbers of those that stand by for exchanges which can have none of the eligible, in two groups: the second is asked when
+    /// none of the first can be had.
+    pub standby: [u32; 2],
     /// Length of the smooth weighted sequence over the eligible ones.
     pub turns: u32,
     /// Too few members are fit, and the eligible include the unfit.
-    pub panicking: bool,
+    pub panic: Panic,
     /// When the last of the members started, in nanoseconds; 0 if all were always there.
     pub last_start: u64,
 }
@@ -189,6 +190,8 @@ pub trait State {
 
     /// May the instance be selected now? One load of its health word.
     fn is_eligible(&self, slot: u32) -> bool;
+    /// Does the instance stand back for the primaries?
+    fn is_backup(&self, slot: u32) -> bool;
     /// Has no operator taken the instance out?
     fn is_enabled(&self, slot: u32) -> bool;
     /// Which occupant of the slot this is.

@@ -1,13 +1,13 @@
 //! Banks: the members of a service, or of a subset of one, as an extent of the arena, built by the supervisor, read by
 //! every worker.
 //!
-//! An extent is a header of eight words, `[row, members, eligible, standby, turns, panicking, last start (low, high)]`, and
+//! An extent is a header of nine words, `[row, members, eligible, standby (two groups), turns, panic, last start (low, high)]`, and
 //! three lists: members' slots, the candidates' (the eligible, then those that stand by), and slots in turn. The row's bank word
 //! names it by offset and length, and is swapped in one store.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use headgate_engine::selection::{smooth_sequence, Candidates, Member};
+use headgate_engine::selection::{smooth_sequence, Candidates, Member, Panic};
 use headgate_engine::state::Bank;
 
 use crate::extents::Extent;
@@ -15,14 +15,14 @@ use crate::layout::{most_turns, EXTENT_HEADER};
 
 /// The words of an extent. `last_start`: when the last of the members started, in nanoseconds.
 pub(crate) fn build(row: u32, members: &[Member], candidates: &Candidates, last_start: u64) -> Vec<u32> {
-    let Candidates { eligible, standby, panicking } = candidates;
+    let Candidates { eligible, standby: [next, last], panic } = candidates;
     let weights: Vec<u32> = eligible.iter().map(|member| member.weight).collect();
     let turns = smooth_sequence(&fit_weights(&weights, most_turns(eligible.len())));
-    let counts = [members, eligible, standby].map(|list| list.len() as u32);
+    let counts = [members, eligible, next, last].map(|list| list.len() as u32);
     let mut words = vec![row];
     words.extend(counts);
-    words.extend([turns.len() as u32, u32::from(*panicking), last_start as u32, (last_start >> 32) as u32]);
-    words.extend([members, eligible, standby].into_iter().flatten().map(|member| member.slot));
+    words.extend([turns.len() as u32, *panic as u32, last_start as u32, (last_start >> 32) as u32]);
+    words.extend([members, eligible, next, last].into_iter().flatten().map(|member| member.slot));
     words.extend(turns.iter().filter_map(|&index| eligible.get(index as usize)).map(|member| member.slot));
     words
 }
@@ -57,27 +57,28 @@ pub(crate) fn read(arena: &[AtomicU32], word: u64, service: u32) -> Option<Bank>
     let Extent { offset, len } = Extent::from_word(word);
     let words = arena.get(offset as usize..)?.get(..len as usize)?;
     let [owner, rest @ ..] = words.first_chunk::<EXTENT_HEADER>()?;
-    let [members, eligible, standby, turns, panicking, low, high] =
+    let [members, eligible, next, last, turns, panic, low, high] =
         rest.each_ref().map(|word| word.load(Ordering::Relaxed));
-    let listed = [members, eligible, standby, turns].iter().map(|&count| count as usize).sum::<usize>();
+    let listed = [members, eligible, next, last, turns].iter().map(|&count| count as usize).sum::<usize>();
     let whole = owner.load(Ordering::Relaxed) == service && EXTENT_HEADER + listed == words.len();
     let last_start = u64::from(high) << 32 | u64::from(low);
-    let panicking = panicking != 0;
-    whole.then_some(Bank { offset, members, eligible, standby, turns, panicking, last_start })
+    let (standby, panic) = ([next, last], Panic::from_word(panic));
+    whole.then_some(Bank { offset, members, eligible, standby, turns, panic, last_start })
 }
 
 /// The slot of a candidate: the eligible first, then those that stand by.
 #[inline]
 pub(crate) fn candidate(arena: &[AtomicU32], bank: Bank, index: u32) -> Option<u32> {
     let list = EXTENT_HEADER + bank.members as usize;
-    let count = bank.eligible.saturating_add(bank.standby);
+    let count = bank.standby.into_iter().fold(bank.eligible, u32::saturating_add);
     (index < count).then(|| word(arena, bank, list + index as usize)).flatten()
 }
 
 /// The slot whose turn it is.
 #[inline]
 pub(crate) fn turn(arena: &[AtomicU32], bank: Bank, index: u32) -> Option<u32> {
-    let list = EXTENT_HEADER + bank.members as usize + bank.eligible as usize + bank.standby as usize;
+    let lists = [bank.members, bank.eligible, bank.standby[0], bank.standby[1]];
+    let list = EXTENT_HEADER + lists.iter().map(|&count| count as usize).sum::<usize>();
     (index < bank.turns).then(|| word(arena, bank, list + index as usize)).flatten()
 }
 
@@ -122,11 +123,12 @@ mod tests {
             let extent = Extent { offset: 3, len: words.len() as u32 };
             let arena: Vec<AtomicU32> = [0; 3].into_iter().chain(words).map(AtomicU32::new).collect();
             let bank = read(&arena, extent.to_word(), row).unwrap();
-            prop_assert_eq!((bank.panicking, bank.last_start), (chosen.panicking, last_start));
+            prop_assert_eq!((bank.panic, bank.last_start), (chosen.panic, last_start));
             let listed: Vec<u32> =
-                (0..=bank.eligible + bank.standby).filter_map(|index| candidate(&arena, bank, index)).collect();
+                (0..=bank.members).filter_map(|index| candidate(&arena, bank, index)).collect();
             let slots = |members: &[Member]| members.iter().map(|member| member.slot).collect::<Vec<u32>>();
-            prop_assert_eq!(listed, [slots(&chosen.eligible), slots(&chosen.standby)].concat());
+            prop_assert_eq!(bank.standby, chosen.standby.each_ref().map(|group| group.len() as u32));
+            prop_assert_eq!(listed, [slots(&chosen.eligible), slots(&chosen.standby.concat())].concat());
             let mut turns: Vec<u32> = (0..bank.turns).filter_map(|index| turn(&arena, bank, index)).collect();
             prop_assert_eq!(turns.len(), bank.turns as usize);
             prop_assert!(turns.len() <= most_turns(chosen.eligible.len()));
@@ -142,7 +144,7 @@ mod tests {
             let arena: Vec<AtomicU32> = words.into_iter().map(AtomicU32::new).collect();
             for word in [word, word & 0x0000_000f_0000_000f] {
                 let bank = read(&arena, word, 0).unwrap_or(Bank {
-                    offset: index, members: index, eligible: index, standby: index, turns: 9, ..Bank::default()
+                    offset: index, members: index, eligible: index, standby: [index; 2], turns: 9, ..Bank::default()
                 });
                 let _ = (candidate(&arena, bank, index), turn(&arena, bank, index));
             }

@@ -8,6 +8,9 @@
 //!
 //! A slot may be given to another key only when its bucket has been full for [`CLOCK_SLACK_NS`]: evicting it changes
 //! nothing, so eviction never grants a token.
+//!
+//! A key goes into the first place that it can have, and a slot that was ever used never becomes 0 again. So no key lies
+//! behind a slot that nobody has used yet, and every search ends there.
 
 use core::sync::atomic::Ordering;
 
@@ -24,21 +27,27 @@ pub struct Bounds {
     pub tries: usize,
 }
 
-/// A full window of 32 is out of reach at half load, the table's fill by construction; and 64 tries lost in a row
-/// take 64 others that each got through.
-pub const BOUNDS: Bounds = Bounds { window: 32, tries: 64 };
+/// At half load, the most that a table is filled by construction, 96 places in a row are taken for one of 10⁸ keys or fewer (32:
+/// for one of 400,000); and 64 tries lost in a row take 64 others that each got through.
+pub const BOUNDS: Bounds = Bounds { window: 96, tries: 64 };
+
+/// Slots to a cache line.
+const LINE: usize = 4;
 
 /// Most claims of one charge that can be taken back; a route has a handful of limits.
 const MAX_CLAIMS: usize = 16;
 
 const INSERTING: u64 = 1 << 63;
 
-/// One word of the table, taken apart: 0 is an empty slot, a TAT with the top bit set is a mark.
+/// One word of the table, taken apart: a slot without a key is empty, a TAT with the top bit set is a mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot(u128);
 
 impl Slot {
-    const EMPTY: Self = Self(0);
+    /// Nobody has used it yet.
+    const UNUSED: Self = Self(0);
+    /// Given up again: keys may lie behind it.
+    const VACANT: Self = Self(1 << 64);
 
     fn live(key: u64, tat: u64) -> Self {
         Self(u128::from(tat & !INSERTING) << 64 | u128::from(key))
@@ -60,6 +69,11 @@ impl Slot {
         self.tat() & INSERTING != 0
     }
 
+    /// Is it where this key's level stands?
+    fn is_live(self, key: u64) -> bool {
+        self.key() == key && !self.is_mark()
+    }
+
     /// May the slot be given to another key? Empty, or full for so long that no clock still sees it otherwise.
     fn is_reusable(self, now: u64) -> bool {
         self.key() == 0 || !self.is_mark() && self.tat().saturating_add(CLOCK_SLACK_NS) <= now
@@ -78,12 +92,14 @@ fn name(claim: &Claim) -> u64 {
     claim.key.max(1)
 }
 
-/// What one scan of a window found for a key.
-struct Scan {
+/// What there is in the window of a key, by index and content.
+enum Found {
     /// The key's live slot.
-    live: Option<(usize, Slot)>,
-    /// Where the key may be put in.
-    place: Option<(usize, Slot)>,
+    Live(usize, Slot),
+    /// None, but a slot where the key may be put in.
+    Place(usize, Slot),
+    /// Neither.
+    Nothing,
 }
 
 /// One charge that was made: where, and both words, so that it can be taken back.
@@ -128,7 +144,7 @@ pub struct Table<'a, W, M> {
 }
 
 impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
-    /// Over slots whose number is a power of two; other lengths are cut down to one.
+    /// Over slots whose number is a power of two.
     #[inline]
     pub fn new(slots: &'a [W], marks: &'a M) -> Self {
         Self::bounded(slots, marks, BOUNDS)
@@ -137,12 +153,13 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     /// With other bounds; the proofs use short ones.
     #[inline]
     pub fn bounded(slots: &'a [W], marks: &'a M, bounds: Bounds) -> Self {
-        let count = if slots.is_empty() { 0 } else { 1 << slots.len().ilog2() };
-        let window = bounds.window.min(count);
-        Self { slots: slots.get(..count).unwrap_or_default(), marks, bounds: Bounds { window, ..bounds } }
+        debug_assert!(slots.len().is_power_of_two(), "{} slots", slots.len());
+        let window = bounds.window.min(slots.len());
+        Self { slots, marks, bounds: Bounds { window, ..bounds } }
     }
 
     /// Takes tokens for all claims or for none.
+    #[inline]
     pub fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         match claims {
             [claim] => match self.take(claim, now) {
@@ -164,7 +181,10 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
 
     /// The TAT of a key; 0, that of a full bucket, where it has none.
     pub fn tat(&self, key: u64, now: u64) -> u64 {
-        self.scan(key.max(1), now).live.map_or(0, |(_, slot)| slot.tat())
+        match self.find(key.max(1), now) {
+            Found::Live(_, slot) => slot.tat(),
+            Found::Place(..) | Found::Nothing => 0,
+        }
     }
 
     /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing.
@@ -228,11 +248,10 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     #[inline]
     fn settle(&self, claim: &Claim, now: u64, decide: impl Fn(u64) -> Result<Option<u64>, u64>) -> Outcome {
         for _ in 0..self.bounds.tries {
-            let scan = self.scan(name(claim), now);
-            let outcome = match (scan.live, scan.place) {
-                (Some((index, slot)), _) => self.settle_live(claim, now, index, slot, &decide),
-                (None, Some((index, slot))) => self.settle_new(claim, index, slot, &decide),
-                (None, None) => Some(Outcome::Overflow),
+            let outcome = match self.find(name(claim), now) {
+                Found::Live(index, slot) => self.settle_live(claim, now, index, slot, &decide),
+                Found::Place(index, slot) => self.settle_new(claim, index, slot, &decide),
+                Found::Nothing => Some(Outcome::Overflow),
             };
             if let Some(outcome) = outcome {
                 return outcome;
@@ -280,7 +299,7 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
             Ok(None) => Some(Outcome::Met(None)),
             Ok(Some(tat)) => {
                 let after = Slot::live(name(claim), tat);
-                let taken = Taken { index, before: Slot::EMPTY, after };
+                let taken = Taken { index, before: Slot::VACANT, after };
                 self.insert(index, reusable, after).then_some(Outcome::Met(Some(taken)))
             }
             Err(retry_after) => Some(Outcome::Refused { retry_after }),
@@ -302,7 +321,7 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
                 done
             }
             Second::Yield => {
-                self.replace(index, mark, Slot::EMPTY);
+                self.replace(index, mark, Slot::VACANT);
                 false
             }
         }
@@ -319,13 +338,16 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
             // Looked at until it is not the key's: a mark that could not be cleared may have become live.
             loop {
                 let slot = self.at(index);
+                if slot == Slot::UNUSED {
+                    return Second::Alone;
+                }
                 if slot.key() != key {
                     break;
                 }
                 if below || !slot.is_mark() {
                     return Second::Yield;
                 }
-                if self.replace(index, slot, Slot::EMPTY) {
+                if self.replace(index, slot, Slot::VACANT) {
                     break;
                 }
             }
@@ -333,40 +355,60 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         Second::Alone
     }
 
-    /// One look at the window of a key; it ends at the key's live slot.
+    /// One look at the window of a key. Mostly the first place is the key's own.
+    #[inline]
+    fn find(&self, key: u64, now: u64) -> Found {
+        let index = self.place(key, 0);
+        let first = self.at(index);
+        if first.is_live(key) {
+            return Found::Live(index, first);
+        }
+        self.search(key, first, now)
+    }
+
+    /// The look at the other places, up to the key's live slot or to one that nobody has used yet.
     ///
-    /// A key without one goes where its own mark stands (whose owner was killed, or will find it gone and start
+    /// A key without a live slot goes where its own mark stands (whose owner was killed, or will find it gone and start
     /// again; a second mark beside it would have to yield for ever), else into a reusable slot, else where another
     /// key's mark stands.
-    fn scan(&self, key: u64, now: u64) -> Scan {
+    fn search(&self, key: u64, first: Slot, now: u64) -> Found {
         let (mut marked, mut free, mut stale) = (None, None, None);
-        for index in self.places(key) {
-            let slot = self.at(index);
+        for (step, index) in self.places(key).enumerate() {
+            let slot = if step == 0 { first } else { self.at(index) };
             let found = Some((index, slot));
             if slot.key() == key {
                 if !slot.is_mark() {
-                    return Scan { live: found, place: None };
+                    return Found::Live(index, slot);
                 }
                 marked = marked.or(found);
             } else if slot.is_reusable(now) {
                 free = free.or(found);
+                if slot == Slot::UNUSED {
+                    break;
+                }
             } else if slot.is_mark() {
                 stale = stale.or(found);
             }
         }
-        Scan { live: None, place: marked.or(free).or(stale) }
+        marked.or(free).or(stale).map_or(Found::Nothing, |(index, slot)| Found::Place(index, slot))
     }
 
     /// The places of a key, in the order that decides which of two marks goes first.
     #[inline]
-    fn places(&self, key: u64) -> impl Iterator<Item = usize> {
-        let last = self.slots.len().wrapping_sub(1);
-        (0..self.bounds.window).map(move |step| (key as usize).wrapping_add(step) & last)
+    fn places(&self, key: u64) -> impl Iterator<Item = usize> + '_ {
+        (0..self.bounds.window).map(move |step| self.place(key, step))
+    }
+
+    /// A key begins anywhere in a cache line, and goes through all of it before the next.
+    #[inline]
+    fn place(&self, key: u64, step: usize) -> usize {
+        let (line, first) = (key as usize & !(LINE - 1), key as usize & (LINE - 1));
+        line.wrapping_add(step ^ first) & self.slots.len().wrapping_sub(1)
     }
 
     #[inline]
     fn at(&self, index: usize) -> Slot {
-        self.slots.get(index).map_or(Slot::EMPTY, |word| Slot(word.load(Ordering::SeqCst)))
+        self.slots.get(index).map_or(Slot::UNUSED, |word| Slot(word.load(Ordering::SeqCst)))
     }
 
     #[inline]

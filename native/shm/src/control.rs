@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use headgate_engine::affinity;
 use headgate_engine::selection::ring::{self as hash_ring, Ring};
-use headgate_engine::selection::{candidates, median, Fitness, Latency, Member};
+use headgate_engine::selection::{candidates, median, Fitness, Latency, Member, Panic};
 
 use crate::bank::build;
 use crate::extents::{ArenaFull, Extent, Extents};
 use crate::holds::Table;
-use crate::instance::{may_be_selected, write_address, Address, HEALTH_DISABLED, HEALTH_HEALTHY};
+use crate::instance::{
+    may_be_selected, write_address, Address, HEALTH_DISABLED, HEALTH_HEALTHY, TIER_BACKUP, TIER_ELSEWHERE,
+};
 use crate::latency;
 use crate::live::{is_live, set_live, LiveLanes};
 use crate::ring;
@@ -95,10 +97,6 @@ impl InstanceWords {
     }
 }
 
-/// Bits of an instance's tier.
-const BACKUP: u32 = 1;
-const ELSEWHERE: u32 = 2;
-
 /// What a change of members came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
@@ -150,7 +148,7 @@ impl Control {
         slot_of(segment.weights(), slot)?.store(words.weight, Ordering::Release);
         slot_of(segment.room(), slot)?.store(words.capacity, Ordering::Release);
         slot_of(segment.caps(), slot)?.store(words.max_in_flight, Ordering::Release);
-        let tier = (u32::from(words.backup) * BACKUP) | (u32::from(words.elsewhere) * ELSEWHERE);
+        let tier = (u32::from(words.backup) * TIER_BACKUP) | (u32::from(words.elsewhere) * TIER_ELSEWHERE);
         slot_of(segment.tiers(), slot)?.store(tier, Ordering::Release);
         self.set_started(slot, words.started)?;
         generation.store(words.generation, Ordering::Release);
@@ -202,7 +200,7 @@ impl Control {
         self.estimate_latencies(slots, now);
         self.extents.reclaim(self.seen_by_all());
         let epoch = swap_in(&segment, segment.arena(), &mut self.extents, bank, &words)?;
-        Ok(Published { epoch, panicking: candidates.panicking })
+        Ok(Published { epoch, panicking: candidates.panic != Panic::None })
     }
 
     /// Draws the ring of a row from the addresses and the weights of its slots and swaps it in; as an `index` it has one point
@@ -234,7 +232,13 @@ impl Control {
             _ if health & HEALTH_DISABLED != 0 => Fitness::Disabled,
             _ => Fitness::Unfit,
         };
-        Ok(Member { slot, weight, fitness, backup: tier & BACKUP != 0, elsewhere: tier & ELSEWHERE != 0 })
+        Ok(Member {
+            slot,
+            weight,
+            fitness,
+            backup: tier & TIER_BACKUP != 0,
+            elsewhere: tier & TIER_ELSEWHERE != 0,
+        })
     }
 
     /// When the last of the slots started; 0 if all were always there.

@@ -23,6 +23,11 @@ pub const HEALTH_EJECTED: u32 = 8;
 /// What keeps an instance out, whatever its state.
 const OUT: u32 = HEALTH_DISABLED | HEALTH_EJECTED;
 
+/// A bit of an instance's tier: it stands in for the primaries.
+pub const TIER_BACKUP: u32 = 1;
+/// Another one: it is in another zone than the gateway.
+pub const TIER_ELSEWHERE: u32 = 2;
+
 /// May an instance with this health word be selected? None: the word makes no sense.
 #[inline]
 pub fn may_be_selected(health: u32) -> Option<bool> {

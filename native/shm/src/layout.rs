@@ -13,7 +13,7 @@ use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
 
 /// Raised by hand when the meaning of a word changes and its place does not.
-const LAYOUT_VERSION: u64 = 3;
+const LAYOUT_VERSION: u64 = 4;
 
 /// Two cache lines: neighbouring lines are fetched in pairs, so words of different writers keep this distance.
 const ROW: usize = 128;
@@ -194,7 +194,7 @@ const fn layout_hash() -> u64 {
 const HOLD_SLOTS: usize = 1 << 16;
 
 /// Words in front of an extent's lists; see [`crate::bank`].
-pub(crate) const EXTENT_HEADER: usize = 8;
+pub(crate) const EXTENT_HEADER: usize = 9;
 /// A service may always have this many turns, so that any two weights of up to 1,000 have their exact sequence.
 const TURNS_PER_SERVICE: usize = 2_048;
 /// And this many for each eligible instance, up to [`MANY_TURNS`]: exact where the weights are 64 on average.
@@ -279,6 +279,15 @@ impl Plan {
     }
 }
 
+/// Where the parts of one lane lie.
+#[derive(Clone, Copy)]
+pub(crate) struct LaneLayout {
+    pub(crate) header: Array<LaneHeader>,
+    pub(crate) in_flight: Array<AtomicU32>,
+    pub(crate) counters: Array<AtomicU64>,
+    pub(crate) holds: Array<AtomicU64>,
+}
+
 /// The map of a segment with given capacities.
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
@@ -304,11 +313,8 @@ pub(crate) struct Layout {
     pub(crate) ring_arena: Array<AtomicU32>,
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
-    /// Of lane 0; those of the others follow at a distance of `lane_size`.
-    lane_header: Array<LaneHeader>,
-    lane_in_flight: Array<AtomicU32>,
-    lane_counters: Array<AtomicU64>,
-    lane_holds: Array<AtomicU64>,
+    /// Lane 0; the others follow at a distance of `lane_size`.
+    first_lane: LaneLayout,
     lane_size: usize,
 }
 
@@ -326,7 +332,7 @@ impl Layout {
         let rows = Rows::new(capacities.series, capacities.services, capacities.limits);
         let (instances, services) = (capacities.instances as usize, capacities.services as usize);
         let mut plan = Plan { end: 0 };
-        let header = plan.place(1);
+        let segment_header = plan.place(1);
         let health = plan.place(instances);
         let weights = plan.place(instances);
         let room = plan.place(instances);
@@ -348,19 +354,20 @@ impl Layout {
         plan.page();
         let retired = [plan.place(rows.words()), plan.place(rows.words())];
         plan.page();
-        let lane_header: Array<LaneHeader> = plan.place(1);
-        let lane_in_flight = plan.place(instances);
-        let lane_counters = plan.place(rows.words());
+        let header: Array<LaneHeader> = plan.place(1);
+        let in_flight = plan.place(instances);
+        let counters = plan.place(rows.words());
         plan.page();
-        let lane_holds = plan.place(HOLD_SLOTS);
+        let holds = plan.place(HOLD_SLOTS);
         plan.page();
-        let lane_size = plan.end - lane_header.offset();
-        let size = lane_header.offset() + lane_size * capacities.lanes as usize;
+        let first_lane = LaneLayout { header, in_flight, counters, holds };
+        let lane_size = plan.end - header.offset();
+        let size = header.offset() + lane_size * capacities.lanes as usize;
         Self {
             capacities,
             size,
             rows,
-            header,
+            header: segment_header,
             health,
             weights,
             room,
@@ -379,15 +386,23 @@ impl Layout {
             ring_arena,
             buckets,
             retired,
-            lane_header,
-            lane_in_flight,
-            lane_counters,
-            lane_holds,
+            first_lane,
             lane_size,
         }
     }
 
-    /// The same array of another lane; an empty one for a lane that does not exist.
+    /// Where the parts of a lane lie; empty ones of a lane that does not exist.
+    #[inline]
+    pub(crate) fn lane(&self, lane: u32) -> LaneLayout {
+        let LaneLayout { header, in_flight, counters, holds } = self.first_lane;
+        LaneLayout {
+            header: self.of_lane(lane, header),
+            in_flight: self.of_lane(lane, in_flight),
+            counters: self.of_lane(lane, counters),
+            holds: self.of_lane(lane, holds),
+        }
+    }
+
     #[inline]
     fn of_lane<T>(&self, lane: u32, first: Array<T>) -> Array<T> {
         if lane < self.capacities.lanes {
@@ -395,25 +410,5 @@ impl Layout {
         } else {
             Array::new(first.offset, 0)
         }
-    }
-
-    #[inline]
-    pub(crate) fn lane_header(&self, lane: u32) -> Array<LaneHeader> {
-        self.of_lane(lane, self.lane_header)
-    }
-
-    #[inline]
-    pub(crate) fn lane_in_flight(&self, lane: u32) -> Array<AtomicU32> {
-        self.of_lane(lane, self.lane_in_flight)
-    }
-
-    #[inline]
-    pub(crate) fn lane_counters(&self, lane: u32) -> Array<AtomicU64> {
-        self.of_lane(lane, self.lane_counters)
-    }
-
-    #[inline]
-    pub(crate) fn lane_holds(&self, lane: u32) -> Array<AtomicU64> {
-        self.of_lane(lane, self.lane_holds)
     }
 }

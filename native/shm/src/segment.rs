@@ -4,6 +4,7 @@ use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use portable_atomic::AtomicU128;
 use rustix::fs::{fcntl_add_seals, fcntl_get_seals, fstat, ftruncate, memfd_create, MemfdFlags, SealFlags};
@@ -13,7 +14,8 @@ use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 use crate::descriptor::duplicate;
 use crate::holds::Table;
 use crate::layout::{
-    AddressRecord, Array, Capacities, CapacityError, Header, LaneHeader, Layout, Turn, LAYOUT_HASH, MAGIC,
+    AddressRecord, Array, Capacities, CapacityError, Header, LaneHeader, LaneLayout, Layout, Turn,
+    LAYOUT_HASH, MAGIC,
 };
 use crate::live::LiveLanes;
 use crate::retire::{Lane, Retired};
@@ -280,23 +282,23 @@ impl Segment {
     }
 
     pub(crate) fn lane_header(&self, lane: u32) -> Option<&LaneHeader> {
-        self.array(self.layout.lane_header(lane)).first()
+        self.array(self.layout.lane(lane).header).first()
     }
 
     #[inline]
     pub(crate) fn lane_in_flight(&self, lane: u32) -> &[AtomicU32] {
-        self.array(self.layout.lane_in_flight(lane))
+        self.array(self.layout.lane(lane).in_flight)
     }
 
     #[inline]
     pub(crate) fn lane_counters(&self, lane: u32) -> &[AtomicU64] {
-        self.array(self.layout.lane_counters(lane))
+        self.array(self.layout.lane(lane).counters)
     }
 
     #[inline]
     pub(crate) fn lane_holds(&self, lane: u32) -> Option<Table<'_, AtomicU64>> {
-        let reach = &self.lane_header(lane)?.seen.0.reach;
-        Some(Table { reach, slots: self.array(self.layout.lane_holds(lane)) })
+        let LaneLayout { header, holds, .. } = self.layout.lane(lane);
+        Some(Table { reach: &self.array(header).first()?.seen.0.reach, slots: self.array(holds) })
     }
 
     /// The tables of holds of the live lanes other than `own`.
@@ -325,6 +327,52 @@ impl Segment {
 
     pub(crate) fn membership(&self) -> Option<&AtomicU64> {
         Some(&self.header()?.membership.0)
+    }
+}
+
+/// A lane with the places of its parts, worked out once: its worker looks at them several times with every request.
+pub(crate) struct OwnLane {
+    segment: Arc<Segment>,
+    number: u32,
+    /// Of this segment's layout, as [`Segment::array`] asks for.
+    places: LaneLayout,
+}
+
+impl OwnLane {
+    pub(crate) fn of(segment: Arc<Segment>, number: u32) -> Self {
+        let places = segment.layout.lane(number);
+        Self { segment, number, places }
+    }
+
+    #[inline]
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    #[inline]
+    pub(crate) fn header(&self) -> Option<&LaneHeader> {
+        self.segment.array(self.places.header).first()
+    }
+
+    #[inline]
+    pub(crate) fn in_flight(&self) -> &[AtomicU32] {
+        self.segment.array(self.places.in_flight)
+    }
+
+    #[inline]
+    pub(crate) fn counters(&self) -> &[AtomicU64] {
+        self.segment.array(self.places.counters)
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self) -> Option<Table<'_, AtomicU64>> {
+        let reach = &self.header()?.seen.0.reach;
+        Some(Table { reach, slots: self.segment.array(self.places.holds) })
     }
 }
 

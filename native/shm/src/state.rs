@@ -12,13 +12,15 @@ use crate::bank;
 use crate::bucket::{Marks, Table};
 use crate::cap;
 use crate::holds;
-use crate::instance::{may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED};
+use crate::instance::{
+    may_be_selected, note_answer, note_failure, read_address, Address, HEALTH_DISABLED, TIER_BACKUP,
+};
 use crate::latency;
 use crate::live::is_live;
 use crate::metrics::{code_index, duration_bucket, DURATION_WORDS};
 use crate::retire;
 use crate::ring;
-use crate::segment::Segment;
+use crate::segment::{OwnLane, Segment};
 use crate::word::add_alone;
 
 /// Why a worker has no lane.
@@ -70,8 +72,7 @@ impl Marks for LaneMarks {
 
 /// One worker: the segment and the lane that it alone writes.
 pub struct Worker {
-    segment: Arc<Segment>,
-    lane: u32,
+    lane: OwnLane,
     generation: u64,
     marks: LaneMarks,
 }
@@ -82,29 +83,29 @@ impl Worker {
         let header =
             segment.lane_header(lane).filter(|_| is_live(segment.live(), lane)).ok_or(LaneError { lane })?;
         let generation = header.generation.load(Ordering::Acquire);
-        Ok(Self { segment, lane, generation, marks: LaneMarks::new(lane, generation) })
+        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks: LaneMarks::new(lane, generation) })
     }
 
     /// The segment.
+    #[inline]
     pub fn segment(&self) -> &Arc<Segment> {
-        &self.segment
+        self.lane.segment()
     }
 
     /// The lane.
     pub fn lane(&self) -> u32 {
-        self.lane
+        self.lane.number()
     }
 
     /// Publishes the heartbeat, the epoch of the snapshot and the membership epoch. False: the lane is another
     /// process's by now, nothing was written, and this one must exit. To be called between callbacks, when no bank
     /// is in use.
     pub fn tick(&self, now: u64, snapshot: u64) -> bool {
-        let Some((header, membership)) = self.segment.lane_header(self.lane).zip(self.segment.membership())
-        else {
+        let Some((header, membership)) = self.lane.header().zip(self.segment().membership()) else {
             return false;
         };
         let mine = header.generation.load(Ordering::Acquire) == self.generation;
-        if !mine || !is_live(self.segment.live(), self.lane) {
+        if !mine || !is_live(self.segment().live(), self.lane()) {
             return false;
         }
         self.count(Counter::LimitSlotsReused, self.marks.reused.swap(0, Ordering::Relaxed));
@@ -117,16 +118,17 @@ impl Worker {
 
     /// Where an instance listens; None when its slot has another occupant by now.
     pub fn address(&self, slot: u32, generation: u32) -> Option<Address> {
-        read_address(self.segment.addresses().get(slot as usize)?, generation)
+        read_address(self.segment().addresses().get(slot as usize)?, generation)
     }
 
     /// The health word of a slot's occupant; None when it has another one.
     pub fn health(&self, slot: u32, generation: u32) -> Option<u32> {
         let word = |words: &[AtomicU32]| Some(words.get(slot as usize)?.load(Ordering::Acquire));
-        let health = word(self.segment.health())?;
-        (word(self.segment.generations())? == generation).then_some(health)
+        let health = word(self.segment().health())?;
+        (word(self.segment().generations())? == generation).then_some(health)
     }
 
+    #[cold]
     fn nonsense(&self) {
         self.count(Counter::Nonsense, 1);
     }
@@ -142,7 +144,7 @@ impl Worker {
 
     #[inline]
     fn add(&self, index: Option<usize>, amount: u64) {
-        let counters = self.segment.lane_counters(self.lane);
+        let counters = self.lane.counters();
         if !index.is_some_and(|index| retire::count(counters, index, amount)) {
             self.nonsense();
         }
@@ -152,66 +154,74 @@ impl Worker {
 impl State for Worker {
     #[inline]
     fn bank(&self, service: u32) -> Bank {
-        let word = self.segment.banks().get(service as usize).map(|word| word.load(Ordering::Acquire));
-        self.sensible(word.and_then(|word| bank::read(self.segment.arena(), word, service)), Bank::default())
+        let word = self.segment().banks().get(service as usize).map(|word| word.load(Ordering::Acquire));
+        self.sensible(
+            word.and_then(|word| bank::read(self.segment().arena(), word, service)),
+            Bank::default(),
+        )
     }
 
     #[inline]
     fn candidate(&self, bank: Bank, index: u32) -> u32 {
-        self.sensible(bank::candidate(self.segment.arena(), bank, index), NO_SLOT)
+        self.sensible(bank::candidate(self.segment().arena(), bank, index), NO_SLOT)
     }
 
     #[inline]
     fn turn(&self, bank: Bank, index: u32) -> u32 {
-        self.sensible(bank::turn(self.segment.arena(), bank, index), NO_SLOT)
+        self.sensible(bank::turn(self.segment().arena(), bank, index), NO_SLOT)
     }
 
     #[inline]
     fn next_turn(&self, service: u32) -> u64 {
         let turn =
-            self.segment.turns().get(service as usize).map(|turn| turn.0.fetch_add(1, Ordering::Relaxed));
+            self.segment().turns().get(service as usize).map(|turn| turn.0.fetch_add(1, Ordering::Relaxed));
         self.sensible(turn, 0)
     }
 
     #[inline]
     fn ring(&self, service: u32) -> PublishedRing {
-        let word = self.segment.rings().get(service as usize).map(|word| word.load(Ordering::Acquire));
-        let ring = word.and_then(|word| ring::read(self.segment.ring_arena(), word, service));
+        let word = self.segment().rings().get(service as usize).map(|word| word.load(Ordering::Acquire));
+        let ring = word.and_then(|word| ring::read(self.segment().ring_arena(), word, service));
         self.sensible(ring, PublishedRing::default())
     }
 
     #[inline]
     fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
-        self.sensible(ring::start(self.segment.ring_arena(), ring, arc), 0)
+        self.sensible(ring::start(self.segment().ring_arena(), ring, arc), 0)
     }
 
     #[inline]
     fn ring_point(&self, ring: PublishedRing, index: u32) -> Point {
         let nowhere = Point { position: u32::MAX, slot: NO_SLOT };
-        self.sensible(ring::point(self.segment.ring_arena(), ring, index), nowhere)
+        self.sensible(ring::point(self.segment().ring_arena(), ring, index), nowhere)
     }
 
     #[inline]
     fn identity(&self, slot: u32) -> u64 {
-        let word = self.segment.identities().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        let word = self.segment().identities().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(word, 0)
     }
 
     #[inline]
     fn is_eligible(&self, slot: u32) -> bool {
-        let health = self.segment.health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        let health = self.segment().health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(health.and_then(may_be_selected), false)
+    }
+
+    fn is_backup(&self, slot: u32) -> bool {
+        let word = self.segment().tiers().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        self.sensible(word, 0) & TIER_BACKUP != 0
     }
 
     #[inline]
     fn is_enabled(&self, slot: u32) -> bool {
-        let health = self.segment.health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        let health = self.segment().health().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(health, HEALTH_DISABLED) & HEALTH_DISABLED == 0
     }
 
     #[inline]
     fn generation(&self, slot: u32) -> u32 {
-        let word = self.segment.generations().get(slot as usize).map(|word| word.load(Ordering::Acquire));
+        let word = self.segment().generations().get(slot as usize).map(|word| word.load(Ordering::Acquire));
         self.sensible(word, 0)
     }
 
@@ -222,43 +232,43 @@ impl State for Worker {
 
     #[inline]
     fn weight(&self, slot: u32) -> u32 {
-        let word = self.segment.weights().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        let word = self.segment().weights().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(word, 0)
     }
 
     #[inline]
     fn capacity(&self, slot: u32) -> u32 {
-        let word = self.segment.room().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        let word = self.segment().room().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(word, 0)
     }
 
     #[inline]
     fn started(&self, slot: u32) -> u64 {
-        let word = self.segment.starts().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
+        let word = self.segment().starts().get(slot as usize).map(|word| word.load(Ordering::Relaxed));
         self.sensible(word, 0)
     }
 
     #[inline]
     fn latency(&self, slot: u32) -> Latency {
-        let word = self.segment.latencies().get(slot as usize);
+        let word = self.segment().latencies().get(slot as usize);
         self.sensible(word.map(latency::read), Latency::default())
     }
 
     #[inline]
     fn replace_latency(&self, slot: u32, known: Latency, new: Latency) {
-        let word = self.segment.latencies().get(slot as usize);
+        let word = self.segment().latencies().get(slot as usize);
         self.sensible(word.map(|word| latency::replace(word, known, new)), ());
     }
 
     #[inline]
     fn in_flight(&self, slot: u32) -> u32 {
-        cap::total(self.segment.in_flight(slot), Ordering::Relaxed)
+        cap::total(self.segment().in_flight(slot), Ordering::Relaxed)
     }
 
     #[inline]
     fn reserve(&self, slot: u32) -> bool {
-        let own = self.segment.lane_in_flight(self.lane).get(slot as usize);
-        let Some((own, cap)) = own.zip(self.segment.caps().get(slot as usize)) else {
+        let own = self.lane.in_flight().get(slot as usize);
+        let Some((own, cap)) = own.zip(self.segment().caps().get(slot as usize)) else {
             self.nonsense();
             return false;
         };
@@ -270,14 +280,14 @@ impl State for Worker {
             cap => cap::reserve_below(
                 own,
                 cap,
-                self.segment.in_flight(slot).filter(|word| !core::ptr::eq(*word, own)),
+                self.segment().in_flight(slot).filter(|word| !core::ptr::eq(*word, own)),
             ),
         }
     }
 
     #[inline]
     fn release(&self, slot: u32) {
-        let own = self.segment.lane_in_flight(self.lane).get(slot as usize);
+        let own = self.lane.in_flight().get(slot as usize);
         if !own.is_some_and(cap::release) {
             self.nonsense();
         }
@@ -285,13 +295,13 @@ impl State for Worker {
 
     #[inline]
     fn hold(&self, key: u64, most: u32) -> Hold {
-        let Some(own) = self.segment.lane_holds(self.lane) else { return Hold::Uncounted };
-        holds::hold(&own, key, most, self.segment.holds_of_others(self.lane))
+        let Some(own) = self.lane.holds() else { return Hold::Uncounted };
+        holds::hold(&own, key, most, self.segment().holds_of_others(self.lane()))
     }
 
     #[inline]
     fn release_hold(&self, place: u32) {
-        let own = self.segment.lane_holds(self.lane);
+        let own = self.lane.holds();
         if !own.is_some_and(|own| holds::release(own.slots, place)) {
             self.nonsense();
         }
@@ -299,54 +309,54 @@ impl State for Worker {
 
     #[inline]
     fn note_failure(&self, slot: u32) {
-        self.sensible(self.segment.failures().get(slot as usize).map(note_failure), ());
+        self.sensible(self.segment().failures().get(slot as usize).map(note_failure), ());
     }
 
     #[inline]
     fn note_answer(&self, slot: u32) {
-        self.sensible(self.segment.failures().get(slot as usize).map(note_answer), ());
+        self.sensible(self.segment().failures().get(slot as usize).map(note_answer), ());
     }
 
     #[inline]
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
-        Table::new(self.segment.buckets(), &self.marks).charge(claims, now)
+        Table::new(self.segment().buckets(), &self.marks).charge(claims, now)
     }
 
     fn owe(&self, claim: &Claim, now: u64) -> bool {
-        Table::new(self.segment.buckets(), &self.marks).owe(claim, now)
+        Table::new(self.segment().buckets(), &self.marks).owe(claim, now)
     }
 
     fn tat(&self, key: u64, now: u64) -> u64 {
-        Table::new(self.segment.buckets(), &self.marks).tat(key, now)
+        Table::new(self.segment().buckets(), &self.marks).tat(key, now)
     }
 
     #[inline]
     fn hash_seed(&self) -> u64 {
-        self.segment.hash_seed()
+        self.segment().hash_seed()
     }
 
     #[inline]
     fn count_request(&self, row: u32, code: u16) {
-        let row = self.segment.layout().rows.requests(row);
+        let row = self.segment().layout().rows.requests(row);
         self.add(row.map(|row| row.start + code_index(code)), 1);
     }
 
     #[inline]
     fn observe_duration(&self, service: u32, nanos: u64) {
-        let start = self.segment.layout().rows.durations(service).map(|row| row.start);
+        let start = self.segment().layout().rows.durations(service).map(|row| row.start);
         self.add(start.map(|start| start + duration_bucket(nanos)), 1);
         self.add(start.map(|start| start + DURATION_WORDS - 1), nanos);
     }
 
     #[inline]
     fn count_limit(&self, row: u32, decision: LimitDecision) {
-        let row = self.segment.layout().rows.limits(row);
+        let row = self.segment().layout().rows.limits(row);
         self.add(row.map(|row| row.start + decision as usize), 1);
     }
 
     #[inline]
     fn count(&self, counter: Counter, amount: u64) {
         // A lane always has these words.
-        let _ = retire::count(self.segment.lane_counters(self.lane), counter as usize, amount);
+        let _ = retire::count(self.lane.counters(), counter as usize, amount);
     }
 }

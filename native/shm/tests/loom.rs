@@ -217,6 +217,9 @@ impl Marks for Numbered {
 
 const NOW: u64 = 1 << 30;
 
+/// A slot that was used and given up again.
+const VACANT: u128 = 1 << 64;
+
 /// One token for each key, and no second one while a case runs.
 fn charge(slots: &[WideWord], who: u64) -> Charge {
     let marks = Numbered(Cell::new(who << 32));
@@ -237,11 +240,11 @@ fn a_bucket_is_filled_once() {
             let slots = Arc::clone(&slots);
             move || charge(&slots, 1)
         });
-        slots[0].store(0, Ordering::SeqCst);
+        slots[0].store(VACANT, Ordering::SeqCst);
         let outcomes = [charge(&slots, 2), other.join().unwrap()];
         let allowed = outcomes.iter().filter(|outcome| **outcome == Charge::Allowed).count();
         let words: Vec<u128> = slots.iter().map(|slot| slot.load(Ordering::SeqCst)).collect();
-        let live = words.iter().filter(|&&word| word != 0 && word >> 127 == 0).count();
+        let live = words.iter().filter(|&&word| word as u64 != 0 && word >> 127 == 0).count();
         assert!(allowed <= 1 && live == allowed, "{outcomes:?} {words:x?}");
     });
 }

@@ -464,6 +464,25 @@ fn a_claim_that_must_fit_is_refused_without_a_place() {
     assert_eq!(worker.charge(&[claim(1, true), claim(full, false)], NOW), Charge::Overflow { claims: 2 });
 }
 
+/// Every key has a place, up to the number that the table was made for, whatever their hashes are; and each is found again.
+#[test]
+fn a_table_has_room_for_all_its_keys() {
+    let proof = std::env::var("HEADGATE_PROOF").is_ok_and(|value| value == "1");
+    let limit_keys = if proof { 1 << 22 } else { 1 << 17 }; // a power of two: the table is then half full
+    let segment = Arc::new(Segment::create(Capacities { limit_keys, ..CAPACITIES }, 1).unwrap());
+    Control::new(Arc::clone(&segment)).open_lane(0, 1).unwrap();
+    let worker = Worker::attach(Arc::clone(&segment), 0).unwrap();
+    let rate = Gcra::per(1, 3_600 * SECOND, 1);
+    let charge = |key: u64| worker.charge(&[Claim { key, rate, cost: 1, must_fit: true }], NOW);
+    let keys = || {
+        let mut random = Random::new(42);
+        (0..limit_keys).map(move |_| random.bits().max(1))
+    };
+    assert_eq!(keys().find(|&key| charge(key) != Charge::Allowed), None);
+    assert!(keys().all(|key| matches!(charge(key), Charge::Refused { .. })));
+    assert_eq!(View::new(segment).limit_table(NOW).unwrap().slots, 2 * limit_keys as usize);
+}
+
 /// A level outlives the worker that filled it, and eviction under pressure never grants a token.
 #[test]
 fn eviction_never_grants_a_token() {

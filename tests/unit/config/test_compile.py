@@ -61,8 +61,8 @@ class NumberedRows:
         return self.listeners.setdefault(listener, len(self.listeners))
 
     def request_row(self, listener: str, route: str | None, service: str) -> int:
-        """A row for a listener and a route to a service, or for none."""
-        assert (route is None) == (service == "")
+        """A row for a listener and a route to a service, or for none; a route may answer itself."""
+        assert route is not None or service == ""
         return self._row("request", listener, "" if route is None else f"route {route}")
 
     def limit_row(self, kind: str, owner: str, limit: str) -> int:
@@ -197,6 +197,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": "/v1/*",
             "methods": ["GET"],
             "service": 1,
+            "answer": None,
             "subset": None,
             "tries": 1,
             "limits": [
@@ -222,6 +223,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 given["request", address, f"route {name}"]
                 for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
+            "edits": {},
         },
         {
             "name": "*",
@@ -229,6 +231,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "path": None,
             "methods": [],
             "service": 0,
+            "answer": None,
             "subset": None,
             "tries": 2,
             "limits": [],
@@ -236,6 +239,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "rows": [
                 given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
+            "edits": {},
         },
     ]
 
@@ -306,6 +310,51 @@ def test_a_listener_stands_at_its_number() -> None:
     assert document["listeners"][0]["row"] == rows.given["request", names[0], ""]
     web = next(route for route in document["routes"] if route["name"] == "*")
     assert web["rows"] == [rows.given["request", name, "route *"] for name in names]
+
+
+def test_the_engine_learns_what_a_route_changes() -> None:
+    """Fields in the order of the file, and of what a route leaves alone nothing."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\nservice = "a"\n'
+        '[[routes]]\npath = "/v1/*"\nservice = "a"\nrewrite = { prefix = "/", host = "b:1" }\n'
+        'request_headers = { set = { Z = "{path}", A = "1" }, remove = ["B"] }\n'
+        '[[routes]]\npath = "/v2"\nservice = "a"\nrewrite = { path = "/b" }\nresponse_headers = { add = { C = "2" } }\n'
+    )
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
+    assert [route["edits"] for route in orjson.loads(blob)["routes"]] == [
+        {},
+        {
+            "request": {"set": [["Z", "{path}"], ["A", "1"]], "add": [], "remove": ["B"]},
+            "rewrite": {"host": "b:1", "path": {"prefix": "/"}},
+        },
+        {
+            "response": {"set": [], "add": [["C", "2"]], "remove": []},
+            "rewrite": {"host": None, "path": {"whole": "/b"}},
+        },
+    ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_a_route_answers() -> None:
+    """A redirect with what it changes, and a fixed answer with its body; both are counted without a service."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\nname = "on"\npath = "/v1/*"\nredirect = { scheme = "https", port = 1, prefix = "/b", status = 301 }\n'
+        '[[routes]]\nname = "here"\npath = "/v2"\nrespond = { body = "hello" }\n'
+        '[[routes]]\nservice = "a"\n'
+    )
+    rows = NumberedRows()
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, rows)
+    on, here, to = orjson.loads(blob)["routes"]
+    path = {"prefix": "/b"}
+    redirect = {"status": 301, "scheme": "https", "host": None, "port": 1, "path": path}
+    fixed = {"status": 200, "content_type": "text/plain; charset=utf-8", "body": "hello"}
+    assert (on["service"], on["answer"]) == (None, {"redirect": redirect})
+    assert (here["service"], here["answer"]) == (None, {"fixed": fixed})
+    assert (to["service"], to["answer"]) == (0, None)
+    assert on["rows"] == [rows.given["request", "127.0.0.1:0", "route on"]]
+    Snapshot.compile(blob)
 
 
 def test_limits_of_routes_and_services_have_rows_of_their_own() -> None:

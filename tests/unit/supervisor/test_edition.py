@@ -165,3 +165,13 @@ def test_the_engine_may_refuse_overrides_too(tmp_path: Path) -> None:
 def rates(edition: Edition) -> list[int]:
     """Tokens per period of every limit, as the workers get them."""
     return [limit["tokens"] for route in orjson.loads(edition.blob)["routes"] for limit in route["limits"]]
+
+
+def test_a_subset_is_idle_when_no_route_leads_to_it(tmp_path: Path) -> None:
+    """It keeps its row, and so does the whole service when all its routes have subsets."""
+    world = World(tmp_path)
+    assert world.running.idle_subsets() == {"api": frozenset()}
+    labelled = TEXT.replace('["10.0.0.1:80"]', '[{ address = "10.0.0.1:80", labels = { version = "v2" } }]')
+    v2 = (("version", "v2"),)
+    assert world.next(labelled + 'subset = { version = "v2" }\n').idle_subsets() == {"api": frozenset({()})}
+    assert world.next(TEXT).idle_subsets() == {"api": frozenset({v2})}

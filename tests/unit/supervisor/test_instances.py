@@ -370,6 +370,27 @@ def test_panic_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_nobody_is_told_of_the_panic_of_a_subset_without_a_route(caplog: pytest.LogCaptureFixture) -> None:
+    """Requests of an earlier configuration may still go by it, so that it is published; one that had been told of ends."""
+    world = World()
+    v2 = (("version", "v2"),)
+    places = Places({(): 5, v2: 6}, panic_percent=60)
+    world.instances.set("api", replace(places, idle=frozenset({v2})))
+    world.apply(A, B, replace(C, labels=v2))
+    with caplog.at_level("INFO", "headgate.discovery"):
+        world.instances.set_health("api", C.address, Health.UNHEALTHY)
+        assert not world.instances.panicking("api")
+        world.instances.set("api", places)
+        assert world.instances.panicking("api")
+        world.instances.set("api", replace(places, idle=frozenset({v2})))
+        assert not world.instances.panicking("api")
+    assert world.memory.published[-1][0] == 6
+    assert [record.getMessage() for record in caplog.records] == [
+        "service api version=v2: panic: only 0 of 1 instances are fit, less than 60 %: all of them are used",
+        "service api version=v2: the panic concerns no route any more",
+    ]
+
+
 async def test_a_large_service_is_published_at_intervals() -> None:
     """Many changes within an interval are one publication, after it; their words are written at once."""
     world = World(capacity=2 * SMALL)

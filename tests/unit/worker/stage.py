@@ -350,6 +350,7 @@ class Stage:
     now: int = 1_000 * NANOSECONDS
     listener: dict[str, Any] = field(default_factory=dict)
     limits: tuple[dict[str, Any], ...] = ()
+    route: dict[str, Any] = field(default_factory=dict)
     access_log: bool = False
 
     def __post_init__(self) -> None:
@@ -395,7 +396,7 @@ class Stage:
         route = {
             "name": "r", "host": None, "path": "/*", "methods": ["GET", "POST", "PUT"], "service": 0,
             "tries": self.tries, "limits": self.limits, "rows": [ROUTE_ROW],
-        }  # fmt: skip
+        } | self.route  # fmt: skip
         return orjson.dumps(
             {
                 "epoch": 1,

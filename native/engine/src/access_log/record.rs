@@ -128,10 +128,10 @@ impl Record {
 }
 
 /// What the lines of a route say of it, made once for all of them.
-pub(crate) fn names(route: &str, service: &str) -> Box<[u8]> {
+pub(crate) fn names(route: &str, service: Option<&str>) -> Box<[u8]> {
     let mut names = Vec::new();
     put_name(&mut names, b",\"route\":", Some(route));
-    put_name(&mut names, b",\"service\":", Some(service));
+    put_name(&mut names, b",\"service\":", service);
     names.into()
 }
 

@@ -90,8 +90,7 @@ impl Connection {
         to_head: bool,
         now: u64,
     ) -> Verdict {
-        let received = self.request_body.is_complete();
-        let close = !received || !self.persists || self.is_outdated(worker, now) || self.sends_no_more();
+        let close = self.closes_after_reply(worker, now);
         let circumstances = Circumstances {
             date: &worker.date,
             retry_after: refusal.retry_after,
@@ -104,14 +103,33 @@ impl Connection {
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);
-        if let Some(row) = refusal.row {
-            worker.state.count_request(row, refusal.reason.status());
+        self.replied(worker, refusal.row, refusal.reason.status(), refusal.reason.error(), close, now)
+    }
+
+    /// Does the connection end with an answer of our own that is given now?
+    pub(super) fn closes_after_reply<S>(&self, worker: &Worker<S>, now: u64) -> bool {
+        let received = self.request_body.is_complete();
+        !received || !self.persists || self.is_outdated(worker, now) || self.sends_no_more()
+    }
+
+    /// An answer of our own is in the output. `row`: what counts it; `reason`: why there is none of an instance.
+    pub(super) fn replied<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        row: Option<u32>,
+        status: u16,
+        reason: Option<&str>,
+        close: bool,
+        now: u64,
+    ) -> Verdict {
+        if let Some(row) = row {
+            worker.state.count_request(row, status);
         }
         self.record_answer(worker.output.len(), now);
-        self.log(worker, refusal.reason.status(), refusal.reason.error(), now);
+        self.log(worker, status, reason, now);
         if close {
             self.linger(worker, now);
-            let argument = u64::from(self.may_send_on(received));
+            let argument = u64::from(self.may_send_on(self.request_body.is_complete()));
             Verdict { action: Action::ReplyClose, argument, payload: Payload::Output }
         } else {
             self.await_request(worker, now);

@@ -1,11 +1,13 @@
 //! The client's side of a connection: heads, bodies, pipelined requests; and the decision what becomes of a request.
 
+use std::sync::Arc;
+
 use super::ending::Refusal;
 use super::limiting::{pass, Due};
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
-use crate::address::Address;
+use crate::answer;
 use crate::client_address::client_address;
 use crate::deadline::NEVER;
 use crate::forwarding::{self, Sender};
@@ -22,7 +24,7 @@ use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::host_without_port;
 use crate::selection::{select, Affinity, Criteria, Selection, Tried};
-use crate::snapshot::{Listener, Route, Service, Snapshot};
+use crate::snapshot::{Backend, Leads, Listener, Service, Snapshot};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -33,6 +35,20 @@ const MAX_HOPS: usize = 8;
 
 /// The same request may go to an instance again without changing what it does (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
+
+/// What a request gets that is not forwarded.
+enum Instead {
+    /// The gateway refuses it.
+    Refused(Refusal),
+    /// Its route answers it, counted by a row of the request table.
+    Answered { answer: Arc<answer::Answer>, row: Option<u32> },
+}
+
+impl From<Refusal> for Instead {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
 
 impl Connection {
     /// Bytes from the client; no bytes take up what was pipelined.
@@ -137,11 +153,13 @@ impl Connection {
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
-        let sender = self.sender(worker, &request);
-        let client = sender.as_ref().map_or(self.peer, |sender| sender.client);
-        self.record(worker, &request_id, &client, Some(&request), now);
-        match sender.and_then(|sender| Ok((sender, self.decide(worker, &request, &client, now)?))) {
-            Ok((sender, exchange)) => {
+        let (sender, believed) = match self.sender(worker, &request) {
+            Ok(sender) => (sender, Ok(())),
+            Err(refusal) => (Sender::of(self.peer), Err(Instead::Refused(refusal))),
+        };
+        self.record(worker, &request_id, &sender.client, Some(&request), now);
+        match believed.and_then(|()| self.decide(worker, &request, &sender, now)) {
+            Ok(exchange) => {
                 let rest = &bytes[end..];
                 self.forward(
                     worker,
@@ -155,14 +173,22 @@ impl Connection {
                     end,
                 )
             }
-            Err(refusal) => {
+            Err(instead) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
                 // follows it is kept before the answer is made: it tells whether the client sends more.
                 self.holds.give_back(&worker.state);
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
-                let to_head = request.method == b"HEAD";
-                (self.refuse(worker, &refusal, to_head, now), bytes.len())
+                let verdict = match instead {
+                    Instead::Refused(refusal) => {
+                        self.refuse(worker, &refusal, request.method == b"HEAD", now)
+                    }
+                    Instead::Answered { answer, row } => {
+                        let client = self.client(worker, &sender, request_id);
+                        self.answer(worker, &answer, row, &request, &client, now)
+                    }
+                };
+                (verdict, bytes.len())
             }
         }
     }
@@ -172,7 +198,7 @@ impl Connection {
         let Snapshot { trusted_proxies, listeners, .. } = &*worker.snapshot;
         let peer = self.peer;
         if !trusted_proxies.contains(peer.ip()) {
-            return Ok(Sender { peer, client: peer, is_trusted: false });
+            return Ok(Sender::of(peer));
         }
         match client_address(peer.ip(), trusted_proxies, forwarding::fields(&request.fields)) {
             Ok(client) => Ok(Sender { peer, client: client.into(), is_trusted: true }),
@@ -183,29 +209,35 @@ impl Connection {
         }
     }
 
+    /// What heads say of the client.
+    fn client<'a, S>(&self, worker: &Worker<S>, sender: &'a Sender, request_id: RequestId<'a>) -> Client<'a> {
+        let scheme = self.listener(worker).map_or("http", |listener| listener.scheme.as_str());
+        Client { sender, scheme: scheme.as_bytes(), request_id }
+    }
+
     /// Route, limits, instance: what becomes of the request.
     fn decide<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         request: &Request<'_, '_>,
-        client: &Address,
+        sender: &Sender,
         now: u64,
-    ) -> Result<Exchange, Refusal> {
+    ) -> Result<Exchange, Instead> {
         let Worker { snapshot, state, random, .. } = worker;
         let listener = self.listener as usize;
         let unrouted = snapshot.listeners.get(listener).map(|listener| listener.row);
         let host = host_without_port(request.host);
         let found = snapshot.table.find(host, request.path(), request.method);
         let matched = found.and_then(|index| snapshot.routes.get(index as usize));
-        let policy = matched.and_then(|route| Some((route, snapshot.services.get(route.service as usize)?)));
+        let policy = matched.and_then(|route| Some((route, snapshot.leads(&route.destination)?)));
         if let Some(record) = &mut self.record {
-            record.routed(policy.map(|(route, _)| &*route.logged));
+            record.routed(policy.map(|(route, _)| &*route.destination.logged));
         }
-        let Some((route, service)) = policy else {
-            return Err(Refusal::because(Reason::NoRoute, unrouted));
+        let Some((route, leads)) = policy else {
+            return Err(Refusal::because(Reason::NoRoute, unrouted).into());
         };
-        let row = route.rows.get(listener).copied();
-        let refuse = |reason| Refusal::because(reason, row);
+        let row = route.destination.rows.get(listener).copied();
+        let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if request.method == b"TRACE" && !route.traces {
             return Err(refuse(Reason::TraceNotOffered));
         }
@@ -229,18 +261,29 @@ impl Connection {
                 return Err(refuse(Reason::BodyTooLarge));
             }
         }
-        let subject = Subject { request, client: client.ip(), route: &route.name, service: &service.name };
+        let service = leads.service();
+        let subject = Subject {
+            request,
+            client: sender.client.ip(),
+            route: &route.name,
+            service: service.map_or("", |service| &service.name),
+        };
         // First what is given back where another limit refuses: tokens are not.
         let due = self
             .holds
             .take(state, route, service, &subject)
             .and_then(|()| pass(state, route, service, &subject, now))
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
+        let (backend, service) = match leads {
+            Leads::Service(backend, service) => (backend, service),
+            Leads::Answer(answer) => return Err(Instead::Answered { answer: Arc::clone(answer), row }),
+        };
         let affinity = service.reading.read(&subject);
-        let criteria = Criteria { policy: route.policy, tried: &Tried::default(), affinity, now };
+        let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         match select(state, &criteria, random) {
             Selection::Instance(instance) => {
-                Ok(Exchange { due, ..Exchange::new(request, route, service, row, instance, affinity, now) })
+                let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
+                Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
             }
             Selection::Full => Err(refuse(Reason::InstancesFull)),
             Selection::NoneEligible | Selection::Exhausted => Err(refuse(Reason::NoInstance)),
@@ -255,16 +298,18 @@ impl Connection {
         request: &Request<'_, '_>,
         sender: &Sender,
         request_id: RequestId<'_>,
-        exchange: Exchange,
+        mut exchange: Exchange,
         rest: &[u8],
         expects_continue: bool,
         now: u64,
         end: usize,
     ) -> (Verdict, usize) {
-        let scheme =
-            worker.snapshot.listeners.get(self.listener as usize).map_or("http", |it| it.scheme.as_str());
-        let client = Client { sender, scheme: scheme.as_bytes(), request_id };
-        rewrite::request(worker.fresh_output(), request, client, expects_continue);
+        let client = self.client(worker, sender, request_id);
+        let edits = exchange.edits.as_deref();
+        rewrite::request(worker.fresh_output(), request, client, edits, expects_continue);
+        if let Some(lines) = edits.map(|edits| edits.response.lines()).filter(|it| it.has_variables()) {
+            lines.put(&mut exchange.lines, &client.words(request));
+        }
         let instance = exchange.instance.map_or(0, Instance::key);
         self.phase = Phase::Exchange(exchange);
         self.record_try();
@@ -362,9 +407,9 @@ fn head_rules(listener: &Listener) -> (HeadLimits, Kept) {
 impl Exchange {
     fn new(
         request: &Request<'_, '_>,
-        route: &Route,
+        tries: u8,
+        backend: &Backend,
         service: &Service,
-        row: Option<u32>,
         instance: Instance,
         affinity: Affinity,
         now: u64,
@@ -372,14 +417,14 @@ impl Exchange {
         Self {
             instance: Some(instance),
             tried: Tried::default(),
-            tries_left: route.tries,
+            tries_left: tries,
             backed_off: 0,
             link: Link::Kept,
-            policy: route.policy,
+            policy: backend.policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
-            row: row.unwrap_or(u32::MAX),
+            row: u32::MAX,
             started: now,
             asked: now,
             connect_timeout: service.connect_timeout,
@@ -394,6 +439,8 @@ impl Exchange {
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
+            edits: backend.edits.clone(),
+            lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
         }

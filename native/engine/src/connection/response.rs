@@ -6,6 +6,7 @@ use super::ending::RESPONSE_INCOMPLETE;
 use super::limiting::Due;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
 use crate::affinity::SetCookie;
+use crate::edits::AnswerEdits;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
@@ -215,6 +216,7 @@ impl Connection {
             date: &worker.date,
             quotas: &quotas,
             set_cookie: exchange.set_cookie(&worker.state),
+            edits: exchange.answer_edits(),
         };
         rewrite::response(&mut worker.output, response, &onward);
         Ok(())
@@ -345,6 +347,13 @@ impl Exchange {
         let (cookie, instance) = self.sticky.as_deref().zip(self.instance)?;
         let identity = state.identity(instance.slot);
         (self.affinity != Affinity::Instance(identity)).then(|| cookie.seal(identity))
+    }
+
+    /// What the route changes in the answer.
+    fn answer_edits(&self) -> Option<AnswerEdits<'_>> {
+        let fields = self.edits.as_deref().map(|edits| &edits.response).filter(|it| !it.is_empty())?;
+        let lines = if fields.lines().has_variables() { &self.lines[..] } else { fields.lines().bytes() };
+        Some(AnswerEdits { fields, lines })
     }
 
     /// Reads body bytes and appends them to the output, framed for the client.

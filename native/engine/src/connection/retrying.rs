@@ -6,7 +6,7 @@
 use super::{Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting};
 use crate::random::Random;
 use crate::reply::Reason;
-use crate::selection::{select, Criteria, Selection, Tried};
+use crate::selection::{is_fit, select, Criteria, Selection, Tried};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -115,7 +115,7 @@ impl Exchange {
 
     /// May the instance be asked, as far as its health goes? In a panic that does not matter.
     fn may_ask<S: State>(&self, state: &S, slot: u32) -> bool {
-        state.is_eligible(slot) || state.bank(self.policy.bank).panicking && state.is_enabled(slot)
+        is_fit(state, state.bank(self.policy.bank), slot)
     }
 
     fn select<S: State>(&mut self, worker: &mut Worker<S>, not: Tried, now: u64) -> bool {

@@ -3,7 +3,9 @@
 mod access_log;
 mod admission;
 mod affinity;
+mod answering;
 mod deadlines;
+mod edits;
 mod endings;
 mod evictions;
 mod forwarding;

@@ -81,8 +81,13 @@ pub fn classify(name: &[u8]) -> Field {
     field
 }
 
-/// Is `name` as long as `known`, which is in lower case, and the same but for case and underscores?
-fn is_spelled(name: &[u8], known: &[u8]) -> bool {
+/// A name in lower case and with a dash for every underscore, as [`is_spelled`] compares it.
+pub(crate) fn fold(name: &[u8]) -> Box<[u8]> {
+    name.iter().map(|&byte| LOWER_WITH_DASHES[usize::from(byte)]).collect()
+}
+
+/// Are two names of the same length the same but for case and underscores? `known` is [`fold`]ed.
+pub(crate) fn is_spelled(name: &[u8], known: &[u8]) -> bool {
     name.iter().zip(known).all(|(&byte, &known)| LOWER_WITH_DASHES[usize::from(byte)] == known)
 }
 

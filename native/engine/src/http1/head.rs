@@ -196,6 +196,11 @@ impl<'h, 'b> Request<'h, 'b> {
         self.target.get(..self.path_length).unwrap_or_default()
     }
 
+    /// What follows the path: the query with its question mark, as it came, or nothing.
+    pub fn behind_path(&self) -> &[u8] {
+        self.target.get(self.path_length..).unwrap_or_default()
+    }
+
     /// How many more hops an OPTIONS or TRACE may take; other methods do not count them (RFC 9110 §7.6.2).
     pub fn hops_left(&self) -> Option<u64> {
         if !matches!(self.method, b"OPTIONS" | b"TRACE") {

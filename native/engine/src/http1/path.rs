@@ -102,6 +102,11 @@ pub(super) fn canonical_length(target: &[u8]) -> usize {
     target.len()
 }
 
+/// Is this a path in canonical form that keeps nothing, without a query?
+pub fn is_canonical(path: &[u8]) -> bool {
+    path.first() == Some(&b'/') && canonical_length(path) == path.len()
+}
+
 /// The canonical form of a path of visible ASCII that starts with a slash; its query is not part of it.
 pub(super) fn canonical(path: &[u8], kept: Kept) -> Result<Vec<u8>, AmbiguousPath> {
     resolve(&respell(path, kept)?, kept)

@@ -172,3 +172,13 @@ proptest! {
         let _ = Part::parse(&text);
     }
 }
+
+/// What all requests have in common is left out, and what remains tells requests apart as before.
+#[test]
+fn common_parts_are_left_out() {
+    let key = |parts: &[&str]| Key::parse(parts).unwrap();
+    let common = [Part::Route, Part::Service];
+    assert_eq!(key(&["route", "path", "service"]).without(&common), key(&["path"]));
+    assert!(key(&["route"]).without(&common).parts().is_empty());
+    assert_eq!(key(&["route"]).without(&common[1..]), key(&["route"]));
+}

@@ -35,10 +35,42 @@ pub enum Fitness {
 pub struct Candidates {
     /// Those that the balance chooses from.
     pub eligible: Vec<Member>,
-    /// Those for an exchange that can have none of the eligible, in the order in which they are asked.
-    pub standby: Vec<Member>,
+    /// Those for an exchange that can have none of the eligible: those of the same tier that are elsewhere, and when none of them
+    /// can be had, the next tier.
+    pub standby: [Vec<Member>; 2],
     /// Too few are fit, and the eligible include the unfit.
-    pub panicking: bool,
+    pub panic: Panic,
+}
+
+/// Whose health does not matter, because too few of their tier are fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Panic {
+    /// Nobody's.
+    #[default]
+    None = 0,
+    /// That of the primaries.
+    Primaries = 1,
+    /// That of the backups, which stand in for them.
+    Backups = 2,
+}
+
+impl Panic {
+    /// The inverse of `self as u32`; any other number is no panic.
+    #[inline]
+    pub fn from_word(word: u32) -> Self {
+        match word {
+            1 => Self::Primaries,
+            2 => Self::Backups,
+            _ => Self::None,
+        }
+    }
+
+    /// Is a member of its tier used whatever its health?
+    #[inline]
+    pub fn covers(self, backup: bool) -> bool {
+        self == if backup { Self::Backups } else { Self::Primaries }
+    }
 }
 
 /// The candidates among the members. Below `panic_percent` of a tier's members fit, all of the tier are eligible.
@@ -51,20 +83,17 @@ pub fn candidates(members: &[Member], panic_percent: u8) -> Candidates {
         members.iter().filter(willing).partition(|member| member.backup);
     let use_backups =
         primaries.is_empty() || fit(&primaries).next().is_none() && fit(&backups).next().is_some();
-    let (tier, next) = if use_backups { (backups, vec![]) } else { (primaries, backups) };
+    let (tier, next, panic) =
+        if use_backups { (backups, vec![], Panic::Backups) } else { (primaries, backups, Panic::Primaries) };
     let count = fit(&tier).count();
     if (count as u64) * 100 < tier.len() as u64 * u64::from(panic_percent) {
-        return Candidates { eligible: tier, standby: fit(&next).collect(), panicking: true };
+        return Candidates { eligible: tier, standby: [vec![], fit(&next).collect()], panic };
     }
     let at_home: Vec<Member> = tier.iter().copied().filter(|member| !member.elsewhere).collect();
     let fit_at_home = fit(&at_home).count();
     let stays = fit_at_home > 0 && fit_at_home * 2 >= at_home.len();
-    let (mut eligible, mut standby) = (vec![], vec![]);
-    for member in fit(&tier) {
-        if stays && member.elsewhere { &mut standby } else { &mut eligible }.push(member);
-    }
-    standby.extend(fit(&next));
-    Candidates { eligible, standby, panicking: false }
+    let (others, eligible) = fit(&tier).partition(|member| stays && member.elsewhere);
+    Candidates { eligible, standby: [others, fit(&next).collect()], panic: Panic::None }
 }
 
 fn fit(members: &[Member]) -> impl Iterator<Item = Member> + '_ {
@@ -93,9 +122,9 @@ mod tests {
     fn chosen(members: &[Member]) -> (Vec<u32>, Vec<u32>, bool) {
         let numbered: Vec<Member> =
             (0..).zip(members).map(|(slot, &member)| Member { slot, ..member }).collect();
-        let Candidates { eligible, standby, panicking } = candidates(&numbered, 50);
+        let Candidates { eligible, standby, panic } = candidates(&numbered, 50);
         let places = |members: Vec<Member>| members.iter().map(|member| member.slot).collect();
-        (places(eligible), places(standby), panicking)
+        (places(eligible), places(standby.concat()), panic != Panic::None)
     }
 
     #[test]
@@ -138,6 +167,24 @@ mod tests {
     fn standby_goes_by_zone_and_then_to_backups() {
         let members = [backup(FIT), elsewhere(FIT), FIT, elsewhere(backup(FIT))];
         assert_eq!(chosen(&members), (vec![2], vec![1, 0, 3], false));
+        let groups = candidates(&members, 50).standby.map(|group| group.len());
+        assert_eq!(groups, [1, 2], "first the other primaries, and no backup beside them");
+    }
+
+    #[test]
+    fn a_panic_is_of_one_tier() {
+        let of = |members: &[Member]| candidates(members, 50).panic;
+        assert_eq!(of(&[FIT, UNFIT, UNFIT, backup(FIT)]), Panic::Primaries);
+        assert_eq!(of(&[UNFIT, UNFIT, backup(FIT), backup(UNFIT), backup(UNFIT)]), Panic::Backups);
+        assert_eq!(of(&[UNFIT, backup(FIT)]), Panic::None);
+        for panic in [Panic::None, Panic::Primaries, Panic::Backups] {
+            assert_eq!(Panic::from_word(panic as u32), panic);
+            assert_eq!(
+                [false, true].map(|backup| panic.covers(backup)),
+                [panic as u32 == 1, panic as u32 == 2]
+            );
+        }
+        assert_eq!(Panic::from_word(u32::MAX), Panic::None);
     }
 
     fn member() -> impl Strategy<Value = Member> {
@@ -156,15 +203,16 @@ mod tests {
                 (0..).zip(members).map(|(slot, member)| Member { slot, ..member }).collect();
             let found = candidates(&members, panic);
             for member in &members {
-                let count = found.eligible.iter().chain(&found.standby).filter(|one| *one == member).count();
+                let listed = found.eligible.iter().chain(found.standby.iter().flatten());
+                let count = listed.filter(|one| *one == member).count();
                 let serves = member.weight > 0 && member.fitness == Fitness::Fit;
-                let may = serves || found.panicking && member.weight > 0 && member.fitness == Fitness::Unfit;
+                let may = serves || found.panic.covers(member.backup) && member.weight > 0 && member.fitness == Fitness::Unfit;
                 // In use of backups for want of fit primaries nobody else is fit, so `serves` holds for all of them.
                 prop_assert!(count == 1 || count == 0 && !serves, "{member:?} in {found:?}");
                 prop_assert!(count == 0 || may, "{member:?} in {found:?}");
             }
-            prop_assert!(!found.eligible.is_empty() || found.standby.is_empty());
-            prop_assert!(!found.panicking || found.eligible.iter().any(|one| one.fitness == Fitness::Unfit));
+            prop_assert!(!found.eligible.is_empty() || found.standby.concat().is_empty());
+            prop_assert!(found.panic == Panic::None || found.eligible.iter().any(|one| one.fitness == Fitness::Unfit));
         }
     }
 }

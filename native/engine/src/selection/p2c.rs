@@ -1,5 +1,7 @@
 //! The least loaded of a few random members, two by default (Mitzenmacher, "The Power of Two Choices", 2001).
 
+use core::ops::Range;
+
 use super::slow_start::WHOLE;
 use super::{Decision, Tried};
 use crate::random::Random;
@@ -35,7 +37,7 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
         is_better: fn(&Self, u32, u32) -> bool,
     ) -> Option<Instance> {
         let first = self.draw_by_weight(bank, random);
-        let second = self.draw_other(bank, first, random);
+        let second = self.draw_other(bank, &(0..bank.eligible), first, random);
         // When one of them cannot be had, the order does not matter: taking it fails, and the other is next.
         let other_first = is_better(self, second, first)
             || self.is_passed_over(first, random) && !is_better(self, first, second);
@@ -48,10 +50,29 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
         self.scan(bank, random.below(bank.eligible))
     }
 
-    /// A member other than `first`, each with the same chance: the last member stands in for `first`.
-    fn draw_other(&self, bank: Bank, first: u32, random: &mut Random) -> u32 {
-        let last = bank.eligible - 1;
-        let drawn = self.state.candidate(bank, random.below(last));
+    /// The less loaded of two of a group, each drawn with the same chance; when neither can be had, the rest is scanned.
+    pub(super) fn lighter_of_group(
+        &mut self,
+        bank: Bank,
+        group: &Range<u32>,
+        random: &mut Random,
+    ) -> Option<Instance> {
+        if group.len() < 2 {
+            return self.scan_group(bank, group, group.start);
+        }
+        let start = group.start + random.below(group.end - group.start);
+        let first = self.state.candidate(bank, start);
+        let second = self.draw_other(bank, group, first, random);
+        let order = if self.is_lighter(second, first) { [second, first] } else { [first, second] };
+        let lighter = order.into_iter().find_map(|slot| self.take(bank, slot));
+        lighter.or_else(|| self.scan_group(bank, group, start))
+    }
+
+    /// A member of a group of two or more other than `first`, each with the same chance: the last member stands in for
+    /// `first`.
+    fn draw_other(&self, bank: Bank, group: &Range<u32>, first: u32, random: &mut Random) -> u32 {
+        let last = group.end - 1;
+        let drawn = self.state.candidate(bank, group.start + random.below(last - group.start));
         if drawn == first {
             self.state.candidate(bank, last)
         } else {

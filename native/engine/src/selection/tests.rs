@@ -302,6 +302,9 @@ impl State for Hollow {
     fn put_address(&self, _: Instance, _: &mut String) -> bool {
         false
     }
+    fn is_backup(&self, _: u32) -> bool {
+        true
+    }
     fn is_enabled(&self, _: u32) -> bool {
         true
     }
@@ -354,7 +357,7 @@ impl State for Hollow {
 fn a_hollow_bank_has_nothing() {
     for (eligible, turns) in [(0, 9), (1, 0), (1, 9), (2, 0), (2, 1), (9, 4), (2, u32::MAX)] {
         for balance in ALL {
-            let bank = Bank { eligible, standby: 1, turns, ..Bank::default() };
+            let bank = Bank { eligible, standby: [1, 1], turns, ..Bank::default() };
             let state = Hollow { bank, questions: Cell::new(0) };
             let selection = select(&state, &by(balance, &Tried::new()), &mut Random::new(1));
             assert_eq!(selection, Selection::NoneEligible, "{eligible} eligible, {turns} turns");
@@ -427,4 +430,58 @@ fn round_robin_thins_the_turns_of_who_warms_up() {
     let [_, one, warming, three] = counts;
     assert!((1_900..2_100).contains(&warming), "half of what the others get: {counts:?}");
     assert!(one.abs_diff(three) < 100, "{counts:?}");
+}
+
+/// Where backups stand in for primaries that are all down, and most backups are down as well, everybody's health may be
+/// mistaken; but who is asked are the backups, wherever a key or a cookie points.
+#[test]
+fn a_panic_of_the_backups_asks_no_primary() {
+    let state = service_of(&(0..8).collect::<Vec<_>>());
+    (4..8).for_each(|slot| state.set_backup(slot, true));
+    (0..7).for_each(|slot| state.set_health(slot, false));
+    state.disable(6);
+    state.set_panic(50);
+    state.publish(SERVICE);
+    for balance in ALL {
+        state.publish_ring(SERVICE, balance == Balance::Sticky);
+        let mut asked = [0u32; 8];
+        for number in 0..400u32 {
+            let affinity = match balance {
+                Balance::Sticky => Affinity::Instance(state.identity(number % 8)),
+                _ => Affinity::Key(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            };
+            let none = Tried::new();
+            let criteria = Criteria { affinity, ..by(balance, &none) };
+            asked[slot_of(peek(&state, &criteria, &mut Random::new(number.into()))) as usize] += 1;
+        }
+        assert_eq!((asked[..4].iter().sum::<u32>(), asked[6]), (0, 0), "{balance:?}: {asked:?}");
+        assert!([4, 5, 7].iter().all(|&slot| asked[slot] > 50), "{balance:?}: {asked:?}");
+    }
+}
+
+/// What the eligible have no room for goes to the less loaded of those that stand by, the other zones' before the backups.
+#[test]
+fn those_that_stand_by_share_what_comes() {
+    for balance in ALL {
+        let state = service_of(&(0..9).collect::<Vec<_>>());
+        (1..5).for_each(|slot| state.set_elsewhere(slot, true));
+        (5..9).for_each(|slot| state.set_backup(slot, true));
+        state.set_cap(0, 1);
+        state.set_in_flight(0, 1);
+        (1..5).for_each(|slot| state.set_cap(slot, 10));
+        state.publish(SERVICE);
+        let mut random = Random::new(7);
+        let mut take = |exchanges| {
+            for _ in 0..exchanges {
+                slot_of(select(&state, &by(balance, &Tried::new()), &mut random));
+            }
+        };
+        take(20);
+        let held = |slots: core::ops::Range<u32>| slots.map(|slot| state.in_flight(slot)).collect::<Vec<_>>();
+        assert!(held(1..5).iter().all(|held| (3..=7).contains(held)), "{balance:?}: {:?}", held(1..5));
+        assert_eq!(held(5..9), [0; 4], "{balance:?}");
+        take(20 + 20);
+        assert_eq!(held(1..5), [10; 4], "{balance:?}");
+        assert!(held(5..9).iter().all(|held| (3..=7).contains(held)), "{balance:?}: {:?}", held(5..9));
+    }
 }

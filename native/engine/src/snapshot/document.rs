@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::answer::AnswerText;
+use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
-use super::{FailureStatuses, Limit, Snapshot, SnapshotError};
+use super::{Backend, Destination, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
+use crate::edits::Names;
 use crate::http1::path::Spelling;
 use crate::http1::syntax::is_token;
 use crate::key::{Key, Part};
@@ -115,17 +118,21 @@ pub(super) struct ErrorPage {
 }
 
 impl ErrorPage {
-    /// Its type stands in the head of answers, so nothing in it may end a line.
     pub(super) fn compile(self) -> Result<(u16, Page), SnapshotError> {
         if !(400..=599).contains(&self.status) {
             return Err(SnapshotError::invalid("status", "must be from 400 to 599"));
         }
-        if self.content_type.is_empty() || !self.content_type.bytes().all(|it| matches!(it, b' '..=b'~')) {
-            return Err(SnapshotError::invalid("content_type", "must be printable ASCII"));
-        }
-        let body = self.body.into_bytes().into_boxed_slice();
-        Ok((self.status, Page { content_type: self.content_type.into_boxed_str(), body }))
+        Ok((self.status, page(self.content_type, self.body)?))
     }
+}
+
+/// Bytes with their type, which stands in the head of answers, so nothing in it may end a line.
+pub(super) fn page(content_type: String, body: String) -> Result<Page, SnapshotError> {
+    if content_type.is_empty() || !content_type.bytes().all(|it| matches!(it, b' '..=b'~')) {
+        return Err(SnapshotError::invalid("content_type", "must be printable ASCII"));
+    }
+    let body = body.into_bytes().into_boxed_slice();
+    Ok(Page { content_type: content_type.into_boxed_str(), body })
 }
 
 #[derive(Deserialize)]
@@ -246,7 +253,9 @@ pub(super) struct Route {
     host: Option<String>,
     path: Option<String>,
     methods: Vec<String>,
-    service: u32,
+    /// Who gets its requests; without it there is an answer.
+    service: Option<u32>,
+    answer: Option<AnswerText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
@@ -254,6 +263,8 @@ pub(super) struct Route {
     #[serde(default)]
     concurrency: Vec<Concurrency>,
     rows: Vec<u32>,
+    #[serde(default)]
+    edits: EditsText,
 }
 
 impl Route {
@@ -263,31 +274,63 @@ impl Route {
 
     /// `services`: those of the document; `listeners`: how many it has.
     pub(super) fn compile(
-        self,
+        mut self,
         services: &[super::Service],
         listeners: usize,
     ) -> Result<super::Route, SnapshotError> {
-        let Some(service) = services.get(self.service as usize) else {
-            let message = format!("there are {} services", services.len());
-            return Err(SnapshotError::invalid("service", message));
-        };
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
-        if self.rows.len() != listeners {
-            return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
-        }
         Ok(super::Route {
-            logged: access_log::names(&self.name, &service.name),
+            destination: self.destination(services, listeners)?,
             limits: compile_limits(self.limits, Owner::Route(&self.name))?,
             concurrency: compile_concurrency(self.concurrency, Owner::Route(&self.name))?,
             name: self.name,
-            service: self.service,
-            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             tries: self.tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),
-            rows: self.rows,
         })
+    }
+
+    fn destination(
+        &mut self,
+        services: &[super::Service],
+        listeners: usize,
+    ) -> Result<Destination, SnapshotError> {
+        if self.rows.len() != listeners {
+            return Err(SnapshotError::invalid("rows", format!("there are {listeners} listeners")));
+        }
+        let rows = std::mem::take(&mut self.rows);
+        let (target, service) = match (self.service, self.answer.take()) {
+            (Some(service), None) => {
+                let (backend, name) = self.backend(service, services)?;
+                (Target::Service(backend), Some(name))
+            }
+            (None, Some(answer)) => {
+                let answer = answer.compile(self.path.as_deref(), &self.edits, &self.name);
+                (Target::Answer(answer.map_err(|error| error.within("answer"))?), None)
+            }
+            _ => return Err(SnapshotError::invalid("service", "must be there, or an answer in its place")),
+        };
+        Ok(Destination { target, rows, logged: access_log::names(&self.name, service) })
+    }
+
+    /// The service of this index as the route uses it, and its name.
+    fn backend<'a>(
+        &self,
+        index: u32,
+        services: &'a [super::Service],
+    ) -> Result<(Backend, &'a str), SnapshotError> {
+        let Some(service) = services.get(index as usize) else {
+            let message = format!("there are {} services", services.len());
+            return Err(SnapshotError::invalid("service", message));
+        };
+        let names = Names { route: &self.name, service: &service.name };
+        let backend = Backend {
+            service: index,
+            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
+            edits: self.edits.compile(self.path.as_deref(), names).map_err(|it| it.within("edits"))?,
+        };
+        Ok((backend, &service.name))
     }
 }
 
@@ -315,7 +358,7 @@ impl RuleText {
         }
         Ok(Rule {
             identity: Rule::identity_of(owner, &self.name),
-            key: compile_key(&self.key)?,
+            key: compile_key(&self.key)?.without(owner.common_parts()),
             name: self.name,
             row: self.row,
             missing: self.missing,

@@ -8,7 +8,7 @@ use foldhash::quality::{FixedState, FoldHasher};
 use foldhash::SharedSeed;
 use serde::Deserialize;
 
-use crate::key::{hash_part, Incomplete, Key, Subject};
+use crate::key::{hash_part, network, Incomplete, Key, Part, Subject};
 use crate::limit::{Claim, Gcra};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -31,7 +31,7 @@ pub struct Rule {
     pub row: u32,
     /// Names its counts, together with their keys, and never by its position, so that levels survive a reload.
     pub identity: u64,
-    /// What is counted apart.
+    /// What is counted apart; without a part, all that its owner gets is counted together.
     pub key: Key,
     /// What becomes of a request without the key.
     pub missing: Missing,
@@ -118,6 +118,16 @@ pub enum Fields {
     All,
 }
 
+impl Owner<'_> {
+    /// What all its requests have in common, and tells none of them apart.
+    pub fn common_parts(self) -> &'static [Part] {
+        match self {
+            Self::Route(_) => &[Part::Route, Part::Service],
+            Self::Service(_) => &[Part::Service],
+        }
+    }
+}
+
 impl Rule {
     /// The identity of the rule `name` of a route or a service: the same in every worker and after every reload.
     pub fn identity_of(owner: Owner<'_>, name: &str) -> u64 {
@@ -135,6 +145,29 @@ impl Rule {
     /// The name of a request's count; also of one that does not have the whole key, where all such share one.
     #[inline]
     pub fn count_key(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
+        // As good as every key is one of these two, which any request has; they take a quarter of the general way.
+        match self.key.parts() {
+            [] => Ok(self.count_key_of_all(seed)),
+            [Part::ClientIp { v4, v6 }] => {
+                Ok(self.count_key_of_part(seed, &network(subject.client, *v4, *v6)))
+            }
+            _ => self.count_key_of_parts(seed, subject),
+        }
+    }
+
+    #[inline]
+    fn count_key_of_all(&self, seed: u64) -> u64 {
+        self.hasher(seed).finish().max(1)
+    }
+
+    #[inline]
+    fn count_key_of_part(&self, seed: u64, part: &[u8]) -> u64 {
+        let mut hasher = self.hasher(seed);
+        hash_part(&mut hasher, part);
+        hasher.finish().max(1)
+    }
+
+    fn count_key_of_parts(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
         let mut hasher = self.hasher(seed);
         match self.key.hash(subject, &mut hasher) {
             Err(incomplete) if self.missing != Missing::Own => Err(incomplete),
@@ -142,12 +175,14 @@ impl Rule {
         }
     }
 
-    /// The name of the count of a key with this one part. That of an address is the bytes of its network.
+    /// The name of the count of a key with this one part. That of an address is the bytes of its network; where all requests
+    /// count together the part does not matter.
     #[inline]
     pub fn count_key_of(&self, seed: u64, part: &[u8]) -> u64 {
-        let mut hasher = self.hasher(seed);
-        hash_part(&mut hasher, part);
-        hasher.finish().max(1)
+        if self.key.parts().is_empty() {
+            return self.count_key_of_all(seed);
+        }
+        self.count_key_of_part(seed, part)
     }
 
     /// `seed` is the secret of the segment: without it nobody can aim for another client's count. A name is never 0,

@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{json, Value};
 
-use super::{Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule, Scheme, Snapshot, SnapshotError};
+use super::{
+    Cost, Destination, Fields, Limit, Missing, Mode, Overflow, Owner, Rule, Scheme, Snapshot, SnapshotError,
+    Target,
+};
 use crate::affinity::Reading;
+use crate::answer::{Content, Redirect};
+use crate::edits::PathRewrite;
 use crate::http1::path::Spelling;
 use crate::key::{network, Key, Part};
 use crate::limit::Gcra;
@@ -28,7 +33,7 @@ fn document() -> Value {
              "first_byte_timeout_ms": 2, "idle_timeout_ms": 3, "tunnel_timeout_ms": 4}],
         "routes": [
             {"name": "api", "host": "api.example.com", "path": "/v1/*", "methods": ["GET"], "service": 0, "subset": null,
-             "tries": 2, "rows": [1], "limits": [
+             "tries": 2, "rows": [1], "edits": {}, "limits": [
                 {"name": "slow", "row": 5, "tokens": 100, "period_ns": 1_000_000_000, "burst": 200, "key": ["client_ip"],
                  "cost": {"constant": 1}},
                 {"name": "fast", "row": 6, "tokens": 3, "period_ns": 10, "burst": 1, "key": ["client_ip"]}]},
@@ -91,7 +96,9 @@ fn trusted_proxies_arrive() {
 fn routes_and_limits_arrive() {
     let snapshot = compile(&document()).unwrap();
     let route = &snapshot.routes[0];
-    assert_eq!((route.name.as_str(), route.service, route.tries, &route.rows[..]), ("api", 0, 2, &[1][..]));
+    let destination = &route.destination;
+    assert_eq!((route.name.as_str(), route.tries, &destination.rows[..]), ("api", 2, &[1][..]));
+    assert_eq!(destination.service(), Some(0));
     assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000, debt: 0 });
     assert_eq!(route.limits[1].rate, Gcra { interval: 4, tolerance: 4, debt: 0 });
     assert_eq!(
@@ -100,6 +107,91 @@ fn routes_and_limits_arrive() {
     );
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET"), Some(0));
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
+}
+
+/// The changes of a route arrive; without any there is nothing to ask.
+#[test]
+fn edits_arrive() {
+    let mut document = document();
+    let edits = |snapshot: &Snapshot, route: usize| match &snapshot.routes[route].destination.target {
+        Target::Service(backend) => backend.edits.clone(),
+        Target::Answer(_) => None,
+    };
+    assert_eq!(edits(&compile(&document).unwrap(), 0), None);
+    document["routes"][0]["edits"] = json!({
+        "request": {"set": [["X-Route", "{route} of {service}"]], "add": [["X-Path", "{path}"]], "remove": ["Cookie"]},
+        "response": {"remove": ["Server"]},
+        "rewrite": {"host": "inner:81", "path": {"prefix": "/api"}}
+    });
+    let snapshot = compile(&document).unwrap();
+    assert_eq!(edits(&snapshot, 1), None);
+    let edits = edits(&snapshot, 0).unwrap();
+    assert_eq!(edits.request.lines().bytes(), b"X-Route: api of api\r\nX-Path: \r\n");
+    assert!(edits.request.leaves_out(b"cookie") && edits.response.leaves_out(b"server"));
+    assert_eq!(edits.rewrite.host.as_deref(), Some(&b"inner:81"[..]));
+    let prefix = PathRewrite::Prefix { length: 3, with: b"/api".as_slice().into() };
+    assert_eq!(edits.rewrite.path, prefix);
+}
+
+/// A route that answers itself, and how: what a redirect leaves out is what was asked for.
+#[test]
+fn answers_arrive() {
+    let answer = |answer: Value| {
+        let mut document = document();
+        let route = document["routes"][0].as_object_mut().unwrap();
+        route.remove("service");
+        route.insert("answer".into(), answer);
+        route.insert("edits".into(), json!({"response": {"add": [["X-R", "{route}"]]}}));
+        match compile(&document).unwrap().routes.swap_remove(0).destination {
+            Destination { target: Target::Answer(answer), logged, .. } => (answer, logged),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (redirect, logged) =
+        answer(json!({"redirect": {"status": 308, "scheme": "https", "port": 1, "path": {"prefix": "/b"}}}));
+    let expected = Redirect {
+        scheme: Some("https".into()),
+        host: None,
+        port: Some(1),
+        path: PathRewrite::Prefix { length: 3, with: b"/b".as_slice().into() },
+    };
+    assert_eq!((redirect.status, &redirect.content), (308, &Content::Redirect(expected)));
+    assert_eq!(redirect.fields.lines().bytes(), b"X-R: api\r\n");
+    assert_eq!(&*logged, b",\"route\":\"api\",\"service\":null");
+    let (fixed, _) = answer(json!({"fixed": {"status": 200, "content_type": "a/b", "body": "c"}}));
+    let expected = Content::Fixed { content_type: "a/b".into(), body: b"c".as_slice().into() };
+    assert_eq!((fixed.status, &fixed.content), (200, &expected));
+}
+
+/// An answer that makes no sense is refused with its place, and so is a route without one or with two destinations.
+#[test]
+fn senseless_answers_are_refused_with_their_place() {
+    let redirect = |change: Value| {
+        let mut redirect = json!({"status": 301});
+        redirect.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        json!({ "redirect": redirect })
+    };
+    let fixed = |status: u16, content_type: &str, body: &str| json!({"fixed": {"status": status, "content_type": content_type, "body": body}});
+    let destination = "service: must be there, or an answer in its place";
+    for (service, answer, problem) in [
+        (Value::Null, Value::Null, destination),
+        (json!(0), redirect(json!({})), destination),
+        (Value::Null, redirect(json!({"status": 304})), "answer.redirect.status: no status of a redirect"),
+        (Value::Null, redirect(json!({"scheme": "ftp"})), "answer.redirect.scheme: must be http or https"),
+        (Value::Null, redirect(json!({"host": "a b"})), "answer.redirect.host: no host"),
+        (Value::Null, redirect(json!({"host": "a:1"})), "answer.redirect.host: has a port"),
+        (Value::Null, redirect(json!({"port": 0})), "answer.redirect.port: must be above 0"),
+        (Value::Null, redirect(json!({"path": {"whole": "b"}})), "answer.redirect.path: no canonical path"),
+        (Value::Null, fixed(199, "a/b", ""), "answer.fixed.status: must be from 200 to 599"),
+        (Value::Null, fixed(600, "a/b", ""), "answer.fixed.status: must be from 200 to 599"),
+        (Value::Null, fixed(204, "a/b", "x"), "answer.fixed.body: the status has none (RFC 9110 §15)"),
+        (Value::Null, fixed(200, "a\r\nb", ""), "answer.fixed.content_type: must be printable ASCII"),
+    ] {
+        let mut document = document();
+        document["routes"][0]["service"] = service;
+        document["routes"][0]["answer"] = answer;
+        assert_eq!(compile(&document).unwrap_err().to_string(), format!("routes[0].{problem}"));
+    }
 }
 
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
@@ -129,6 +221,27 @@ fn senseless_values_are_refused_with_their_place() {
             "/routes/0/limits",
             json!(vec![&document()["routes"][0]["limits"][0]; 9]),
             "routes[0].limits: more than 8 with those of the service",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"request": {"set": [["Host", "a"]]}}),
+            "routes[0].edits.request.Host: a field of the gateway's own",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"response": {"add": [["X-A", "{query}"]]}}),
+            "routes[0].edits.response.X-A: no variable of this name",
+        ),
+        ("/routes/0/edits", json!({"rewrite": {"host": "a/b"}}), "routes[0].edits.rewrite.host: no host"),
+        (
+            "/routes/0/edits",
+            json!({"rewrite": {"path": {"whole": "/a?b"}}}),
+            "routes[0].edits.rewrite.path: no canonical path",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"rewrite": {"path": {"prefix": "/a/../b"}}}),
+            "routes[0].edits.rewrite.path: no canonical path",
         ),
         ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
         ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
@@ -355,6 +468,19 @@ fn a_bucket_belongs_to_limit_client_and_seed() {
         fast.rule.count_key_of(1, &network("192.0.2.1")),
     ];
     assert!(!others.contains(&key) && key != 0);
+}
+
+/// What all requests of the owner have in common tells nobody apart: they have one bucket, whatever is said of their key.
+#[test]
+fn a_limit_on_all_requests_has_one_bucket() {
+    let mut document = document();
+    document["routes"][0]["limits"][0]["key"] = json!(["route"]);
+    let snapshot = compile(&document).unwrap();
+    let [all, clients, ..] = &snapshot.routes[0].limits[..] else { panic!("two") };
+    let of_all = |part: &[u8]| all.rule.count_key_of(1, part);
+    assert!(all.rule.key.parts().is_empty() && of_all(b"a") == of_all(b"b"));
+    assert_ne!(of_all(b"a"), all.rule.count_key_of(2, b"a"));
+    assert_ne!(of_all(b"a"), clients.rule.count_key_of(1, b"a"));
 }
 
 /// A million neighbouring addresses get a million different buckets.

@@ -95,19 +95,20 @@ impl FakeState {
     /// change is seen in the instance's words only.
     pub fn publish(&self, service: u32) {
         let slots = self.members.borrow().get(&service).cloned().unwrap_or_default();
-        let Candidates { eligible, standby, panicking } =
+        let Candidates { eligible, standby, panic } =
             candidates(&slots.iter().map(|&slot| self.member(slot)).collect::<Vec<_>>(), self.panic.get());
         let weights: Vec<u32> = eligible.iter().map(|member| member.weight).collect();
         let turns: Vec<u32> =
             smooth_sequence(&weights).into_iter().map(|index| eligible[index as usize].slot).collect();
-        let candidates: Vec<u32> = eligible.iter().chain(&standby).map(|member| member.slot).collect();
+        let listed = eligible.iter().chain(standby.iter().flatten());
+        let candidates: Vec<u32> = listed.map(|member| member.slot).collect();
         let bank = Bank {
             offset: 0,
             members: slots.len() as u32,
             eligible: eligible.len() as u32,
-            standby: standby.len() as u32,
+            standby: standby.map(|group| group.len() as u32),
             turns: turns.len() as u32,
-            panicking,
+            panic,
             last_start: candidates.iter().map(|&slot| self.started(slot)).max().unwrap_or(0),
         };
         let mut published = self.published.borrow_mut();
@@ -325,6 +326,10 @@ impl State for FakeState {
 
     fn is_eligible(&self, slot: u32) -> bool {
         self.words(slot).fitness == Fitness::Fit
+    }
+
+    fn is_backup(&self, slot: u32) -> bool {
+        self.words(slot).backup
     }
 
     fn is_enabled(&self, slot: u32) -> bool {

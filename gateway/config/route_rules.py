@@ -1,0 +1,136 @@
+"""The rules of what routes do with their requests: changes of messages that contradict each other, or could have no effect."""
+
+from collections.abc import Callable, Iterator
+
+from gateway.config.draft import Part
+from gateway.config.edits import folded, is_managed
+from gateway.config.findings import Draft, Finding
+from gateway.config.paths import KeyPath, dotted
+from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Table
+
+DIRECTIONS = ("request_headers", "response_headers")
+DESTINATIONS = ("service", "redirect", "respond")
+"""Of these a route has one."""
+ANSWERS = ("redirect", "respond")
+OF_SERVICES = ("subset", "concurrency", "retry", "request_headers", "rewrite")
+"""What has to do with instances, which an answer of the route itself never reaches."""
+BODILESS = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
+
+
+def _header_rules(draft: Draft) -> Iterator[Part]:
+    """The rules of every route, for requests and for answers."""
+    for route in draft.routes:
+        for direction in DIRECTIONS:
+            if route.is_given(direction):
+                yield route.table(direction, HeaderRules)
+
+
+def _named(rules: Part, key: str) -> Iterator[tuple[str, KeyPath]]:
+    """The fields that a key speaks of, each with its place."""
+    fields = (rules[key] if rules.has(key) else None) or ()
+    for index, name in enumerate(fields):
+        yield name, (*rules.path, key, index if key == "remove" else name)
+
+
+def _fields_are_the_routes_to_change(draft: Draft) -> Iterator[Finding]:
+    """The gateway sets some fields itself."""
+    for rules in _header_rules(draft):
+        of_request = rules.path[-1] == "request_headers"
+        for key in HeaderRules.model_fields:
+            for name, path in _named(rules, key):
+                if is_managed(name, of_request=of_request):
+                    hint = "rewrite.host changes it" if of_request and folded(name) == "host" else ""
+                    yield Finding(path, "a field that the gateway sets itself, or takes out", hint)
+
+
+def _fields_have_one_rule(draft: Draft) -> Iterator[Finding]:
+    """A field stands once in a table, however it is spelled, and is not removed where it is set."""
+    for rules in _header_rules(draft):
+        for key in HeaderRules.model_fields:
+            seen: dict[str, KeyPath] = {}
+            for name, path in _named(rules, key):
+                first = seen.setdefault(folded(name), path)
+                if first != path:
+                    yield Finding(path, f"the same field as {dotted(first)}")
+        replaced = {folded(name) for name, _ in _named(rules, "set")}
+        for name, path in _named(rules, "remove"):
+            if folded(name) in replaced:
+                yield Finding(path, "no effect: the field is set, which replaces it")
+
+
+def _changes_change_something(draft: Draft) -> Iterator[Finding]:
+    """An empty table of rules changes nothing."""
+    tables: dict[str, type[Table]] = {**dict.fromkeys(DIRECTIONS, HeaderRules), "rewrite": Rewrite}
+    for route in draft.routes:
+        for key, model in tables.items():
+            if route.is_given(key) and (table := route.table(key, model)).is_empty:
+                listed = ", ".join(model.model_fields)
+                yield Finding(table.path, f"no effect: expected one of {listed} in it")
+
+
+def _paths_are_replaced_once(draft: Draft) -> Iterator[Finding]:
+    """The whole path is replaced, or the prefix that the route matches."""
+    for route in draft.routes:
+        for table in (route.table("rewrite", Rewrite), route.table("redirect", Redirect)):
+            if not table.is_given("prefix"):
+                continue
+            path = (*table.path, "prefix")
+            if table.is_given("path"):
+                yield Finding(path, f"no effect: {dotted((*table.path, 'path'))} replaces the whole path")
+            if route.has("path") and not (route["path"] or "/*").endswith("/*"):
+                message = "the route matches one path and no prefix: expected path in its place"
+                yield Finding(path, message)
+
+
+def _routes_have_one_destination(draft: Draft) -> Iterator[Finding]:
+    """Requests go to a service, or the route answers them."""
+    for route in draft.routes:
+        given = [key for key in DESTINATIONS if route.is_given(key)]
+        if not given:
+            yield Finding(route.path, f"expected one of {', '.join(DESTINATIONS)} in it")
+        for key in given[1:]:
+            message = f"no effect: {dotted((*route.path, given[0]))} has the requests"
+            yield Finding((*route.path, key), message)
+
+
+def _answers_need_no_instances(draft: Draft) -> Iterator[Finding]:
+    """What has to do with instances has no effect where none is asked."""
+    for route in draft.routes:
+        if route.is_given("service") or not any(map(route.is_given, ANSWERS)):
+            continue
+        for key in OF_SERVICES:
+            if route.is_given(key):
+                yield Finding((*route.path, key), "no effect: the route answers its requests itself")
+
+
+def _redirects_lead_elsewhere(draft: Draft) -> Iterator[Finding]:
+    """A client that is sent to where it asked would ask for ever."""
+    places = [key for key in Redirect.model_fields if key != "status"]
+    for route in draft.routes:
+        redirect = route.table("redirect", Redirect)
+        sent_on = route.is_given("redirect") and redirect.has("status")
+        if sent_on and not any(map(redirect.is_given, places)):
+            message = f"leads to where it came from: expected one of {', '.join(places)} in it"
+            yield Finding(redirect.path, message)
+
+
+def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
+    """Some answers never have a body, and only a body has a type."""
+    for route in draft.routes:
+        respond = route.table("respond", Respond)
+        if respond.has("status", "body") and respond["status"] in BODILESS and respond["body"]:
+            yield Finding((*respond.path, "body"), "an answer with this status has no body (RFC 9110 §15)")
+        if respond.is_given("type") and respond.has("body") and not respond["body"]:
+            yield Finding((*respond.path, "type"), "no effect: there is no body")
+
+
+ROUTE_RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
+    _fields_are_the_routes_to_change,
+    _fields_have_one_rule,
+    _changes_change_something,
+    _paths_are_replaced_once,
+    _routes_have_one_destination,
+    _answers_need_no_instances,
+    _redirects_lead_elsewhere,
+    _answers_have_the_body_that_they_say,
+)

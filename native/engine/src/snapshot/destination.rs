@@ -1,0 +1,68 @@
+//! Where the requests of a route go: to a service, or nowhere, because the route answers them itself.
+
+use std::sync::Arc;
+
+use super::Service;
+use crate::answer::Answer;
+use crate::edits::Edits;
+use crate::selection::Policy;
+
+/// Where requests go, and what counts them there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Who answers them.
+    pub target: Target,
+    /// For each listener the row of the request table that counts them.
+    pub rows: Vec<u32>,
+    /// What the access log says of route and service.
+    pub logged: Box<[u8]>,
+}
+
+/// Who answers requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The instances of a service.
+    Service(Backend),
+    /// The route itself.
+    Answer(Arc<Answer>),
+}
+
+/// A service as a route uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Index into [`Snapshot::services`](super::Snapshot::services).
+    pub service: u32,
+    /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
+    pub policy: Policy,
+    /// What the route changes in the messages that it passes on; `None` for nothing.
+    pub edits: Option<Arc<Edits>>,
+}
+
+/// Where a request gets to.
+#[derive(Clone, Copy, Debug)]
+pub enum Leads<'a> {
+    /// To a service.
+    Service(&'a Backend, &'a Service),
+    /// No further.
+    Answer(&'a Arc<Answer>),
+}
+
+impl<'a> Leads<'a> {
+    /// The service, if it is one.
+    pub fn service(self) -> Option<&'a Service> {
+        match self {
+            Self::Service(_, service) => Some(service),
+            Self::Answer(_) => None,
+        }
+    }
+}
+
+impl Destination {
+    /// The service that requests go to.
+    pub fn service(&self) -> Option<u32> {
+        match &self.target {
+            Target::Service(backend) => Some(backend.service),
+            Target::Answer(_) => None,
+        }
+    }
+}
