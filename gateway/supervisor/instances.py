@@ -134,7 +134,7 @@ class _Service:
     published: int = -PAUSE_NS
     """When it was published last, in nanoseconds."""
     stale: dict[Labels, None] = field(default_factory=dict)
-    """The subsets that are not published as they are, those that have waited longest first."""
+    """The subsets whose rows are out of date, those that have waited longest first."""
     timer: asyncio.TimerHandle | None = None
     """The next publication, where one is due."""
 
@@ -336,8 +336,8 @@ class Instances:
         return self._publish_stale(service)
 
     def _publish_stale(self, service: str) -> int:
-        """Publishes what is not as it is. Where there is no room for some of it, that comes first the next time: each bank that is
-        published anew holds the room of two until the workers have let go of the old one.
+        """Publishes the rows that are out of date. The one that finds no room is the first the next time: those before it, published
+        once more, would take that room again, for each holds that of two banks until the workers have let go of the old one.
         """
         known = self._services[service]
         known.cancel()

@@ -24,8 +24,8 @@ log = logging.getLogger("headgate.worker")
 TICK_SECONDS = 0.05
 """How often deadlines are swept and the heartbeat is written: coarse enough to cost nothing, fine enough for
 time-outs that are given in seconds."""
-ENDED_A_TURN = 64
-"""Connections of a crowd that are ended in one turn of the loop, at some 30 µs each."""
+ENDED_A_TURN = 32
+"""Connections of a crowd that are ended in one turn of the loop, at up to 100 µs each: answer, FIN, and the close of another."""
 POOL_SWEEP_TICKS = 20
 """Ticks between two looks for upstream connections that were idle too long."""
 IDLE_GRACE_NS = NANOSECONDS

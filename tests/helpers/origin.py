@@ -11,6 +11,9 @@ from typing import Self
 
 from tests.helpers.message import Body, Fields, Head, read_chunked, read_exactly, read_head, render
 
+BACKLOG = 4096
+"""Connections that may wait until this process gets to accept them: a crowd's."""
+
 
 @dataclass(slots=True)
 class Request:
@@ -145,7 +148,7 @@ class Origin:
             self._host,
             self.port,
             family=socket.AF_INET,
-            backlog=1024,
+            backlog=BACKLOG,
             reuse_address=True,
             limit=1 << 18,
         )

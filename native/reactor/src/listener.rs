@@ -45,16 +45,49 @@ pub(crate) fn accept(listening: &OwnedFd) -> Accepted {
     loop {
         match net::acceptfrom_with(listening, FLAGS) {
             Ok((fd, peer)) => return Accepted::Client(fd, peer.and_then(ip)),
-            Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-                return Accepted::Exhausted(errno)
+            Err(errno) => {
+                if let Some(accepted) = without_client(errno) {
+                    return accepted;
+                }
             }
-            Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO | Errno::PERM) => {} // the next one may be better
-            Err(Errno::AGAIN) => return Accepted::Nobody,
-            Err(_) => return Accepted::Over,
         }
+    }
+}
+
+/// What a failure means; `None`: the next connection may be better. Linux passes on what has become of a connection while it
+/// waited (accept(2)), which says nothing about those behind it.
+fn without_client(errno: Errno) -> Option<Accepted> {
+    match errno {
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Some(Accepted::Exhausted(errno)),
+        Errno::AGAIN => Some(Accepted::Nobody),
+        Errno::INTR
+        | Errno::CONNABORTED
+        | Errno::PERM
+        | Errno::PROTO
+        | Errno::NOPROTOOPT
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::NETDOWN
+        | Errno::NETUNREACH
+        | Errno::NONET => None,
+        _ => Some(Accepted::Over),
     }
 }
 
 fn ip(address: SocketAddrAny) -> Option<IpAddr> {
     SocketAddr::try_from(address).ok().map(|address| address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_became_of_one_connection_does_not_end_the_listening() {
+        for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::PERM, Errno::NETDOWN, Errno::HOSTUNREACH] {
+            assert!(without_client(errno).is_none(), "{errno}");
+        }
+        assert!(matches!(without_client(Errno::NFILE), Some(Accepted::Exhausted(Errno::NFILE))));
+        assert!(matches!(without_client(Errno::INVAL), Some(Accepted::Over)));
+    }
 }
