@@ -28,7 +28,7 @@ pub struct Bounds {
 }
 
 /// At half load, the most that a table is filled by construction, 96 places in a row are taken for one of 10⁸ keys or fewer (32:
-/// for one of 400,000); and 64 tries lost in a row take 64 others that each got through.
+/// for one of 240,000); and 64 tries lost in a row take 64 others that each got through.
 pub const BOUNDS: Bounds = Bounds { window: 96, tries: 64 };
 
 /// Slots to a cache line.
