@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import cast
 
 import uvloop
 
@@ -12,9 +13,8 @@ class _Answers(asyncio.Protocol):
     """Answers each request, which comes in one piece; it is not measured."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asks for the transport to be written to."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """A client is there."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its type
 
     def data_received(self, data: bytes) -> None:
         """A whole request."""

@@ -48,9 +48,9 @@ path = "/free/*"
 service = "api"
 
 [[routes]]
-name = "capped"
+name = "held"
 host = "www.example.com"
-path = "/caps/*"
+path = "/held/*"
 service = "api"
 limit = [{{ name = "wide", rate = "1000000000/s", burst = 1000000000, key = "client_ip" }}]
 concurrency = 100
@@ -96,6 +96,8 @@ class Case:
     other_routes: int = 0
     published: bool = False
     """The route splits its requests, changes two fields, and rewrites the path."""
+    max_in_flight: int = 0
+    """The cap of each instance; 0 for none."""
 
     def scene(self) -> dict[str, Any]:
         """The case as the program reads it."""
@@ -107,6 +109,7 @@ class Case:
         return {
             "snapshot": json.loads(published(configuration, other_routes=self.other_routes)),
             "reconnects": self.reconnects,
+            "max_in_flight": self.max_in_flight,
             "before": [_step(step) for step in self.before],
             "steps": [_step(step) for step in self.steps],
         }
@@ -128,7 +131,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: text/plain\r\n"
 _READ = 64 * 1024
 _CHUNK = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
 _FREE = REQUEST_12_FIELDS.replace(b"/some/path", b"/free/path", 1)
-_CAPPED = REQUEST_12_FIELDS.replace(b"/some/path", b"/caps/path", 1)
+_CONCURRENT = REQUEST_12_FIELDS.replace(b"/some/path", b"/held/path", 1)
 _LIMITED = REQUEST_12_FIELDS.replace(b"/some/path", b"/limited", 1)
 _UNKNOWN = REQUEST_12_FIELDS.replace(b"www.example.com", b"unknown.example.com", 1)
 _UPLOAD = _with_chunks(REQUEST_12_FIELDS.replace(b"GET ", b"POST ", 1))
@@ -136,7 +139,8 @@ _UPLOAD = _with_chunks(REQUEST_12_FIELDS.replace(b"GET ", b"POST ", 1))
 CASES = (
     Case("12 fields", _answered(REQUEST_12_FIELDS)),
     Case("12 fields, no limit", _answered(_FREE)),
-    Case("12 fields, a limit and a cap", _answered(_CAPPED)),
+    Case("12 fields, a limit and a cap", _answered(REQUEST_12_FIELDS), max_in_flight=100),
+    Case("12 fields, a limit and a concurrency limit", _answered(_CONCURRENT)),
     Case("2 fields", _answered(REQUEST_2_FIELDS)),
     Case("12 fields, access log", _answered(REQUEST_12_FIELDS), access_log=True),
     Case("12 fields, 10,000 routes", _answered(REQUEST_12_FIELDS), other_routes=_ROUTES - 1),

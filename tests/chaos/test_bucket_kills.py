@@ -86,6 +86,7 @@ class Chargers:
         return sum(sum(ledger[:]) for ledger in self.ledgers)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("keys", [100_000, 1_000_000] if PROOF else [10_000])
 async def test_a_kill_costs_one_token_at_the_most(keys: int, tmp_path: Path) -> None:
     """No key gets more than its burst, and of all keys together at most one token is missing for each kill."""

@@ -30,6 +30,8 @@ struct Scene {
     snapshot: serde_json::Value,
     /// Does every exchange come on a connection of its own?
     reconnects: bool,
+    /// The cap of each instance; 0 for none.
+    max_in_flight: u32,
     /// Played once, before anything else.
     before: Vec<Step>,
     steps: Vec<Step>,
@@ -66,7 +68,7 @@ struct Player {
 
 impl Player {
     fn new(scene: &Scene) -> Self {
-        let mut engine = Engine::new(lane(), 1);
+        let mut engine = Engine::new(lane(scene.max_in_flight), 1);
         let snapshot = Snapshot::compile(scene.snapshot.to_string().as_bytes()).expect("a good snapshot");
         engine.snapshot = Arc::new(snapshot);
         let connection = connect(&mut engine, NOW);
@@ -117,13 +119,14 @@ fn connect(engine: &mut Engine<Lane>, now: u64) -> Connection {
     Connection::open(engine, 0, [192, 0, 2, 1].into(), now)
 }
 
-/// A lane on a memory with one service of two healthy instances.
-fn lane() -> Lane {
+/// A lane on a memory with one service of two healthy instances of this cap.
+fn lane(max_in_flight: u32) -> Lane {
     let segment = Arc::new(Segment::create(CAPACITIES, 42).expect("shared memory"));
     let mut control = Control::new(Arc::clone(&segment));
     for slot in 0..INSTANCES {
         let address = format!("127.0.0.1:{}", 9_000 + slot).parse().expect("an address");
-        control.write_instance(slot, &InstanceWords::plain(address)).expect("room for the instances");
+        let words = InstanceWords { max_in_flight, ..InstanceWords::plain(address) };
+        control.write_instance(slot, &words).expect("room for the instances");
     }
     let slots: Vec<u32> = (0..INSTANCES).collect();
     control.publish_members(0, &slots, 0, NOW).expect("room for the members");

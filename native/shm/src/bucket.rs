@@ -28,7 +28,7 @@ pub struct Bounds {
 }
 
 /// At half load, the most that a table is filled by construction, 96 places in a row are taken for one of 10⁸ keys or fewer (32:
-/// for one of 400,000); and 64 tries lost in a row take 64 others that each got through.
+/// for one of 240,000); and 64 tries lost in a row take 64 others that each got through.
 pub const BOUNDS: Bounds = Bounds { window: 96, tries: 64 };
 
 /// Slots to a cache line.
@@ -162,13 +162,29 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     #[inline]
     pub fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         match claims {
-            [claim] => match self.take(claim, now) {
-                Outcome::Met(_) => Charge::Allowed,
-                Outcome::Refused { retry_after } => Charge::Refused { claim: 0, retry_after, forfeited: 0 },
-                Outcome::Overflow if claim.must_fit => Charge::NoPlace { claim: 0, forfeited: 0 },
-                Outcome::Overflow => Charge::Overflow { claims: 1 },
-            },
+            [claim] => self.charge_one(claim, now),
             _ => self.charge_all(claims, now),
+        }
+    }
+
+    /// Takes what one claim wants: one look and one exchange where the key lies in its first place and nobody interferes.
+    #[inline]
+    fn charge_one(&self, claim: &Claim, now: u64) -> Charge {
+        let (key, index) = (name(claim), self.place(name(claim), 0));
+        let mut first = self.at(index);
+        if first.is_live(key) {
+            if let Ok(tat) = conforms(first.tat(), now, claim.rate, claim.cost) {
+                if claim.cost == 0 || self.replace(index, first, Slot::live(key, tat)) {
+                    return Charge::Allowed;
+                }
+                first = self.at(index);
+            }
+        }
+        match self.take(claim, now, first) {
+            Outcome::Met(_) => Charge::Allowed,
+            Outcome::Refused { retry_after } => Charge::Refused { claim: 0, retry_after, forfeited: 0 },
+            Outcome::Overflow if claim.must_fit => Charge::NoPlace { claim: 0, forfeited: 0 },
+            Outcome::Overflow => Charge::Overflow { claims: 1 },
         }
     }
 
@@ -176,12 +192,13 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     /// place for the key.
     pub fn owe(&self, claim: &Claim, now: u64) -> bool {
         let owe = |tat| Ok(Some(claim.rate.owing(tat, now, claim.cost)));
-        matches!(self.settle(claim, now, owe), Outcome::Met(_))
+        matches!(self.settle(claim, now, self.first(name(claim)), owe), Outcome::Met(_))
     }
 
     /// The TAT of a key; 0, that of a full bucket, where it has none.
     pub fn tat(&self, key: u64, now: u64) -> u64 {
-        match self.find(key.max(1), now) {
+        let key = key.max(1);
+        match self.find(key, self.first(key), now) {
             Found::Live(_, slot) => slot.tat(),
             Found::Place(..) | Found::Nothing => 0,
         }
@@ -203,7 +220,7 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         let mut taken = [None; MAX_CLAIMS];
         let mut overflow = 0;
         for (index, claim) in claims.iter().enumerate() {
-            match self.take(claim, now) {
+            match self.take(claim, now, self.first(name(claim))) {
                 Outcome::Met(charge) => {
                     if let Some(place) = taken.get_mut(index) {
                         *place = charge;
@@ -236,19 +253,22 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         self.replace(charge.index, charge.after, charge.before)
     }
 
-    /// Takes tokens from one bucket: one hit and one exchange where the key has a slot and nobody interferes. A claim of
-    /// nothing writes nothing.
-    #[inline]
-    fn take(&self, claim: &Claim, now: u64) -> Outcome {
+    /// Takes tokens from one bucket. A claim of nothing writes nothing. `first`: what was found in the key's first place.
+    fn take(&self, claim: &Claim, now: u64, first: Slot) -> Outcome {
         let Claim { rate, cost, .. } = *claim;
-        self.settle(claim, now, |tat| Ok(Some(conforms(tat, now, rate, cost)?).filter(|_| cost > 0)))
+        self.settle(claim, now, first, |tat| Ok(Some(conforms(tat, now, rate, cost)?).filter(|_| cost > 0)))
     }
 
     /// Moves the TAT of a claim's bucket to where `decide` says, if it is to be moved; an error is for how long not.
-    #[inline]
-    fn settle(&self, claim: &Claim, now: u64, decide: impl Fn(u64) -> Result<Option<u64>, u64>) -> Outcome {
+    fn settle(
+        &self,
+        claim: &Claim,
+        now: u64,
+        mut first: Slot,
+        decide: impl Fn(u64) -> Result<Option<u64>, u64>,
+    ) -> Outcome {
         for _ in 0..self.bounds.tries {
-            let outcome = match self.find(name(claim), now) {
+            let outcome = match self.find(name(claim), first, now) {
                 Found::Live(index, slot) => self.settle_live(claim, now, index, slot, &decide),
                 Found::Place(index, slot) => self.settle_new(claim, index, slot, &decide),
                 Found::Nothing => Some(Outcome::Overflow),
@@ -256,6 +276,7 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
             if let Some(outcome) = outcome {
                 return outcome;
             }
+            first = self.first(name(claim));
         }
         Outcome::Overflow
     }
@@ -355,23 +376,18 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         Second::Alone
     }
 
-    /// One look at the window of a key. Mostly the first place is the key's own.
+    /// What stands in the first place of a key; mostly that is its own.
     #[inline]
-    fn find(&self, key: u64, now: u64) -> Found {
-        let index = self.place(key, 0);
-        let first = self.at(index);
-        if first.is_live(key) {
-            return Found::Live(index, first);
-        }
-        self.search(key, first, now)
+    fn first(&self, key: u64) -> Slot {
+        self.at(self.place(key, 0))
     }
 
-    /// The look at the other places, up to the key's live slot or to one that nobody has used yet.
+    /// One look at the window of a key, of which `first` was looked at, up to its live slot or to one that nobody has used yet.
     ///
     /// A key without a live slot goes where its own mark stands (whose owner was killed, or will find it gone and start
     /// again; a second mark beside it would have to yield for ever), else into a reusable slot, else where another
     /// key's mark stands.
-    fn search(&self, key: u64, first: Slot, now: u64) -> Found {
+    fn find(&self, key: u64, first: Slot, now: u64) -> Found {
         let (mut marked, mut free, mut stale) = (None, None, None);
         for (step, index) in self.places(key).enumerate() {
             let slot = if step == 0 { first } else { self.at(index) };

@@ -85,9 +85,23 @@ impl<W: Word<u64>> Table<'_, W> {
         held.find(|slot| slot.counts(key)).map_or(0, Slot::count)
     }
 
-    /// Where the owner of the table counts a key, and what stands there; where it may, if it does not yet.
+    /// Where the owner of the table counts a key, and what stands there; where it may, if it does not yet. Mostly no other key
+    /// is near.
+    #[inline]
     fn find(&self, key: u64) -> Option<(usize, Slot)> {
         let reach = self.reach(Ordering::Relaxed);
+        let place = key as usize & self.slots.len().wrapping_sub(1);
+        let slot = self.at(place, Ordering::Relaxed);
+        if slot.counts(key) {
+            return Some((place, slot));
+        }
+        if slot.count() == 0 && reach == 1 {
+            return Some((place, Slot::of(key, 0)));
+        }
+        self.search(key, reach)
+    }
+
+    fn search(&self, key: u64, reach: usize) -> Option<(usize, Slot)> {
         let mut free = None;
         for place in self.places(key, reach) {
             let slot = self.at(place, Ordering::Relaxed);

@@ -323,6 +323,8 @@ pub(crate) struct Layout {
     pub(crate) ring_arena: Array<AtomicU32>,
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
+    /// Words of the set of live lanes that may have a bit.
+    pub(crate) live_words: usize,
     /// Lane 0; the others follow at a distance of `lane_size`.
     first_lane: LaneLayout,
     lane_size: usize,
@@ -399,6 +401,7 @@ impl Layout {
             ring_arena,
             buckets,
             retired,
+            live_words: capacities.lanes.div_ceil(64) as usize,
             first_lane,
             lane_size,
         }

@@ -86,12 +86,17 @@ pub struct Rows {
     series: usize,
     services: usize,
     limits: usize,
+    first_duration: usize,
+    first_limit: usize,
 }
 
 impl Rows {
     /// For the capacities of a segment.
     pub const fn new(series: u32, services: u32, limits: u32) -> Self {
-        Self { series: series as usize, services: services as usize, limits: limits as usize }
+        let (series, services, limits) = (series as usize, services as usize, limits as usize);
+        let first_duration = COUNTER_WORDS + series * REQUEST_WORDS;
+        let first_limit = first_duration + services * DURATION_WORDS;
+        Self { series, services, limits, first_duration, first_limit }
     }
 
     /// Words in all.
@@ -99,16 +104,8 @@ impl Rows {
         self.first_queue() + self.services * QUEUE_WORDS
     }
 
-    const fn first_duration(&self) -> usize {
-        COUNTER_WORDS + self.series * REQUEST_WORDS
-    }
-
-    const fn first_limit(&self) -> usize {
-        self.first_duration() + self.services * DURATION_WORDS
-    }
-
     const fn first_queue(&self) -> usize {
-        self.first_limit() + self.limits * LIMIT_WORDS
+        self.first_limit + self.limits * LIMIT_WORDS
     }
 
     /// The worker's own counters.
@@ -125,13 +122,13 @@ impl Rows {
     /// The histogram of a service; None beyond the last.
     #[inline]
     pub fn durations(&self, service: u32) -> Option<Range<usize>> {
-        place(self.first_duration(), service, self.services, DURATION_WORDS)
+        place(self.first_duration, service, self.services, DURATION_WORDS)
     }
 
     /// A row of the limit table; None beyond its end.
     #[inline]
     pub fn limits(&self, row: u32) -> Option<Range<usize>> {
-        place(self.first_limit(), row, self.limits, LIMIT_WORDS)
+        place(self.first_limit, row, self.limits, LIMIT_WORDS)
     }
 
     /// What the queue of a service counts; None beyond the last.

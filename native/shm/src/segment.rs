@@ -201,8 +201,7 @@ impl Segment {
 
     #[inline]
     pub(crate) fn live(&self) -> &[AtomicU64] {
-        let used = self.layout.capacities.lanes.div_ceil(64) as usize;
-        self.header().and_then(|header| header.live.0.get(..used)).unwrap_or_default()
+        self.header().and_then(|header| header.live.0.get(..self.layout.live_words)).unwrap_or_default()
     }
 
     pub(crate) fn health(&self) -> &[AtomicU32] {

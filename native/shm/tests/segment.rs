@@ -568,7 +568,7 @@ fn a_claim_that_must_fit_is_refused_without_a_place() {
 #[test]
 fn a_table_has_room_for_all_its_keys() {
     let proof = std::env::var("HEADGATE_PROOF").is_ok_and(|value| value == "1");
-    let limit_keys = if proof { 1 << 22 } else { 1 << 17 }; // a power of two: the table is then half full
+    let limit_keys = if proof { 1 << 22 } else { 1 << 19 }; // a power of two: the table is then half full
     let segment = Arc::new(Segment::create(Capacities { limit_keys, ..CAPACITIES }, 1).unwrap());
     Control::new(Arc::clone(&segment)).open_lane(0, 1).unwrap();
     let worker = Worker::attach(Arc::clone(&segment), 0).unwrap();

@@ -68,22 +68,21 @@ fn level_before(limit: &Limit, wait: u64) -> Level {
     rate.level(rate.tolerance.saturating_sub(wanted).saturating_add(wait), 0)
 }
 
-/// A request's claims on the limits that may refuse it, of which there are at most `N`.
-struct Claims<'a, const N: usize> {
-    wanted: [Claim; N],
-    limits: [Option<&'a Arc<Limit>>; N],
+/// A request's claims on several limits that may refuse it.
+struct Claims<'a> {
+    wanted: [Claim; Snapshot::MAX_LIMITS],
+    limits: [Option<&'a Arc<Limit>>; Snapshot::MAX_LIMITS],
     count: usize,
 }
 
-impl<'a, const N: usize> Claims<'a, N> {
+impl<'a> Claims<'a> {
     fn new() -> Self {
         const NONE: Claim =
             Claim { key: 1, rate: Gcra { interval: 1, tolerance: 0, debt: 0 }, cost: 0, must_fit: false };
-        Self { wanted: [NONE; N], limits: [None; N], count: 0 }
+        Self { wanted: [NONE; Snapshot::MAX_LIMITS], limits: [None; Snapshot::MAX_LIMITS], count: 0 }
     }
 
-    /// The request has no more limits than there is room for.
-    #[inline]
+    /// A snapshot has no more limits for one request than there is room for.
     fn add(&mut self, limit: &'a Arc<Limit>, key: u64) {
         if let Some((claim, place)) = self.wanted.get_mut(self.count).zip(self.limits.get_mut(self.count)) {
             (*claim, *place) = (limit.claim(key), Some(limit));
@@ -91,29 +90,35 @@ impl<'a, const N: usize> Claims<'a, N> {
         }
     }
 
-    #[inline]
-    fn limits(&self) -> impl Iterator<Item = &'a Arc<Limit>> + '_ {
+    fn limits(&self) -> impl Iterator<Item = &'a Arc<Limit>> + Clone + '_ {
         self.limits.iter().map_while(|limit| *limit)
     }
 
-    /// Takes all tokens, or tells which limit refuses them.
-    #[inline]
-    fn charge<S: State>(&self, state: &S, now: u64) -> Result<(), Stop<'a>> {
-        let charge = state.charge(&self.wanted[..self.count], now);
-        for (index, limit) in self.limits().enumerate() {
-            if let Some(decision) = decision(charge, index) {
-                state.count_limit(limit.rule.row, decision);
-            }
+    fn wanted(&self) -> &[Claim] {
+        &self.wanted[..self.count]
+    }
+}
+
+/// Counts what a charge of these limits came to, and tells which of them refuses.
+#[inline]
+fn told<'a, S: State>(
+    state: &S,
+    limits: impl Iterator<Item = &'a Arc<Limit>> + Clone,
+    charge: Charge,
+) -> Result<(), Stop<'a>> {
+    let stop = match charge {
+        Charge::Allowed | Charge::Overflow { .. } => None,
+        Charge::NoPlace { .. } => Some(Stop::NoPlace),
+        Charge::Refused { claim, retry_after, .. } => {
+            limits.clone().nth(claim).map(|limit| Stop::Beyond(limit, retry_after)).or(Some(Stop::NoPlace))
         }
-        match charge {
-            Charge::Allowed | Charge::Overflow { .. } => Ok(()),
-            Charge::NoPlace { .. } => Err(Stop::NoPlace),
-            Charge::Refused { claim, retry_after, .. } => {
-                let limit = self.limits().nth(claim);
-                Err(limit.map_or(Stop::NoPlace, |limit| Stop::Beyond(limit, retry_after)))
-            }
+    };
+    for (index, limit) in limits.enumerate() {
+        if let Some(decision) = decision(charge, index) {
+            state.count_limit(limit.rule.row, decision);
         }
     }
+    stop.map_or(Ok(()), Err)
 }
 
 /// What a charge was for the limit at `index`; `None` when it was not asked.
@@ -140,42 +145,54 @@ pub(super) fn pass<'a, S: State>(
     now: u64,
 ) -> Result<Due, Stop<'a>> {
     let of_service = service.map_or(&[][..], |service| &service.limits);
-    match route.limits.len() + of_service.len() {
-        0 => Ok(Due::new()),
-        // Most have one: room for one instead of all takes 300 instructions less.
-        1 => pass_at_most::<_, 1>(state, &route.limits, of_service, subject, now),
-        _ => pass_at_most::<_, { Snapshot::MAX_LIMITS }>(state, &route.limits, of_service, subject, now),
+    match (&route.limits[..], of_service) {
+        ([], []) => Ok(Due::new()),
+        ([limit], []) | ([], [limit]) => pass_one(state, limit, subject, now),
+        (of_route, of_service) => pass_several(state, of_route.iter().chain(of_service), subject, now),
     }
 }
 
-/// Asks all limits on a request, of which there are at most `N`.
-fn pass_at_most<'a, S: State, const N: usize>(
+/// Asks the only limit on a request. Most have one or none, and then there is nothing to gather.
+#[inline]
+fn pass_one<'a, S: State>(
     state: &S,
-    of_route: &'a [Arc<Limit>],
-    of_service: &'a [Arc<Limit>],
+    limit: &'a Arc<Limit>,
     subject: &Subject<'_>,
     now: u64,
 ) -> Result<Due, Stop<'a>> {
-    let limits = || of_route.iter().chain(of_service);
     let mut due = Due::new();
-    let (mut claims, mut shadows) = (Claims::<N>::new(), false);
-    for limit in limits() {
-        match limit.rule.mode {
-            Mode::Shadow => shadows = true,
-            Mode::Enforce => {
-                if let Some(key) = key(state, &limit.rule, subject)? {
-                    claims.add(limit, key);
-                }
-            }
+    if limit.rule.mode == Mode::Shadow {
+        count_shadow(state, limit, subject, &mut due, now);
+    } else if let Some(key) = key(state, &limit.rule, subject)? {
+        let charge = state.charge(&[limit.claim(key)], now);
+        told(state, std::iter::once(limit), charge)?;
+        if limit.is_about_answers() {
+            due.push((Arc::clone(limit), key));
+        }
+    }
+    Ok(due)
+}
+
+/// Asks several limits on a request: first those that may refuse it, together.
+fn pass_several<'a, S: State>(
+    state: &S,
+    limits: impl Iterator<Item = &'a Arc<Limit>> + Clone,
+    subject: &Subject<'_>,
+    now: u64,
+) -> Result<Due, Stop<'a>> {
+    let (mut claims, mut due) = (Claims::new(), Due::new());
+    for limit in limits.clone().filter(|limit| limit.rule.mode == Mode::Enforce) {
+        if let Some(key) = key(state, &limit.rule, subject)? {
+            claims.add(limit, key);
         }
     }
     if claims.count > 0 {
-        claims.charge(state, now)?;
+        told(state, claims.limits(), state.charge(claims.wanted(), now))?;
     }
-    if shadows {
-        count_shadows(state, limits(), subject, &mut due, now);
+    for limit in limits.filter(|limit| limit.rule.mode == Mode::Shadow) {
+        count_shadow(state, limit, subject, &mut due, now);
     }
-    for (limit, claim) in claims.limits().zip(&claims.wanted) {
+    for (limit, claim) in claims.limits().zip(claims.wanted()) {
         if limit.is_about_answers() {
             due.push((Arc::clone(limit), claim.key));
         }
@@ -204,25 +221,17 @@ fn without_key<'a, S: State>(state: &S, rule: &Rule) -> Result<Option<u64>, Stop
     Ok(None)
 }
 
-/// Charges a request that passes at the limits that only count, each by itself.
-fn count_shadows<'a, S: State>(
-    state: &S,
-    limits: impl Iterator<Item = &'a Arc<Limit>>,
-    subject: &Subject<'_>,
-    due: &mut Due,
-    now: u64,
-) {
-    for limit in limits.filter(|limit| limit.rule.mode == Mode::Shadow) {
-        let Ok(Some(key)) = key(state, &limit.rule, subject) else { continue };
-        let decision = match state.charge(&[limit.claim(key)], now) {
-            Charge::Allowed => LimitDecision::Allowed,
-            Charge::Refused { .. } => LimitDecision::WouldRefuse,
-            Charge::Overflow { .. } | Charge::NoPlace { .. } => LimitDecision::Overflow,
-        };
-        state.count_limit(limit.rule.row, decision);
-        if decision == LimitDecision::Allowed && matches!(limit.cost, Cost::ResponseHeader(_)) {
-            due.push((Arc::clone(limit), key));
-        }
+/// Charges a request that passes at a limit that only counts.
+fn count_shadow<S: State>(state: &S, limit: &Arc<Limit>, subject: &Subject<'_>, due: &mut Due, now: u64) {
+    let Ok(Some(key)) = key(state, &limit.rule, subject) else { return };
+    let decision = match state.charge(&[limit.claim(key)], now) {
+        Charge::Allowed => LimitDecision::Allowed,
+        Charge::Refused { .. } => LimitDecision::WouldRefuse,
+        Charge::Overflow { .. } | Charge::NoPlace { .. } => LimitDecision::Overflow,
+    };
+    state.count_limit(limit.rule.row, decision);
+    if decision == LimitDecision::Allowed && matches!(limit.cost, Cost::ResponseHeader(_)) {
+        due.push((Arc::clone(limit), key));
     }
 }
 

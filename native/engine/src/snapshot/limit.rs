@@ -167,6 +167,7 @@ impl Rule {
         hasher.finish().max(1)
     }
 
+    #[inline(never)] // where it is, it would make every caller save all registers for what hardly any key needs
     fn count_key_of_parts(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
         let mut hasher = self.hasher(seed);
         match self.key.hash(subject, &mut hasher) {
