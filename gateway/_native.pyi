@@ -18,6 +18,7 @@ __all__ = [
     "Connection",
     "Control",
     "DURATION_BOUNDS",
+    "Explainer",
     "FINISH",
     "FINISH_CLOSE",
     "FINISH_DROP",
@@ -49,6 +50,7 @@ __all__ = [
     "WAIT",
     "__version__",
     "build_profile",
+    "check_pattern",
     "keep_panic_places",
     "layout_version",
     "take_panic_place",
@@ -190,6 +192,25 @@ class Snapshot:
         """Compiles without holding the GIL. Raises ValueError naming what cannot be compiled."""
     @property
     def epoch(self) -> int: ...
+
+@final
+class Explainer:
+    """A configuration whose decisions can be asked for: nothing is counted, taken or sent."""
+
+    def __new__(cls, blob: bytes) -> Explainer:
+        """Compiles what ``Snapshot.compile`` does. Raises ValueError naming what cannot be compiled."""
+    def explain(
+        self, head: bytes, listener: int, peer: str
+    ) -> tuple[str, str, str, int | None, tuple[int, str] | None, list[tuple[int, str, str]]]:
+        """What becomes of a request with this head that comes in at a listener from ``peer``, an IP address.
+
+        Returns the client; host and path that it is routed by; the index of its route; status and words of an answer of
+        our own; and (index, what, name) of every other route: what does not fit, and the name of a header field, cookie or
+        parameter. "precedence": all fits, and a more specific route was taken. Raises ValueError when ``peer`` is no address.
+        """
+
+def check_pattern(text: str) -> None:
+    """Raises ValueError, which says why, for what is no regular expression of the engine."""
 
 WAIT: Final[int]
 """Nothing to do until more bytes or a deadline come."""

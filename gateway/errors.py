@@ -39,9 +39,12 @@ class Mistake:
     """Where in the file; None when the file could not be read."""
     line: str = ""
     """The offending line as it stands in the file."""
+    file: str = ""
+    """The file, where it is not the one that the report is about."""
 
     def headline(self, file: str = "") -> str:
-        """The report in one line: ``file:line:column: path: message``; the file may be left out."""
+        """The report in one line: ``file:line:column: path: message``; the file that the report is about may be left out."""
+        file = self.file or file
         place = f"{self.place.line}:{self.place.column}" if self.place else ""
         where = ":".join(part for part in (file, place) if part)
         return ": ".join(part for part in (where, self.path, self.message) if part)
@@ -64,7 +67,7 @@ class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors, not on
     """A configuration that cannot be used, with every mistake in it."""
 
     def __init__(self, file: str, mistakes: Iterable[Mistake]) -> None:
-        """``file`` is the name that the report shows; the mistakes are put in the order of the file."""
+        """``file`` is what the report is about; its mistakes come first in their order, then those of other files."""
         self.file = file
         self.mistakes = tuple(sorted(mistakes, key=_position))
         super().__init__(file, self.mistakes)
@@ -76,8 +79,9 @@ class ConfigErrors(Exception):  # noqa: N818 - it carries all the errors, not on
         return "\n".join([*reports, f"{self.file}: {count} mistake{'' if count == 1 else 's'}"])
 
 
-def _position(mistake: Mistake) -> tuple[int, int]:
-    return (mistake.place.line, mistake.place.column) if mistake.place else (0, 0)
+def _position(mistake: Mistake) -> tuple[str, int, int]:
+    line, column = (mistake.place.line, mistake.place.column) if mistake.place else (0, 0)
+    return mistake.file, line, column
 
 
 def _window(line: str, offset: int) -> tuple[str, int]:

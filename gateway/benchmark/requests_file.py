@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.benchmark.load import LoadError, Request
-from gateway.config.load import read, tables
 from gateway.config.suggest import did_you_mean
+from gateway.config.tables import read, tables
 from gateway.config.units import Size
 from gateway.errors import ConfigErrors, InvalidValueError
 

@@ -1,15 +1,18 @@
 """Requests that a configuration has routes for, for those who name none. Pure."""
 
 from gateway.benchmark.load import Request
+from gateway.config.matching import Match
 from gateway.config.schema import Config, Route
 
 
 def requests_of_routes(config: Config) -> tuple[Request, ...]:
-    """One for each route that takes a GET, with equal weights; the shortest that the route matches."""
+    """One for each route that takes a GET and asks for no more than host and path, with equal weights; the shortest that
+    the route matches.
+    """
     requests = [
-        Request(route.name, "GET", _path(route), (("Host", host),) if (host := _host(route)) else ())
+        Request(route.name, "GET", path, (("Host", host),) if (host := _host(route)) else ())
         for route in config.routes
-        if not route.methods or "GET" in route.methods
+        if (path := _path(route)) and (not route.methods or "GET" in route.methods)
     ]
     return tuple(requests) or (Request("GET /"),)
 
@@ -19,5 +22,9 @@ def _host(route: Route) -> str:
     return f"any{host.removeprefix('*')}" if host.startswith("*") else host
 
 
-def _path(route: Route) -> str:
-    return (route.path or "/").removesuffix("*") or "/"
+def _path(route: Route) -> str | None:
+    """None where more is asked than a path."""
+    path = route.path or "/"
+    if not isinstance(path, str) or route.match != Match(route.host, route.path, route.methods):
+        return None
+    return path.removesuffix("*") or "/"

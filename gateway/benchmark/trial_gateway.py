@@ -38,6 +38,7 @@ def on_free_ports(tables: Mapping[str, Any]) -> tuple[Tables, list[str]]:
     notes = []
     listeners = changed.get("listen") or [{}]
     chosen = next((one for one in listeners if not one.get("proxy_protocol")), listeners[0])
+    notes += _at_one_listener(changed, chosen.get("address"))
     chosen["address"] = ANY_PORT
     if chosen.pop("proxy_protocol", False):
         notes.append("The trials speak no PROXY protocol.")
@@ -52,6 +53,15 @@ def on_free_ports(tables: Mapping[str, Any]) -> tuple[Tables, list[str]]:
     if any([route.pop("limit", None) for route in routes]):  # noqa: C419 - every route loses its limits
         notes.append("Limits of routes are left out of the trials: all load comes from one address.")
     return changed, notes
+
+
+def _at_one_listener(changed: Tables, address: object) -> list[str]:
+    """Leaves the routes that this listener has, and says so."""
+    routes = [route for route in changed.get("routes", []) if isinstance(route, dict)]
+    if not any("listeners" in route for route in routes):
+        return []
+    changed["routes"] = [route for route in routes if address in route.pop("listeners", [address])]
+    return ["Routes of other listeners are left out of the trials, which have one."]
 
 
 @asynccontextmanager

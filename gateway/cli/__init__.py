@@ -17,6 +17,7 @@ COMMANDS = {
     "run": Entry("gateway.cli.run:run", "Serve what FILE describes."),
     "check": Entry("gateway.cli.check:check", "Tell whether FILE is right, and every mistake in it."),
     "show": Entry("gateway.cli.show:show", "Show all that FILE stands for, every default included."),
+    "explain": Entry("gateway.cli.explain:explain", "Tell what FILE makes of a request, and why."),
     "reload": Entry("gateway.cli.reload:reload", "Have a running gateway read its file again."),
     "set": Entry("gateway.cli.overrides:set_", "Change a rate, burst, weight or state at run time."),
     "unset": Entry("gateway.cli.overrides:unset", "Have it be what the file says again."),

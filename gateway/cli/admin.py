@@ -13,8 +13,8 @@ import orjson
 
 from gateway.config.draft import Part
 from gateway.config.interpolate import interpolate, read_file
-from gateway.config.load import read, tables
 from gateway.config.schema import Gateway
+from gateway.config.tables import read, tables
 from gateway.errors import ConfigErrors
 from gateway.model import ListenAddress, join_host_port
 

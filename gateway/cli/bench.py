@@ -25,7 +25,8 @@ from gateway.benchmark.routes import requests_of_routes
 from gateway.benchmark.simulation.scenario import is_scenario, read_scenario
 from gateway.cli.admin import FAILED, WRONG_USAGE, find
 from gateway.cli.measuring import FILE, until_interrupted, with_unit, write
-from gateway.config.load import load, read, tables
+from gateway.config.load import load
+from gateway.config.tables import read, tables
 from gateway.config.units import Duration, Rate
 from gateway.errors import ConfigErrors
 

@@ -47,4 +47,5 @@ def refused(document: dict[str, Any]) -> str:
 
 def _mistake(mistake: dict[str, Any]) -> Mistake:
     line, column = mistake["line"], mistake["column"]
-    return Mistake(mistake["message"], mistake["path"], Place(line, column) if line else None)
+    place = Place(line, column) if line else None
+    return Mistake(mistake["message"], mistake["path"], place, file=mistake["file"] or "")

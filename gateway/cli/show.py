@@ -7,7 +7,9 @@ import click
 
 from gateway.config import toml
 from gateway.config.effective import effective
-from gateway.config.load import parse, read, tables
+from gateway.config.load import validated
+from gateway.config.sources import Sources
+from gateway.config.tables import read
 from gateway.errors import ConfigErrors
 
 WRONG_CONFIGURATION = 2
@@ -23,9 +25,9 @@ def show(ctx: click.Context, file: Path) -> None:
     be a secret. Exits 2 with all the mistakes on standard error when there are any.
     """
     try:
-        text = read(file)
-        config = parse(text, str(file), os.environ)
-        click.echo(toml.dumps(effective(config, tables(text, str(file)))), nl=False)
+        sources = Sources.of(read(file), str(file))
+        config = validated(sources, os.environ)
+        click.echo(toml.dumps(effective(config, sources.data)), nl=False)
     except ConfigErrors as error:
         click.echo(str(error), err=True)
         ctx.exit(WRONG_CONFIGURATION)

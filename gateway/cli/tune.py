@@ -38,9 +38,11 @@ from gateway.benchmark.tune.trials import Trials
 from gateway.cli.admin import FAILED, WRONG_USAGE
 from gateway.cli.measuring import FILE, until_interrupted, with_unit, write
 from gateway.config import toml
-from gateway.config.load import parse, read, tables
+from gateway.config.load import parse
 from gateway.config.paths import KeyPath
 from gateway.config.schema import Config
+from gateway.config.sources import INCLUDE, Sources
+from gateway.config.tables import read, tables
 from gateway.config.units import Duration, Rate, Share
 from gateway.errors import ConfigErrors
 
@@ -144,7 +146,8 @@ class _Run:
     async def configuration(self) -> None:
         """Tunes a configuration, in front of its own instances or of generated ones."""
         config = parse(self.source, str(self.file), os.environ)
-        trial, notes = on_free_ports(self.document)
+        included = Sources.of(self.source, str(self.file)).data
+        trial, notes = on_free_ports({key: table for key, table in included.items() if key != INCLUDE})
         self.outcome.notes += notes
         requests, rate = self._requests() or requests_of_routes(config), self._rate()
         simulate = self.options["simulate"]

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from gateway.config.keys import Cost, ResponseCost
+from gateway.config.matching import Pattern, Test, Tests
 from gateway.config.schema import (
     Concurrency,
     Config,
@@ -178,9 +179,7 @@ def _route(
 
     return {
         "name": route.name,
-        "host": route.host,
-        "path": route.path,
-        "methods": route.methods,
+        **_match(route, rows),
         "service": services.get(service),
         "split": _split(route, services, request_rows),
         "answer": _answer(route),
@@ -194,6 +193,38 @@ def _route(
         "rows": [] if route.split else request_rows(service),
         "edits": _edits(route),
     }
+
+
+def _match(route: Route, rows: Rows) -> dict[str, Any]:
+    """What a route asks of requests."""
+    conditions = {
+        "headers": _tests(route.headers),
+        "cookies": _tests(route.cookies),
+        "query": _tests(route.query),
+        "clients": list(map(str, route.clients)) or None,
+        "listeners": [rows.listener_number(str(address)) for address in route.listeners],
+    }
+    return {
+        "host": route.host,
+        "path": None if isinstance(route.path, Pattern) else route.path,
+        "pattern": route.path.regex if isinstance(route.path, Pattern) else None,
+        "methods": route.methods,
+        "conditions": {kind: asked for kind, asked in conditions.items() if asked},
+    }
+
+
+def _tests(tests: Tests) -> list[dict[str, Any]]:
+    return [{"name": name, "test": _test(test)} for name, test in (tests or {}).items()]
+
+
+def _test(test: Test) -> str | dict[str, str]:
+    match test:
+        case bool():
+            return "present" if test else "absent"
+        case Pattern():
+            return {"pattern": test.regex}
+        case _:
+            return {"exact": test}
 
 
 def _split(

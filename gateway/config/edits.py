@@ -2,12 +2,11 @@
 
 import re
 
-from gateway.config.matching import ambiguous_spellings, read_path
+from gateway.config.matching import ambiguous_spellings, folded, is_token, read_path
 from gateway.config.suggest import did_you_mean
 from gateway.errors import InvalidValueError
 from gateway.model import is_bracketed_ipv6, is_dns_name, is_ipv4, whole_number
 
-MAX_FIELD_NAME_CHARACTERS = 128
 MAX_FIELD_VALUE_CHARACTERS = 4096  # instances take lines of 8 KiB, and a variable may stand for much of one
 
 VARIABLES = ("client_ip", "host", "method", "path", "request_id", "route", "scheme", "service")
@@ -22,7 +21,6 @@ MANAGED_REQUEST_FIELDS = frozenset({"forwarded", "true-client-ip", "x-real-ip", 
 """The same for requests alone, beside every name that begins with FORWARDED_PREFIX."""
 FORWARDED_PREFIX = "x-forwarded-"
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 §5.6.2
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|([{}])", re.ASCII)
 _VALUE_FORM = f"a text of at most {MAX_FIELD_VALUE_CHARACTERS} printable ASCII characters"
@@ -31,14 +29,9 @@ _REWRITE_FORM = 'a path without "*", such as "/v1"'
 
 def read_field_name(text: str) -> str:
     """The name of a header field. Raises InvalidValueError."""
-    if not _TOKEN.fullmatch(text) or len(text) > MAX_FIELD_NAME_CHARACTERS:
+    if not is_token(text):
         raise InvalidValueError('the name of a header field, such as "X-Team"')
     return text
-
-
-def folded(name: str) -> str:
-    """A field's name as names are compared: instances may not tell an underscore from a dash."""
-    return name.lower().replace("_", "-")
 
 
 def is_managed(name: str, *, of_request: bool) -> bool:

@@ -13,10 +13,10 @@ DERIVED = ("name", "burst")  # defaults that are made from other keys of their t
 def effective(config: Config, written: Mapping[str, Any]) -> dict[str, Any]:
     """Every value in force; one that was interpolated is shown as the reference that stands in the file.
 
-    ``written`` is the file's own data, before interpolation. Read in the same environment, the result is the same
-    configuration.
+    ``written`` is the data of the file and of those that it includes, before interpolation. Read in the same environment,
+    the result, which includes none, is the same configuration.
     """
-    shown = config.model_dump(mode="json", exclude_none=True)
+    shown = config.model_dump(mode="json", exclude_none=True, exclude={"include"})
     for name, service in config.services.items():
         if service.passive is None:
             shown["services"][name]["passive"] = False  # its word for none; nothing would mean the default

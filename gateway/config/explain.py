@@ -1,6 +1,7 @@
 """Turns what was found wrong into mistakes that show the place in the file and what was expected there."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -9,8 +10,8 @@ from gateway.config.draft import submodel
 from gateway.config.findings import Finding
 from gateway.config.interpolate import Interpolated
 from gateway.config.paths import KeyPath, dotted, follow
-from gateway.config.positions import Positions
 from gateway.config.schema import Config
+from gateway.config.sources import Sources
 from gateway.config.suggest import closest, did_you_mean
 from gateway.errors import InvalidValueError, Mistake
 
@@ -27,11 +28,11 @@ _KEY_OF_TABLE = "[key]"  # the last step of pydantic's path when a table's own n
 
 
 class Explainer:
-    """Makes mistakes from the text of one file and the data in it."""
+    """Makes mistakes from files and the data in them."""
 
-    def __init__(self, text: str, data: Mapping[str, Any]) -> None:
-        """``data`` is the content of the file after interpolation."""
-        self._positions = Positions(text)
+    def __init__(self, sources: Sources, data: Mapping[str, Any]) -> None:
+        """``data`` is the content of the files after interpolation."""
+        self._sources = sources
         self._data = data
 
     def mistakes(
@@ -85,11 +86,11 @@ class Explainer:
 
     def _mistake(self, path: KeyPath, message: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         found, value, rest = follow(self._data, path)
-        place = self._positions.key(found) if at_key else self._positions.value(found)
+        source, local = self._sources.find(found)
         # A key that is missing is named, although it is shown where its table begins.
-        named = found + rest if isinstance(value, dict) else found
+        named = local + rest if isinstance(value, dict) else local
         sentence = f"{message}; {hint}" if hint else message
-        return Mistake(sentence, dotted(named), place, self._positions.line(place.line))
+        return replace(source.mistake(local, sentence, at_key=at_key), path=dotted(named))
 
 
 def known_keys(path: KeyPath) -> tuple[str, ...]:

@@ -27,7 +27,24 @@ from gateway.config.keys import (
     read_key_part,
     write_cost,
 )
-from gateway.config.matching import METHODS, read_host, read_method, read_path, read_probe_target
+from gateway.config.matching import (
+    MAX_ROUTE_NAME_CHARACTERS,
+    METHODS,
+    Pattern,
+    Test,
+    read_cookie_test,
+    read_field_test,
+    read_host,
+    read_method,
+    read_parameter_name,
+    read_parameter_test,
+    read_path_or_pattern,
+    read_probe_target,
+    read_tested_cookie_name,
+    read_tested_field_name,
+    write_pattern,
+    write_test,
+)
 from gateway.config.networks import FORMS as NETWORK_FORMS
 from gateway.config.networks import Network, read_network
 from gateway.config.suggest import did_you_mean
@@ -44,7 +61,6 @@ from gateway.model import (
     whole_number,
 )
 
-MAX_ROUTE_NAME_CHARACTERS = 128  # a name is repeated in every metric and log line of the route
 MAX_NAME_CHARACTERS = 64
 MAX_THROUGHPUT = Throughput.parse("1GB/s")  # the engine computes in whole nanoseconds per byte
 MAX_PAGE_BYTES = 64 * 1024  # every worker holds all pages, and one is written in one piece
@@ -296,6 +312,12 @@ def _is_token(value: str) -> bool:
     return value != "" and _TOKEN.issuperset(value)
 
 
+def _file_pattern(value: str) -> str:
+    if not (value and value.isprintable()):
+        raise InvalidValueError('a pattern of files, such as "routes/*.toml"')
+    return value
+
+
 def _page(value: str) -> str:
     if len(value.encode()) > MAX_PAGE_BYTES:
         raise InvalidValueError(f"a text of at most {MAX_PAGE_BYTES // 1024} KiB")
@@ -378,7 +400,24 @@ Proxy = Annotated[Network, text(read_network, NETWORK_FORMS)]
 Name = Annotated[str, text(_name, "a name")]
 RouteName = Annotated[str, text(_route_name, "a name")]
 Host = Annotated[str, text(read_host, 'a host name, such as "api.example.com"')]
-Path = Annotated[str, text(read_path, 'a path, such as "/v1/*"')]
+_REGEX_SCHEMA: JsonSchemaValue = {
+    "type": "object",
+    "properties": {"regex": {"type": "string"}},
+    "required": ["regex"],
+    "additionalProperties": False,
+}
+_TEST_SCHEMA: JsonSchemaValue = {"anyOf": [{"type": "string"}, {"type": "boolean"}, _REGEX_SCHEMA]}
+Path = Annotated[
+    str | Pattern,
+    Reads(read_path_or_pattern, {"anyOf": [{"type": "string"}, _REGEX_SCHEMA]}, write_pattern),
+]
+TestedFieldName = Annotated[str, text(read_tested_field_name, "the name of a header field")]
+FieldTest = Annotated[Test, Reads(read_field_test, _TEST_SCHEMA, write_test)]
+TestedCookieName = Annotated[str, text(read_tested_cookie_name, "the name of a cookie")]
+CookieTest = Annotated[Test, Reads(read_cookie_test, _TEST_SCHEMA, write_test)]
+ParameterName = Annotated[str, text(read_parameter_name, "the name of a query parameter")]
+ParameterTest = Annotated[Test, Reads(read_parameter_test, _TEST_SCHEMA, write_test)]
+FilePattern = Annotated[str, text(_file_pattern, 'a pattern of files, such as "routes/*.toml"')]
 FieldName = Annotated[str, text(read_field_name, "the name of a header field")]
 FieldValue = Annotated[str, text(read_field_value, "the value of a header field")]
 RewritePath = Annotated[str, text(read_rewrite_path, 'a path, such as "/v1"')]

@@ -1,5 +1,6 @@
 """What rules between the parts of a configuration look at, and what they have to say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.config.draft import Part
@@ -19,8 +20,9 @@ class Finding:
 class Draft:
     """The parts that rules look at."""
 
-    def __init__(self, data: dict[str, object]) -> None:
-        """``data`` is the content of the file, after interpolation."""
+    def __init__(self, data: dict[str, object], where: Callable[[KeyPath], str]) -> None:
+        """``data`` is the content of the files, after interpolation; ``where`` writes a path as people find it."""
+        self.where = where
         root = Part(Config, data, ())
         self.gateway = root.table("gateway", Gateway)
         self.listen = root.tables("listen", Listen)

@@ -1,26 +1,18 @@
-"""Reads a configuration file: all of it is right, or every mistake in it is reported at once."""
+"""Reads a configuration: all of it is right, or every mistake in it is reported at once."""
 
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from gateway.config.explain import Explainer
-from gateway.config.files import read_regular, reason
 from gateway.config.findings import Finding
 from gateway.config.interpolate import interpolate, read_file
 from gateway.config.rules import broken_rules
 from gateway.config.schema import Config
-from gateway.errors import ConfigErrors, Mistake, Place
-
-MAX_FILE_BYTES = 16 * 1024 * 1024  # some 100,000 routes; more is not a configuration
-MAX_DEPTH = 16  # tables and lists in each other; the model has 6
-
-_TOML_PLACE = re.compile(r" \(at (?:line ([0-9]+), column ([0-9]+)|end of document)\)$")
-
+from gateway.config.sources import Sources
+from gateway.config.tables import read
+from gateway.errors import ConfigErrors
 
 Judge = Callable[[Config], Iterable[Finding]]
 """Finds what is wrong with a configuration that is right in itself, such as what a running gateway cannot take."""
@@ -38,84 +30,27 @@ def load(path: Path, environ: Mapping[str, str], judge: Judge = _no_objection) -
     return parse(read(path), str(path), environ, judge)
 
 
-def read(path: Path) -> str:
-    """The text of a configuration file. Raises ConfigErrors."""
-    try:
-        content = read_regular(path, MAX_FILE_BYTES)
-    except (OSError, ValueError) as error:
-        raise _unreadable(str(path), reason(error)) from None
-    try:
-        return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _unreadable(str(path), f"not UTF-8: the first wrong byte is in line {line}") from None
-
-
 def parse(text: str, name: str, environ: Mapping[str, str], judge: Judge = _no_objection) -> Config:
-    """The configuration in a text; ``name`` stands for it in reports. Raises ConfigErrors."""
-    if len(text) > MAX_FILE_BYTES:
-        raise _unreadable(name, f"larger than {MAX_FILE_BYTES} bytes")
-    if not text.strip():
-        raise _unreadable(name, "the file is empty")
-    data = tables(text, name)
-    resolved, failures = interpolate(data, environ, read_file)
+    """The configuration in a text and in what it includes. Raises ConfigErrors.
+
+    ``name`` stands for the text in reports, and is where it lies: what it includes is found from there.
+    """
+    return validated(Sources.of(text, name), environ, judge)
+
+
+def validated(sources: Sources, environ: Mapping[str, str], judge: Judge = _no_objection) -> Config:
+    """The configuration in files that were read. Raises ConfigErrors."""
+    resolved, failures = interpolate(sources.data, environ, read_file)
     config: Config | None = None
     invalid: ValidationError | None = None
     try:
         config = Config.model_validate(resolved)
     except ValidationError as error:
         invalid = error
-    findings = list(broken_rules(resolved))
-    if config is not None and not findings and not failures:
+    findings = list(broken_rules(resolved, sources.where))
+    if config is not None and not findings and not failures and not sources.mistakes:
         findings = list(judge(config))
         if not findings:
             return config
-    raise ConfigErrors(name, Explainer(text, resolved).mistakes(failures, findings, invalid))
-
-
-def tables(text: str, name: str) -> dict[str, Any]:
-    """What stands in a text, of bounded depth and not yet judged. Raises ConfigErrors."""
-    try:
-        text.encode()  # a lone surrogate is no text
-        data = tomllib.loads(text)
-    except RecursionError:
-        raise _unreadable(name, f"tables and lists are nested more than {MAX_DEPTH} deep") from None
-    except ValueError as error:
-        raise ConfigErrors(name, [_syntax_mistake(text, str(error))]) from None
-    if _is_deeper(data, MAX_DEPTH):
-        raise _unreadable(name, f"tables and lists are nested more than {MAX_DEPTH} deep")
-    return data
-
-
-def _syntax_mistake(text: str, message: str) -> Mistake:
-    """tomllib's message with its place; at the end of the text where it names none."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    match = _TOML_PLACE.search(message)
-    if match is None or match[1] is None:
-        while len(lines) > 1 and not lines[-1].strip():
-            lines.pop()
-        place = Place(len(lines), len(lines[-1]) + 1)
-    else:
-        place = Place(int(match[1]), int(match[2]))
-    return Mistake(f"not TOML: {_TOML_PLACE.sub('', message)}", "", place, lines[place.line - 1])
-
-
-def _is_deeper(data: object, limit: int) -> bool:
-    """Without recursion, for a dotted key can nest as deep as the file is long."""
-    level = [data]
-    for _ in range(limit):
-        level = [item for value in level for item in _items(value)]
-        if not level:
-            return False
-    return True
-
-
-def _items(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
-
-
-def _unreadable(name: str, message: str) -> ConfigErrors:
-    return ConfigErrors(name, [Mistake(message)])
+    mistakes = Explainer(sources, resolved).mistakes(failures, findings, invalid)
+    raise ConfigErrors(sources.name, [*sources.mistakes, *mistakes])

@@ -35,15 +35,17 @@ def contained(networks: Sequence[Network]) -> Iterator[tuple[int, int]]:
     outer = None
     for index in sorted(range(len(networks)), key=place):  # what a network contains follows it without a gap
         network = networks[index]
-        if outer is not None and _contains(networks[outer], network):
+        if outer is not None and contains(networks[outer], network):
             yield index, outer
         else:
             outer = index
 
 
-def _contains(outer: Network, inner: Network) -> bool:
-    """Does ``outer``, which begins no later, end no earlier?"""
-    return outer.version == inner.version and int(inner[-1]) <= int(outer[-1])
+def contains(outer: Network, inner: Network) -> bool:
+    """Does every address of ``inner`` lie in ``outer``?"""
+    return (
+        outer.version == inner.version and int(outer[0]) <= int(inner[0]) and int(inner[-1]) <= int(outer[-1])
+    )
 
 
 def _address(text: str) -> IPv4Address | IPv6Address:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.keys import WHOLE, may_be_missing
-from gateway.config.matching import ambiguous_spellings
+from gateway.config.matching import MATCH_KEYS, ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.route_rules import DESTINATIONS, ROUTE_RULES, services_of
@@ -24,7 +24,9 @@ from gateway.config.schema import (
     Sticky,
     concurrency_table,
     instance_table,
+    match_of,
 )
+from gateway.config.shadowing import Shadows, is_same
 from gateway.config.suggest import did_you_mean
 from gateway.model import Balance, InstanceAddress, ListenAddress, SameSite, labels_of
 
@@ -38,9 +40,9 @@ HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
 
 
-def broken_rules(data: dict[str, object]) -> Iterator[Finding]:
+def broken_rules(data: dict[str, object], where: Callable[[KeyPath], str] = dotted) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
-    draft = Draft(data)
+    draft = Draft(data, where)
     for rule in (*RULES, *ROUTE_RULES):
         yield from rule(draft)
 
@@ -187,7 +189,9 @@ def _subsets_have_instances(draft: Draft) -> Iterator[Finding]:
             continue  # one that cannot be read may be the one
         members = [one for one in instances if route["subset"].items() <= (one["labels"] or {}).items()]
         if not members:
-            yield Finding((*route.path, "subset"), f"no instance of {dotted(service.path)} has these labels")
+            yield Finding(
+                (*route.path, "subset"), f"no instance of {draft.where(service.path)} has these labels"
+            )
         elif all(instance["weight"] == 0 for instance in members):
             yield Finding((*route.path, "subset"), "every instance with these labels has weight 0")
 
@@ -275,23 +279,47 @@ def _leads_somewhere(route: Part) -> bool:
 
 
 def _routes_can_match(draft: Draft) -> Iterator[Finding]:
-    """No route is shadowed by earlier ones of the same host and path."""
-    seen: dict[tuple[str | None, str, str | None], KeyPath] = {}
+    """No route is shadowed by others of the same host and path that are asked before it."""
+    shadows = Shadows()
     for route in draft.routes:
-        if not route.has("host", "path", "methods"):
+        if not route.has(*MATCH_KEYS):
             continue
-        where = (route["host"], route["path"] or "/*")  # either takes every path
-        methods: tuple[str | None, ...] = route["methods"] or (None,)
-        takers = [seen.setdefault((*where, method), route.path) for method in methods]
-        taken = [index for index, taker in enumerate(takers) if taker != route.path]
-        if len(taken) == len(methods):
-            yield Finding(route.path, f"can never match: {dotted(takers[0])} has the same match")
+        match = match_of(route)
+        takers = [(index, *taker) for index, taker in enumerate(shadows.add(match, route.path)) if taker]
+        if takers and len(takers) == max(1, len(match.methods)):
+            _, other, path = takers[0]
+            reason = "has the same match" if is_same(match, other) else "is asked first and takes all of it"
+            yield Finding(route.path, f"can never match: {draft.where(path)} {reason}")
             continue
-        for index in taken:
-            path = (*route.path, "methods", index)
-            yield Finding(
-                path, f"no effect: {dotted(takers[index])} takes this method of the same host and path"
-            )
+        for index, _, path in takers:
+            message = f"no effect: {draft.where(path)} takes this method of the same host and path"
+            yield Finding((*route.path, "methods", index), message)
+
+
+def _routes_name_listeners(draft: Draft) -> Iterator[Finding]:
+    """A route is for listeners that there are, each once."""
+    if not all(listen.has("address") for listen in draft.listen):
+        return  # the one that cannot be read may be the one
+    known = [listen["address"] for listen in draft.listen]
+    for route in draft.routes:
+        named = route["listeners"] if route.has("listeners") else ()
+        for index, address in enumerate(named):
+            if address not in known:
+                hint = did_you_mean(str(address), map(str, known))
+                yield Finding((*route.path, "listeners", index), "there is no listener of this address", hint)
+            elif address in named[:index]:
+                yield Finding(
+                    (*route.path, "listeners", index), "no effect: the list has this listener already"
+                )
+
+
+def _clients_are_named_once(draft: Draft) -> Iterator[Finding]:
+    """A network of a route's clients that lies within another has no effect."""
+    for route in draft.routes:
+        if route.has("clients"):
+            path = (*route.path, "clients")
+            for inner, outer in contained(route["clients"]):
+                yield Finding((*path, inner), f"no effect: {dotted((*path, outer))} contains it")
 
 
 def _listeners_take_paths_of_routes(draft: Draft) -> Iterator[Finding]:
@@ -300,7 +328,8 @@ def _listeners_take_paths_of_routes(draft: Draft) -> Iterator[Finding]:
     if not listeners or not all(paths.has("keep") for paths in listeners):
         return
     for route in draft.routes:
-        spellings = ambiguous_spellings(route["path"]) if route.has("path") and route["path"] else ()
+        path = route["path"] if route.has("path") else None
+        spellings = ambiguous_spellings(path) if isinstance(path, str) else ()
         if not any(set(paths["keep"]).issuperset(spellings) for paths in listeners):
             listed = ", ".join(f'"{spelling}"' for spelling in spellings)
             message = "can never match: no listener takes paths with this spelling"
@@ -333,9 +362,14 @@ def _route_names_differ(draft: Draft) -> Iterator[Finding]:
         if not route.has("name"):
             continue
         first = seen.setdefault(route["name"], route)
-        # Two made names are the same only when the matches are, which is another rule.
-        if first is not route and (route.is_given("name") or first.is_given("name")):
-            yield Finding((*route.path, "name"), f"{dotted(first.path)} has the same name")
+        # Two made names are the same when the matches are, which is another rule, or differ in what may be secret.
+        if first is not route and (route.is_given("name") or first.is_given("name") or _differ(first, route)):
+            hint = "" if route.is_given("name") else 'give it a name = "…"'
+            yield Finding((*route.path, "name"), f"{draft.where(first.path)} has the same name", hint)
+
+
+def _differ(route: Part, other: Part) -> bool:
+    return not is_same(match_of(route), match_of(other))
 
 
 def _limited(draft: Draft) -> Iterator[Part]:
@@ -459,6 +493,8 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _services_exist,
     _services_are_used,
     _routes_can_match,
+    _routes_name_listeners,
+    _clients_are_named_once,
     _listeners_take_paths_of_routes,
     _methods_differ,
     _spellings_differ,

@@ -1,6 +1,6 @@
 """The model of the configuration file: every key with its meaning, its unit and its default."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -14,10 +14,13 @@ from gateway.config.fields import (
     CookieName,
     CookiePath,
     CookieSecret,
+    CookieTest,
     Counted,
     ErrorStatus,
     FieldName,
+    FieldTest,
     FieldValue,
+    FilePattern,
     Flag,
     HashKey,
     Host,
@@ -34,6 +37,8 @@ from gateway.config.fields import (
     NamingPart,
     PageBody,
     Panic,
+    ParameterName,
+    ParameterTest,
     Path,
     ProbeTarget,
     Proxy,
@@ -41,6 +46,8 @@ from gateway.config.fields import (
     RequestCost,
     RewritePath,
     RouteName,
+    TestedCookieName,
+    TestedFieldName,
     Upstream,
     Workers,
     between,
@@ -50,7 +57,7 @@ from gateway.config.fields import (
 )
 from gateway.config.interpolate import Interpolated
 from gateway.config.keys import CLIENT_IP, MAX_KEY_PARTS
-from gateway.config.matching import match_name
+from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
 from gateway.config.splits import WHOLE
 from gateway.config.units import Duration, Rate, Share, Size, Throughput
 from gateway.errors import InvalidValueError
@@ -69,6 +76,7 @@ EJECTION = between("100ms", "24h")
 EXCHANGE_TIMEOUT = between("1ms", "24h")  # a longer one is no protection any more
 MAX_SERVICES = 30_000  # the shared memory has 65,536 rows, and leaves half of them for what reloads add
 MAX_LABELS = 32
+MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
 MAX_PROXIES = 4_096  # content delivery networks publish some hundred networks
 FAILURE_STATUSES = range(500, 600)  # server errors (RFC 9110 §15.6): the client is not to blame
 MAX_LIMITS = (
@@ -423,6 +431,15 @@ class Retry(Table):
     """Extra tries after the first, on another instance where there is one."""
 
 
+class _ByKey(Protocol):
+    def __getitem__(self, key: str, /) -> Any: ...
+
+
+def match_of(route: _ByKey) -> Match:
+    """What a route with these values asks of requests."""
+    return Match(**{key: route[key] for key in MATCH_KEYS})
+
+
 _FieldValues = Annotated[dict[FieldName, FieldValue], Counted("field", MAX_FIELD_RULES)]
 
 
@@ -486,7 +503,23 @@ class Respond(Table):
 
 
 def _default_name(data: dict[str, Any]) -> str:
-    return match_name(data["host"], data["path"], data["methods"])
+    return match_name(match_of(data))
+
+
+def _each_field_once(value: object) -> object:
+    """Names of header fields are the same in any case."""
+    if isinstance(value, dict) and len(set(map(folded, value))) < len(value):
+        raise InvalidValueError("each header field once, in whatever case")
+    return value
+
+
+_FieldTests = Annotated[
+    dict[TestedFieldName, FieldTest],
+    Counted("header field", MAX_TESTS),
+    BeforeValidator(_each_field_once, json_schema_input_type=dict[TestedFieldName, FieldTest]),
+]
+_CookieTests = Annotated[dict[TestedCookieName, CookieTest], Counted("cookie", MAX_TESTS)]
+_ParameterTests = Annotated[dict[ParameterName, ParameterTest], Counted("parameter", MAX_TESTS)]
 
 
 class Route(Table):
@@ -495,9 +528,19 @@ class Route(Table):
     host: Host | None = None
     """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
     path: Path | None = None
-    """Exactly ``/v1``, or by segments ``/v1/*``. Without it every path."""
+    """Exactly ``/v1``, by segments ``/v1/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
+    headers: _FieldTests | None = None
+    """Header fields by name: a value, true (there), false (not there), or ``{ regex = "…" }``. All must fit."""
+    cookies: _CookieTests | None = None
+    """Cookies, likewise."""
+    query: _ParameterTests | None = None
+    """Query parameters, decoded, likewise."""
+    clients: Annotated[tuple[Proxy, ...], Counted("network", MAX_PROXIES)] = ()
+    """Networks and addresses of clients. Without it every client."""
+    listeners: Annotated[tuple[Listening, ...], Counted("listener")] = ()
+    """Addresses of the listeners, as they stand in ``[[listen]]``. Without it every listener."""
     service: Name | None = None
     """Name of the service that gets the requests. A route has this, ``split``, ``redirect`` or ``respond``."""
     split: Annotated[tuple[Side, ...], Counted("side", MAX_SIDES)] = ()
@@ -530,6 +573,11 @@ class Route(Table):
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 
+    @property
+    def match(self) -> Match:
+        """What it asks of requests."""
+        return match_of(vars(self))
+
     def services(self) -> tuple[str, ...]:
         """The services that get its requests; none where it answers them itself."""
         if self.service is not None:
@@ -549,6 +597,8 @@ class ErrorPage(Table):
 class Config(Table):
     """A whole configuration file."""
 
+    include: Annotated[tuple[FilePattern, ...], Counted("pattern")] = ()
+    """Patterns of files with further ``[[routes]]`` and ``[services.NAME]``, from the folder of this one: ``routes/*.toml``."""
     gateway: Gateway = Gateway()
     """What belongs to the whole gateway."""
     log: Log = Log()

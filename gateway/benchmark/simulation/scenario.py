@@ -13,8 +13,8 @@ from gateway.benchmark.requests_file import parse_requests
 from gateway.benchmark.simulation.behaviour import Behaviour, parse_behaviour
 from gateway.benchmark.simulation.instances import generated
 from gateway.benchmark.trial_gateway import ANY_PORT, Tables, Trial, started
-from gateway.config.load import read, tables
 from gateway.config.suggest import did_you_mean
+from gateway.config.tables import read, tables
 from gateway.config.units import Duration, Rate
 from gateway.errors import ConfigErrors, InvalidValueError
 

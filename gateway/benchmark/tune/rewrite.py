@@ -13,6 +13,7 @@ from gateway.benchmark.tune.space import Change, put
 from gateway.config import toml
 from gateway.config.paths import KeyPath
 from gateway.config.positions import Positions
+from gateway.config.sources import INCLUDED
 from gateway.errors import Place
 
 
@@ -28,6 +29,8 @@ def rewritten(text: str, changes: Sequence[tuple[Change, str]], prefix: KeyPath 
     wanted = copy.deepcopy(tomllib.loads(text))
     for change, comment in changes:
         path = (*prefix, *change.path)
+        if change.path[0] in INCLUDED and not _has(wanted, path[: len(prefix) + 2]):
+            raise RewriteError("it stands in a file that this one includes")
         put(wanted, path, change.value)
         text = _one(text, path, change.value, comment)
     try:

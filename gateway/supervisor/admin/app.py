@@ -134,6 +134,7 @@ def _outcome(outcome: Outcome) -> Response:
 def _mistake(mistake: Mistake) -> dict[str, Any]:
     """A mistake as tools read it. The offending line is left out: it may hold a secret."""
     return {
+        "file": mistake.file or None,
         "path": mistake.path,
         "message": mistake.message,
         "line": mistake.place.line if mistake.place else None,

@@ -92,10 +92,10 @@ fn routing(criterion: &mut Criterion) {
             .collect();
         let matches: Vec<RouteMatch<'_>> = places
             .iter()
-            .map(|(host, path)| RouteMatch { host: Some(host), path: Some(path), methods: &[] })
+            .map(|(host, path)| RouteMatch { host: Some(host), path: Some(path), ..RouteMatch::default() })
             .collect();
         let table = Table::build(&matches).unwrap();
-        let find = |path: &[u8]| table.find(b"7.example.com", path, b"GET");
+        let find = |path: &[u8]| table.find(b"7.example.com", path, b"GET", |_| false);
         assert_eq!((find(b"/0/a/path"), find(b"/none/a/path")), (Some(7), None));
         group.bench_function(BenchmarkId::new("found", routes), |bencher| {
             bencher.iter(|| find(black_box(b"/0/a/path")));

@@ -1,7 +1,7 @@
 //! The decisions of an HTTP edge gateway, without I/O: bytes and the time go in, bytes and a verdict come out.
 //!
-//! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`routing`] finds
-//! the route, [`client_address`] who asks, [`key`] what counts as one, [`split`] tells which side of a route it gets to, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
+//! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`client_address`] finds
+//! who asks, [`routing`] the route ([`dispatch`] puts these together, and [`explain`] says why), [`key`] what counts as one, [`split`] tells which side of a route it gets to, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
 //! with what the route changes in it ([`edits`]),
 //! [`answer`] those that routes give themselves, [`reply`] the gateway's own, and [`connection`] is the state machine that puts them together.
 //! [`snapshot`] is the compiled configuration; [`state`] is what is shared with the other workers.
@@ -15,12 +15,15 @@ pub mod answer;
 pub mod client_address;
 pub mod connection;
 pub mod deadline;
+pub mod dispatch;
 pub mod edits;
+pub mod explain;
 pub mod forwarding;
 pub mod http1;
 pub mod key;
 pub mod limit;
 pub mod pace;
+pub mod pattern;
 pub mod pool;
 pub mod proxy_protocol;
 pub mod random;

@@ -177,6 +177,11 @@ impl Reason {
         Some(self.answer().error).filter(|error| !error.is_empty())
     }
 
+    /// What it says in words.
+    pub fn details(self) -> &'static str {
+        self.answer().details
+    }
+
     /// Must the answer say which methods there are (RFC 9110 §15.5.6, §9.3.7)?
     fn lists_methods(self) -> bool {
         matches!(self, Self::ConnectNotOffered | Self::TraceNotOffered | Self::LastHop)

@@ -1,24 +1,32 @@
-//! Finds the route of a request by host, path and method, with the precedence of the Kubernetes Gateway API.
+//! Finds the route of a request, with the precedence of the Kubernetes Gateway API.
 //!
 //! Of all routes that match, the most specific wins: an exact host before a longer wildcard before a shorter one before
-//! any host; then an exact path before a longer prefix before a shorter one before any path; then a route that names the
-//! method before one that takes all; then the earlier in the file. The levels are tried in this order and the first that
-//! answers wins, so a route that fails at the path or the method stops no less specific one. What a lookup costs depends
-//! on the depth of the registered names, never on the number of routes, and it allocates nothing.
+//! any host; then an exact path before a pattern before a longer prefix before a shorter one before any path; then what
+//! [`rules`] says: a route that names the method before one that takes all, then the one with more [`conditions`], then the
+//! earlier in the file. The levels are tried in this order and the first that answers wins, so a route that fails at
+//! the path, the method or a condition stops no less specific one. What a lookup costs depends on the depth of the
+//! registered names, the patterns of the host, and the routes that share host and path; never on the number of all
+//! routes. It allocates nothing, but where a query parameter that is asked for came encoded.
 
+mod conditions;
 mod host;
 mod path;
+mod query;
+mod rules;
 
 use std::fmt;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+pub use conditions::{Arrival, Conditions, Named, Test, Unmet};
 pub use host::host_without_port;
 pub(crate) use host::{canonical as canonical_host, MAX_HOST};
 
+use crate::pattern::Pattern;
 use host::HostPattern;
 use path::PathRoutes;
+use rules::Rule;
 
 /// Keys come from the configuration, never from a request, so a fixed seed gives an attacker nothing to collide.
 type ByName<V> = HashMap<Box<[u8]>, V, FixedState>;
@@ -30,8 +38,12 @@ pub struct RouteMatch<'a> {
     pub host: Option<&'a str>,
     /// `None` for any path, `/v1` for exactly that, `/v1/*` for `/v1` and everything below it.
     pub path: Option<&'a str>,
+    /// What the path matches; beside it there is no `path`.
+    pub pattern: Option<&'a Pattern>,
     /// Method names, which are case-sensitive (RFC 9110 §9.1); empty for all.
     pub methods: &'a [String],
+    /// What else is asked.
+    pub conditions: Option<&'a Conditions>,
 }
 
 /// A route that cannot be put into a table.
@@ -82,33 +94,38 @@ impl Table {
                 self.wildcard.entry(name).or_default()
             }
         };
-        paths.add(route.path, route.methods, number)
+        paths.add(route, Rule::new(route, number))
     }
 
     /// The index of the route that answers the request.
     ///
     /// `host` comes without its port (see [`host_without_port`]) in any case and with or without the root's dot; `path`
-    /// comes without its query.
-    pub fn find(&self, host: &[u8], path: &[u8], method: &[u8]) -> Option<u32> {
-        self.find_by_host(host, path, method).or_else(|| self.any.find(path, method))
+    /// comes without its query. `met` is asked whether the request meets the conditions of a route that fits otherwise.
+    pub fn find(
+        &self,
+        host: &[u8],
+        path: &[u8],
+        method: &[u8],
+        met: impl Fn(&Conditions) -> bool,
+    ) -> Option<u32> {
+        let find = |paths: &PathRoutes| paths.find(path, method, &met);
+        self.find_by_host(host, find).or_else(|| find(&self.any))
     }
 
-    fn find_by_host(&self, host: &[u8], path: &[u8], method: &[u8]) -> Option<u32> {
+    fn find_by_host(&self, host: &[u8], find: impl Fn(&PathRoutes) -> Option<u32>) -> Option<u32> {
         if self.exact.is_empty() && self.wildcard.is_empty() {
             return None;
         }
         let mut buffer = [0; host::MAX_HOST];
         let host = host::canonical(host, &mut buffer)?;
-        let exact = self.exact.get(host).and_then(|paths| paths.find(path, method));
-        exact.or_else(|| self.find_by_parent(host, path, method))
+        self.exact.get(host).and_then(&find).or_else(|| self.find_by_parent(host, find))
     }
 
-    fn find_by_parent(&self, host: &[u8], path: &[u8], method: &[u8]) -> Option<u32> {
+    fn find_by_parent(&self, host: &[u8], find: impl Fn(&PathRoutes) -> Option<u32>) -> Option<u32> {
         if self.wildcard.is_empty() {
             return None;
         }
-        host::parents(host, self.wildcard_labels)
-            .find_map(|parent| self.wildcard.get(parent)?.find(path, method))
+        host::parents(host, self.wildcard_labels).find_map(|parent| find(self.wildcard.get(parent)?))
     }
 }
 

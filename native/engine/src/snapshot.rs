@@ -10,6 +10,8 @@ mod edits;
 mod error;
 mod failure_statuses;
 mod limit;
+mod matching;
+mod parts;
 mod split;
 
 pub use destination::{Backend, Destination, Destinations, Leads, Target};
@@ -17,6 +19,7 @@ pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
 pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
+pub use parts::{Misfit, Parts};
 
 use std::sync::Arc;
 
@@ -28,9 +31,10 @@ use crate::affinity::Reading;
 use crate::http1::path::Kept;
 use crate::pace::MinRate;
 use crate::reply::Pages;
-use crate::routing::{RouteMatch, Table};
+use crate::routing::Table;
 use crate::selection::{Policy, Tried};
 use document::Document;
+use matching::Match;
 
 /// What a listener asks of its clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,8 +274,10 @@ fn index_limits(
 }
 
 fn routing_table(document: &Document) -> Result<Table, SnapshotError> {
-    let matches: Vec<RouteMatch> = document.routes.iter().map(document::Route::to_match).collect();
-    Ok(Table::build(&matches)?)
+    let listeners = document.listeners.len();
+    let matches = compile_all("routes", &document.routes, |route| Match::compile(route, listeners))?;
+    let routes: Vec<_> = matches.iter().map(Match::as_route).collect();
+    Ok(Table::build(&routes)?)
 }
 
 fn trusted_proxies(document: &Document) -> Result<Networks, SnapshotError> {
@@ -282,7 +288,7 @@ fn trusted_proxies(document: &Document) -> Result<Networks, SnapshotError> {
 /// Compiles every entry of a list; an error is placed at the entry it came from.
 fn compile_all<D, C>(
     list: &str,
-    entries: Vec<D>,
+    entries: impl IntoIterator<Item = D>,
     compile: impl Fn(D) -> Result<C, SnapshotError>,
 ) -> Result<Vec<C>, SnapshotError> {
     let placed = |(index, entry)| compile(entry).map_err(|error| error.within(&format!("{list}[{index}]")));

@@ -5,6 +5,7 @@
 mod clock;
 mod connection;
 mod control;
+mod explain;
 mod fast_path;
 mod lane;
 mod link;
@@ -30,6 +31,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     segment::register(module)?;
     control::register(module)?;
     view::register(module)?;
+    explain::register(module)?;
     panics::register(module)?;
     module.add_class::<lane::Snapshot>()?;
     module.add_class::<lane::Lane>()?;

@@ -148,8 +148,14 @@ REFUSED = Outcome(applied=False, epoch=3, reason="cannot listen on 127.0.0.1:80:
                 "epoch": 3,
                 "reason": "the configuration is wrong",
                 "mistakes": [
-                    {"path": "gateway.worker", "message": "unknown key", "line": 2, "column": 1},
-                    {"path": "", "message": "the file is empty", "line": None, "column": None},
+                    {
+                        "file": None,
+                        "path": "gateway.worker",
+                        "message": "unknown key",
+                        "line": 2,
+                        "column": 1,
+                    },
+                    {"file": None, "path": "", "message": "the file is empty", "line": None, "column": None},
                 ],
             },
         ),

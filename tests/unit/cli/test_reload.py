@@ -22,13 +22,15 @@ def test_what_changed() -> None:
 def test_why_nothing_changed() -> None:
     """The reason and every mistake with its place; one of the whole file has none."""
     mistakes = [
-        {"path": "routes[0].path", "message": "expected a path", "line": 12, "column": 8},
-        {"path": "", "message": "the engine refuses it", "line": None, "column": None},
+        {"file": None, "path": "routes[0].path", "message": "expected a path", "line": 12, "column": 8},
+        {"file": "a.toml", "path": "routes", "message": "expected a list", "line": 1, "column": 2},
+        {"file": None, "path": "", "message": "the engine refuses it", "line": None, "column": None},
     ]
     document = {"applied": False, "epoch": 6, "reason": "the configuration is wrong", "mistakes": mistakes}
     assert refused(document).splitlines() == [
         "refused, epoch 6 stays in force: the configuration is wrong",
         "  12:8: routes[0].path: expected a path",
+        "  a.toml:1:2: routes: expected a list",
         "  the engine refuses it",
     ]
 

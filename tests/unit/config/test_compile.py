@@ -196,7 +196,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "name": name,
             "host": "a.example",
             "path": "/v1/*",
+            "pattern": None,
             "methods": ["GET"],
+            "conditions": {},
             "service": 1,
             "split": None,
             "answer": None,
@@ -231,7 +233,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "name": "*",
             "host": None,
             "path": None,
+            "pattern": None,
             "methods": [],
+            "conditions": {},
             "service": 0,
             "split": None,
             "answer": None,
@@ -245,6 +249,33 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "edits": {},
         },
     ]
+
+
+def test_the_engine_learns_what_a_route_asks_for() -> None:
+    """Each kind of condition, listeners by the numbers that connections know them by."""
+    asking = """
+path = { regex = "/v[0-9]+/.*" }
+headers = { X-Version = "two", beta = true, x-old = false, user-agent = { regex = ".*Mobile.*" } }
+cookies = { tester = "yes" }
+query = { "a b" = "" }
+clients = ["10.0.0.0/8", "::1"]
+listeners = ["unix:/run/h.sock"]
+"""
+    text = USUAL.replace('path = "/v1/*"', asking)
+    route = orjson.loads(compile_snapshot(parse(text, "g", {}), 7, NumberedRows())[1])["routes"][0]
+    assert (route["path"], route["pattern"]) == (None, "/v[0-9]+/.*")
+    assert route["conditions"] == {
+        "headers": [
+            {"name": "X-Version", "test": {"exact": "two"}},
+            {"name": "beta", "test": "present"},
+            {"name": "x-old", "test": "absent"},
+            {"name": "user-agent", "test": {"pattern": ".*Mobile.*"}},
+        ],
+        "cookies": [{"name": "tester", "test": {"exact": "yes"}}],
+        "query": [{"name": "a b", "test": {"exact": ""}}],
+        "clients": ["10.0.0.0/8", "::1/128"],
+        "listeners": [1],
+    }
 
 
 @pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.toml")), ids=lambda file: file.stem)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import interpolate, rules
-from gateway.config import load as module
+from gateway.config import tables as module
 from gateway.config.fields import MAX_WORKERS
 from gateway.config.load import load, parse
 from gateway.config.schema import MAX_LIMITS, Config, Gateway

@@ -1,4 +1,4 @@
-"""Hosts, paths and methods of routes, and the targets of probes."""
+"""Hosts, paths, methods and tests of routes, the names made from them, and the targets of probes."""
 
 import string
 from collections.abc import Callable
@@ -7,8 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.matching import METHODS, match_name, read_host, read_method, read_path, read_probe_target
+from gateway.config.interpolate import Interpolated
+from gateway.config.matching import (
+    METHODS,
+    Match,
+    Pattern,
+    match_name,
+    read_cookie_test,
+    read_field_test,
+    read_host,
+    read_method,
+    read_parameter_name,
+    read_parameter_test,
+    read_path,
+    read_path_or_pattern,
+    read_probe_target,
+    read_tested_cookie_name,
+    read_tested_field_name,
+)
+from gateway.config.networks import read_network
 from gateway.errors import InvalidValueError
+from gateway.model import ListenAddress
 
 LETTERS_DIGITS = set(string.ascii_letters + string.digits)
 SEGMENT = LETTERS_DIGITS | set("-._~!$&'()+,;=:@")
@@ -131,18 +150,94 @@ def test_a_method_that_is_nearly_right_gets_a_hint(text: str, hint: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("host", "path", "methods", "name"),
+    ("match", "name"),
     [
-        (None, None, (), "*"),
-        ("a.b", None, (), "a.b"),
-        (None, "/v1/*", (), "/v1/*"),
-        ("a.b", "/v1", (), "a.b/v1"),
-        (None, None, ("GET",), "GET *"),
-        ("*.b", "/v1", ("POST", "GET"), "GET,POST *.b/v1"),
+        (Match(), "*"),
+        (Match("a.b"), "a.b"),
+        (Match(path="/v1/*"), "/v1/*"),
+        (Match("a.b", "/v1"), "a.b/v1"),
+        (Match(methods=("GET",)), "GET *"),
+        (Match("*.b", "/v1", ("POST", "GET")), "GET,POST *.b/v1"),
+        (Match("a.b", Pattern(r"/x/\d+")), "a.b~/x/%5Cd+"),
+        (
+            Match(headers={"X_Version": "two", "beta": True, "old": False, "agent": Pattern(".* x")}),
+            "* header:agent~.*%20x header:beta !header:old header:x-version=two",
+        ),
+        (Match(cookies={"A": 'q"é'}, query={"x_y": ""}), "* cookie:A=q%22%C3%A9 query:x_y="),
+        (
+            Match(
+                clients=(read_network("::1"), read_network("10.0.0.0/8")),
+                listeners=(ListenAddress.parse("127.0.0.1:80"),),
+            ),
+            "* client:10.0.0.0/8,::1/128 listener:127.0.0.1:80",
+        ),
+        (Match(headers={"token": Interpolated("hunter2")}), "* header:token="),
+        (Match(path=Pattern(Interpolated("hunter2"))), "~"),
     ],
 )
-def test_a_route_is_named_by_its_match(
-    host: str | None, path: str | None, methods: tuple[str, ...], name: str
-) -> None:
-    """The name does not depend on the order of the methods, so that it stays through edits."""
-    assert match_name(host, path, methods) == name
+def test_a_route_is_named_by_its_match(match: Match, name: str) -> None:
+    """The name does not depend on the order of what is listed, so that it stays through edits, and tells no secret."""
+    assert match_name(match) == name
+
+
+def test_a_long_name_is_cut_and_stays_unique() -> None:
+    """It can stand in a file, which no longer one may."""
+    one, other = (match_name(Match(path=f"/{'a' * 500}/{end}")) for end in "xy")
+    assert len(one) == len(other) == 128
+    assert one != other
+    assert one.startswith("/aaaa")
+    assert match_name(Match(path="/" + "a" * 127)) == "/" + "a" * 127
+
+
+@pytest.mark.parametrize("read", [read_field_test, read_cookie_test, read_parameter_test])
+def test_tests_are_texts_switches_and_expressions(read: Callable[[object], object]) -> None:
+    """Every kind of name is asked for in the same forms."""
+    assert (read("two"), read(True), read(False), read("")) == ("two", True, False, "")
+    assert read({"regex": "a|b"}) == Pattern("a|b")
+    for wrong in (1, None, ["a"], {}, {"regex": 1}, {"regex": "a", "x": 1}, {"prefix": "a"}, "x" * 1025):
+        with pytest.raises(InvalidValueError):
+            read(wrong)
+
+
+def test_a_wrong_expression_is_explained() -> None:
+    """The engine says what is wrong with it, and quotes nothing."""
+    for regex, hint in (
+        ("a(b", "unclosed group"),
+        ("", "it is empty"),
+        (r"(a)\1", "backreferences are not supported"),
+    ):
+        with pytest.raises(InvalidValueError) as caught:
+            read_path_or_pattern({"regex": regex})
+        assert caught.value.hint == hint
+
+
+def test_values_that_no_request_has_are_refused() -> None:
+    """Control characters, white space around fields, separators of cookies."""
+    for value in (" a", "a\t", "a\nb", "a\x00", "a\x7f"):
+        with pytest.raises(InvalidValueError):
+            read_field_test(value)
+    for value in ("a b", "a;b", "a,b", "a\nb"):
+        with pytest.raises(InvalidValueError):
+            read_cookie_test(value)
+    assert (read_field_test("a b\té"), read_parameter_test(" \n")) == ("a b\té", " \n")
+
+
+def test_names_that_can_be_asked_for() -> None:
+    """Tokens; the host and the cookies have keys of their own."""
+    assert (
+        read_tested_field_name("X-Version"),
+        read_tested_cookie_name("a.b"),
+        read_parameter_name("a b[]"),
+    ) == (
+        "X-Version",
+        "a.b",
+        "a b[]",
+    )
+    for read, wrong in (
+        (read_tested_field_name, ("", "a b", "a:", "é", "Host", "COOKIE", "x" * 129)),
+        (read_tested_cookie_name, ("", "a=b", "a;", "x" * 129)),
+        (read_parameter_name, ("", "x" * 129)),
+    ):
+        for name in wrong:
+            with pytest.raises(InvalidValueError):
+                read(name)

@@ -8,30 +8,27 @@ use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
 use crate::answer;
-use crate::client_address::client_address;
 use crate::deadline::NEVER;
-use crate::forwarding::{self, Sender};
+use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::forwarding::Sender;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
 use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
 use crate::http1::framing::Framing;
-use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, HeadLimits, Request};
-use crate::http1::path::Kept;
+use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, Request};
 use crate::key::Subject;
 use crate::pace::Stopwatch;
 use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
-use crate::routing::host_without_port;
+use crate::routing::Arrival;
 use crate::selection::{select, Affinity, Criteria, Selection, Tried};
-use crate::snapshot::{Backend, Leads, Listener, Service, Snapshot};
+use crate::snapshot::{Backend, Leads, Service};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
 /// Empty lines before a request line that are passed over: RFC 9112 §2.2 asks for one, and a flood of them is an attack.
 const MAX_EMPTY_LINES: usize = 4;
-/// How often a request may have passed a gateway of our kind. A chain of a few is legal, an edge before a sidecar, say.
-const MAX_HOPS: usize = 8;
 
 /// The same request may go to an instance again without changing what it does (RFC 9110 §9.2.2).
 const IDEMPOTENT: [&[u8]; 6] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"];
@@ -105,7 +102,7 @@ impl Connection {
             self.searched = 0; // of an empty line that came in two pieces
             return (Verdict::WAIT, empty);
         }
-        let (limits, kept) = self.listener(worker).map_or((NO_LISTENER, Kept::NONE), head_rules);
+        let (limits, kept) = head_rules(self.listener(worker));
         match find_end(bytes, self.searched, &limits) {
             Ok(Some(end)) => {
                 (self.searched, self.empty_lines) = (0, 0);
@@ -153,9 +150,12 @@ impl Connection {
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
         let request_id = RequestId::of(request.fields.request_id(), &mut worker.random);
-        let (sender, believed) = match self.sender(worker, &request) {
+        let (sender, believed) = match sender(&worker.snapshot, self.peer, &request) {
             Ok(sender) => (sender, Ok(())),
-            Err(refusal) => (Sender::of(self.peer), Err(Instead::Refused(refusal))),
+            Err(fault) => {
+                let unrouted = self.listener(worker).map(|listener| listener.row);
+                (Sender::of(self.peer), Err(Refusal::because(fault.into(), unrouted).into()))
+            }
         };
         self.record(worker, &request_id, &sender.client, Some(&request), now);
         match believed.and_then(|()| self.decide(worker, &request, &sender, now)) {
@@ -193,22 +193,6 @@ impl Connection {
         }
     }
 
-    /// Who the request comes from, as far as those through whom it came are trusted.
-    fn sender<S>(&self, worker: &Worker<S>, request: &Request<'_, '_>) -> Result<Sender, Refusal> {
-        let Snapshot { trusted_proxies, listeners, .. } = &*worker.snapshot;
-        let peer = self.peer;
-        if !trusted_proxies.contains(peer.ip()) {
-            return Ok(Sender::of(peer));
-        }
-        match client_address(peer.ip(), trusted_proxies, forwarding::fields(&request.fields)) {
-            Ok(client) => Ok(Sender { peer, client: client.into(), is_trusted: true }),
-            Err(fault) => {
-                let row = listeners.get(self.listener as usize).map(|listener| listener.row);
-                Err(Refusal::because(fault.into(), row))
-            }
-        }
-    }
-
     /// What heads say of the client.
     fn client<'a, S>(&self, worker: &Worker<S>, sender: &'a Sender, request_id: RequestId<'a>) -> Client<'a> {
         let scheme = self.listener(worker).map_or("http", |listener| listener.scheme.as_str());
@@ -224,13 +208,10 @@ impl Connection {
         now: u64,
     ) -> Result<Exchange, Instead> {
         let Worker { snapshot, state, random, .. } = worker;
-        let listener = self.listener as usize;
-        let unrouted = snapshot.listeners.get(listener).map(|listener| listener.row);
-        let host = host_without_port(request.host);
-        let found = snapshot.table.find(host, request.path(), request.method);
-        let matched = found.and_then(|index| snapshot.routes.get(index as usize));
         let client = sender.client.ip();
-        let chosen = matched.and_then(|route| {
+        let listener = snapshot.listeners.get(self.listener as usize);
+        let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
+        let chosen = find_route(snapshot, &arrival).and_then(|(_, route)| {
             let subject = Subject { request, client, route: &route.name, service: "" };
             let destination = route.destinations.choose(&subject, random)?;
             Some((route, destination, snapshot.leads(destination)?))
@@ -239,32 +220,15 @@ impl Connection {
             record.routed(chosen.map(|(_, destination, _)| &*destination.logged));
         }
         let Some((route, destination, leads)) = chosen else {
+            let unrouted = listener.map(|listener| listener.row);
             return Err(Refusal::because(Reason::NoRoute, unrouted).into());
         };
-        let row = destination.rows.get(listener).copied();
+        let row = destination.rows.get(self.listener as usize).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
-        if request.method == b"TRACE" && !route.traces {
-            return Err(refuse(Reason::TraceNotOffered));
-        }
-        if request.hops_left() == Some(0) {
-            return Err(refuse(Reason::LastHop));
-        }
-        if request.fields.hops() >= MAX_HOPS {
-            return Err(refuse(Reason::Loop));
-        }
-        if request.framing != Framing::Empty && request.upgrade().is_some() {
-            self.persists = false; // what follows may be meant in the other protocol
-            return Err(refuse(Reason::UpgradeWithBody));
-        }
-        if let Framing::Length(length) = request.framing {
-            if snapshot
-                .listeners
-                .get(listener)
-                .and_then(|it| it.max_body_bytes)
-                .is_some_and(|max| length > max)
-            {
-                return Err(refuse(Reason::BodyTooLarge));
-            }
+        if let Some(reason) = objection(route, listener, request) {
+            // What follows a request to switch protocols may be meant in the other one.
+            self.persists &= reason != Reason::UpgradeWithBody;
+            return Err(refuse(reason));
         }
         let service = leads.service();
         let name = service.map_or("", |service| &service.name);
@@ -390,19 +354,6 @@ impl Connection {
         let row = self.listener(worker).map(|listener| listener.row);
         self.refuse(worker, &Refusal::because(reason, row), false, now)
     }
-}
-
-/// What holds for a connection whose listener is gone; its requests find no route anyway.
-const NO_LISTENER: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100, target: 8 * 1024 };
-
-fn head_rules(listener: &Listener) -> (HeadLimits, Kept) {
-    let limits = HeadLimits {
-        head: listener.max_head_bytes,
-        line: listener.max_line_bytes,
-        fields: listener.max_fields,
-        target: listener.max_target_bytes,
-    };
-    (limits, listener.kept)
 }
 
 impl Exchange {

@@ -80,8 +80,7 @@ impl FieldEdits {
     /// Is a field of this name left out?
     #[inline]
     pub fn leaves_out(&self, name: &[u8]) -> bool {
-        self.lengths & length_bit(name) != 0
-            && self.left_out.iter().any(|known| known.len() == name.len() && is_spelled(name, known))
+        self.lengths & length_bit(name) != 0 && self.left_out.iter().any(|known| is_spelled(name, known))
     }
 
     /// The lines that are written.

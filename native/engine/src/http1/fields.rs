@@ -47,7 +47,7 @@ const FORWARDED: &[u8] = b"x-forwarded-";
 
 /// Classifies a field name, in any case of letters and with an underscore for any dash.
 pub fn classify(name: &[u8]) -> Field {
-    let is = |known: &[u8]| is_spelled(name, known);
+    let is = |known: &[u8]| begins_as(name, known);
     let field = match name.len() {
         2 if is(b"te") => Field::Te,
         3 if is(b"via") => Field::Via,
@@ -71,7 +71,7 @@ pub fn classify(name: &[u8]) -> Field {
         17 if is(b"transfer-encoding") => Field::TransferEncoding,
         18 if is(b"proxy-authenticate") => Field::HopByHop,
         19 if is(b"proxy-authorization") => Field::HopByHop,
-        13.. if is_spelled(&name[..FORWARDED.len()], FORWARDED) => Field::Forwarded,
+        13.. if is(FORWARDED) => Field::Forwarded,
         _ => return Field::Other,
     };
     // Names are short: a search that is made for long ones takes longer to begin than this.
@@ -86,8 +86,13 @@ pub(crate) fn fold(name: &[u8]) -> Box<[u8]> {
     name.iter().map(|&byte| LOWER_WITH_DASHES[usize::from(byte)]).collect()
 }
 
-/// Are two names of the same length the same but for case and underscores? `known` is [`fold`]ed.
+/// Are two names the same but for case and underscores? `known` is [`fold`]ed.
 pub(crate) fn is_spelled(name: &[u8], known: &[u8]) -> bool {
+    name.len() == known.len() && begins_as(name, known)
+}
+
+/// Are the two the same as far as both go, but for case and underscores of `name`?
+fn begins_as(name: &[u8], known: &[u8]) -> bool {
     name.iter().zip(known).all(|(&byte, &known)| LOWER_WITH_DASHES[usize::from(byte)] == known)
 }
 

@@ -201,6 +201,11 @@ impl<'h, 'b> Request<'h, 'b> {
         self.target.get(self.path_length..).unwrap_or_default()
     }
 
+    /// The query as it came, without the question mark; empty where there is none.
+    pub fn query(&self) -> &[u8] {
+        self.behind_path().get(1..).unwrap_or_default()
+    }
+
     /// How many more hops an OPTIONS or TRACE may take; other methods do not count them (RFC 9110 §7.6.2).
     pub fn hops_left(&self) -> Option<u64> {
         if !matches!(self.method, b"OPTIONS" | b"TRACE") {

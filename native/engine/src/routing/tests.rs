@@ -1,6 +1,8 @@
 //! The precedence of routes, one rule at a time.
 
-use super::{RouteMatch, RoutingError, Table};
+use super::{Conditions, Named, RouteMatch, RoutingError, Table, Test};
+use crate::address::Networks;
+use crate::pattern::Pattern;
 
 /// A table of routes given as (host, path, methods separated by spaces); "" stands for any.
 fn table(routes: &[(&str, &str, &str)]) -> Table {
@@ -10,7 +12,12 @@ fn table(routes: &[(&str, &str, &str)]) -> Table {
     let matches: Vec<RouteMatch> = routes
         .iter()
         .zip(&lists)
-        .map(|(row, methods)| RouteMatch { host: some(row.0), path: some(row.1), methods })
+        .map(|(row, methods)| RouteMatch {
+            host: some(row.0),
+            path: some(row.1),
+            methods,
+            ..RouteMatch::default()
+        })
         .collect();
     Table::build(&matches).unwrap()
 }
@@ -18,7 +25,7 @@ fn table(routes: &[(&str, &str, &str)]) -> Table {
 /// Asks the table for each row of (host, path, method, expected route).
 fn assert_finds(table: &Table, rows: &[(&str, &str, &str, Option<u32>)]) {
     for &(host, path, method, expected) in rows {
-        let found = table.find(host.as_bytes(), path.as_bytes(), method.as_bytes());
+        let found = table.find(host.as_bytes(), path.as_bytes(), method.as_bytes(), |_| false);
         assert_eq!(found, expected, "{method} {host}{path}");
     }
 }
@@ -197,7 +204,7 @@ fn an_overlong_host_matches_only_any_host() {
 /// An empty table answers nothing.
 #[test]
 fn no_routes_match_nothing() {
-    assert_eq!(Table::build(&[]).unwrap().find(b"h", b"/", b"GET"), None);
+    assert_eq!(Table::build(&[]).unwrap().find(b"h", b"/", b"GET", |_| true), None);
 }
 
 /// A route that cannot be built is named by its index and its problem.
@@ -208,4 +215,107 @@ fn a_bad_route_is_named() {
     let error = Table::build(&[good, bad]).unwrap_err();
     assert_eq!(error, RoutingError { route: 1, problem: "the path does not start with '/'" });
     assert_eq!(error.to_string(), "routes[1]: the path does not start with '/'");
+}
+
+/// Conditions with so many fields, cookies and parameters, and with clients and listeners or without.
+fn conditions(
+    fields: usize,
+    cookies: usize,
+    parameters: usize,
+    clients: bool,
+    listeners: bool,
+) -> Conditions {
+    let named = |count| (0..count).map(|_| Named { name: "x".into(), test: Test::Present }).collect();
+    Conditions {
+        headers: named(fields),
+        cookies: named(cookies),
+        query: named(parameters),
+        clients: clients.then(Networks::default),
+        listeners: if listeners { [0].into() } else { [].into() },
+    }
+}
+
+/// More is asked earlier: methods, then fields and cookies together, then parameters, clients, listeners, then the file.
+#[test]
+fn who_asks_more_is_asked_first() {
+    let get = ["GET".to_string()];
+    let in_order = [
+        (&get[..], conditions(0, 0, 0, true, true)),
+        (&get[..], conditions(0, 0, 0, false, false)),
+        (&[][..], conditions(1, 1, 0, false, false)),
+        (&[][..], conditions(1, 0, 2, false, false)),
+        (&[][..], conditions(0, 1, 1, true, true)),
+        (&[][..], conditions(0, 0, 1, false, false)),
+        (&[][..], conditions(0, 0, 0, true, true)),
+        (&[][..], conditions(0, 0, 0, true, false)),
+        (&[][..], conditions(0, 0, 0, false, true)),
+        (&[][..], conditions(0, 0, 0, false, true)),
+        (&[][..], conditions(0, 0, 0, false, false)),
+    ];
+    // In the file they stand the other way round, but for the two that are alike.
+    let order = [10, 8, 9, 7, 6, 5, 4, 3, 2, 1, 0];
+    let routes = order.map(|place: usize| RouteMatch {
+        methods: in_order[place].0,
+        conditions: Some(&in_order[place].1),
+        ..RouteMatch::default()
+    });
+    let table = Table::build(&routes).unwrap();
+    let asked = std::cell::RefCell::new(vec![]);
+    let note = |it: &Conditions| {
+        asked.borrow_mut().push(it.rank());
+        false
+    };
+    assert_eq!(table.find(b"", b"/", b"PUT", note), Some(0), "the plain one is left");
+    let expected: Vec<_> = in_order[2..10].iter().map(|(_, conditions)| conditions.rank()).collect();
+    assert_eq!(*asked.borrow(), expected);
+    assert_eq!(table.find(b"", b"/", b"GET", |_| true), Some(10));
+    assert_eq!(table.find(b"", b"/", b"GET", |_| false), Some(9));
+    assert_eq!(table.find(b"", b"/", b"PUT", |it| it.rank() == (0, 0, false, true)), Some(1), "the earlier");
+}
+
+/// A route whose conditions are not met leaves the request to less specific ones, at every level.
+#[test]
+fn unmet_conditions_fall_through() {
+    let asking = conditions(1, 0, 0, false, false);
+    let route = |host, path, conditions| RouteMatch { host, path, conditions, ..RouteMatch::default() };
+    let table = Table::build(&[
+        route(Some("a.b"), Some("/x"), Some(&asking)),
+        route(Some("a.b"), Some("/*"), Some(&asking)),
+        route(Some("*.b"), Some("/x"), Some(&asking)),
+        route(None, None, None),
+    ])
+    .unwrap();
+    assert_eq!(table.find(b"a.b", b"/x", b"GET", |_| true), Some(0));
+    assert_eq!(table.find(b"a.b", b"/y", b"GET", |_| true), Some(1));
+    assert_eq!(table.find(b"c.b", b"/x", b"GET", |_| true), Some(2));
+    assert_eq!(table.find(b"a.b", b"/x", b"GET", |_| false), Some(3));
+}
+
+/// A pattern goes behind an exact path and before every prefix; among patterns methods and conditions decide.
+#[test]
+fn a_pattern_stands_between_exact_paths_and_prefixes() {
+    let (items, any) = (Pattern::parse("/items/[0-9]+").unwrap(), Pattern::parse("/items/.*").unwrap());
+    let get = ["GET".to_string()];
+    let by = |pattern| RouteMatch { pattern: Some(pattern), ..RouteMatch::default() };
+    let path = |path| RouteMatch { path: Some(path), ..RouteMatch::default() };
+    let table = Table::build(&[
+        path("/items/7/*"),
+        by(&any),
+        by(&items),
+        RouteMatch { methods: &get, ..by(&items) },
+        path("/items/7"),
+    ])
+    .unwrap();
+    assert_finds(
+        &table,
+        &[
+            ("", "/items/7", "GET", Some(4)),
+            ("", "/items/8", "GET", Some(3)),
+            ("", "/items/8", "PUT", Some(1)),
+            ("", "/items/7/photos", "GET", Some(1)),
+            ("", "/items", "GET", None),
+        ],
+    );
+    let twice = RouteMatch { path: Some("/"), ..by(&any) };
+    assert_eq!(Table::build(&[twice]).unwrap_err().problem, "the path is given twice");
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::answer::AnswerText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
+use super::matching::Conditions;
 use super::split::{SideText, SplitText};
 use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
 use crate::access_log;
@@ -18,7 +19,6 @@ use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
 use crate::reply::Page;
-use crate::routing::RouteMatch;
 use crate::selection::{Balance, Policy};
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
@@ -251,9 +251,13 @@ impl Cookie {
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
     name: String,
-    host: Option<String>,
-    path: Option<String>,
-    methods: Vec<String>,
+    pub(super) host: Option<String>,
+    pub(super) path: Option<String>,
+    /// An expression in place of a path.
+    pub(super) pattern: Option<String>,
+    pub(super) methods: Vec<String>,
+    #[serde(default)]
+    pub(super) conditions: Conditions,
     /// Who gets its requests; without it there is a split, or an answer.
     service: Option<u32>,
     split: Option<SplitText>,
@@ -270,10 +274,6 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn to_match(&self) -> RouteMatch<'_> {
-        RouteMatch { host: self.host.as_deref(), path: self.path.as_deref(), methods: &self.methods }
-    }
-
     /// `services`: those of the document; `listeners`: how many it has.
     pub(super) fn compile(
         mut self,

@@ -113,8 +113,8 @@ fn routes_and_limits_arrive() {
         (route.limits[1].rule.row, &route.limits[1].rule.key),
         (6, &Key::parse(&["client_ip"]).unwrap())
     );
-    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET"), Some(0));
-    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST"), Some(1));
+    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET", |_| false), Some(0));
+    assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST", |_| false), Some(1));
 }
 
 /// The changes of a route arrive; without any there is nothing to ask.

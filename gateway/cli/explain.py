@@ -1,0 +1,180 @@
+"""``headgate explain``: what becomes of a request and why, told by the engine; or whether a table of expectations is met."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from gateway.cli.expectations import outcome, read_expectations
+from gateway.config.load import load
+from gateway.config.schema import Instance, Route, Service
+from gateway.errors import ConfigErrors
+from gateway.supervisor.explain import LOCAL_CLIENT, Asked, Explainer, Told, UnaskableError
+
+UNMET = 1
+WRONG_USAGE = 2
+MOST_SHOWN = 20
+"""Routes that were not taken, of those that have the host and the path."""
+ELSEWHERE = ("host", "path")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("method", required=False)
+@click.argument("url", required=False)
+@click.option("-H", "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header field.")
+@click.option(
+    "--client", default=LOCAL_CLIENT, metavar="IP", show_default=True, help="Who sends the request."
+)
+@click.option(
+    "--listener", metavar="ADDRESS", help="Where it comes in, instead of by the port of the URL, or first."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option(
+    "--test", "table", type=click.Path(path_type=Path), help="Check the expectations of a file instead."
+)
+@click.pass_context
+def explain(ctx: click.Context, /, file: Path, **options: Any) -> None:
+    """Tell what FILE makes of a request, and why.
+
+    Prints the route, what happens on it, and why other routes were not taken, by the engine's own decisions: nothing is sent, no
+    gateway need run. URL may begin with the path.
+
+    \b
+      headgate explain gateway.toml GET http://api.example.com/v1/x -H 'X-Version: two'
+      headgate explain gateway.toml --test expectations.toml
+
+    Exits 0; 1 when an expectation is not met; 2 when the file or the command is wrong.
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    try:
+        explainer = Explainer(load(file, os.environ))
+        if options["table"] is not None:
+            ctx.exit(_tested(explainer, options))
+        told = explainer.explain(_asked(options))
+    except ConfigErrors as error:
+        click.echo(str(error), err=True)
+        ctx.exit(WRONG_USAGE)
+    except UnaskableError as error:
+        raise click.UsageError(str(error)) from None
+    if options["as_json"]:
+        click.echo(orjson.dumps(document(told), option=orjson.OPT_INDENT_2))
+    else:
+        click.echo("\n".join(lines(told, explainer.service_of(told))))
+
+
+def _asked(options: dict[str, Any]) -> Asked:
+    if options["method"] is None or options["url"] is None:
+        raise click.UsageError("name a METHOD and a URL, or a table with --test")
+    headers = []
+    for header in options["headers"]:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise click.BadParameter(f"expected NAME:VALUE, not {header!r}", param_hint="--header")
+        headers.append((name, value.strip()))
+    return Asked(options["method"], options["url"], tuple(headers), options["client"], options["listener"])
+
+
+def _tested(explainer: Explainer, options: dict[str, Any]) -> int:
+    """Says which expectations are not met, and returns the exit code. Raises ConfigErrors."""
+    if options["method"] is not None or options["headers"]:
+        raise click.UsageError("--test brings its requests")
+    expectations = read_expectations(options["table"])
+    unmet = []
+    for expectation in expectations:
+        try:
+            told = explainer.explain(expectation.asked)
+        except UnaskableError as error:
+            unmet.append((expectation, str(error)))
+            continue
+        if difference := expectation.unmet(told):
+            unmet.append((expectation, difference))
+    if options["as_json"]:
+        listed = [{"place": one.place, "request": _line(one.asked), "problem": why} for one, why in unmet]
+        click.echo(
+            orjson.dumps({"expectations": len(expectations), "unmet": listed}, option=orjson.OPT_INDENT_2)
+        )
+    else:
+        for expectation, why in unmet:
+            click.echo(f"{expectation.place}: {_line(expectation.asked)}: {why}")
+        click.echo(f"{len(expectations)} expectations, {len(unmet)} not met")
+    return UNMET if unmet else 0
+
+
+def _line(asked: Asked) -> str:
+    return f"{asked.method} {asked.url}"
+
+
+def document(told: Told) -> dict[str, Any]:
+    """An explanation as tools read it."""
+    return {
+        "listener": told.listener.name,
+        "client": told.client,
+        "host": told.host,
+        "path": told.path,
+        **outcome(told),
+        "details": told.refusal.details if told.refusal else None,
+        "instances": [str(instance.address) for instance in told.instances],
+        "others": [
+            {"route": route.name, "misfit": misfit.what, "name": misfit.name or None}
+            for route, misfit in told.others
+        ],
+    }
+
+
+def lines(told: Told, service: Service | None) -> Iterator[str]:
+    """An explanation as people read it."""
+    understood = f"{told.host}{told.path}" or "not understood"
+    yield f"request   {understood}, of {told.client}, at {told.listener.name}"
+    if told.route is not None:
+        yield f"route     {told.route.name}"
+    if told.refusal is not None:
+        yield f"answer    {told.refusal.status}: {told.refusal.details}"
+    elif told.route is not None:
+        yield from _limits(told.route.name, told.route)
+        yield from _destination(told, told.route, service)
+    yield from _others(told)
+
+
+def _limits(name: str, owner: Route | Service) -> Iterator[str]:
+    for limit in owner.limit:
+        yield f"limit     {limit.name} of {name}: {limit.rate}, burst {limit.burst}, by {', '.join(limit.key)}"
+    for bound in owner.concurrency:
+        yield f"limit     {bound.name} of {name}: {bound.max} at once, by {', '.join(bound.key) or 'all'}"
+
+
+def _destination(told: Told, route: Route, service: Service | None) -> Iterator[str]:
+    if route.split:
+        yield f"split     {', '.join(f'{side.weight} % {side.service}' for side in route.split)}"
+        return
+    if route.service is None or service is None:
+        yield f"answer    {told.status}, by the route"
+        return
+    yield from _limits(route.service, service)
+    yield f"service   {route.service}, by {service.balance}, {route.retry.attempts} more tries"
+    for instance in told.instances:
+        yield f"instance  {_instance(instance)}"
+
+
+def _instance(instance: Instance) -> str:
+    words = [str(instance.address)]
+    words += [f"weight {instance.weight}"] if instance.weight != 1 else []
+    words += ["backup"] if instance.backup else []
+    return ", ".join(words)
+
+
+def _others(told: Told) -> Iterator[str]:
+    """Those that have the host and the path first: they are what somebody asks about."""
+    near = [(route, misfit) for route, misfit in told.others if misfit.what not in ELSEWHERE]
+    for route, misfit in near[:MOST_SHOWN]:
+        why = {"precedence": "matches, and is less specific"}.get(
+            misfit.what, f"the {misfit.what} {misfit.name}".rstrip() + " does not fit"
+        )
+        yield f"not       {route.name}: {why}"
+    if len(near) > MOST_SHOWN:
+        yield f"not       {len(near) - MOST_SHOWN} more routes of this host and path"
+    for part in ELSEWHERE:
+        if count := sum(misfit.what == part for _, misfit in told.others):
+            yield f"not       {count} route{'' if count == 1 else 's'} of another {part}"

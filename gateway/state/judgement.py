@@ -1,0 +1,62 @@
+"""The door of those who write configurations: what the engine takes for an expression, and what it would do with a
+request.
+"""
+
+from typing import NamedTuple
+
+from gateway._native import Explainer, check_pattern
+
+__all__ = ["Explanation", "Judge", "Misfit", "Refusal", "check_pattern"]
+
+
+class Refusal(NamedTuple):
+    """An answer of the gateway's own."""
+
+    status: int
+    details: str
+
+
+class Misfit(NamedTuple):
+    """Why a route was not taken."""
+
+    route: int
+    what: str
+    """"host", "path", "method", "listener", "client", "header", "cookie", "query"; or "precedence": all fits, and a more
+    specific route was taken."""
+    name: str
+    """Of a header field, a cookie or a query parameter."""
+
+
+class Explanation(NamedTuple):
+    """What becomes of a request."""
+
+    client: str
+    host: str
+    path: str
+    """Host and path are those that it is routed by; empty when it was not understood."""
+    route: int | None
+    """Index of the route that matches."""
+    refusal: Refusal | None
+    """None when the request goes on to the limits of its route."""
+    others: tuple[Misfit, ...]
+    """All other routes; none when the request was not understood."""
+
+
+class Judge:
+    """The engine's decisions by one snapshot, made without a lane: nothing is counted, taken or sent."""
+
+    def __init__(self, blob: bytes) -> None:
+        """Raises ValueError naming what cannot be compiled."""
+        self._explainer = Explainer(blob)
+
+    def explain(self, head: bytes, listener: int, peer: str) -> Explanation:
+        """What becomes of a request with this head, from ``peer``. Raises ValueError when that is no IP address."""
+        client, host, path, route, refusal, others = self._explainer.explain(head, listener, peer)
+        return Explanation(
+            client,
+            host,
+            path,
+            route,
+            Refusal(*refusal) if refusal else None,
+            tuple(Misfit(*other) for other in others),
+        )

@@ -1,0 +1,95 @@
+//! Tells what becomes of a request and why, by the functions that decide it: nothing is counted, taken or sent.
+
+use std::net::IpAddr;
+
+use crate::address::Address;
+use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::http1::head::{find_end, slots, HeadFault, Request};
+use crate::reply::Reason;
+use crate::routing::{host_without_port, Arrival};
+use crate::snapshot::{Misfit, Parts, Snapshot, SnapshotError};
+
+/// A configuration whose decisions can be asked for.
+#[derive(Debug)]
+pub struct Explainer {
+    snapshot: Snapshot,
+    parts: Vec<Parts>,
+}
+
+/// What becomes of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation<'e> {
+    /// Who the request comes from.
+    pub client: IpAddr,
+    /// The host that it is routed by, and its path in the form that it is routed by; empty when it was not understood.
+    pub host: String,
+    /// See `host`.
+    pub path: String,
+    /// The index of the route that matches.
+    pub route: Option<u32>,
+    /// Why the gateway answers itself; `None` when the request goes on to the limits of its route.
+    pub refusal: Option<Reason>,
+    /// For each route that was not taken what does not fit; `None` where all fits and a more specific route was taken.
+    /// Empty when the request was not understood.
+    pub others: Vec<(u32, Option<Misfit<'e>>)>,
+}
+
+impl Explainer {
+    /// Compiles what the supervisor would publish.
+    pub fn compile(blob: &[u8]) -> Result<Self, SnapshotError> {
+        Ok(Self { snapshot: Snapshot::compile(blob)?, parts: Parts::of_routes(blob)? })
+    }
+
+    /// The configuration.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// What becomes of a request with this head that `peer` sends to a listener.
+    pub fn explain(&self, head: &[u8], listener: u32, peer: IpAddr) -> Explanation<'_> {
+        let (limits, kept) = head_rules(self.snapshot.listeners.get(listener as usize));
+        let mut slots = slots();
+        let parsed = match find_end(head, 0, &limits) {
+            Ok(Some(end)) => Request::parse(&head[..end], &mut slots, &limits, kept),
+            Ok(None) => Err(HeadFault::Malformed),
+            Err(fault) => Err(fault),
+        };
+        let peer = Address::from(peer);
+        match parsed.and_then(|request| request.expects_continue().map(|_| request)) {
+            Ok(request) => self.explain_request(&request, listener, peer),
+            Err(fault) => Explanation::refused(peer.ip(), fault.into()),
+        }
+    }
+
+    fn explain_request(&self, request: &Request<'_, '_>, listener: u32, peer: Address) -> Explanation<'_> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (host, path) = (text(host_without_port(request.host)), text(request.path()));
+        let sender = match sender(&self.snapshot, peer, request) {
+            Ok(sender) => sender,
+            Err(fault) => {
+                return Explanation { host, path, ..Explanation::refused(peer.ip(), fault.into()) };
+            }
+        };
+        let client = sender.client.ip();
+        let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener };
+        let found = find_route(&self.snapshot, &arrival);
+        let refusal = match found {
+            None => Some(Reason::NoRoute),
+            Some((_, route)) => objection(route, self.snapshot.listeners.get(listener as usize), request),
+        };
+        let route = found.map(|(index, _)| index);
+        let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);
+        let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival))).collect();
+        Explanation { client, host, path, route, refusal, others }
+    }
+}
+
+impl Explanation<'_> {
+    fn refused(client: IpAddr, reason: Reason) -> Self {
+        let (host, path, others) = (String::new(), String::new(), Vec::new());
+        Self { client, host, path, route: None, refusal: Some(reason), others }
+    }
+}
+
+#[cfg(test)]
+mod tests;

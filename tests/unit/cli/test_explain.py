@@ -1,0 +1,228 @@
+"""``headgate explain``: what it prints of a request, and how it judges a table of expectations."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+
+CONFIGURATION = """\
+[[listen]]
+address = "127.0.0.1:8080"
+[services.api]
+instances = ["a:1", { address = "a:2", weight = 3 }, { address = "a:3", backup = true }]
+limit = { name = "all", rate = "9/s", key = "service" }
+[[routes]]
+path = "/v1/*"
+service = "api"
+limit = { rate = "5/s" }
+concurrency = 7
+[[routes]]
+path = "/v1/*"
+headers = { X-Beta = "1" }
+service = "api"
+[[routes]]
+path = "/v1/*"
+methods = ["PUT"]
+service = "api"
+[[routes]]
+path = "/v2"
+redirect = { path = "/v1", status = 308 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(CONFIGURATION, encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> Result:
+    """The command, as a shell would call it."""
+    return CliRunner().invoke(main, ["explain", *map(str, arguments)])
+
+
+def test_a_request_is_explained(file: Path) -> None:
+    """Route, limits, service, instances; then what was not taken, the near ones by name."""
+    result = run(file, "GET", "http://shop.example/v1/x")
+    assert (result.exit_code, result.output.splitlines()) == (
+        0,
+        [
+            "request   shop.example/v1/x, of 127.0.0.1, at 127.0.0.1:8080",
+            "route     /v1/*",
+            "limit     default of /v1/*: 5/s, burst 5, by client_ip",
+            "limit     concurrency of /v1/*: 7 at once, by all",
+            "limit     all of api: 9/s, burst 9, by service",
+            "service   api, by p2c, 2 more tries",
+            "instance  a:1",
+            "instance  a:2, weight 3",
+            "instance  a:3, backup",
+            "not       /v1/* header:x-beta=1: the header x-beta does not fit",
+            "not       PUT /v1/*: the method does not fit",
+            "not       1 route of another path",
+        ],
+    )
+
+
+def test_a_refusal_is_explained(file: Path) -> None:
+    """The answer that the client gets."""
+    assert "answer    404: no route" in run(file, "GET", "/v3").output
+    assert run(file, "GET", "/%00").output.splitlines()[:2] == [
+        "request   not understood, of 127.0.0.1, at 127.0.0.1:8080",
+        "answer    400: ambiguous path",
+    ]
+
+
+def test_an_answer_of_the_route_is_explained(file: Path) -> None:
+    """Its status, and no service."""
+    assert "answer    308, by the route" in run(file, "GET", "/v2").output
+    told = json.loads(run(file, "GET", "/v2", "--json").output)
+    assert (told["route"], told["service"], told["status"], told["instances"]) == ("/v2", None, 308, [])
+
+
+def test_a_split_is_explained(tmp_path: Path) -> None:
+    """Its sides are told, since which one a request gets may be a matter of chance."""
+    file = tmp_path / "split.toml"
+    split = 'split = [{ service = "api", weight = 95 }, { service = "next", weight = 5 }]'
+    services = '[services.api]\ninstances = ["a:1"]\n[services.next]\ninstances = ["b:1"]\n'
+    file.write_text(
+        f'[[listen]]\naddress = "127.0.0.1:8080"\n{services}[[routes]]\n{split}\n', encoding="utf-8"
+    )
+    result = run(file, "GET", "/")
+    assert result.exit_code == 0, result.output
+    assert "split     95 % api, 5 % next" in result.output.splitlines()
+
+
+def test_options_describe_the_request(file: Path) -> None:
+    """Fields, the client, the listener."""
+    result = run(
+        file, "GET", "/v1", "-H", "x-beta: 1", "--client", "192.0.2.1", "--listener", "127.0.0.1:8080"
+    )
+    assert "of 192.0.2.1" in result.output
+    assert "route     /v1/* header:x-beta=1" in result.output
+    assert "not       /v1/*: matches, and is less specific" in result.output
+
+
+def test_tools_read_json(file: Path) -> None:
+    """Everything, whatever its number."""
+    document = json.loads(run(file, "GET", "http://a/v1", "--json").output)
+    assert document == {
+        "listener": "127.0.0.1:8080",
+        "client": "127.0.0.1",
+        "host": "a",
+        "path": "/v1",
+        "route": "/v1/*",
+        "service": "api",
+        "status": None,
+        "details": None,
+        "instances": ["a:1", "a:2", "a:3"],
+        "others": [
+            {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
+            {"route": "PUT /v1/*", "misfit": "method", "name": None},
+            {"route": "/v2", "misfit": "path", "name": None},
+        ],
+    }
+    refused = json.loads(run(file, "GET", "http://a/", "--json").output)
+    assert (refused["route"], refused["status"], refused["details"]) == (None, 404, "no route")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("GET",), "name a METHOD and a URL"),
+        (("GET", "/", "-H", "beta"), "expected NAME:VALUE"),
+        (("GET", "/", "--client", "me"), "no IP address"),
+        (("GET", "/", "--listener", "x:1"), "no listener of this address"),
+        (("GET", "/", "--test", "t.toml"), "--test brings its requests"),
+    ],
+)
+def test_wrong_usage(file: Path, arguments: tuple[str, ...], problem: str) -> None:
+    """Exit code 2, and what is wrong."""
+    result = run(file, *arguments)
+    assert result.exit_code == 2
+    assert problem in result.output
+
+
+def test_a_wrong_configuration(file: Path) -> None:
+    """Its mistakes, as ``headgate check`` writes them."""
+    file.write_text("[[listen]]\n", encoding="utf-8")
+    result = run(file, "GET", "/")
+    assert result.exit_code == 2
+    assert "this key is required" in result.output
+
+
+EXPECTATIONS = """\
+[[expect]]
+request = "GET http://a/v1/x"
+route = "/v1/*"
+service = "api"
+
+[[expect]]
+request = "GET /v1"
+headers = { X-Beta = "1" }
+route = "/v1/* header:x-beta=1"
+
+[[expect]]
+request = "GET /nothing"
+status = 404
+"""
+
+
+def test_expectations_that_are_met(file: Path, tmp_path: Path) -> None:
+    """Exit code 0."""
+    table = tmp_path / "expectations.toml"
+    table.write_text(EXPECTATIONS, encoding="utf-8")
+    result = run(file, "--test", table)
+    assert (result.exit_code, result.output) == (0, "3 expectations, 0 not met\n")
+
+
+def test_expectations_that_are_not_met(file: Path, tmp_path: Path) -> None:
+    """Exit code 1, and each with its place and what happens instead."""
+    table = tmp_path / "expectations.toml"
+    table.write_text(
+        EXPECTATIONS.replace('service = "api"', 'service = "web"')
+        .replace("status = 404", 'route = "/v2"\nstatus = 403')
+        .replace('"GET /v1"', '"GET /v1"\nlistener = "x:1"'),
+        encoding="utf-8",
+    )
+    result = run(file, "--test", table)
+    assert result.exit_code == 1
+    assert result.output.replace(str(table), "T").splitlines() == [
+        'T:1: GET http://a/v1/x: expected service "web", got "api"',
+        "T:6: GET /v1: there is no listener of this address",
+        'T:12: GET /nothing: expected route "/v2", got none; expected status 403, got 404',
+        "3 expectations, 3 not met",
+    ]
+    document = json.loads(run(file, "--test", table, "--json").output)
+    assert document["expectations"] == 3
+    assert [one["request"] for one in document["unmet"]] == ["GET http://a/v1/x", "GET /v1", "GET /nothing"]
+
+
+def test_a_wrong_table_is_reported(file: Path, tmp_path: Path) -> None:
+    """Exit code 2, and every mistake with its place."""
+    table = tmp_path / "expectations.toml"
+    table.write_text(
+        '[[expect]]\nrequest = "GET"\nstats = 1\n[[expect]]\nrequest = "GET /"\nstatus = "404"\nheaders = { a = 1 }\n[other]\n',
+        encoding="utf-8",
+    )
+    result = run(file, "--test", table)
+    assert result.exit_code == 2
+    headlines = [
+        line for line in result.output.replace(str(table), "T").splitlines() if line.startswith("T:")
+    ]
+    assert headlines == [
+        "T:1:3: expect[0]: expects nothing: name route, service, status",
+        'T:2:11: expect[0].request: expected a method and a URL, such as "GET http://example.com/"',
+        'T:3:1: expect[0].stats: unknown key; did you mean "status"?',
+        "T:6:10: expect[1].status: expected a whole number",
+        "T:7:11: expect[1].headers: expected a table of texts",
+        "T:8:2: other: expected [[expect]] and nothing else",
+        "T: 6 mistakes",
+    ]
+    for text in ("[[other]]\n", "expect = 1\n"):
+        table.write_text(text, encoding="utf-8")
+        assert run(file, "--test", table).exit_code == 2
