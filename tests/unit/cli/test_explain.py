@@ -84,6 +84,19 @@ def test_an_answer_of_the_route_is_explained(file: Path) -> None:
     assert (told["route"], told["service"], told["status"], told["instances"]) == ("/v2", None, 308, [])
 
 
+def test_a_split_is_explained(tmp_path: Path) -> None:
+    """Its sides are told, since which one a request gets may be a matter of chance."""
+    file = tmp_path / "split.toml"
+    split = 'split = [{ service = "api", weight = 95 }, { service = "next", weight = 5 }]'
+    services = '[services.api]\ninstances = ["a:1"]\n[services.next]\ninstances = ["b:1"]\n'
+    file.write_text(
+        f'[[listen]]\naddress = "127.0.0.1:8080"\n{services}[[routes]]\n{split}\n', encoding="utf-8"
+    )
+    result = run(file, "GET", "/")
+    assert result.exit_code == 0, result.output
+    assert "split     95 % api, 5 % next" in result.output.splitlines()
+
+
 def test_options_describe_the_request(file: Path) -> None:
     """Fields, the client, the listener."""
     result = run(
