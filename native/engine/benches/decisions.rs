@@ -13,10 +13,11 @@ use headgate_engine::http1::framing::Framing;
 use headgate_engine::http1::head::{find_end, slots, HeadLimits, Request, Response};
 use headgate_engine::http1::path::Kept;
 use headgate_engine::limit::{conforms, Gcra};
+use headgate_engine::pattern::Pattern;
 use headgate_engine::random::Random;
 use headgate_engine::request_id::RequestId;
 use headgate_engine::rewrite::{self, Client, Onward};
-use headgate_engine::routing::{RouteMatch, Table};
+use headgate_engine::routing::{Arrival, Conditions, Named, RouteMatch, Table, Test};
 
 const LIMITS: HeadLimits = HeadLimits { head: 32 * 1024, line: 8 * 1024, fields: 100, target: 8 * 1024 };
 const REQUEST: &[u8] = b"GET /some/path?with=query HTTP/1.1\r\nHost: www.example.com\r\n\
@@ -86,7 +87,7 @@ fn rewrite_response(bytes: &[u8], output: &mut Vec<u8>) {
 /// Among routes to 100 hosts, each by the prefix of a path.
 fn routing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("route");
-    for routes in [10, 1_000, 100_000] {
+    for routes in [10, 10_000, 100_000] {
         let places: Vec<(String, String)> = (0..routes)
             .map(|number| (format!("{}.example.com", number % 100), format!("/{}/*", number / 100)))
             .collect();
@@ -106,6 +107,31 @@ fn routing(criterion: &mut Criterion) {
     }
 }
 
+/// Routes of one host and path, of which the last that is asked is plain.
+fn conditions(criterion: &mut Criterion) {
+    let named = |name: &str, test| Named { name: name.into(), test };
+    let beta = Conditions { headers: [named("x-beta", Test::Present)].into(), ..Conditions::default() };
+    let theme = Test::Exact(b"light".as_slice().into());
+    let theme = Conditions { cookies: [named("theme", theme)].into(), ..Conditions::default() };
+    let agent = Test::Pattern(Pattern::parse(".*(?i:mobile).*").unwrap());
+    let agent = Conditions { headers: [named("user-agent", agent)].into(), ..Conditions::default() };
+    let mut slots = slots();
+    let request = Request::parse(REQUEST, &mut slots, &LIMITS, Kept::NONE).unwrap();
+    let client = IpAddr::from([192, 0, 2, 1]);
+    let arrival = Arrival { request: &request, client, is_trusted: false, listener: 0 };
+    let mut group = criterion.benchmark_group("route by conditions");
+    for (name, conditions) in
+        [("none", None), ("field", Some(&beta)), ("cookie", Some(&theme)), ("pattern", Some(&agent))]
+    {
+        let asking = RouteMatch { conditions, ..RouteMatch::default() };
+        let table = Table::build(&[asking, RouteMatch::default()]).unwrap();
+        let find =
+            || table.find(b"www.example.com", request.path(), b"GET", |it| it.are_met(black_box(&arrival)));
+        assert_eq!(find(), Some(u32::from(conditions.is_some())));
+        group.bench_function(name, |bencher| bencher.iter(find));
+    }
+}
+
 /// The arithmetic of a bucket, and the random numbers that selection draws.
 fn arithmetic(criterion: &mut Criterion) {
     let rate = Gcra::per(100, SECOND, 200);
@@ -120,5 +146,5 @@ fn arithmetic(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, heads, routing, arithmetic);
+criterion_group!(benches, heads, routing, conditions, arithmetic);
 criterion_main!(benches);
