@@ -1,0 +1,119 @@
+"""Shared buckets in a Redis of the test's own: the script, the round trips, and a server that goes and comes back."""
+
+import random
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.supervisor.cluster.bucket import Bucket, Take
+from gateway.supervisor.cluster.store import PREFIX, RedisStore, StoreError
+from tests.helpers.redis import RedisServer
+
+SLOW = Bucket("slow", interval_us=3_600_000_000, burst=10)
+"""A token an hour: what passes in a test does not count."""
+
+
+@asynccontextmanager
+async def stores(server: RedisServer, *names: str) -> AsyncIterator[list[RedisStore]]:
+    """A store for each gateway."""
+    opened = [RedisStore(Redis.from_url(server.url), name) for name in names]
+    try:
+        yield opened
+    finally:
+        for store in opened:
+            await store.close()
+
+
+async def test_the_burst_is_all_gateways_together() -> None:
+    """Two of them take what is there, and are told how long until there is more."""
+    async with RedisServer() as server, stores(server, "a", "b") as (one, two):
+        assert [taken.granted for taken in await one.take([Take(SLOW, 0, 4), Take(SLOW, 0, 4)])] == [4, 4]
+        (rest,) = await two.take([Take(SLOW, 0, 4)])
+        assert (rest.granted, rest.wait_us) == (2, 0)
+        (none,) = await two.take([Take(SLOW, 0, 1)])
+        assert none.granted == 0
+        assert 3_590_000_000 < none.wait_us <= 3_600_000_000
+
+
+async def test_debts_and_returns() -> None:
+    """What was used without asking counts, up to a second burst; what is given back can be had again, up to a full bucket."""
+    async with RedisServer() as server, stores(server, "a") as (store,):
+        assert [taken.granted for taken in await store.take([Take(SLOW, 7, 5), Take(SLOW, -2, 5)])] == [3, 2]
+        await store.take([Take(SLOW, 1000, 0)])
+        assert (await store.take([Take(SLOW, -10, 5)]))[0].granted == 0
+        assert (await store.take([Take(SLOW, -3, 5)]))[0].granted == 3
+        await store.take([Take(SLOW, -1000, 0)])
+        assert (await store.take([Take(SLOW, 0, 1000)]))[0].granted == 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_never_more_than_burst_and_rate(seed: int) -> None:
+    """Random questions by three gateways, against the clock of this process."""
+    draw = random.Random(seed)
+    bucket = Bucket("fast", interval_us=1_000_000 / 3333, burst=50)
+    async with RedisServer() as server, stores(server, "a", "b", "c") as gateways:
+        started = time.monotonic()
+        granted = used = 0
+        for _ in range(300):
+            takes = [Take(bucket, draw.choice([0, 0, 0, 1]), draw.randrange(20)) for _ in range(3)]
+            granted += sum(taken.granted for taken in await draw.choice(gateways).take(takes))
+            used += sum(take.used for take in takes)
+        elapsed = time.monotonic() - started
+        # A debt that does not fit is forgiven beyond one burst.
+        assert granted <= 50 + 3333 * elapsed + 1
+        assert granted + used + 50 >= 3333 * elapsed * 0.9
+
+
+async def test_a_full_bucket_leaves_nothing_behind() -> None:
+    """Its key goes when it is full again."""
+    bucket = Bucket("quick", interval_us=10, burst=10)
+    async with RedisServer() as server, stores(server, "a") as (store,):
+        await store.take([Take(bucket, 0, 10), Take(SLOW, 0, 1)])
+        client = Redis.from_url(server.url)
+        ttl, slow = await client.pttl(f"{PREFIX}quick"), await client.pttl(f"{PREFIX}slow")
+        await client.aclose()
+        assert ttl <= 1001
+        assert slow > 3_500_000
+
+
+async def test_gateways_know_how_many_they_are() -> None:
+    """Each that was heard of counts."""
+    async with RedisServer() as server, stores(server, "a", "b") as (one, two):
+        assert [await one.members(), await one.members(), await two.members(), await one.members()] == [
+            1,
+            1,
+            2,
+            2,
+        ]
+
+
+async def test_a_server_that_is_stopped_killed_and_back() -> None:
+    """Every wait has an end; a server that was started anew knows no script, which costs a round trip and nothing else."""
+    async with RedisServer() as server, stores(server, "a") as (store,):
+        await store.take([Take(SLOW, 0, 1)])
+        server.signal(signal.SIGSTOP)
+        with pytest.raises(StoreError):
+            await store.take([Take(SLOW, 0, 1)])
+        with pytest.raises(StoreError):
+            await store.members()
+        server.signal(signal.SIGCONT)
+        assert (await store.take([Take(SLOW, 0, 1)]))[0].granted == 1
+        await server.kill()
+        with pytest.raises(StoreError):
+            await store.take([Take(SLOW, 0, 1)])
+        await server.start()
+        assert (await store.take([Take(SLOW, 0, 100)]))[0].granted == 10
+
+
+async def test_a_key_that_holds_something_else() -> None:
+    """Redis is shared with others: their value is no reason to fail in an unexpected way."""
+    async with RedisServer() as server, stores(server, "a") as (store,):
+        client = Redis.from_url(server.url)
+        await client.lpush(f"{PREFIX}slow", "x")
+        with pytest.raises(StoreError):
+            await store.take([Take(SLOW, 0, 1)])
+        await client.aclose()
