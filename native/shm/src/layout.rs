@@ -11,9 +11,10 @@ use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
 
 use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, REQUEST_WORDS};
+use crate::wants::WORDS_OF_A_WANT;
 
 /// Raised by hand when the meaning of a word changes and its place does not.
-const LAYOUT_VERSION: u64 = 3;
+const LAYOUT_VERSION: u64 = 4;
 
 /// Two cache lines: neighbouring lines are fetched in pairs, so words of different writers keep this distance.
 const ROW: usize = 128;
@@ -117,6 +118,8 @@ pub(crate) struct LaneHeader {
     pub(crate) pid: AtomicU64,
     /// How often the lane was retired.
     pub(crate) generation: AtomicU64,
+    /// How many of the lane's wants were read; see [`crate::wants`].
+    pub(crate) wants_read: AtomicU64,
     /// What the worker last said of itself.
     pub(crate) seen: Row<Seen>,
 }
@@ -132,6 +135,8 @@ pub(crate) struct Seen {
     pub(crate) heartbeat: AtomicU64,
     /// How far anybody need look in the worker's table of holds; see [`crate::holds`].
     pub(crate) reach: AtomicU64,
+    /// How many wants the worker has written; see [`crate::wants`].
+    pub(crate) wants_written: AtomicU64,
 }
 
 /// Something on a row of its own.
@@ -174,6 +179,7 @@ const fn layout_hash() -> u64 {
         DURATION_WORDS as u64,
         LIMIT_WORDS as u64,
         HOLD_SLOTS as u64,
+        WANTS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
         RING_WORDS_PER_INSTANCE as u64,
@@ -192,6 +198,9 @@ const fn layout_hash() -> u64 {
 /// Keys that a lane can count holds of, with as much room again: their number is bounded by the worker's descriptors. A
 /// power of two.
 const HOLD_SLOTS: usize = 1 << 16;
+
+/// Wants that a lane can hold: the supervisor reads them every few milliseconds. A power of two.
+const WANTS: usize = 1 << 11;
 
 /// Words in front of an extent's lists; see [`crate::bank`].
 pub(crate) const EXTENT_HEADER: usize = 8;
@@ -302,6 +311,7 @@ pub(crate) struct Layout {
     pub(crate) arena: Array<AtomicU32>,
     pub(crate) rings: Array<AtomicU64>,
     pub(crate) ring_arena: Array<AtomicU32>,
+    pub(crate) credits: Array<AtomicU32>,
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
     /// Of lane 0; those of the others follow at a distance of `lane_size`.
@@ -309,6 +319,7 @@ pub(crate) struct Layout {
     lane_in_flight: Array<AtomicU32>,
     lane_counters: Array<AtomicU64>,
     lane_holds: Array<AtomicU64>,
+    lane_wants: Array<AtomicU64>,
     lane_size: usize,
 }
 
@@ -343,6 +354,7 @@ impl Layout {
         let arena = plan.place(arena_words(&capacities));
         let rings = plan.place(services);
         let ring_arena = plan.place(ring_words(&capacities));
+        let credits = plan.place(capacities.limits as usize);
         plan.page();
         let buckets = plan.place((capacities.limit_keys as usize * 2).next_power_of_two().max(64));
         plan.page();
@@ -353,6 +365,7 @@ impl Layout {
         let lane_counters = plan.place(rows.words());
         plan.page();
         let lane_holds = plan.place(HOLD_SLOTS);
+        let lane_wants = plan.place(WANTS * WORDS_OF_A_WANT);
         plan.page();
         let lane_size = plan.end - lane_header.offset();
         let size = lane_header.offset() + lane_size * capacities.lanes as usize;
@@ -377,12 +390,14 @@ impl Layout {
             arena,
             rings,
             ring_arena,
+            credits,
             buckets,
             retired,
             lane_header,
             lane_in_flight,
             lane_counters,
             lane_holds,
+            lane_wants,
             lane_size,
         }
     }
@@ -415,5 +430,10 @@ impl Layout {
     #[inline]
     pub(crate) fn lane_holds(&self, lane: u32) -> Array<AtomicU64> {
         self.of_lane(lane, self.lane_holds)
+    }
+
+    #[inline]
+    pub(crate) fn lane_wants(&self, lane: u32) -> Array<AtomicU64> {
+        self.of_lane(lane, self.lane_wants)
     }
 }

@@ -17,6 +17,7 @@ use crate::layout::{
 };
 use crate::live::LiveLanes;
 use crate::retire::{Lane, Retired};
+use crate::wants::Wants;
 
 /// Why there is no segment.
 #[derive(Debug)]
@@ -271,6 +272,12 @@ impl Segment {
         self.array(self.layout.ring_arena)
     }
 
+    /// By row of the limit table: what a stock with credit may owe.
+    #[inline]
+    pub(crate) fn credits(&self) -> &[AtomicU32] {
+        self.array(self.layout.credits)
+    }
+
     pub(crate) fn buckets(&self) -> &[AtomicU128] {
         self.array(self.layout.buckets)
     }
@@ -297,6 +304,13 @@ impl Segment {
     pub(crate) fn lane_holds(&self, lane: u32) -> Option<Table<'_, AtomicU64>> {
         let reach = &self.lane_header(lane)?.seen.0.reach;
         Some(Table { reach, slots: self.array(self.layout.lane_holds(lane)) })
+    }
+
+    #[inline]
+    pub(crate) fn lane_wants(&self, lane: u32) -> Option<Wants<'_, AtomicU64>> {
+        let header = self.lane_header(lane)?;
+        let words = self.array(self.layout.lane_wants(lane));
+        Some(Wants { read: &header.wants_read, written: &header.seen.0.wants_written, words })
     }
 
     /// The tables of holds of the live lanes other than `own`.
