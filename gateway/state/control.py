@@ -1,5 +1,6 @@
 """The supervisor's door to the shared memory: making it, writing instances, members and lanes, keeping
-stocks, judging a snapshot."""
+stocks, judging a snapshot.
+"""
 
 from gateway._native import (
     HEALTH_DISABLED,
