@@ -278,7 +278,7 @@ impl Charger for Reachable {
 }
 
 /// The keeper of the stocks adds a token, if the key has a slot; a charge of nothing stands for it.
-fn keeper() -> Program<Done> {
+fn lender() -> Program<Done> {
     let words = SimWord::<u128>::stretch(0..SLOTS);
     Rc::new(move || {
         let marks = Numbered(Cell::new(9 << 32));
@@ -311,7 +311,7 @@ fn a_stock_gives_what_was_added() {
             charger_with(marks, SMALL, &[&[shared()]])
         };
         let checks = Checks { always: &assert_one_live_slot_per_key, at_end: &assert_stock };
-        let programs = [worker(1), worker(2), keeper()];
+        let programs = [worker(1), worker(2), lender()];
         worlds += exhaust(World::new(start.to_vec(), &programs), 1, &checks);
     }
     assert!(worlds > 1_000, "only {worlds} worlds");
