@@ -37,6 +37,8 @@ class Lease:
     """When it was used for the first time, in monotonic nanoseconds."""
     held: int = 0
     """What was in the workers' hands when last looked at; negative: a debt, used before any was granted."""
+    heard_of: bool = False
+    """The store has been asked; before, nobody knows what is in the bucket."""
     plentiful: bool = True
     """There was enough in the bucket for all gateways' credit."""
     level: int = 0
@@ -88,14 +90,15 @@ class Lease:
     def ask(self, now: int, cover: int = COVER_NS) -> Take | None:
         """What to ask the store for now, if for anything."""
         target = self.target(cover)
-        if now < self.not_before or self.held > target // 2:
+        if now < self.not_before or (self.heard_of and self.held > target // 2):
             return None
         take = Take(self.bucket, max(0, -self.held), max(0, target - max(0, self.held)))
-        return take if take.used or take.wanted else None
+        return take if take.used or take.wanted or not self.heard_of else None
 
     def answered(self, take: Take, taken: Taken, now: int) -> int:
         """The store has answered; returns what to add to the stock: what was granted, and the debt that is settled."""
         more = taken.granted + take.used
+        self.heard_of = True
         short = taken.granted < take.wanted
         self.not_before = now + max(taken.wait_us * 1000, SHORT_PAUSE_NS) if short else now
         self.level = taken.level

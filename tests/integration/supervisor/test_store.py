@@ -9,18 +9,28 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from gateway.supervisor.cluster.bucket import Bucket, Take
-from gateway.supervisor.cluster.store import PREFIX, RedisStore, StoreError
+from gateway.model import Unreachable
+from gateway.supervisor.cluster.bucket import Bucket, SharedLimit, Take
+from gateway.supervisor.cluster.redis_store import RedisStore
+from gateway.supervisor.cluster.store import StoreError
 from tests.helpers.redis import RedisServer
 
-SLOW = Bucket("slow", interval_us=3_600_000_000, burst=10)
+PREFIX = "headgate:"
+
+
+def bucket(name: str, interval_us: float, burst: float) -> Bucket:
+    """One bucket of a limit of its own."""
+    return Bucket(SharedLimit(name, interval_us, burst, Unreachable.LOCAL), 7)
+
+
+SLOW = bucket("slow", interval_us=3_600_000_000, burst=10)
 """A token an hour: what passes in a test does not count."""
 
 
 @asynccontextmanager
 async def stores(server: RedisServer, *names: str) -> AsyncIterator[list[RedisStore]]:
     """A store for each gateway."""
-    opened = [RedisStore(Redis.from_url(server.url), name) for name in names]
+    opened = [RedisStore(Redis.from_url(server.url), name, prefix=PREFIX, timeout=0.25) for name in names]
     try:
         yield opened
     finally:
@@ -54,12 +64,12 @@ async def test_debts_and_returns() -> None:
 async def test_never_more_than_burst_and_rate(seed: int) -> None:
     """Random questions by three gateways, against the clock of this process."""
     draw = random.Random(seed)
-    bucket = Bucket("fast", interval_us=1_000_000 / 3333, burst=50)
+    fast = bucket("fast", interval_us=1_000_000 / 3333, burst=50)
     async with RedisServer() as server, stores(server, "a", "b", "c") as gateways:
         started = time.monotonic()
         granted = used = 0
         for _ in range(300):
-            takes = [Take(bucket, draw.choice([0, 0, 0, 1]), draw.randrange(20)) for _ in range(3)]
+            takes = [Take(fast, draw.choice([0, 0, 0, 1]), draw.randrange(20)) for _ in range(3)]
             granted += sum(taken.granted for taken in await draw.choice(gateways).take(takes))
             used += sum(take.used for take in takes)
         elapsed = time.monotonic() - started
@@ -70,11 +80,11 @@ async def test_never_more_than_burst_and_rate(seed: int) -> None:
 
 async def test_a_full_bucket_leaves_nothing_behind() -> None:
     """Its key goes when it is full again."""
-    bucket = Bucket("quick", interval_us=10, burst=10)
+    quick = bucket("quick", interval_us=10, burst=10)
     async with RedisServer() as server, stores(server, "a") as (store,):
-        await store.take([Take(bucket, 0, 10), Take(SLOW, 0, 1)])
+        await store.take([Take(quick, 0, 10), Take(SLOW, 0, 1)])
         client = Redis.from_url(server.url)
-        ttl, slow = await client.pttl(f"{PREFIX}quick"), await client.pttl(f"{PREFIX}slow")
+        ttl, slow = await client.pttl(f"{PREFIX}{quick.name}"), await client.pttl(f"{PREFIX}{SLOW.name}")
         await client.aclose()
         assert ttl <= 1001
         assert slow > 3_500_000
@@ -110,10 +120,20 @@ async def test_a_server_that_is_stopped_killed_and_back() -> None:
 
 
 async def test_a_key_that_holds_something_else() -> None:
-    """Redis is shared with others: their value is no reason to fail in an unexpected way."""
+    """Redis is shared with others: their value grants nothing, is left alone, and spoils no other bucket."""
+    other = bucket("other", interval_us=3_600_000_000, burst=3)
     async with RedisServer() as server, stores(server, "a") as (store,):
         client = Redis.from_url(server.url)
-        await client.lpush(f"{PREFIX}slow", "x")
-        with pytest.raises(StoreError):
-            await store.take([Take(SLOW, 0, 1)])
+        await client.lpush(f"{PREFIX}{SLOW.name}", "x")
+        foreign, sound = await store.take([Take(SLOW, 0, 1), Take(other, 0, 9)])
+        assert (foreign.granted, foreign.wait_us, sound.granted, sound.level) == (0, 1_000_000, 3, 0)
+        assert await client.llen(f"{PREFIX}{SLOW.name}") == 1
         await client.aclose()
+
+
+async def test_many_buckets_in_one_question() -> None:
+    """More than one call of the script takes come back in their order."""
+    takes = [Take(bucket(f"b{number}", 3_600_000_000, number + 1), 0, 10_000) for number in range(600)]
+    async with RedisServer() as server, stores(server, "a") as (store,):
+        assert [taken.granted for taken in await store.take(takes)] == list(range(1, 601))
+        assert await store.take([]) == []

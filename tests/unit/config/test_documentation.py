@@ -78,8 +78,17 @@ def test_examples_are_right(example: str) -> None:
     for header, text in (("[[listen]]", 'address = "127.0.0.1:0"'), ("[[routes]]", 'service = "api"')):
         if header not in example:
             example += f"\n{header}\n{text}\n"
-    parse(example, "example", {"WORKERS": "2", "PORT": "8080", "COOKIE_SECRET": "a secret of the page",
-                               "REDIS_PASSWORD": "p", "CLUSTER_SECRET": "another of the page"})
+    parse(
+        example,
+        "example",
+        {
+            "WORKERS": "2",
+            "PORT": "8080",
+            "COOKIE_SECRET": "a secret of the page",
+            "REDIS_PASSWORD": "p",
+            "CLUSTER_SECRET": "another of the page",
+        },
+    )
 
 
 def test_the_report_is_the_one_that_is_shown() -> None:
