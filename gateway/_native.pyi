@@ -62,6 +62,8 @@ build_profile: Final[str]
 layout_version: Final[str]
 """Hash of the layout of the shared memory, as hexadecimal digits."""
 
+MOST_IN_STOCK: Final[int]
+"""The most that a stock can hold, and the most that it can owe."""
 HEALTH_UNKNOWN: Final[int]
 HEALTH_HEALTHY: Final[int]
 HEALTH_UNHEALTHY: Final[int]

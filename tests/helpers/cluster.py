@@ -16,11 +16,16 @@ BEAT_S = 0.02
 
 
 def shared(
-    origin: HasAddress, redis: str, limit: str = 'rate = "300/s", burst = 30', *, settings: str = "", **more: str
+    origin: HasAddress,
+    redis: str,
+    limit: str = 'rate = "300/s", burst = 30',
+    *,
+    settings: str = "",
+    **more: str,
 ) -> str:
     """A configuration whose one limit is shared through the Redis at this address by all clients."""
     route = f'limit = {{ {limit}, key = "route", scope = "cluster" }}'
-    cluster = f'[cluster]\nredis = "{redis}"\n{settings}'
+    cluster = f'[cluster]\nredis = "{redis}"\ntimeout = "1s"\n{settings}'  # a machine that others load is no Redis that is away
     return configuration(origin, workers=2, route=route, **more) + f"\n{cluster}\n"
 
 
@@ -35,7 +40,9 @@ async def reaches(gateway: Gateway, *, reachable: bool = True, gateways: int | N
     await eventually(agrees)
 
 
-async def drive(gateways: Sequence[Gateway], rates: Sequence[int], seconds: float) -> tuple[Counter[int], float]:
+async def drive(
+    gateways: Sequence[Gateway], rates: Sequence[int], seconds: float
+) -> tuple[Counter[int], float]:
     """Sends each gateway so many requests a second; statuses, and how long it took."""
     started = time.monotonic()
     tallies = await asyncio.gather(
@@ -52,6 +59,8 @@ async def _send(gateway: Gateway, rate: int, started: float, seconds: float) -> 
             due = int(rate * elapsed) + 1 - sent
             sent += due
             if due:
-                statuses.update(response.status for response in await client.exchange(GET * due, ["GET"] * due))
+                statuses.update(
+                    response.status for response in await client.exchange(GET * due, ["GET"] * due)
+                )
             await asyncio.sleep(BEAT_S)  # the beat of the load, no wait for anything
     return statuses

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any, cast
@@ -42,7 +42,7 @@ class RedisStore:
 
     def __init__(self, client: "Redis | RedisCluster", identity: str, *, prefix: str, timeout: float) -> None:
         """``identity`` tells this gateway from others; ``prefix`` begins all keys; ``timeout``, in seconds, bounds a wait."""
-        self._client = client
+        self._client: Any = client  # what its annotations say of answers differs between its versions
         self._identity = identity
         self._prefix = prefix
         self._members = f"{prefix}gateways"
@@ -69,7 +69,7 @@ class RedisStore:
         try:
             async with asyncio.timeout(self._timeout):
                 answer = self._client.eval(_HEARD, 1, self._members, self._identity, str(MEMBER_MS))
-                return int(await cast("Awaitable[Any]", answer))
+                return int(await answer)
         except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
             raise StoreError(_words(error)) from error
 
@@ -77,14 +77,14 @@ class RedisStore:
         """One gateway less, if that can be said, and no connection."""
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout):
-                await cast("Awaitable[Any]", self._client.zrem(self._members, self._identity))
+                await self._client.zrem(self._members, self._identity)
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await self._client.aclose()
 
     async def _evaluate(self, takes: Sequence[Take]) -> Iterable[Sequence[Any]]:
         if not self._digest:
-            loaded = await cast("Awaitable[Any]", self._client.script_load(SCRIPT))
+            loaded = await self._client.script_load(SCRIPT)
             self._digest = loaded.decode() if isinstance(loaded, bytes) else str(loaded)
         # The keys of a cluster lie on different servers, and a script sees those of one.
         most = 1 if isinstance(self._client, RedisCluster) else MOST_IN_ONE
@@ -96,8 +96,7 @@ class RedisStore:
     async def _ask(self, takes: Sequence[Take]) -> list[Any]:
         keys = [f"{self._prefix}{take.bucket.name}" for take in takes]
         numbers = [number for take in takes for number in _numbers(take)]
-        answer = self._client.evalsha(self._digest, len(keys), *keys, *numbers)
-        return cast("list[Any]", await cast("Awaitable[Any]", answer))
+        return list(await self._client.evalsha(self._digest, len(keys), *keys, *numbers))
 
 
 def connect(cluster: Cluster, identity: str) -> RedisStore:
@@ -127,7 +126,8 @@ def _client(cluster: Cluster, options: dict[str, Any]) -> "Redis | RedisCluster"
             own = {**options, "username": None, "password": None}
             if cluster.sentinel_password is not None:
                 own |= {"username": cluster.sentinel_username, "password": str(cluster.sentinel_password)}
-            sentinel = Sentinel(_pairs(servers), sentinel_kwargs=own, db=cluster.database, **options)
+            sentinels: Any = Sentinel  # which has no annotations
+            sentinel = sentinels(_pairs(servers), sentinel_kwargs=own, db=cluster.database, **options)
             return cast("Redis", sentinel.master_for(str(cluster.master)))
         case _:
             return _single(servers[0], cluster.database, options)

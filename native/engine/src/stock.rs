@@ -11,7 +11,7 @@
 use crate::limit::{Claim, Gcra, MAX_TAT};
 
 /// The most that a stock can hold, and the most that it can owe.
-pub const MOST: u32 = (1 << (BALANCE_BITS - 1)) - 1;
+pub const MOST: i32 = (1 << (BALANCE_BITS - 1)) - 1;
 /// For how long a stock is good that nobody has answered for yet, in nanoseconds: an answer takes some milliseconds.
 pub const UNANSWERED_NS: u64 = 2_000_000_000;
 
@@ -55,14 +55,14 @@ impl Stock {
     pub fn to_word(self) -> u64 {
         let time = self.until.min(MAX_TAT).div_ceil(1 << TIME_SHIFT).min(MAX_TAT >> TIME_SHIFT);
         let flags = (u64::from(self.credit) * CREDIT) | (u64::from(self.wanted) * WANTED);
-        time << TIME_SHIFT | flags | u64::from(self.balance.cast_unsigned()) & BALANCE
+        time << TIME_SHIFT | flags | u64::from(u32::from_ne_bytes(self.balance.to_ne_bytes())) & BALANCE
     }
 
     /// What a word says, whatever it holds.
     pub fn of_word(word: u64) -> Self {
         let shift = u32::BITS - BALANCE_BITS;
         Self {
-            balance: ((word as u32) << shift).cast_signed() >> shift,
+            balance: i32::from_ne_bytes(((word as u32) << shift).to_ne_bytes()) >> shift,
             credit: word & CREDIT != 0,
             wanted: word & WANTED != 0,
             until: (word & MAX_TAT) >> TIME_SHIFT << TIME_SHIFT,
@@ -231,13 +231,13 @@ mod tests {
         assert!(take(word, &claim(0), SHARED, terms(0), NOW).verdict.is_err());
         assert!(take(stock(1).to_word(), &claim(0), SHARED, terms(0), NOW).verdict.is_ok());
         let most = owe(word, &claim(u32::MAX), SHARED, terms(0), NOW).word.unwrap();
-        assert_eq!(Stock::of_word(most).balance, -(MOST as i32));
+        assert_eq!(Stock::of_word(most).balance, -MOST);
     }
 
     proptest! {
         /// A word says what was written, its time rounded up by less than its unit.
         #[test]
-        fn words_keep_what_they_are_given(balance in -(MOST as i32)..=MOST as i32, credit: bool, wanted: bool,
+        fn words_keep_what_they_are_given(balance in -MOST..=MOST, credit: bool, wanted: bool,
                                           until in 0..MAX_TAT >> 1) {
             let stock = Stock { balance, credit, wanted, until };
             let word = stock.to_word();
