@@ -301,8 +301,8 @@ fn assert_stock(world: &World<Done>) {
     assert!(difference <= world.kills() as u64, "{passed} of {granted}, {balance} left");
 }
 
-/// Workers take from a stock that is not there yet, while the keeper adds to it: no token is made, in any interleaving, and
-/// none is lost but by kills.
+/// Workers take from a stock that is not there yet, while the keeper adds to it: no token is made, in any
+/// interleaving of one worker and random ones of two, and none is lost but by kills.
 #[test]
 fn a_stock_gives_what_was_added() {
     let mut worlds = 0;
@@ -312,10 +312,12 @@ fn a_stock_gives_what_was_added() {
             charger_with(marks, SMALL, &[&[shared()]])
         };
         let checks = Checks { always: &assert_one_live_slot_per_key, at_end: &|world| assert_stock(&world) };
-        let programs = [worker(1), worker(2), lender()];
-        worlds += exhaust(World::new(start.to_vec(), &programs), 1, &checks);
+        let two = [worker(1), lender()];
+        worlds += exhaust(World::new(start.to_vec(), &two), 1, &checks);
+        let three = World::new(start.to_vec(), &[worker(1), worker(2), lender()]);
+        (0..cases(300, 20_000)).for_each(|seed| wander(three.clone(), seed, 20, &checks));
     }
-    assert!(worlds > 1_000, "only {worlds} worlds");
+    assert!(worlds > 100, "only {worlds} worlds");
 }
 
 /// Exchanges in flight: word 0, 1, 2 are the lanes' words, 3, 4, 5 say who holds a place.
