@@ -13,7 +13,7 @@ from tests.helpers.proof import PROOF
 from tests.helpers.redis import RedisServer
 
 RATE, BURST = 300, 30
-ENOUGH = 0.98 if PROOF else 0.75
+ENOUGH = 0.98 if PROOF else 0.5
 """Of what may be admitted: a machine that others load too does not ask Redis in time for all."""
 
 
@@ -48,15 +48,10 @@ async def test_below_the_limit_nobody_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unreachable", "way", "least", "most"),
-    [
-        ("local", "stopped", 0.75, 1.25),
-        ("local", "killed", 0.75, 1.25),
-        ("open", "killed", 2.0, 2.1),
-        ("closed", "stopped", 0.0, 0.1),
-    ],
+    ("unreachable", "way"),
+    [("local", "stopped"), ("local", "killed"), ("open", "killed"), ("closed", "stopped")],
 )
-async def test_a_second_without_redis(unreachable: str, way: str, least: float, most: float) -> None:
+async def test_a_second_without_redis(unreachable: str, way: str) -> None:
     """Each limit has its rule, nobody gets an error, and afterwards the limit holds again."""
     limit = f'rate = "{RATE}/s", burst = {BURST}, unreachable = "{unreachable}"'
     async with Origin(b"x") as origin, RedisServer() as server:
@@ -73,7 +68,13 @@ async def test_a_second_without_redis(unreachable: str, way: str, least: float, 
             for gateway in gateways:
                 await reaches(gateway, reachable=False)
             without, took = await drive(gateways, load, 1.0)
-            assert least * RATE * took - BURST <= without[200] <= most * RATE * took + BURST
+            match unreachable:
+                case "local":
+                    assert (ENOUGH - 0.2) * RATE * took <= without[200] <= 1.02 * (BURST + RATE * took) + 2
+                case "open":
+                    assert set(without) == {200}
+                case _:
+                    assert without[200] <= BURST
             if way == "stopped":
                 server.signal(signal.SIGCONT)
             else:
