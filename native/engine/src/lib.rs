@@ -34,4 +34,5 @@ pub mod routing;
 pub mod selection;
 pub mod snapshot;
 pub mod state;
+pub mod stock;
 pub mod worker;

@@ -211,6 +211,15 @@ fn names_are_found() {
     }
 }
 
+/// Each value at its place in the usual document makes it one that is refused, with this error.
+fn assert_refused(rows: impl IntoIterator<Item = (&'static str, Value, &'static str)>) {
+    for (place, value, expected) in rows {
+        let mut document = document();
+        *document.pointer_mut(place).unwrap() = value;
+        assert_eq!(compile(&document).unwrap_err().to_string(), expected);
+    }
+}
+
 /// Each value that makes no sense is refused, and the error names its place.
 #[test]
 fn senseless_values_are_refused_with_their_place() {
@@ -222,27 +231,6 @@ fn senseless_values_are_refused_with_their_place() {
             "/routes/0/limits",
             json!(vec![&document()["routes"][0]["limits"][0]; 9]),
             "routes[0].limits: more than 8 with those of the service",
-        ),
-        (
-            "/routes/0/edits",
-            json!({"request": {"set": [["Host", "a"]]}}),
-            "routes[0].edits.request.Host: a field of the gateway's own",
-        ),
-        (
-            "/routes/0/edits",
-            json!({"response": {"add": [["X-A", "{query}"]]}}),
-            "routes[0].edits.response.X-A: no variable of this name",
-        ),
-        ("/routes/0/edits", json!({"rewrite": {"host": "a/b"}}), "routes[0].edits.rewrite.host: no host"),
-        (
-            "/routes/0/edits",
-            json!({"rewrite": {"path": {"whole": "/a?b"}}}),
-            "routes[0].edits.rewrite.path: no canonical path",
-        ),
-        (
-            "/routes/0/edits",
-            json!({"rewrite": {"path": {"prefix": "/a/../b"}}}),
-            "routes[0].edits.rewrite.path: no canonical path",
         ),
         ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
         ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
@@ -313,11 +301,36 @@ fn senseless_values_are_refused_with_their_place() {
         ("/listeners/0/max_target_bytes", json!(0), "listeners[0].max_target_bytes: must be above 0"),
         ("/listeners/0/max_requests", json!(0), "listeners[0].max_requests: must be above 0"),
     ];
-    for (place, value, expected) in rows {
-        let mut document = document();
-        *document.pointer_mut(place).unwrap() = value;
-        assert_eq!(compile(&document).unwrap_err().to_string(), expected);
-    }
+    assert_refused(rows);
+}
+
+/// So are changes of messages that the engine could not make.
+#[test]
+fn senseless_edits_are_refused_with_their_place() {
+    let rows = [
+        (
+            "/routes/0/edits",
+            json!({"request": {"set": [["Host", "a"]]}}),
+            "routes[0].edits.request.Host: a field of the gateway's own",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"response": {"add": [["X-A", "{query}"]]}}),
+            "routes[0].edits.response.X-A: no variable of this name",
+        ),
+        ("/routes/0/edits", json!({"rewrite": {"host": "a/b"}}), "routes[0].edits.rewrite.host: no host"),
+        (
+            "/routes/0/edits",
+            json!({"rewrite": {"path": {"whole": "/a?b"}}}),
+            "routes[0].edits.rewrite.path: no canonical path",
+        ),
+        (
+            "/routes/0/edits",
+            json!({"rewrite": {"path": {"prefix": "/a/../b"}}}),
+            "routes[0].edits.rewrite.path: no canonical path",
+        ),
+    ];
+    assert_refused(rows);
 }
 
 /// JSON of another shape is refused: a wrong type, a missing key, a word that is no choice, no JSON at all.
