@@ -35,6 +35,7 @@ __all__ = [
     "LOW_WATER_BYTES",
     "Lane",
     "Listener",
+    "MOST_IN_STOCK",
     "PARK",
     "Pool",
     "RELAY",
@@ -45,6 +46,7 @@ __all__ = [
     "SWITCH",
     "Segment",
     "Snapshot",
+    "Stocks",
     "Transport",
     "UpstreamFastPath",
     "View",
@@ -64,6 +66,8 @@ build_profile: Final[str]
 layout_version: Final[str]
 """Hash of the layout of the shared memory, as hexadecimal digits."""
 
+MOST_IN_STOCK: Final[int]
+"""The most that a stock can hold, and the most that it can owe."""
 HEALTH_UNKNOWN: Final[int]
 HEALTH_HEALTHY: Final[int]
 HEALTH_UNHEALTHY: Final[int]
@@ -159,6 +163,26 @@ class Control:
     def set_lane_pid(self, lane: int, pid: int) -> None: ...
     def close_lane(self, lane: int) -> None:
         """Folds the counters of a dead worker's lane into the retired totals, exactly once, and frees it."""
+
+@final
+class Stocks:
+    """Hears what workers want of shared buckets, and hands out what was granted. One process at a time may."""
+
+    def __new__(cls, segment: Segment) -> Stocks: ...
+    def wanted(self, most: int) -> list[tuple[int, int]]:
+        """(key, row of its limit) of up to ``most`` wants of each worker; a key may come more than once."""
+    def balance(self, key: int, now: int) -> int | None:
+        """What is left, below 0 what is owed; None where the key has no slot."""
+    def settle(
+        self, key: int, tokens: int, *, credit: bool, quiet: bool, until: int, now: int
+    ) -> int | None:
+        """Adds tokens, or takes some away, and returns what is there then; None where the key has no slot, and nothing was
+        added. ``credit``: it may come to owe its limit's credit; ``quiet``: nobody need say that more is wanted; ``until``: what is
+        left then is lost."""
+    def take_back(self, key: int, now: int) -> int:
+        """Ends a stock; returns what was left, below 0 what was owed."""
+    def set_credit(self, row: int, tokens: int) -> None:
+        """What stocks with credit may owe, of the limit of this row. Raises IndexError."""
 
 @final
 class View:

@@ -78,6 +78,17 @@ class SameSite(StrEnum):
     """All do."""
 
 
+class Unreachable(StrEnum):
+    """What a limit that gateways share does while what they share it through cannot be asked."""
+
+    LOCAL = "local"
+    """Every gateway goes on with its share: the limit divided by the gateways there were."""
+    OPEN = "open"
+    """Everything is admitted."""
+    CLOSED = "closed"
+    """Nothing is."""
+
+
 Labels = tuple[tuple[str, str], ...]
 """Names and values, sorted: equal sets of labels are equal."""
 

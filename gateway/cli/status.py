@@ -40,7 +40,13 @@ def render(document: dict[str, Any]) -> str:
     overrides = [("OVERRIDE", "VALUE", "SINCE", "BY"), *map(_override, document["overrides"])]
     head = f"{document['state']}, epoch {document['epoch']}"
     tables: Sequence[Sequence[Sequence[object]]]
-    tables = (listeners, workers, instances, *([overrides] if document["overrides"] else []))
+    tables = (
+        listeners,
+        workers,
+        instances,
+        *([_cluster(document["cluster"])] if document["cluster"] else []),
+        *([overrides] if document["overrides"] else []),
+    )
     return "\n\n".join([head, *("\n".join(_table(rows)) for rows in tables)])
 
 
@@ -54,6 +60,15 @@ def _worker(worker: dict[str, Any]) -> Sequence[object]:
         worker["restarts"],
         f"{worker['last_exit'] or NOTHING}{loop}",
     )
+
+
+def _cluster(cluster: dict[str, Any]) -> Sequence[Sequence[object]]:
+    state = "reachable" if cluster["reachable"] else "unreachable"
+    servers = ", ".join(cluster["redis"])
+    return [
+        ("REDIS", "STATE", "UNREACHABLE", "GATEWAYS", "LEASES"),
+        (servers, state, f"{cluster['unreachable_seconds']:g} s", cluster["gateways"], cluster["leases"]),
+    ]
 
 
 def _override(override: dict[str, Any]) -> Sequence[object]:

@@ -1,5 +1,6 @@
 """Compiles a configuration into the snapshot that every worker gets: what Python needs, and a blob for the engine."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -8,6 +9,7 @@ import orjson
 from gateway.config.keys import Cost, ResponseCost
 from gateway.config.matching import Pattern, Test, Tests
 from gateway.config.schema import (
+    Cluster,
     Concurrency,
     Config,
     HeaderRules,
@@ -24,6 +26,8 @@ from gateway.config.schema import (
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
 from gateway.tcp import user_timeout_ms
 
+LOW_NS = 5_000_000
+"""The stock of a shared limit that is used up in so long at its full rate is low: the supervisor looks as often."""
 ALL_INSTANCES = (1 << 32) - 1  # more than there can be
 
 
@@ -64,6 +68,7 @@ def compile_snapshot(
     user_timeout = user_timeout_ms(max(config.write_timeouts_ms().values()))
     slots = {name: rows.service_slot(name) for name in config.services}
     indexes = {name: index for index, name in enumerate(config.services)}
+    seed = cluster_seed(config.cluster) if config.cluster is not None else 0
     head = {
         "type": "snapshot",
         "epoch": epoch,
@@ -85,8 +90,10 @@ def compile_snapshot(
             for status, page in config.errors.items()
         ],
         "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
-        "services": [_service(name, slots[name], service, rows) for name, service in config.services.items()],
-        "routes": [_route(route, indexes, listeners, rows) for route in config.routes],
+        "services": [
+            _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
+        ],
+        "routes": [_route(route, indexes, listeners, rows, seed) for route in config.routes],
     }
     return head, orjson.dumps(blob)
 
@@ -127,7 +134,7 @@ def _listener(listen: Listen, row: int) -> dict[str, Any]:
     }
 
 
-def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, Any]:
+def _service(name: str, slot: int, service: Service, rows: Rows, seed: int) -> dict[str, Any]:
     return {
         "name": name,
         "slot": slot,
@@ -142,7 +149,9 @@ def _service(name: str, slot: int, service: Service, rows: Rows) -> dict[str, An
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "retry_budget": _retry_budget(service.retry_budget),
         "queue": _queue(service.queue) if service.queue is not None else None,
-        "limits": [_limit(limit, rows.limit_row("services", name, limit.name)) for limit in service.limit],
+        "limits": [
+            _limit(limit, rows.limit_row("services", name, limit.name), seed) for limit in service.limit
+        ],
         "concurrency": [
             _concurrency(limit, "service", rows.limit_row("services", name, limit.name))
             for limit in service.concurrency
@@ -173,7 +182,7 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
 
 
 def _route(
-    route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows
+    route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows, seed: int
 ) -> dict[str, Any]:
     """``services``: the index of each."""
     service = route.service or ""
@@ -189,7 +198,9 @@ def _route(
         "answer": _answer(route),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
-        "limits": [_limit(limit, rows.limit_row("routes", route.name, limit.name)) for limit in route.limit],
+        "limits": [
+            _limit(limit, rows.limit_row("routes", route.name, limit.name), seed) for limit in route.limit
+        ],
         "concurrency": [
             _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
             for limit in route.concurrency
@@ -303,7 +314,14 @@ def _path(rewrite: Rewrite | Redirect) -> dict[str, str] | None:
     return {"prefix": rewrite.prefix} if rewrite.prefix is not None else None
 
 
-def _limit(limit: Limit, row: int) -> dict[str, Any]:
+def cluster_seed(cluster: Cluster) -> int:
+    """What all gateways that share limits hash clients' keys with. Without a secret anybody can tell it from the prefix."""
+    secret = str(cluster.secret).encode() if cluster.secret is not None else b""
+    digest = hashlib.blake2b(cluster.prefix.encode(), digest_size=8, key=hashlib.sha256(secret).digest())
+    return int.from_bytes(digest.digest(), "big")
+
+
+def _limit(limit: Limit, row: int, seed: int) -> dict[str, Any]:
     return {
         "name": limit.name,
         "row": row,
@@ -316,7 +334,13 @@ def _limit(limit: Limit, row: int) -> dict[str, Any]:
         "overflow": limit.overflow,
         "mode": limit.mode,
         "fields": limit.fields,
+        "shared": {"seed": seed, "low": _low(limit)} if limit.scope == "cluster" else None,
     }
+
+
+def _low(limit: Limit) -> int:
+    """The stock at which workers say that they want more, in what one request takes."""
+    return limit.rate.tokens * LOW_NS // (limit.rate.period.nanoseconds * limit.tokens_each)
 
 
 def _concurrency(limit: Concurrency, everything: str, row: int) -> dict[str, Any]:

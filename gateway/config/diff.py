@@ -87,6 +87,8 @@ def _changed_settings(running: Config, new: Config) -> Iterator[str]:
     for status in sorted(running.errors.keys() | new.errors.keys()):
         if running.errors.get(status) != new.errors.get(status):
             yield dotted(("errors", status))
+    if running.cluster != new.cluster:
+        yield "cluster"
     for name in _SETTINGS:
         before, after = getattr(running, name), getattr(new, name)
         for key in type(before).model_fields:

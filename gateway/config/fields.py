@@ -308,6 +308,37 @@ def _secret(value: object) -> Secret:
     return Secret(value)
 
 
+def _password(value: object) -> Secret:
+    """Only what comes from outside; of any length, for others have set it."""
+    if not isinstance(value, Interpolated) or not value:
+        raise InvalidValueError('a password from outside the file: "${env:NAME}" or "${file:/path}"')
+    return Secret(value)
+
+
+def _user_name(value: str) -> str:
+    if not (0 < len(value) <= MAX_LABEL_CHARACTERS and value.isprintable() and " " not in value):
+        raise InvalidValueError(f"a name of at most {MAX_LABEL_CHARACTERS} printable characters, no spaces")
+    return value
+
+
+def _file_path(value: str) -> str:
+    if not value.startswith("/") or value.endswith("/") or not value.isprintable():
+        raise InvalidValueError("the absolute path of a file")
+    return value
+
+
+def _key_prefix(value: str) -> str:
+    if not (_is_printable_ascii(value) and len(value) <= MAX_NAME_CHARACTERS and not {"{", "}"} & set(value)):
+        raise InvalidValueError(
+            f"a text of at most {MAX_NAME_CHARACTERS} printable ASCII characters without spaces and braces"
+        )
+    return value
+
+
+def _is_printable_ascii(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
+
+
 def _is_token(value: str) -> bool:
     return value != "" and _TOKEN.issuperset(value)
 
@@ -441,6 +472,10 @@ LoadBound = Annotated[
 CookieName = Annotated[str, text(_cookie_name, "the name of a cookie")]
 CookiePath = Annotated[str, text(_cookie_path, 'a path, such as "/"')]
 CookieSecret = Annotated[Secret, Reads(_secret, _REFERENCE)]
+Password = Annotated[Secret, Reads(_password, _REFERENCE)]
+UserName = Annotated[str, text(_user_name, "a name")]
+FilePath = Annotated[str, text(_file_path, "the absolute path of a file", {"pattern": "^/"})]
+KeyPrefix = Annotated[str, text(_key_prefix, "a text")]
 ErrorStatus = Annotated[str, choice(*map(str, ERROR_STATUSES))]
 ProbeTarget = Annotated[str, text(read_probe_target, 'a path, such as "/healthz"')]
 Method = Annotated[str, text(read_method, "a request method, such as GET", {"enum": sorted(METHODS)})]

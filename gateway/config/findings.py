@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.config.draft import Part
 from gateway.config.paths import KeyPath
-from gateway.config.schema import Config, Gateway, Listen, Route, Service
+from gateway.config.schema import Cluster, Config, Gateway, Listen, Route, Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Draft:
         self.where = where
         root = Part(Config, data, ())
         self.gateway = root.table("gateway", Gateway)
+        self.has_cluster = root.is_given("cluster")
+        self.cluster = root.table("cluster", Cluster)
         self.listen = root.tables("listen", Listen)
         self.services = root.named_tables("services", Service)
         self.routes = root.tables("routes", Route)

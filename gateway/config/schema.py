@@ -20,11 +20,13 @@ from gateway.config.fields import (
     FieldName,
     FieldTest,
     FieldValue,
+    FilePath,
     FilePattern,
     Flag,
     HashKey,
     Host,
     KeyPart,
+    KeyPrefix,
     Label,
     LimitRate,
     Listening,
@@ -39,6 +41,7 @@ from gateway.config.fields import (
     Panic,
     ParameterName,
     ParameterTest,
+    Password,
     Path,
     ProbeTarget,
     Proxy,
@@ -49,6 +52,7 @@ from gateway.config.fields import (
     TestedCookieName,
     TestedFieldName,
     Upstream,
+    UserName,
     Workers,
     between,
     choice,
@@ -68,6 +72,7 @@ from gateway.model import (
     ListenAddress,
     PathSpelling,
     SameSite,
+    Unreachable,
     labels_of,
 )
 
@@ -85,6 +90,7 @@ MAX_LIMITS = (
 MAX_CONCURRENCY_LIMITS = 4  # of a route and its service: a connection remembers where each counts it
 MAX_SIDES = 16  # a request looks at each until it has found its own
 MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
+MAX_REDIS_SERVERS = 64
 MAX_AT_ONCE = 65_535  # what a word of the shared memory can count
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -93,6 +99,58 @@ class Table(BaseModel):
     """A table of the file: immutable, and every key in it is known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ClusterTls(Table):
+    """How connections to Redis are encrypted. An empty table trusts the system's authorities."""
+
+    ca: FilePath | None = None
+    """File with the certificates of the authorities that are trusted. Without it those of the system."""
+    cert: FilePath | None = None
+    """File with the certificate that this gateway shows. Without it none."""
+    key: FilePath | None = None
+    """File with the key of the certificate. Without it the key is in the file of the certificate."""
+
+
+def _one_or_list(value: object) -> object:
+    """A list as it is; what stands alone as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+_RedisServers = Annotated[tuple[Upstream, ...], Counted("server", MAX_REDIS_SERVERS)]
+
+
+class Cluster(Table):
+    """The Redis through which gateways share limits."""
+
+    redis: Annotated[
+        _RedisServers, BeforeValidator(_one_or_list, json_schema_input_type=Upstream | _RedisServers)
+    ]
+    """Where it is: ``HOST:PORT`` or ``unix:/PATH``; for "sentinel" the sentinels, for "cluster" some of the servers."""
+    topology: Annotated[Literal["single", "sentinel", "cluster"], choice("single", "sentinel", "cluster")] = (
+        "single"
+    )
+    """"single": one server; "sentinel": the primary that sentinels name; "cluster": Redis Cluster."""
+    master: Name | None = None
+    """What the sentinels call the primary."""
+    username: UserName | None = None
+    """Whom the gateway logs in as. Without it the default user."""
+    password: Password | None = Field(default=None, repr=False)
+    """What it logs in with: ``${env:NAME}`` or ``${file:/path}``."""
+    sentinel_username: UserName | None = None
+    """Whom it logs in as at the sentinels."""
+    sentinel_password: Password | None = Field(default=None, repr=False)
+    """What it logs in with at the sentinels. Without it they ask for nothing."""
+    database: Annotated[int, whole(0, 65_535)] = 0
+    """Number of the database."""
+    tls: ClusterTls | None = None
+    """How connections are encrypted. Without it they are not."""
+    prefix: KeyPrefix = "headgate:"
+    """What every key in Redis begins with. Gateways share what has the same prefix."""
+    secret: CookieSecret | None = Field(default=None, repr=False)
+    """What clients' keys are hashed with, at least 16 bytes, the same at every gateway: ``${env:NAME}`` or ``${file:/path}``."""
+    timeout: Annotated[Duration, between("10ms", "5s")] = Duration.parse("250ms")
+    """For an answer of Redis; then it counts as unreachable."""
 
 
 class Gateway(Table):
@@ -297,11 +355,6 @@ def _false_or_table(value: object) -> object:
     return value
 
 
-def _one_or_list(value: object) -> object:
-    """A list as it is; what stands alone as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
 _KeyParts = Annotated[tuple[KeyPart, ...], Counted("part", MAX_KEY_PARTS)]
 
 
@@ -334,6 +387,15 @@ class Limit(Table):
     """"enforce": what is beyond the limit is refused; "shadow": it is counted only."""
     fields: Annotated[Literal["refused", "all", "none"], choice("refused", "all", "none")] = "refused"
     """Answers with RateLimit fields: those of the limit's refusals, all, or none."""
+    scope: Annotated[Literal["gateway", "cluster"], choice("gateway", "cluster")] = "gateway"
+    """Who shares the buckets: "gateway", the workers of this gateway; "cluster", all gateways with the same Redis."""
+    unreachable: Annotated[Unreachable, choice(*Unreachable)] = Unreachable.LOCAL
+    """While Redis cannot be reached: "local", this gateway's share of the limit holds; "open", all pass; "closed", none does."""
+
+    @property
+    def tokens_each(self) -> int:
+        """What a request takes before its answer is known; 1 where only that tells."""
+        return self.cost if isinstance(self.cost, int) else 1
 
 
 _Limits = Annotated[tuple[Limit, ...], Counted("limit", MAX_LIMITS)]
@@ -629,6 +691,8 @@ class Config(Table):
     """What belongs to the whole gateway."""
     log: Log = Log()
     """The log on standard error, and the access log."""
+    cluster: Cluster | None = None
+    """The Redis through which gateways share limits."""
     errors: dict[ErrorStatus, ErrorPage] = {}
     """Pages by the status code that they stand for."""
     listen: Annotated[tuple[Listen, ...], Counted("[[listen]]")]

@@ -1,4 +1,6 @@
-"""The supervisor's door to the shared memory: making it, writing instances, members and lanes, judging a snapshot."""
+"""The supervisor's door to the shared memory: making it, writing instances, members and lanes, keeping
+stocks, judging a snapshot.
+"""
 
 from gateway._native import (
     HEALTH_DISABLED,
@@ -6,9 +8,11 @@ from gateway._native import (
     HEALTH_HEALTHY,
     HEALTH_UNHEALTHY,
     HEALTH_UNKNOWN,
+    MOST_IN_STOCK,
     Control,
     Segment,
     Snapshot,
+    Stocks,
 )
 
 __all__ = [
@@ -17,7 +21,9 @@ __all__ = [
     "HEALTH_HEALTHY",
     "HEALTH_UNHEALTHY",
     "HEALTH_UNKNOWN",
+    "MOST_IN_STOCK",
     "Control",
     "Segment",
     "Snapshot",
+    "Stocks",
 ]

@@ -18,6 +18,8 @@ from gateway.config.paths import dotted
 from gateway.config.schema import Config, Listen
 from gateway.errors import ConfigErrors, Mistake
 from gateway.model import AddressKind, Labels, labels_of
+from gateway.supervisor.cluster.bucket import SharedLimit
+from gateway.supervisor.cluster.membership import shared_limits
 from gateway.supervisor.rows import NoRowError, Rows
 from gateway.supervisor.telemetry.metrics import Legend
 
@@ -42,6 +44,8 @@ class Edition:
     blob: bytes
     """The snapshot, as the workers get it."""
     legend: Legend
+    shared: Mapping[int, SharedLimit]
+    """The limits that gateways share, by their rows."""
     changes: Changes = NO_CHANGES
     """From the edition before."""
 
@@ -131,7 +135,8 @@ def _edition(
     changes = NO_CHANGES if before is None else diff(before, config)
     head, blob = compile_snapshot(config, epoch, rows, retired.values())
     legend = Legend(rows.requests(), rows.limits(), rows.services())
-    return Edition(epoch, written, config, rows, retired, head, blob, legend, changes)
+    shared = shared_limits(config, rows.limit_row)
+    return Edition(epoch, written, config, rows, retired, head, blob, legend, shared, changes)
 
 
 def _new_descriptors(running: Edition, config: Config) -> Iterator[Finding]:

@@ -18,13 +18,15 @@ import uvloop
 
 from gateway.clock import monotonic_ns, wall_ns
 from gateway.config.load import load
-from gateway.config.schema import Config
-from gateway.state.control import Control, Segment, Snapshot
+from gateway.config.schema import Cluster, Config
+from gateway.state.control import MOST_IN_STOCK, Control, Segment, Snapshot, Stocks
 from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, WAIT_ENDS, View
 from gateway.supervisor import logs, machine
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
 from gateway.supervisor.admin.server import AdminServer
+from gateway.supervisor.cluster.membership import Membership
+from gateway.supervisor.cluster.store import Store
 from gateway.supervisor.discovery import dns
 from gateway.supervisor.edition import Bounds, first_edition
 from gateway.supervisor.failure import StartError
@@ -103,6 +105,9 @@ class Supervisor:
         launcher = Launcher(control, sizes.lanes)
         self._workers = Workers(slots, self._equipment, launcher, clock=monotonic_ns)
         self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
+        self._membership = Membership(
+            Stocks(self._segment), _redis, clock=monotonic_ns, most_in_stock=MOST_IN_STOCK
+        )
         overrides = OverrideBook(wall_ns)
         rows = Rows.fresh(services=sizes.services, series=sizes.series, limits=sizes.limits)
         self._reloader = Reloader(
@@ -116,6 +121,7 @@ class Supervisor:
             workers=self._workers,
             equipment=self._equipment,
             overrides=overrides,
+            membership=self._membership,
         )
         overview = Overview(
             state=lambda: self._state,
@@ -132,6 +138,7 @@ class Supervisor:
             workers=self._workers,
             overrides=overrides.document,
             listeners=listeners.urls,
+            cluster=self._membership.report,
         )
         self._admin = AdminServer(application(overview, self._reloader), admin.sockets[0])
 
@@ -164,6 +171,8 @@ class Supervisor:
         self._admin.start()
         self._monitor.start()
         edition = self._reloader.edition
+        settings = edition.config.cluster
+        await self._membership.adopt(settings, self._membership.prepare(settings), edition.shared)
         self._roster.start()
         services, zone = edition.config.services, edition.config.gateway.zone
         await self._roster.set(services, edition.rows.banks(), zone, edition.idle_subsets())
@@ -226,6 +235,7 @@ class Supervisor:
 
     async def _stop_services(self) -> None:
         await self._roster.close()
+        await self._membership.close()
         await self._admin.stop()
         logger.info("stopped")
 
@@ -264,6 +274,13 @@ class Supervisor:
             task.cancel()
             signalled.cancel()
             await asyncio.gather(task, signalled, return_exceptions=True)
+
+
+def _redis(settings: Cluster) -> Store:
+    """The client is an extra, and is loaded where it is wanted. Raises StartError."""
+    from gateway.supervisor.cluster.redis_store import connect  # noqa: PLC0415
+
+    return connect(settings, secrets.token_hex(8))
 
 
 def _shared_memory(sizes: Capacities) -> Segment:

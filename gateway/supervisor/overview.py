@@ -15,6 +15,7 @@ from gateway.supervisor.admin.status import (
     readiness,
     status_document,
 )
+from gateway.supervisor.cluster.membership import Report
 from gateway.supervisor.health.ejections import REASON, Ejections, Record
 from gateway.supervisor.health.service import HealthService
 from gateway.supervisor.instances import Instance, Instances
@@ -63,6 +64,7 @@ class Overview:
         workers: Workers,
         overrides: Callable[[], Sequence[dict[str, Any]]],
         listeners: Callable[[], Mapping[str, str]],
+        cluster: Callable[[], Report | None],
     ) -> None:
         """``listeners``: the URL of each by its name; ``overrides``: what is in force instead of the file; ``wall``: Unix time in nanoseconds."""
         self._state = state
@@ -76,6 +78,7 @@ class Overview:
         self._workers = workers
         self._overrides = overrides
         self._listeners = listeners
+        self._cluster = cluster
 
     def not_ready_because(self) -> list[str]:
         """Why no traffic should come; empty when it may."""
@@ -100,6 +103,7 @@ class Overview:
             lanes={lane: LaneFacts(epoch, beat) for lane, _, epoch, beat in self._readings.lanes()},
             services=services,
             overrides=self.overrides(),
+            cluster=self._cluster(),
         )
 
     def overrides(self) -> list[dict[str, Any]]:
@@ -118,6 +122,7 @@ class Overview:
             workers_ready=len(self._workers.ready()),
             restarts=[slot.restarts for slot in self._workers.slots],
             panics={name: self._instances.panicking(name) for name in self._instances.services()},
+            cluster=self._cluster(),
         )
         return partial(
             metrics.render,

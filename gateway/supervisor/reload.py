@@ -19,6 +19,8 @@ from gateway.config.schema import Config
 from gateway.errors import ConfigErrors, Mistake
 from gateway.supervisor import logs
 from gateway.supervisor.access_log import require_writable
+from gateway.supervisor.cluster.membership import Membership
+from gateway.supervisor.cluster.store import Store
 from gateway.supervisor.edition import Bounds, Edition, next_edition, same_edition
 from gateway.supervisor.failure import StartError
 from gateway.supervisor.launch import Equipment
@@ -65,6 +67,7 @@ class Reloader:
         workers: Workers,
         equipment: Callable[[Config, Opening], Equipment],
         overrides: OverrideBook,
+        membership: Membership,
     ) -> None:
         """``serving``: only a gateway that does takes a new configuration; ``equipment``: what its workers inherit."""
         self.edition = edition
@@ -76,6 +79,7 @@ class Reloader:
         self._workers = workers
         self._equipment = equipment
         self._book = overrides
+        self._membership = membership
         self._one_at_a_time = asyncio.Lock()
         self._hung_up = asyncio.Event()
 
@@ -122,6 +126,7 @@ class Reloader:
         """Brings other limits and splits into force. Raises ConfigErrors."""
         make = partial(same_edition, self.edition, self._bounds, overrides)
         self.edition = await asyncio.get_running_loop().run_in_executor(None, make)
+        self._membership.readjust(self.edition.shared)
         await self._workers.publish(self.edition.head, self.edition.blob, {})
 
     def _require_places(self, overrides: Overrides) -> None:
@@ -161,8 +166,14 @@ class Reloader:
             opening = self._listeners.open([listen.address for listen in edition.config.listen], count)
         except StartError as error:
             return self._refused(str(error))
-        with contextlib.ExitStack() as undo:
+        async with contextlib.AsyncExitStack() as undo:
             undo.callback(opening.abandon)
+            try:
+                store = self._membership.prepare(edition.config.cluster)
+            except StartError as error:
+                return self._refused(str(error))
+            if store is not None:
+                undo.push_async_callback(store.close)
             equipment = self._equipment(edition.config, opening)
             try:
                 await self._workers.recruit(count, edition.head, edition.blob, equipment)
@@ -171,7 +182,7 @@ class Reloader:
             if not self._serving():  # a signal came meanwhile
                 return self._refused("the gateway is stopping")
             undo.pop_all()
-        absent = await self._apply(edition, opening, count)
+        absent = await self._apply(edition, opening, store, count)
         warnings = [f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent]
         for path, reason in without_place(edition.config, self._book.overrides):
             warnings.append(f"the override of {dotted(path)} has no effect: {reason}")
@@ -179,12 +190,13 @@ class Reloader:
             applied=True, epoch=edition.epoch, changes=tuple(edition.changes), warnings=tuple(warnings)
         )
 
-    async def _apply(self, edition: Edition, opening: Opening, count: int) -> list[Slot]:
+    async def _apply(self, edition: Edition, opening: Opening, store: Store | None, count: int) -> list[Slot]:
         """Brings it into force; returns the new slots whose worker has not come up."""
         config = edition.config
         self.edition = edition
         banks, idle = edition.rows.banks(), edition.idle_subsets()
         await self._roster.set(config.services, banks, config.gateway.zone, idle)
+        await self._membership.adopt(config.cluster, store, edition.shared)
         addresses = [listen.address for listen in config.listen]
         further = opening.descriptors()
         # And at once the snapshot: a worker that starts between would have the sockets twice.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.clock import NANOSECONDS, rfc3339
+from gateway.supervisor.cluster.membership import Report
 from gateway.supervisor.lifecycle import State
 
 
@@ -88,6 +89,7 @@ def status_document(
     lanes: Mapping[int, LaneFacts],
     services: Mapping[str, ServiceFacts],
     overrides: Sequence[Mapping[str, Any]],
+    cluster: Report | None,
 ) -> dict[str, Any]:
     """The status document. ``now`` is monotonic nanoseconds, as the heartbeats are; ``listeners`` are URLs by name."""
     return {
@@ -106,6 +108,18 @@ def status_document(
             for name, service in services.items()
         ],
         "overrides": list(overrides),
+        "cluster": _cluster(cluster) if cluster is not None else None,
+    }
+
+
+def _cluster(report: Report) -> dict[str, Any]:
+    """The Redis through which limits are shared, and this gateway's part in it."""
+    return {
+        "redis": list(report.servers),
+        "reachable": report.reachable,
+        "unreachable_seconds": round(report.unreachable_seconds, 3),
+        "gateways": report.gateways,
+        "leases": report.leases,
     }
 
 

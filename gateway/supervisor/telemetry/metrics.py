@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.clock import NANOSECONDS
 from gateway.model import Health
+from gateway.supervisor.cluster.membership import Report
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
@@ -93,6 +94,8 @@ class ProcessGauges:
     workers_ready: int
     restarts: Sequence[int]
     panics: Mapping[str, bool]
+    cluster: Report | None = None
+    """What is known of sharing limits, where they are shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ def render(
         *_limit_table(readings.limit_table(now)),
         *_queues(readings, legend, vocabulary.wait_ends),
         *_process(process),
+        *(_cluster(process.cluster) if process.cluster is not None else ()),
         *(
             _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
             for name, count in zip(vocabulary.counters, readings.counters(), strict=True)
@@ -264,6 +268,22 @@ def _process(process: ProcessGauges) -> list[str]:
             "headgate_config_epoch", "gauge", "Number of the running snapshot.", [("", {}, process.epoch)]
         ),
     ]
+
+
+def _cluster(report: Report) -> Iterator[str]:
+    tally = report.tally
+    for name, kind, text, value in (
+        ("reachable", "gauge", "1 while Redis can be asked.", float(report.reachable)),
+        ("unreachable_seconds_total", "counter", "How long it could not.", report.unreachable_seconds),
+        ("gateways", "gauge", "Gateways that share limits, this one included.", report.gateways),
+        ("leases", "gauge", "Buckets of which this gateway holds a stock.", report.leases),
+        ("wants_total", "counter", "Times that workers wanted more of a bucket.", tally.wants),
+        ("questions_total", "counter", "Buckets that Redis was asked for.", tally.questions),
+        ("round_trips_total", "counter", "Questions and answers, for many buckets at once.", tally.trips),
+        ("round_trip_seconds_total", "counter", "How long they took.", tally.trip_ns / NANOSECONDS),
+        ("failures_total", "counter", "Attempts to ask Redis that failed.", tally.failures),
+    ):
+        yield _family(f"headgate_cluster_{name}", kind, text, [("", {}, value)])
 
 
 def _instance(gauge: InstanceGauge) -> Labels:

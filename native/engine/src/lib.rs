@@ -38,4 +38,5 @@ pub mod selection;
 pub mod snapshot;
 pub mod split;
 pub mod state;
+pub mod stock;
 pub mod worker;

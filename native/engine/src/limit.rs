@@ -4,6 +4,8 @@
 //! intervals; a request conforms when the TAT then lies at most `burst` intervals ahead of now. (Generic Cell Rate
 //! Algorithm, ITU-T I.371, in its virtual-scheduling form.)
 
+use crate::stock::Shared;
+
 /// The latest TAT a bucket may hold: its word keeps the bit above for other uses, and 292 years are enough.
 pub const MAX_TAT: u64 = (1 << 63) - 1;
 
@@ -101,6 +103,8 @@ pub struct Claim {
     pub cost: u32,
     /// Where the table has no place for the key: is the claim refused, rather than met?
     pub must_fit: bool,
+    /// Other gateways share the bucket: what is taken from is this one's stock.
+    pub shared: Option<Shared>,
 }
 
 /// What became of a set of claims.

@@ -17,6 +17,7 @@ mod pool;
 mod reactor;
 mod replay;
 mod segment;
+mod stocks;
 mod telling;
 mod transport;
 mod turn;
@@ -30,6 +31,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })?;
     segment::register(module)?;
     control::register(module)?;
+    stocks::register(module)?;
     view::register(module)?;
     explain::register(module)?;
     panics::register(module)?;

@@ -53,8 +53,9 @@ fn buckets(criterion: &mut Criterion) {
     let rate = Gcra::per(SECOND, SECOND, SECOND);
     for keys in [1, 10_000, 1_000_000] {
         let (worker, mut random) = (lane(1, keys), Random::new(42));
-        let claims: Vec<Claim> =
-            (0..keys).map(|_| Claim { key: random.bits().max(1), rate, cost: 1, must_fit: false }).collect();
+        let claims: Vec<Claim> = (0..keys)
+            .map(|_| Claim { key: random.bits().max(1), rate, cost: 1, must_fit: false, shared: None })
+            .collect();
         for claim in &claims {
             assert_eq!(worker.charge(&[*claim], NOW), Charge::Allowed);
         }

@@ -7,7 +7,8 @@
 //! take another worker's mark for its own. A mark left behind by a killed worker may be cleared by anyone.
 //!
 //! A slot may be given to another key only when its bucket has been full for [`CLOCK_SLACK_NS`]: evicting it changes
-//! nothing, so eviction never grants a token.
+//! nothing, so eviction never grants a token. A bucket that gateways share holds the word of a stock in place of its TAT
+//! ([`headgate_engine::stock`]); read as a number, it lies beyond the time until which the stock is good.
 //!
 //! A key goes into the first place that it can have, and a slot that was ever used never becomes 0 again. So no key lies
 //! behind a slot that nobody has used yet, and every search ends there.
@@ -15,6 +16,7 @@
 use core::sync::atomic::Ordering;
 
 use headgate_engine::limit::{conforms, Charge, Claim, CLOCK_SLACK_NS};
+use headgate_engine::stock::{self, Shared, Terms};
 
 use crate::word::Word;
 
@@ -128,34 +130,63 @@ enum Second {
     Yield,
 }
 
-/// Gives out numbers that no other mark of the table carries.
-pub trait Marks {
-    /// The next number, below 2⁶³.
-    fn next(&self) -> u64;
+/// Whoever charges: what the table needs of it.
+pub trait Charger {
+    /// A number below 2⁶³ that no other mark of the table carries.
+    fn next_mark(&self) -> u64;
     /// A slot has changed from one key to another.
     fn note_reuse(&self) {}
+    /// What the memory says of a limit that gateways share.
+    fn terms(&self, _row: u32) -> Terms {
+        Terms { credit: 0, reachable: false }
+    }
+    /// More of a key of the limit of this row is wanted.
+    fn want(&self, _key: u64, _row: u32) {}
 }
 
 /// The table as one worker sees it. The number of slots is a power of two.
-pub struct Table<'a, W, M> {
+pub struct Table<'a, W, C> {
     slots: &'a [W],
-    marks: &'a M,
+    charger: &'a C,
     bounds: Bounds,
 }
 
-impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
+/// What is to become of a bucket.
+struct Decision {
+    /// What comes in place of its TAT; None where it stays.
+    word: Option<u64>,
+    /// The keeper of the stocks is to be told.
+    announce: bool,
+    /// Is the claim met; if not, in how many nanoseconds it may be.
+    verdict: Result<(), u64>,
+}
+
+impl Decision {
+    /// Of a bucket that only this gateway has.
+    fn own(tat: Result<Option<u64>, u64>) -> Self {
+        Self { word: tat.unwrap_or_default(), announce: false, verdict: tat.map(|_| ()) }
+    }
+}
+
+impl From<stock::Outcome> for Decision {
+    fn from(stock::Outcome { word, announce, verdict }: stock::Outcome) -> Self {
+        Self { word, announce, verdict }
+    }
+}
+
+impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
     /// Over slots whose number is a power of two.
     #[inline]
-    pub fn new(slots: &'a [W], marks: &'a M) -> Self {
-        Self::bounded(slots, marks, BOUNDS)
+    pub fn new(slots: &'a [W], charger: &'a C) -> Self {
+        Self::bounded(slots, charger, BOUNDS)
     }
 
     /// With other bounds; the proofs use short ones.
     #[inline]
-    pub fn bounded(slots: &'a [W], marks: &'a M, bounds: Bounds) -> Self {
+    pub fn bounded(slots: &'a [W], charger: &'a C, bounds: Bounds) -> Self {
         debug_assert!(slots.len().is_power_of_two(), "{} slots", slots.len());
         let window = bounds.window.min(slots.len());
-        Self { slots, marks, bounds: Bounds { window, ..bounds } }
+        Self { slots, charger, bounds: Bounds { window, ..bounds } }
     }
 
     /// Takes tokens for all claims or for none.
@@ -172,7 +203,7 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     fn charge_one(&self, claim: &Claim, now: u64) -> Charge {
         let (key, index) = (name(claim), self.place(name(claim), 0));
         let mut first = self.at(index);
-        if first.is_live(key) {
+        if claim.shared.is_none() && first.is_live(key) {
             if let Ok(tat) = conforms(first.tat(), now, claim.rate, claim.cost) {
                 if claim.cost == 0 || self.replace(index, first, Slot::live(key, tat)) {
                     return Charge::Allowed;
@@ -191,8 +222,31 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     /// Takes what a claim wants, which nobody can refuse any more: the bucket may come to owe it. False: the table has no
     /// place for the key.
     pub fn owe(&self, claim: &Claim, now: u64) -> bool {
-        let owe = |tat| Ok(Some(claim.rate.owing(tat, now, claim.cost)));
-        matches!(self.settle(claim, now, self.first(name(claim)), owe), Outcome::Met(_))
+        let first = self.first(name(claim));
+        let outcome = match claim.shared {
+            None => {
+                let owe = |tat| Decision::own(Ok(Some(claim.rate.owing(tat, now, claim.cost))));
+                self.settle(claim, now, first, owe)
+            }
+            Some(shared) => self.settle(claim, now, first, |word| {
+                stock::owe(word, claim, shared, self.charger.terms(shared.row), now).into()
+            }),
+        };
+        matches!(outcome, Outcome::Met(_))
+    }
+
+    /// Gives the word of a key's live slot another one, which `change` makes of it; returns both, or None where it has no slot
+    /// or others change it all the time. For the keeper of the stocks: it inserts nothing.
+    pub fn change(&self, key: u64, now: u64, change: impl Fn(u64) -> u64) -> Option<(u64, u64)> {
+        let key = key.max(1);
+        for _ in 0..self.bounds.tries {
+            let Found::Live(index, before) = self.find(key, self.first(key), now) else { return None };
+            let after = Slot::live(before.key(), change(before.tat()));
+            if before == after || self.replace(index, before, after) {
+                return Some((before.tat(), after.tat()));
+            }
+        }
+        None
     }
 
     /// The TAT of a key; 0, that of a full bucket, where it has none.
@@ -207,13 +261,26 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing.
     fn charge_all(&self, claims: &[Claim], now: u64) -> Charge {
         for (index, claim) in claims.iter().enumerate() {
-            let tat = self.tat(claim.key, now);
-            let tat = claim.rate.emptied(tat, now).unwrap_or(tat);
-            if let Err(retry_after) = conforms(tat, now, claim.rate, claim.cost) {
+            if let Err(retry_after) = self.look(claim, now) {
                 return Charge::Refused { claim: index, retry_after, forfeited: 0 };
             }
         }
         self.take_all(claims, now)
+    }
+
+    /// Would a claim be met now? If not, in how many nanoseconds it may be.
+    fn look(&self, claim: &Claim, now: u64) -> Result<(), u64> {
+        let word = self.tat(claim.key, now);
+        if let Some(shared) = claim.shared {
+            return self.ask(word, claim, shared, now).verdict;
+        }
+        let tat = claim.rate.emptied(word, now).unwrap_or(word);
+        conforms(tat, now, claim.rate, claim.cost).map(|_| ())
+    }
+
+    /// What a claim makes of a stock.
+    fn ask(&self, word: u64, claim: &Claim, shared: Shared, now: u64) -> Decision {
+        stock::take(word, claim, shared, self.charger.terms(shared.row), now).into()
     }
 
     fn take_all(&self, claims: &[Claim], now: u64) -> Charge {
@@ -256,17 +323,16 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
     /// Takes tokens from one bucket. A claim of nothing writes nothing. `first`: what was found in the key's first place.
     fn take(&self, claim: &Claim, now: u64, first: Slot) -> Outcome {
         let Claim { rate, cost, .. } = *claim;
-        self.settle(claim, now, first, |tat| Ok(Some(conforms(tat, now, rate, cost)?).filter(|_| cost > 0)))
+        match claim.shared {
+            None => self.settle(claim, now, first, |tat| {
+                Decision::own(conforms(tat, now, rate, cost).map(|tat| Some(tat).filter(|_| cost > 0)))
+            }),
+            Some(shared) => self.settle(claim, now, first, |word| self.ask(word, claim, shared, now)),
+        }
     }
 
-    /// Moves the TAT of a claim's bucket to where `decide` says, if it is to be moved; an error is for how long not.
-    fn settle(
-        &self,
-        claim: &Claim,
-        now: u64,
-        mut first: Slot,
-        decide: impl Fn(u64) -> Result<Option<u64>, u64>,
-    ) -> Outcome {
+    /// Does with a claim's bucket what `decide` says of its TAT, or its stock.
+    fn settle(&self, claim: &Claim, now: u64, mut first: Slot, decide: impl Fn(u64) -> Decision) -> Outcome {
         for _ in 0..self.bounds.tries {
             let outcome = match self.find(name(claim), first, now) {
                 Found::Live(index, slot) => self.settle_live(claim, now, index, slot, &decide),
@@ -281,6 +347,18 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         Outcome::Overflow
     }
 
+    /// What came of a decision that was carried out.
+    #[inline]
+    fn carried_out(&self, claim: &Claim, decision: &Decision, taken: Option<Taken>) -> Outcome {
+        if let Some(shared) = claim.shared.filter(|_| decision.announce) {
+            self.charger.want(name(claim), shared.row);
+        }
+        match decision.verdict {
+            Ok(()) => Outcome::Met(taken),
+            Err(retry_after) => Outcome::Refused { retry_after },
+        }
+    }
+
     /// None: the slot changed meanwhile.
     #[inline]
     fn settle_live(
@@ -289,22 +367,23 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         now: u64,
         index: usize,
         before: Slot,
-        decide: impl Fn(u64) -> Result<Option<u64>, u64>,
+        decide: impl Fn(u64) -> Decision,
     ) -> Option<Outcome> {
-        match decide(before.tat()) {
-            Ok(None) => Some(Outcome::Met(None)),
-            Ok(Some(tat)) => {
-                let after = Slot::live(before.key(), tat);
-                let taken = Taken { index, before, after };
-                self.replace(index, before, after).then_some(Outcome::Met(Some(taken)))
+        let decision = decide(before.tat());
+        if let Some(word) = decision.word {
+            let after = Slot::live(before.key(), word);
+            let taken = Taken { index, before, after };
+            return self
+                .replace(index, before, after)
+                .then(|| self.carried_out(claim, &decision, Some(taken)));
+        }
+        let own = claim.shared.is_none() && decision.verdict.is_err();
+        match claim.rate.emptied(before.tat(), now).filter(|_| own) {
+            None => Some(self.carried_out(claim, &decision, None)),
+            Some(empty) => {
+                self.replace(index, before, Slot::live(before.key(), empty));
+                None
             }
-            Err(retry_after) => match claim.rate.emptied(before.tat(), now) {
-                None => Some(Outcome::Refused { retry_after }),
-                Some(empty) => {
-                    self.replace(index, before, Slot::live(before.key(), empty));
-                    None
-                }
-            },
         }
     }
 
@@ -314,22 +393,18 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
         claim: &Claim,
         index: usize,
         reusable: Slot,
-        decide: impl Fn(u64) -> Result<Option<u64>, u64>,
+        decide: impl Fn(u64) -> Decision,
     ) -> Option<Outcome> {
-        match decide(0) {
-            Ok(None) => Some(Outcome::Met(None)),
-            Ok(Some(tat)) => {
-                let after = Slot::live(name(claim), tat);
-                let taken = Taken { index, before: Slot::VACANT, after };
-                self.insert(index, reusable, after).then_some(Outcome::Met(Some(taken)))
-            }
-            Err(retry_after) => Some(Outcome::Refused { retry_after }),
-        }
+        let decision = decide(0);
+        let Some(word) = decision.word else { return Some(self.carried_out(claim, &decision, None)) };
+        let after = Slot::live(name(claim), word);
+        let taken = Taken { index, before: Slot::VACANT, after };
+        self.insert(index, reusable, after).then(|| self.carried_out(claim, &decision, Some(taken)))
     }
 
     /// Puts a key that has no live slot into a free one. False: start again, somebody else was at it.
     fn insert(&self, index: usize, reusable: Slot, after: Slot) -> bool {
-        let mark = Slot::mark(after.key(), self.marks.next());
+        let mark = Slot::mark(after.key(), self.charger.next_mark());
         if !self.replace(index, reusable, mark) {
             return false;
         }
@@ -337,7 +412,7 @@ impl<'a, W: Word<u128>, M: Marks> Table<'a, W, M> {
             Second::Alone => {
                 let done = self.replace(index, mark, after);
                 if done && reusable.key() != 0 && reusable.key() != after.key() {
-                    self.marks.note_reuse();
+                    self.charger.note_reuse();
                 }
                 done
             }

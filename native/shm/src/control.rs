@@ -287,6 +287,9 @@ impl Control {
         seen.membership.store(epoch, Ordering::Release);
         seen.snapshot.store(0, Ordering::Release);
         seen.heartbeat.store(0, Ordering::Release);
+        if let Some(wants) = self.segment.lane_wants(lane) {
+            wants.clear();
+        }
         set_live(self.segment.live(), lane, true);
         Ok(())
     }

@@ -12,9 +12,10 @@ use headgate_engine::selection::ring::{MAX_POINTS, MAX_POINTS_PER_MEMBER};
 use crate::budget::BUDGET_WORDS;
 use crate::live::MAX_LANES;
 use crate::metrics::{Rows, COUNTER_WORDS, DURATION_WORDS, LIMIT_WORDS, QUEUE_WORDS, REQUEST_WORDS};
+use crate::wants::WORDS_OF_A_WANT;
 
 /// Raised by hand when the meaning of a word changes and its place does not.
-const LAYOUT_VERSION: u64 = 4;
+const LAYOUT_VERSION: u64 = 5;
 
 /// Two cache lines: neighbouring lines are fetched in pairs, so words of different writers keep this distance.
 const ROW: usize = 128;
@@ -118,6 +119,8 @@ pub(crate) struct LaneHeader {
     pub(crate) pid: AtomicU64,
     /// How often the lane was retired.
     pub(crate) generation: AtomicU64,
+    /// How many of the lane's wants were read; see [`crate::wants`].
+    pub(crate) wants_read: AtomicU64,
     /// What the worker last said of itself.
     pub(crate) seen: Row<Seen>,
 }
@@ -137,6 +140,8 @@ pub(crate) struct Seen {
     pub(crate) reach: AtomicU64,
     /// Exchanges that wait in its lines, of all services; see [`crate::queue`].
     pub(crate) waiting: AtomicU64,
+    /// How many wants the worker has written; see [`crate::wants`].
+    pub(crate) wants_written: AtomicU64,
 }
 
 /// Something on a row of its own.
@@ -181,6 +186,7 @@ const fn layout_hash() -> u64 {
         QUEUE_WORDS as u64,
         HOLD_SLOTS as u64,
         BUDGET_WORDS as u64,
+        WANTS as u64,
         TURNS_PER_SERVICE as u64,
         TURNS_PER_INSTANCE as u64,
         RING_WORDS_PER_INSTANCE as u64,
@@ -199,6 +205,9 @@ const fn layout_hash() -> u64 {
 /// Keys that a lane can count holds of, with as much room again: their number is bounded by the worker's descriptors. A
 /// power of two.
 const HOLD_SLOTS: usize = 1 << 16;
+
+/// Wants that a lane can hold: the supervisor reads them every few milliseconds. A power of two.
+const WANTS: usize = 1 << 11;
 
 /// Words in front of an extent's lists; see [`crate::bank`].
 pub(crate) const EXTENT_HEADER: usize = 9;
@@ -296,6 +305,7 @@ pub(crate) struct LaneLayout {
     pub(crate) waiting: Array<AtomicU32>,
     pub(crate) fronts: Array<AtomicU64>,
     pub(crate) holds: Array<AtomicU64>,
+    pub(crate) wants: Array<AtomicU64>,
 }
 
 /// The map of a segment with given capacities.
@@ -321,6 +331,7 @@ pub(crate) struct Layout {
     pub(crate) arena: Array<AtomicU32>,
     pub(crate) rings: Array<AtomicU64>,
     pub(crate) ring_arena: Array<AtomicU32>,
+    pub(crate) credits: Array<AtomicU32>,
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
     /// Words of the set of live lanes that may have a bit.
@@ -361,6 +372,7 @@ impl Layout {
         let arena = plan.place(arena_words(&capacities));
         let rings = plan.place(services);
         let ring_arena = plan.place(ring_words(&capacities));
+        let credits = plan.place(capacities.limits as usize);
         plan.page();
         let buckets = plan.place((capacities.limit_keys as usize * 2).next_power_of_two().max(64));
         plan.page();
@@ -374,8 +386,9 @@ impl Layout {
         let fronts = plan.place(services);
         plan.page();
         let holds = plan.place(HOLD_SLOTS);
+        let wants = plan.place(WANTS * WORDS_OF_A_WANT);
         plan.page();
-        let first_lane = LaneLayout { header, in_flight, counters, budgets, waiting, fronts, holds };
+        let first_lane = LaneLayout { header, in_flight, counters, budgets, waiting, fronts, holds, wants };
         let lane_size = plan.end - header.offset();
         let size = header.offset() + lane_size * capacities.lanes as usize;
         Self {
@@ -399,6 +412,7 @@ impl Layout {
             arena,
             rings,
             ring_arena,
+            credits,
             buckets,
             retired,
             live_words: capacities.lanes.div_ceil(64) as usize,
@@ -410,7 +424,8 @@ impl Layout {
     /// Where the parts of a lane lie; empty ones of a lane that does not exist.
     #[inline]
     pub(crate) fn lane(&self, lane: u32) -> LaneLayout {
-        let LaneLayout { header, in_flight, counters, budgets, waiting, fronts, holds } = self.first_lane;
+        let LaneLayout { header, in_flight, counters, budgets, waiting, fronts, holds, wants } =
+            self.first_lane;
         LaneLayout {
             header: self.of_lane(lane, header),
             in_flight: self.of_lane(lane, in_flight),
@@ -419,6 +434,7 @@ impl Layout {
             waiting: self.of_lane(lane, waiting),
             fronts: self.of_lane(lane, fronts),
             holds: self.of_lane(lane, holds),
+            wants: self.of_lane(lane, wants),
         }
     }
 

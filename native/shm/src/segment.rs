@@ -20,6 +20,7 @@ use crate::layout::{
 };
 use crate::live::LiveLanes;
 use crate::retire::{Lane, Retired};
+use crate::wants::Wants;
 
 /// Why there is no segment.
 #[derive(Debug)]
@@ -273,6 +274,12 @@ impl Segment {
         self.array(self.layout.ring_arena)
     }
 
+    /// By row of the limit table: what a stock with credit may owe.
+    #[inline]
+    pub(crate) fn credits(&self) -> &[AtomicU32] {
+        self.array(self.layout.credits)
+    }
+
     pub(crate) fn buckets(&self) -> &[AtomicU128] {
         self.array(self.layout.buckets)
     }
@@ -332,6 +339,12 @@ impl Segment {
     pub(crate) fn lane_holds(&self, lane: u32) -> Option<Table<'_, AtomicU64>> {
         let LaneLayout { header, holds, .. } = self.layout.lane(lane);
         Some(Table { reach: &self.array(header).first()?.seen.0.reach, slots: self.array(holds) })
+    }
+
+    #[inline]
+    pub(crate) fn lane_wants(&self, lane: u32) -> Option<Wants<'_, AtomicU64>> {
+        let LaneLayout { header, wants, .. } = self.layout.lane(lane);
+        Some(wants_of(self.array(header).first()?, self.array(wants)))
     }
 
     /// The tables of holds of the live lanes other than `own`.
@@ -407,6 +420,11 @@ impl OwnLane {
         let reach = &self.header()?.seen.0.reach;
         Some(Table { reach, slots: self.segment.array(self.places.holds) })
     }
+
+    #[inline]
+    pub(crate) fn wants(&self) -> Option<Wants<'_, AtomicU64>> {
+        Some(wants_of(self.header()?, self.segment.array(self.places.wants)))
+    }
 }
 
 impl Drop for Segment {
@@ -415,6 +433,12 @@ impl Drop for Segment {
         // Nothing can be done about a refusal, and nothing is lost: the process keeps some address space.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.layout.size) };
     }
+}
+
+/// The ring of wants of the lane with this header.
+#[inline]
+fn wants_of<'a>(header: &'a LaneHeader, words: &'a [AtomicU64]) -> Wants<'a, AtomicU64> {
+    Wants { read: &header.wants_read, written: &header.seen.0.wants_written, words }
 }
 
 /// Reads and checks the first row of the header, from the file: nothing is mapped before its size is known to be right.

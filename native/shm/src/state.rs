@@ -10,9 +10,10 @@ use headgate_engine::retry_budget::{RetryBudget, Traffic};
 use headgate_engine::selection::ring::Point;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
+use headgate_engine::stock::Terms;
 
 use crate::bank;
-use crate::bucket::{Marks, Table};
+use crate::bucket::{Charger, Table};
 use crate::budget;
 use crate::cap::{self, Reservation};
 use crate::holds;
@@ -27,6 +28,7 @@ use crate::queue;
 use crate::retire;
 use crate::ring;
 use crate::segment::{OwnLane, Segment};
+use crate::wants::Want;
 use crate::word::add_alone;
 
 /// Why a worker has no lane.
@@ -61,18 +63,12 @@ impl LaneMarks {
         let origin = u64::from(lane) << (RUNNING_BITS + GENERATION_BITS) | generation << RUNNING_BITS;
         Self { next: AtomicU64::new(origin), reused: AtomicU64::new(0) }
     }
-}
 
-impl Marks for LaneMarks {
     fn next(&self) -> u64 {
         // Only the worker's own thread asks.
         let number = self.next.load(Ordering::Relaxed);
         self.next.store(number.wrapping_add(1), Ordering::Relaxed);
         number
-    }
-
-    fn note_reuse(&self) {
-        add_alone(&self.reused, 1);
     }
 }
 
@@ -233,6 +229,28 @@ impl Worker {
         let counters = self.lane.counters();
         if !index.is_some_and(|index| retire::count(counters, index, amount)) {
             self.nonsense();
+        }
+    }
+}
+
+impl Charger for Worker {
+    fn next_mark(&self) -> u64 {
+        self.marks.next()
+    }
+
+    fn note_reuse(&self) {
+        add_alone(&self.marks.reused, 1);
+    }
+
+    fn terms(&self, row: u32) -> Terms {
+        let credit = self.segment().credits().get(row as usize).map(|word| word.load(Ordering::Relaxed));
+        let reachable = self.lane.wants().is_some_and(|wants| wants.has_room());
+        Terms { credit: self.sensible(credit, 0), reachable }
+    }
+
+    fn want(&self, key: u64, row: u32) {
+        if let Some(wants) = self.lane.wants() {
+            wants.push(Want { key, row });
         }
     }
 }
@@ -504,15 +522,15 @@ impl State for Worker {
 
     #[inline]
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
-        Table::new(self.segment().buckets(), &self.marks).charge(claims, now)
+        Table::new(self.segment().buckets(), self).charge(claims, now)
     }
 
     fn owe(&self, claim: &Claim, now: u64) -> bool {
-        Table::new(self.segment().buckets(), &self.marks).owe(claim, now)
+        Table::new(self.segment().buckets(), self).owe(claim, now)
     }
 
     fn tat(&self, key: u64, now: u64) -> u64 {
-        Table::new(self.segment().buckets(), &self.marks).tat(key, now)
+        Table::new(self.segment().buckets(), self).tat(key, now)
     }
 
     #[inline]

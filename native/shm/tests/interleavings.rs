@@ -14,7 +14,8 @@ use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::queue::Front;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::Hold;
-use headgate_shm::bucket::{Bounds, Marks, Table};
+use headgate_engine::stock::{Shared, Stock, Terms};
+use headgate_shm::bucket::{Bounds, Charger, Table};
 use headgate_shm::cap::{self, Reservation};
 use headgate_shm::holds;
 use headgate_shm::instance::{note_answer, note_failure};
@@ -31,14 +32,14 @@ const BURST: u64 = 2;
 const RATE: Gcra = Gcra { interval: 100 * SECOND, tolerance: BURST * 100 * SECOND, debt: 0 };
 
 fn claim(key: u64) -> Claim {
-    Claim { key, rate: RATE, cost: 1, must_fit: false }
+    Claim { key, rate: RATE, cost: 1, must_fit: false, shared: None }
 }
 
 /// Numbers for marks that no other participant gives out.
 struct Numbered(Cell<u64>);
 
-impl Marks for Numbered {
-    fn next(&self) -> u64 {
+impl Charger for Numbered {
+    fn next_mark(&self) -> u64 {
         self.0.replace(self.0.get() + 1)
     }
 }
@@ -46,8 +47,8 @@ impl Marks for Numbered {
 /// Every participant uses the same number: what the marks' numbers protect from.
 struct Unnumbered;
 
-impl Marks for Unnumbered {
-    fn next(&self) -> u64 {
+impl Charger for Unnumbered {
+    fn next_mark(&self) -> u64 {
         0
     }
 }
@@ -56,7 +57,7 @@ impl Marks for Unnumbered {
 type Done = Vec<(Vec<Claim>, Charge)>;
 
 /// A participant that makes these charges one after the other over a table of four slots.
-fn charger_with<M: Marks + 'static>(
+fn charger_with<M: Charger + 'static>(
     marks: impl Fn() -> M + 'static,
     bounds: Bounds,
     charges: &[&[Claim]],
@@ -244,7 +245,7 @@ fn without_a_second_scan_the_burst_is_exceeded() {
 }
 
 /// Three participants insert a key while somebody frees a lower slot: every interleaving of the shortest window.
-fn three_insert_while_a_slot_comes_free<M: Marks + 'static>(marks: fn(u64) -> M) -> usize {
+fn three_insert_while_a_slot_comes_free<M: Charger + 'static>(marks: fn(u64) -> M) -> usize {
     let bounds = Bounds { window: 2, tries: 1 };
     let mut programs = vec![freer()];
     programs.extend([1, 2, 3].map(|who| charger_with(move || marks(who << 32), bounds, &[&[claim(4)]])));
@@ -265,6 +266,67 @@ fn three_participants_leave_one_live_slot() {
 fn without_numbers_a_mark_is_mistaken_for_another() {
     let run = || three_insert_while_a_slot_comes_free(|_| Unnumbered);
     assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+}
+
+/// A bucket that gateways share, of which a stock may owe one.
+fn shared() -> Claim {
+    Claim { shared: Some(Shared { row: 0, low: 0 }), ..claim(4) }
+}
+
+/// A worker that can tell the keeper what it wants.
+struct Reachable(Numbered);
+
+impl Charger for Reachable {
+    fn next_mark(&self) -> u64 {
+        self.0.next_mark()
+    }
+
+    fn terms(&self, _: u32) -> Terms {
+        Terms { credit: 1, reachable: true }
+    }
+}
+
+/// The keeper of the stocks adds a token, if the key has a slot; a charge of nothing stands for it.
+fn lender() -> Program<Done> {
+    let words = SimWord::<u128>::stretch(0..SLOTS);
+    Rc::new(move || {
+        let marks = Numbered(Cell::new(9 << 32));
+        let table = Table::bounded(&words, &marks, SMALL);
+        let more = |word| Stock { credit: false, ..Stock::of_word(word).with(1) }.to_word();
+        table.change(4, NOW, more).map(|_| (vec![], Charge::Allowed)).into_iter().collect()
+    })
+}
+
+/// What was admitted, and may have been by those that were killed, is what was granted, what is owed and what is left.
+fn assert_stock(world: &World<Done>) {
+    assert_one_live_slot_per_key(world);
+    let passed = admitted(world.results(), 4);
+    let granted = world.results().flatten().filter(|(claims, _)| claims.is_empty()).count() as u64;
+    let word = world.memory.iter().find(|&&word| word as u64 == 4 && word >> 127 == 0);
+    let balance = i64::from(word.map_or(0, |&word| Stock::of_word((word >> 64) as u64).balance));
+    assert!(balance >= -1, "only its credit is owed: {balance}");
+    let [passed, granted] = [passed, granted].map(|tokens| i64::try_from(tokens).unwrap());
+    let difference = (passed + balance).abs_diff(granted);
+    assert!(difference <= world.kills() as u64, "{passed} of {granted}, {balance} left");
+}
+
+/// Workers take from a stock that is not there yet, while the keeper adds to it: no token is made, in any
+/// interleaving of one worker and random ones of two, and none is lost but by kills.
+#[test]
+fn a_stock_gives_what_was_added() {
+    let mut worlds = 0;
+    for start in [[0; SLOTS], [expired(8), 0, 0, 0], [0, mark(4, 77), 0, 0]] {
+        let worker = |who: u64| {
+            let marks = move || Reachable(Numbered(Cell::new(who << 32)));
+            charger_with(marks, SMALL, &[&[shared()]])
+        };
+        let checks = Checks { always: &assert_one_live_slot_per_key, at_end: &|world| assert_stock(&world) };
+        let two = [worker(1), lender()];
+        worlds += exhaust(World::new(start.to_vec(), &two), 1, &checks);
+        let three = World::new(start.to_vec(), &[worker(1), worker(2), lender()]);
+        (0..cases(300, 20_000)).for_each(|seed| wander(three.clone(), seed, 20, &checks));
+    }
+    assert!(worlds > 100, "only {worlds} worlds");
 }
 
 /// Exchanges in flight: word 0, 1, 2 are the lanes' words, 3, 4, 5 say who holds a place.

@@ -11,7 +11,7 @@ use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::queue::Front;
 use headgate_engine::selection::Latency;
 use headgate_engine::state::Hold;
-use headgate_shm::bucket::{Bounds, Marks, Table};
+use headgate_shm::bucket::{Bounds, Charger, Table};
 use headgate_shm::cap::{self, Reservation};
 use headgate_shm::holds;
 use headgate_shm::latency;
@@ -254,8 +254,8 @@ fn a_reader_counts_a_folded_lane_once() {
 
 struct Numbered(Cell<u64>);
 
-impl Marks for Numbered {
-    fn next(&self) -> u64 {
+impl Charger for Numbered {
+    fn next_mark(&self) -> u64 {
         self.0.replace(self.0.get() + 1)
     }
 }
@@ -270,7 +270,7 @@ fn charge(slots: &[WideWord], who: u64) -> Charge {
     let marks = Numbered(Cell::new(who << 32));
     let rate = Gcra { interval: 1 << 40, tolerance: 1 << 40, debt: 0 };
     Table::bounded(slots, &marks, Bounds { window: 2, tries: 3 })
-        .charge(&[Claim { key: 2, rate, cost: 1, must_fit: false }], NOW)
+        .charge(&[Claim { key: 2, rate, cost: 1, must_fit: false, shared: None }], NOW)
 }
 
 /// Two workers that insert a key at once, at two places because the first comes free meanwhile, fill its bucket once.

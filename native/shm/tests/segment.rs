@@ -399,8 +399,10 @@ fn workers_together_admit_burst_plus_rate() {
                 for step in 0..steps {
                     let now = clock.fetch_add(1_000, Ordering::SeqCst);
                     let index = step % keys.len();
-                    if worker.charge(&[Claim { key: keys[index], rate, cost: 1, must_fit: false }], now)
-                        == Charge::Allowed
+                    if worker.charge(
+                        &[Claim { key: keys[index], rate, cost: 1, must_fit: false, shared: None }],
+                        now,
+                    ) == Charge::Allowed
                     {
                         admitted[index].fetch_add(1, Ordering::SeqCst);
                     }
@@ -524,7 +526,10 @@ fn a_large_table_is_sampled() {
     let rate = Gcra::per(1, 3_600 * SECOND, 1);
     for number in 1..=4_000u64 {
         let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        assert_eq!(worker.charge(&[Claim { key, rate, cost: 1, must_fit: false }], NOW), Charge::Allowed);
+        assert_eq!(
+            worker.charge(&[Claim { key, rate, cost: 1, must_fit: false, shared: None }], NOW),
+            Charge::Allowed
+        );
     }
     let LimitTable { slots, keys, busy } = View::new(segment).limit_table(NOW).unwrap();
     assert_eq!((slots, busy), (1 << 24, keys));
@@ -536,7 +541,7 @@ fn a_large_table_is_sampled() {
 fn a_debt_is_taken_and_paid_before_anybody_passes() {
     let (segment, _, [worker, other]) = populated();
     let rate = Gcra::per(1, SECOND, 2).with_debt();
-    let claim = |cost| Claim { key: 7, rate, cost, must_fit: true };
+    let claim = |cost| Claim { key: 7, rate, cost, must_fit: true, shared: None };
     assert_eq!(worker.charge(&[claim(0)], NOW), Charge::Allowed);
     assert_eq!(View::new(segment).limit_table(NOW).unwrap().keys, 0);
     assert!(worker.owe(&claim(3), NOW));
@@ -552,7 +557,7 @@ fn a_debt_is_taken_and_paid_before_anybody_passes() {
 fn a_claim_that_must_fit_is_refused_without_a_place() {
     let (_, _, [worker, _]) = populated();
     let rate = Gcra::per(1, 3_600 * SECOND, 5);
-    let claim = |key, must_fit| Claim { key, rate, cost: 1, must_fit };
+    let claim = |key, must_fit| Claim { key, rate, cost: 1, must_fit, shared: None };
     assert_eq!(worker.charge(&[claim(1, true)], NOW), Charge::Allowed);
     let full =
         (2..5_000).find(|&key| worker.charge(&[claim(key, false)], NOW) == Charge::Overflow { claims: 1 });
@@ -573,7 +578,7 @@ fn a_table_has_room_for_all_its_keys() {
     Control::new(Arc::clone(&segment)).open_lane(0, 1).unwrap();
     let worker = Worker::attach(Arc::clone(&segment), 0).unwrap();
     let rate = Gcra::per(1, 3_600 * SECOND, 1);
-    let charge = |key: u64| worker.charge(&[Claim { key, rate, cost: 1, must_fit: true }], NOW);
+    let charge = |key: u64| worker.charge(&[Claim { key, rate, cost: 1, must_fit: true, shared: None }], NOW);
     let keys = || {
         let mut random = Random::new(42);
         (0..limit_keys).map(move |_| random.bits().max(1))
@@ -588,8 +593,9 @@ fn a_table_has_room_for_all_its_keys() {
 fn eviction_never_grants_a_token() {
     let (segment, _, [worker, other]) = populated();
     let rate = Gcra::per(1, 3_600 * SECOND, 1);
-    let charge =
-        |worker: &Worker, key, now| worker.charge(&[Claim { key, rate, cost: 1, must_fit: false }], now);
+    let charge = |worker: &Worker, key, now| {
+        worker.charge(&[Claim { key, rate, cost: 1, must_fit: false, shared: None }], now)
+    };
     assert_eq!(charge(&worker, 1, NOW), Charge::Allowed);
     let outcomes: Vec<Charge> = (2..5_000).map(|key| charge(&worker, key, NOW)).collect();
     assert!(outcomes.contains(&Charge::Overflow { claims: 1 }), "the table has room for 256");
@@ -721,7 +727,8 @@ fn a_spoiled_segment_makes_nobody_panic() {
         let (segment, mut control, [worker, _]) = populated();
         rustix::io::pwrite(segment.fd(), &vec![byte; segment.size() - 128], 128).unwrap();
         let view = View::new(Arc::clone(&segment));
-        let claim = |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1, must_fit: false };
+        let claim =
+            |key| Claim { key, rate: Gcra::per(10, SECOND, 5), cost: 1, must_fit: false, shared: None };
         for number in 0..40 {
             let bank = worker.bank(number);
             let _ = (worker.candidate(bank, number), worker.turn(bank, number), worker.next_turn(number));
@@ -792,7 +799,7 @@ fn the_part_of_a_worker_process() {
 }
 
 fn process_claim(key: u64) -> Claim {
-    Claim { key, rate: Gcra::per(1, 3_600 * SECOND, 500), cost: 1, must_fit: false }
+    Claim { key, rate: Gcra::per(1, 3_600 * SECOND, 500), cost: 1, must_fit: false, shared: None }
 }
 
 /// Three processes on one segment admit exactly the burst of each key between them.

@@ -30,6 +30,7 @@ DOCUMENT = {
         {"name": "empty", "instances": []},
     ],
     "overrides": [],
+    "cluster": None,
 }  # fmt: skip
 
 RENDERED = """\
@@ -59,4 +60,19 @@ def test_overrides_stand_last() -> None:
     assert render({**DOCUMENT, "overrides": [override]}).splitlines()[-2:] == [
         "OVERRIDE             VALUE  SINCE  BY",
         "routes.a.limit.rate  1/s    now    me",
+    ]
+
+
+def test_the_redis_that_limits_are_shared_through() -> None:
+    """Where there is one: its servers, whether it can be asked, and this gateway's part."""
+    cluster = {
+        "redis": ["10.0.0.5:6379", "10.0.0.6:6379"],
+        "reachable": False,
+        "unreachable_seconds": 2.5,
+        "gateways": 3,
+        "leases": 7,
+    }
+    assert render({**DOCUMENT, "cluster": cluster}).splitlines()[-2:] == [
+        "REDIS                         STATE        UNREACHABLE  GATEWAYS  LEASES",
+        "10.0.0.5:6379, 10.0.0.6:6379  unreachable  2.5 s        3         7",
     ]

@@ -81,6 +81,7 @@ PLAIN = {
     "overflow": "allow",
     "mode": "enforce",
     "fields": "refused",
+    "shared": None,
 }
 """What a limit is that says nothing about it."""
 
@@ -430,7 +431,7 @@ def test_limits_of_routes_and_services_have_rows_of_their_own() -> None:
     }.items()  # fmt: skip
     assert of_route.items() >= {
         "row": rows.given["limit", "routes", "a", "default"], "key": ["header:x", "path"], "missing": "skip",
-        "cost": {"constant": 2}, "overflow": "refuse", "mode": "enforce", "fields": "all",
+        "cost": {"constant": 2}, "overflow": "refuse", "mode": "enforce", "fields": "all", "shared": None,
     }.items()  # fmt: skip
     assert of_service["row"] != of_route["row"]
     Snapshot.compile(blob)
@@ -517,3 +518,28 @@ def test_a_retry_budget_is_a_share_and_a_floor(written: str, compiled: object) -
     _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
     assert orjson.loads(blob)["services"][0]["retry_budget"] == compiled
     Snapshot.compile(blob)
+
+
+def test_gateways_that_share_limits_hash_alike() -> None:
+    """The seed follows from prefix and secret alone; the low mark from the rate, in requests."""
+    text = (
+        '[cluster]\nredis = "{redis}"\n{more}\n[[listen]]\naddress = "127.0.0.1:0"\n[services.api]\ninstances = ["a:1"]\n'
+        '[[routes]]\nservice = "api"\n'
+        'limit = {{ rate = "10000/s", burst = 20000, cost = 5, scope = "cluster" }}\n'
+    )
+
+    def shared(redis: str, more: str = "") -> dict[str, int]:
+        environ = {"SECRET": "a secret of this test", "OTHER": "another of this test"}
+        config = parse(text.format(redis=redis, more=more), "test", environ)
+        _, blob = compile_snapshot(config, 1, NumberedRows())
+        found: dict[str, int] = orjson.loads(blob)["routes"][0]["limits"][0]["shared"]
+        return found
+
+    plain = shared("one:1")
+    assert plain["low"] == 10
+    assert shared("two:1", 'timeout = "1s"') == plain
+    variants = [
+        shared("one:1", more)
+        for more in ('prefix = "p:"', 'secret = "${env:SECRET}"', 'secret = "${env:OTHER}"')
+    ]
+    assert len({one["seed"] for one in [plain, *variants]}) == 4

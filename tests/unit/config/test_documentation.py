@@ -16,7 +16,7 @@ from gateway.errors import ConfigErrors
 from gateway.model import ERROR_STATUSES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
-HEADINGS = {"`[gateway]`": "gateway", "`[log]`": "log", "`[errors.STATUS]`": "errors", "`[[listen]]`": "listen", "`[services.NAME]`": "services",
+HEADINGS = {"`[gateway]`": "gateway", "`[log]`": "log", "`[cluster]`": "cluster", "`[errors.STATUS]`": "errors", "`[[listen]]`": "listen", "`[services.NAME]`": "services",
             "`[[routes]]`": "routes"}  # fmt: skip
 DESCRIBED_IN_WORDS = {"required", "no bound", "none", "not probed", "one second of rate", "from the match",
                       "the weight", "all instances", "every host", "every path", "every method"}  # fmt: skip
@@ -78,7 +78,17 @@ def test_examples_are_right(example: str) -> None:
     for header, text in (("[[listen]]", 'address = "127.0.0.1:0"'), ("[[routes]]", 'service = "api"')):
         if header not in example:
             example += f"\n{header}\n{text}\n"
-    parse(example, "example", {"WORKERS": "2", "PORT": "8080", "COOKIE_SECRET": "a secret of the page"})
+    parse(
+        example,
+        "example",
+        {
+            "WORKERS": "2",
+            "PORT": "8080",
+            "COOKIE_SECRET": "a secret of the page",
+            "REDIS_PASSWORD": "p",
+            "CLUSTER_SECRET": "another of the page",
+        },
+    )
 
 
 def test_the_report_is_the_one_that_is_shown() -> None:

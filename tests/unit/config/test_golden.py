@@ -19,6 +19,7 @@ ENVIRON = {
     "SERVICE": "api",
     "SECRET": "hunter2",
     "COOKIE_SECRET": "correct horse battery staple",
+    "PASSWORD": "hunter3",
 }
 REWRITE = "HEADGATE_GOLDEN=write"
 """Set in the environment, the tests write what they see; git shows the difference."""

@@ -77,8 +77,13 @@ struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     fn new() -> Self {
-        const NONE: Claim =
-            Claim { key: 1, rate: Gcra { interval: 1, tolerance: 0, debt: 0 }, cost: 0, must_fit: false };
+        const NONE: Claim = Claim {
+            key: 1,
+            rate: Gcra { interval: 1, tolerance: 0, debt: 0 },
+            cost: 0,
+            must_fit: false,
+            shared: None,
+        };
         Self { wanted: [NONE; Snapshot::MAX_LIMITS], limits: [None; Snapshot::MAX_LIMITS], count: 0 }
     }
 

@@ -401,6 +401,7 @@ fn compile_limits(limits: Vec<RateLimit>, owner: Owner<'_>) -> Result<Vec<Arc<Li
 struct RuleText {
     name: String,
     row: u32,
+    seed: Option<u64>,
     key: Vec<String>,
     missing: Missing,
     overflow: Overflow,
@@ -420,6 +421,7 @@ impl RuleText {
             key: compile_key(&self.key)?.without(owner.common_parts()),
             name: self.name,
             row: self.row,
+            seed: self.seed,
             missing: self.missing,
             overflow: self.overflow,
             mode: self.mode,
@@ -446,6 +448,15 @@ struct RateLimit {
     mode: Mode,
     #[serde(default = "refused")]
     fields: Fields,
+    shared: Option<SharedBuckets>,
+}
+
+/// What makes the buckets of a limit those of several gateways.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharedBuckets {
+    seed: u64,
+    low: u32,
 }
 
 const fn own() -> Missing {
@@ -491,9 +502,10 @@ impl RateLimit {
         if matches!(cost, Cost::Constant(cost) if u64::from(cost) > burst) {
             return Err(SnapshotError::invalid("cost", "more than the burst"));
         }
+        let (seed, low) = self.shared.map(|shared| (shared.seed, shared.low)).unzip();
         let Self { name, row, key, missing, overflow, mode, fields, .. } = self;
-        let rule = RuleText { name, row, key, missing, overflow, mode }.compile(owner)?;
-        Ok(Arc::new(Limit { policy: Limit::policy_of(&rule.name, rate), rule, rate, cost, fields }))
+        let rule = RuleText { name, row, seed, key, missing, overflow, mode }.compile(owner)?;
+        Ok(Arc::new(Limit { policy: Limit::policy_of(&rule.name, rate), rule, rate, cost, fields, low }))
     }
 }
 
@@ -516,7 +528,7 @@ impl Concurrency {
     fn compile(self, owner: Owner<'_>) -> Result<ConcurrencyLimit, SnapshotError> {
         let most = positive("most", self.most)?;
         let Self { name, row, key, missing, overflow, mode, .. } = self;
-        let rule = RuleText { name, row, key, missing, overflow, mode }.compile(owner)?;
+        let rule = RuleText { name, row, seed: None, key, missing, overflow, mode }.compile(owner)?;
         Ok(ConcurrencyLimit { rule, most })
     }
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::key::{hash_part, network, Incomplete, Key, Part, Subject};
 use crate::limit::{Claim, Gcra};
+use crate::stock::Shared;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -31,6 +32,8 @@ pub struct Rule {
     pub row: u32,
     /// Names its counts, together with their keys, and never by its position, so that levels survive a reload.
     pub identity: u64,
+    /// What seeds the hash of keys at every gateway alike, where several count together.
+    pub seed: Option<u64>,
     /// What is counted apart; without a part, all that its owner gets is counted together.
     pub key: Key,
     /// What becomes of a request without the key.
@@ -52,6 +55,8 @@ pub struct Limit {
     pub cost: Cost,
     /// Which answers tell of it.
     pub fields: Fields,
+    /// At which stock more of it is wanted, where other gateways share its buckets.
+    pub low: Option<u32>,
     /// Its item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3).
     pub policy: Box<str>,
 }
@@ -186,11 +191,11 @@ impl Rule {
         self.count_key_of_part(seed, part)
     }
 
-    /// `seed` is the secret of the segment: without it nobody can aim for another client's count. A name is never 0,
-    /// which marks an empty slot of the table.
+    /// `seed` is the secret of the segment, or that of all gateways that count together: without it nobody can aim for
+    /// another client's count. A name is never 0, which marks an empty slot of the table.
     #[inline]
     fn hasher(&self, seed: u64) -> FoldHasher<'static> {
-        FoldHasher::with_seed(seed ^ self.identity, SharedSeed::global_fixed())
+        FoldHasher::with_seed(self.seed.unwrap_or(seed) ^ self.identity, SharedSeed::global_fixed())
     }
 }
 
@@ -211,7 +216,8 @@ impl Limit {
             Cost::Constant(cost) => cost,
             Cost::ResponseHeader(_) => 0,
         };
-        Claim { key, rate: self.rate, cost, must_fit: self.rule.overflow == Overflow::Refuse }
+        let shared = self.low.map(|low| Shared { row: self.rule.row, low });
+        Claim { key, rate: self.rate, cost, must_fit: self.rule.overflow == Overflow::Refuse, shared }
     }
 
     /// Has the limit anything to do with the answer of an instance?

@@ -287,27 +287,6 @@ fn senseless_routes_are_refused_with_their_place() {
             json!(vec![&document()["routes"][0]["limits"][0]; 9]),
             "routes[0].limits: more than 8 with those of the service",
         ),
-        (
-            "/routes/0/edits",
-            json!({"request": {"set": [["Host", "a"]]}}),
-            "routes[0].edits.request.Host: a field of the gateway's own",
-        ),
-        (
-            "/routes/0/edits",
-            json!({"response": {"add": [["X-A", "{query}"]]}}),
-            "routes[0].edits.response.X-A: no variable of this name",
-        ),
-        ("/routes/0/edits", json!({"rewrite": {"host": "a/b"}}), "routes[0].edits.rewrite.host: no host"),
-        (
-            "/routes/0/edits",
-            json!({"rewrite": {"path": {"whole": "/a?b"}}}),
-            "routes[0].edits.rewrite.path: no canonical path",
-        ),
-        (
-            "/routes/0/edits",
-            json!({"rewrite": {"path": {"prefix": "/a/../b"}}}),
-            "routes[0].edits.rewrite.path: no canonical path",
-        ),
         ("/routes/0/rows", json!([1, 2]), "routes[0].rows: there are 1 listeners"),
         ("/routes/1/rows", json!([]), "routes[1].rows: there are 1 listeners"),
         ("/routes/0/path", json!("v1"), "routes[0]: the path does not start with '/'"),

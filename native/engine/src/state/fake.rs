@@ -11,6 +11,7 @@ use crate::random::Random;
 use crate::retry_budget::{RetryBudget, Traffic};
 use crate::selection::ring::{self, Point, Ring};
 use crate::selection::{candidates, smooth_sequence, Candidates, Fitness, Latency, Member};
+use crate::stock::{self, Terms};
 
 /// The words of one instance.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +72,8 @@ pub struct FakeState {
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
+    /// What stocks with credit may owe, of every limit.
+    credit: Cell<u32>,
     /// Retries by service.
     retries: RefCell<HashMap<u32, u64>>,
     /// Those who wait, by service.
@@ -225,6 +228,15 @@ impl FakeState {
     /// Bounds the number of bucket keys; a further one overflows.
     pub fn set_bucket_capacity(&self, keys: usize) {
         self.bucket_capacity.set(Some(keys));
+    }
+
+    /// What a stock with credit may owe.
+    pub fn set_credit(&self, tokens: u32) {
+        self.credit.set(tokens);
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { credit: self.credit.get(), reachable: true }
     }
 
     /// Breaks the promise of [`State`]: the call after so many of those that change something panics. (One that gives a
@@ -538,6 +550,14 @@ impl State for FakeState {
                 continue;
             }
             let stored = buckets.get(&claim.key).copied().unwrap_or(0);
+            if let Some(shared) = claim.shared {
+                let outcome = stock::take(stored, claim, shared, self.terms(), now);
+                match outcome.verdict {
+                    Ok(()) => buckets.insert(claim.key, outcome.word.unwrap_or(stored)),
+                    Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
+                };
+                continue;
+            }
             let tat = claim.rate.emptied(stored, now).unwrap_or(stored);
             match conforms(tat, now, claim.rate, claim.cost) {
                 Ok(_) if claim.cost == 0 => None,
@@ -559,7 +579,11 @@ impl State for FakeState {
         let has_room = self.bucket_capacity.get().is_none_or(|capacity| buckets.len() < capacity);
         let fits = buckets.contains_key(&claim.key) || has_room;
         if fits {
-            buckets.insert(claim.key, claim.rate.owing(tat, now, claim.cost));
+            let owing = match claim.shared {
+                None => claim.rate.owing(tat, now, claim.cost),
+                Some(shared) => stock::owe(tat, claim, shared, self.terms(), now).word.unwrap_or(tat),
+            };
+            buckets.insert(claim.key, owing);
         }
         fits
     }

@@ -10,6 +10,8 @@ from gateway.supervisor.admin.status import (
     readiness,
     status_document,
 )
+from gateway.supervisor.cluster.membership import Report
+from gateway.supervisor.cluster.service import Tally
 from gateway.supervisor.lifecycle import State
 
 READY, DEAD = (
@@ -17,6 +19,7 @@ READY, DEAD = (
     WorkerFacts(1, "waiting", 4, None, None, "exited with code 3", crash_loop=True),
 )
 FIRST, LATE = WorkerFacts(0, "starting", 0, 12, 4), WorkerFacts(2, "late", 0, 13, 5)
+REPORT = Report(("10.0.0.5:6379",), False, 1.23456, 3, 7, Tally())
 MISSED = "worker 1 is waiting: the last one exited with code 3"
 
 
@@ -58,6 +61,7 @@ def test_the_status_document() -> None:
             )
         },
         overrides=[{"key": "routes.a.limit.rate"}],
+        cluster=REPORT,
     )
     assert (document["state"], document["epoch"]) == ("ready", 2)
     assert document["listeners"] == [{"name": "127.0.0.1:0", "url": "http://127.0.0.1:8080"}]
@@ -89,3 +93,10 @@ def test_the_status_document() -> None:
     }
     assert document["services"] == [{"name": "api", "panic": True, "instances": [instance, ejected]}]
     assert document["overrides"] == [{"key": "routes.a.limit.rate"}]
+    assert document["cluster"] == {
+        "redis": ["10.0.0.5:6379"],
+        "reachable": False,
+        "unreachable_seconds": 1.235,
+        "gateways": 3,
+        "leases": 7,
+    }

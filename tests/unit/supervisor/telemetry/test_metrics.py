@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Health
+from gateway.supervisor.cluster.membership import Report
+from gateway.supervisor.cluster.service import Tally
 from gateway.supervisor.telemetry.metrics import (
     InstanceGauge,
     Legend,
@@ -77,7 +79,14 @@ def _page(route: str = "all") -> str:
         InstanceGauge("api", "10.0.0.2:80", 1, Health.UNHEALTHY, ejected=False, ejections={"failures": 3}),
         InstanceGauge("api", "10.0.0.3:80", 2, Health.UNKNOWN, ejected=True, ejections={"failures": 1}),
     ]
-    process = ProcessGauges(epoch=7, workers_ready=1, restarts=[0, 2], panics={"api": False, "web": True})
+    tally = Tally(wants=9, questions=8, trips=5, trip_ns=2_500_000, failures=1)
+    process = ProcessGauges(
+        epoch=7,
+        workers_ready=1,
+        restarts=[0, 2],
+        panics={"api": False, "web": True},
+        cluster=Report(("10.0.0.5:6379",), True, 1.5, 3, 4, tally),
+    )
     return render(Memory(), legend, instances, process, vocabulary=VOCABULARY, now=NOW)
 
 

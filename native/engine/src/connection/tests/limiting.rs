@@ -1,9 +1,12 @@
 //! What limits make of requests: keys, costs, shadows, full tables, and what clients are told.
 
+use std::sync::Arc;
+
 use serde_json::{json, Value};
 
 use super::scene::*;
 use crate::connection::{Action, Connection};
+use crate::snapshot::Limit;
 use crate::state::fake::FakeState;
 use crate::state::Counter;
 use crate::worker::Worker;
@@ -297,4 +300,25 @@ fn nothing_is_held_by_a_request_that_a_limit_refused() {
     statuses(&mut scene, &[ANN, ANN]);
     scene.close();
     assert_eq!((scene.held(), scene.worker.state.counter(Counter::ConnectionsEnded)), (0, 1));
+}
+
+/// A limit that gateways share lets pass what its stock has; until one is there, its credit.
+#[test]
+fn a_shared_limit_takes_from_its_stock() {
+    let shared = json!({"shared": {"seed": 7, "low": 0}, "tokens": 1, "period_ns": SECOND, "burst": 10});
+    let mut scene = scene(&[shared], &[]);
+    scene.worker.state.set_credit(2);
+    assert_eq!(statuses(&mut scene, &[ANN, OTHER, ANN, ANN]), [200, 200, 200, 429]);
+    let (_, text) = exchange(&mut scene, ANN, OK);
+    assert!(text.contains("Retry-After: 1\r\n"), "{text}");
+    assert_eq!(decisions(&scene, 0), [3, 2, 0, 0, 0, 0, 0]);
+}
+
+/// Keys of a shared limit are the same at every gateway, those of others are not.
+#[test]
+fn shared_keys_do_not_depend_on_the_memory() {
+    let scene = scene(&[json!({"shared": {"seed": 7, "low": 0}}), json!({})], &[]);
+    let alike = |limit: &Arc<Limit>| limit.rule.count_key_of(1, b"ann") == limit.rule.count_key_of(2, b"ann");
+    let limits = scene.worker.snapshot.routes[1].limits.iter().map(alike);
+    assert_eq!(limits.collect::<Vec<_>>(), [true, false]);
 }

@@ -1,0 +1,264 @@
+//! What a gateway holds of a bucket that it shares with other gateways: tokens taken from the common bucket ahead of need.
+//!
+//! The common bucket lies elsewhere, and no request waits for it. A *stock* is the number of tokens that this gateway may
+//! hand out; whoever keeps the stocks adds what the common bucket grants. A stock may come to owe, which the common bucket
+//! is told afterwards: by what a request was found to cost, and, where the common bucket was plentiful when it was last
+//! heard of, by its limit's *credit*, so that a client's first requests need not be refused before anybody has asked.
+//!
+//! A stock is good until a time. What is left of it then is lost, and never what it owes: so too little may be admitted
+//! of what was granted, never too much.
+
+use crate::limit::{Claim, Gcra, MAX_TAT};
+
+/// The most that a stock can hold, and the most that it can owe.
+pub const MOST: i32 = (1 << (BALANCE_BITS - 1)) - 1;
+/// For how long a stock is good that nobody has answered for yet, in nanoseconds: an answer takes some milliseconds.
+pub const UNANSWERED_NS: u64 = 2_000_000_000;
+
+/// The time is kept in units of 2³⁰ ns, so that the word, read as a number, grows with it.
+const TIME_SHIFT: u32 = 30;
+const BALANCE_BITS: u32 = 28;
+const BALANCE: u64 = (1 << BALANCE_BITS) - 1;
+const CREDIT: u64 = 1 << BALANCE_BITS;
+const WANTED: u64 = 1 << (BALANCE_BITS + 1);
+const _: () = assert!(BALANCE_BITS + 2 == TIME_SHIFT);
+
+/// Marks a claim on a bucket that gateways share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The row of its limit, by which the keeper of the stocks knows it.
+    pub row: u32,
+    /// More is wanted when a stock comes down to this.
+    pub low: u32,
+}
+
+/// What is in a stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stock {
+    /// Tokens; below 0 they are owed.
+    pub balance: i32,
+    /// It may come to owe its limit's credit.
+    pub credit: bool,
+    /// The keeper knows that more is wanted, and need not be told again.
+    pub wanted: bool,
+    /// Until when it is good, in nanoseconds; kept to the next second or so.
+    pub until: u64,
+}
+
+impl Stock {
+    /// Of a key that nobody has asked for lately.
+    fn unanswered(owed: i32, now: u64) -> Self {
+        Self { balance: owed, credit: true, wanted: false, until: now.saturating_add(UNANSWERED_NS) }
+    }
+
+    /// The word that a table keeps, 63 bits long: `until | wanted | credit | balance`.
+    pub fn to_word(self) -> u64 {
+        let time = self.until.min(MAX_TAT).div_ceil(1 << TIME_SHIFT).min(MAX_TAT >> TIME_SHIFT);
+        let flags = (u64::from(self.credit) * CREDIT) | (u64::from(self.wanted) * WANTED);
+        time << TIME_SHIFT | flags | u64::from(u32::from_ne_bytes(self.balance.to_ne_bytes())) & BALANCE
+    }
+
+    /// What a word says, whatever it holds.
+    pub fn of_word(word: u64) -> Self {
+        let shift = u32::BITS - BALANCE_BITS;
+        Self {
+            balance: i32::from_ne_bytes(((word as u32) << shift).to_ne_bytes()) >> shift,
+            credit: word & CREDIT != 0,
+            wanted: word & WANTED != 0,
+            until: (word & MAX_TAT) >> TIME_SHIFT << TIME_SHIFT,
+        }
+    }
+
+    /// What a word says now; 0 is that of a key without one. None: its time is over, or none that anybody can have given.
+    pub fn in_force(word: u64, now: u64, rate: Gcra) -> Option<Self> {
+        let stock = Self::of_word(word);
+        let longest = rate.tolerance.saturating_add(rate.interval).saturating_mul(2);
+        let latest = now.saturating_add(longest).saturating_add(4 * UNANSWERED_NS);
+        (stock.until > now && stock.until <= latest).then_some(stock)
+    }
+
+    /// With tokens more, or less, as far as it can hold or owe them.
+    #[must_use]
+    pub fn with(self, tokens: i64) -> Self {
+        let most = i64::from(MOST);
+        let balance = i64::from(self.balance).saturating_add(tokens).clamp(-most, most);
+        Self { balance: balance as i32, ..self }
+    }
+}
+
+/// What the memory says of a claim's limit and of the way to its keeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What a stock with credit may owe.
+    pub credit: u32,
+    /// The keeper can be told that more is wanted.
+    pub reachable: bool,
+}
+
+/// What a claim makes of a stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The word that comes in place of the one there; None where it stays.
+    pub word: Option<u64>,
+    /// The word that comes says that the keeper knows of the want, and it is to be told.
+    pub announce: bool,
+    /// Is the claim met; if not, in how many nanoseconds it may be.
+    pub verdict: Result<(), u64>,
+}
+
+/// Takes what a request costs from the stock with this word. The unit of a stock is what one request takes: a stock of three
+/// lets three requests pass, whatever each costs in tokens of the limit. A claim of nothing passes while nothing is owed.
+pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Outcome {
+    let before = current(word, claim, now);
+    let floor = if before.credit { -i64::from(terms.credit) } else { 0 };
+    let (left, met) = match claim.cost {
+        0 => (before, i64::from(before.balance) > floor),
+        _ => (before.with(-1), i64::from(before.balance) > floor),
+    };
+    let after = if met { left } else { before };
+    let verdict = if met { Ok(()) } else { Err(wait(before, claim, now)) };
+    told(word, after, shared, terms, verdict)
+}
+
+/// Takes so many tokens as the claim costs, which nobody can refuse any more.
+pub fn owe(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Outcome {
+    let after = current(word, claim, now).with(-i64::from(claim.cost));
+    told(word, after, shared, terms, Ok(()))
+}
+
+/// The stock with this word as it counts now.
+fn current(word: u64, claim: &Claim, now: u64) -> Stock {
+    let owed = || Stock::of_word(word).balance.min(0);
+    Stock::in_force(word, now, claim.rate).unwrap_or_else(|| Stock::unanswered(owed(), now))
+}
+
+/// A stock that has come to its mark is wanted, once; so is one that nobody has answered for.
+fn told(word: u64, stock: Stock, shared: Shared, terms: Terms, verdict: Result<(), u64>) -> Outcome {
+    let low = i64::from(stock.balance) <= i64::from(shared.low);
+    let announce = low && !stock.wanted && terms.reachable;
+    let new = Stock { wanted: stock.wanted || announce, ..stock }.to_word();
+    // A refusal is worth a write only where it tells something.
+    let word = (new != word && (verdict.is_ok() || announce)).then_some(new);
+    Outcome { word, announce, verdict }
+}
+
+/// When a refused claim may be met: tokens come at the limit's rate, and no later than the stock is good for.
+fn wait(stock: Stock, claim: &Claim, now: u64) -> u64 {
+    let refill = u64::from(claim.cost.max(1)).saturating_mul(claim.rate.interval);
+    refill.min(stock.until.saturating_sub(now)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const NOW: u64 = 1_000 * SECOND;
+    const SHARED: Shared = Shared { row: 3, low: 2 };
+
+    fn claim(cost: u32) -> Claim {
+        Claim { key: 7, rate: Gcra::per(100, SECOND, 200), cost, must_fit: false, shared: Some(SHARED) }
+    }
+
+    fn terms(credit: u32) -> Terms {
+        Terms { credit, reachable: true }
+    }
+
+    fn stock(balance: i32) -> Stock {
+        Stock { balance, credit: false, wanted: false, until: NOW + 2 * SECOND }
+    }
+
+    /// A key that nobody knows passes on credit, is announced with the first request, and refused when the credit is used up.
+    #[test]
+    fn credit_first() {
+        let (mut word, mut announced) = (0, 0);
+        for _ in 0..3 {
+            let outcome = take(word, &claim(1), SHARED, terms(3), NOW);
+            assert_eq!(outcome.verdict, Ok(()));
+            announced += u32::from(outcome.announce);
+            word = outcome.word.unwrap();
+        }
+        assert_eq!(announced, 1);
+        assert_eq!(Stock::of_word(word).balance, -3);
+        let refused = take(word, &claim(1), SHARED, terms(3), NOW);
+        assert_eq!((refused.verdict, refused.word), (Err(SECOND / 100), None));
+        assert_eq!(take(0, &claim(1), SHARED, terms(0), NOW).verdict, Err(SECOND / 100));
+    }
+
+    /// A stock without credit gives what it has, and says once that it runs low.
+    #[test]
+    fn stock_runs_low_once() {
+        let (mut word, mut announced) = (stock(4).to_word(), vec![]);
+        for _ in 0..4 {
+            let outcome = take(word, &claim(25), SHARED, terms(9), NOW);
+            assert_eq!(outcome.verdict, Ok(()), "a request takes one, whatever it costs");
+            announced.push(outcome.announce);
+            word = outcome.word.unwrap();
+        }
+        assert_eq!(announced, [false, true, false, false]);
+        assert_eq!(take(word, &claim(25), SHARED, terms(9), NOW).verdict, Err(SECOND / 4));
+    }
+
+    /// Where nobody can be told, nobody counts as told.
+    #[test]
+    fn unreachable_keeper_is_told_later() {
+        let lost = Terms { credit: 9, reachable: false };
+        let word = take(0, &claim(1), SHARED, lost, NOW).word.unwrap();
+        assert!(!Stock::of_word(word).wanted);
+        let refusal = take(stock(0).to_word(), &claim(1), SHARED, terms(0), NOW);
+        assert!(refusal.announce && refusal.verdict.is_err() && refusal.word.is_some());
+    }
+
+    /// When the time is over, tokens are lost and debts are not.
+    #[test]
+    fn time_takes_tokens_and_leaves_debts() {
+        for (balance, then) in [(50, -1), (0, -1), (-2, -3)] {
+            let late = stock(balance).until + 2 * SECOND;
+            let outcome = take(stock(balance).to_word(), &claim(1), SHARED, terms(5), late);
+            assert_eq!(Stock::of_word(outcome.word.unwrap()).balance, then);
+        }
+        let endless = Stock { until: MAX_TAT, ..stock(50) }.to_word();
+        assert_eq!(Stock::in_force(endless, NOW, claim(1).rate), None);
+    }
+
+    /// A claim of nothing passes while nothing is owed, and what is owed is taken whatever is there.
+    #[test]
+    fn debts_come_first() {
+        let outcome = owe(stock(5).to_word(), &claim(8), SHARED, terms(0), NOW);
+        let word = outcome.word.unwrap();
+        assert_eq!(Stock::of_word(word).balance, -3);
+        assert!(take(word, &claim(0), SHARED, terms(0), NOW).verdict.is_err());
+        assert!(take(stock(1).to_word(), &claim(0), SHARED, terms(0), NOW).verdict.is_ok());
+        let most = owe(word, &claim(u32::MAX), SHARED, terms(0), NOW).word.unwrap();
+        assert_eq!(Stock::of_word(most).balance, -MOST);
+    }
+
+    proptest! {
+        /// A word says what was written, its time rounded up by less than its unit.
+        #[test]
+        fn words_keep_what_they_are_given(balance in -MOST..=MOST, credit: bool, wanted: bool,
+                                          until in 0..MAX_TAT >> 1) {
+            let stock = Stock { balance, credit, wanted, until };
+            let word = stock.to_word();
+            let read = Stock::of_word(word);
+            prop_assert!(word <= MAX_TAT);
+            prop_assert_eq!(Stock { until, ..read }, stock);
+            prop_assert!(read.until >= until && read.until - until < 1 << TIME_SHIFT);
+        }
+
+        /// No word, claim or time overflows; what is met takes one, and no more than credit is ever owed for it.
+        #[test]
+        fn total_over_all_words(word: u64, cost: u32, credit: u32, now: u64, tokens: u64, burst: u64, reachable: bool) {
+            let claim = Claim { rate: Gcra::per(tokens, SECOND, burst), ..claim(cost) };
+            let terms = Terms { credit, reachable };
+            let outcome = take(word & MAX_TAT, &claim, SHARED, terms, now);
+            if let (Ok(()), Some(new)) = (outcome.verdict, outcome.word) {
+                let balance = Stock::of_word(new).balance;
+                prop_assert!(new <= MAX_TAT && i64::from(balance) >= -i64::from(credit).min(i64::from(MOST)));
+            }
+            let owing = owe(word & MAX_TAT, &claim, SHARED, terms, now);
+            prop_assert!(owing.word.is_none_or(|word| word <= MAX_TAT));
+        }
+    }
+}

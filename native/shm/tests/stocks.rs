@@ -1,0 +1,166 @@
+//! What gateways share, over the real segment: workers take from a stock and say what they want, the keeper adds.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::thread;
+
+use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::state::{Counter, State};
+use headgate_engine::stock::Shared;
+use headgate_shm::control::Control;
+use headgate_shm::layout::Capacities;
+use headgate_shm::segment::Segment;
+use headgate_shm::state::Worker;
+use headgate_shm::stocks::{Stocks, Terms};
+use headgate_shm::view::View;
+use headgate_shm::wants::Want;
+
+const SECOND: u64 = 1_000_000_000;
+const NOW: u64 = 1_000 * SECOND;
+const ROW: u32 = 2;
+const CAPACITIES: Capacities =
+    Capacities { lanes: 6, instances: 32, services: 4, series: 8, limits: 4, limit_keys: 100 };
+const PLAIN: Terms = Terms { credit: false, quiet: false, until: NOW + 5 * SECOND };
+
+fn claim(key: u64) -> Claim {
+    let shared = Some(Shared { row: ROW, low: 1 });
+    Claim { key, rate: Gcra::per(100, SECOND, 200), cost: 1, must_fit: false, shared }
+}
+
+fn populated() -> (Arc<Segment>, Control, Stocks, [Worker; 2]) {
+    let segment = Arc::new(Segment::create(CAPACITIES, 42).unwrap());
+    let control = Control::new(Arc::clone(&segment));
+    let workers = [0, 1].map(|lane| {
+        control.open_lane(lane, 100 + lane).unwrap();
+        Worker::attach(Arc::clone(&segment), lane).unwrap()
+    });
+    let stocks = Stocks::new(Arc::clone(&segment));
+    assert!(stocks.set_credit(ROW, 3));
+    (segment, control, stocks, workers)
+}
+
+fn allowed(worker: &Worker, key: u64, now: u64) -> usize {
+    (0..100).take_while(|_| worker.charge(&[claim(key)], now) == Charge::Allowed).count()
+}
+
+/// The workers together use the credit once, one of them says so, and what is granted can be used by either.
+#[test]
+fn workers_share_one_stock() {
+    let (_, _, stocks, [one, other]) = populated();
+    assert_eq!(one.charge(&[claim(7)], NOW), Charge::Allowed);
+    assert_eq!(allowed(&other, 7, NOW), 2);
+    assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }]);
+    assert_eq!(stocks.balance(7, NOW), Some(-3));
+    assert_eq!(stocks.settle(7, 3 + 5, PLAIN, NOW), Some(5));
+    assert_eq!((allowed(&one, 7, NOW), stocks.wanted(10)), (5, vec![Want { key: 7, row: ROW }]));
+    assert_eq!(stocks.settle(7, 4, PLAIN, NOW), Some(4));
+    assert_eq!(stocks.take_back(7, NOW), 4);
+    assert_eq!(allowed(&other, 7, NOW), 3, "on credit again");
+}
+
+/// Without credit a new key is refused, and its want is heard of; a limit that there is no row of has none.
+#[test]
+fn no_credit_no_pass() {
+    let (segment, _, stocks, [worker, _]) = populated();
+    assert!(stocks.set_credit(ROW, 0) && !stocks.set_credit(CAPACITIES.limits, 1));
+    let refused = Charge::Refused { claim: 0, retry_after: SECOND / 100, forfeited: 0 };
+    assert_eq!(worker.charge(&[claim(7)], NOW), refused);
+    assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }]);
+    let nowhere = Claim { shared: Some(Shared { row: 9_999, low: 0 }), ..claim(8) };
+    assert_eq!(worker.charge(&[nowhere], NOW), refused);
+    assert!(View::new(segment).counters()[Counter::Nonsense as usize] > 0);
+}
+
+/// What is left of a stock when its time is over is lost, and its slot another's; a debt stays while the slot does.
+#[test]
+fn time_ends_stocks() {
+    let (_, _, stocks, [worker, _]) = populated();
+    assert_eq!(allowed(&worker, 7, NOW), 3);
+    stocks.settle(7, 50, PLAIN, NOW);
+    let late = NOW + 8 * SECOND;
+    assert_eq!(stocks.balance(7, late), Some(0));
+    assert_eq!(allowed(&worker, 7, late), 3, "credit, and nothing of the 47");
+    let later = late + 8 * SECOND;
+    assert_eq!(stocks.balance(7, later), Some(-3));
+    assert_eq!(allowed(&worker, 7, later), 0, "the credit is used up until the debt is settled");
+    assert_eq!(stocks.wanted(10).len(), 3);
+    assert_eq!((stocks.balance(99, NOW), stocks.settle(99, 1, PLAIN, NOW)), (None, None));
+}
+
+/// A quiet stock is not asked for, and a ring that is full loses no want: it is told when there is room.
+#[test]
+fn wants_are_told_once_and_never_lost() {
+    let (_, control, stocks, [worker, other]) = populated();
+    assert_eq!(allowed(&worker, 7, NOW), 3);
+    stocks.wanted(10);
+    stocks.settle(7, 3, Terms { quiet: true, ..PLAIN }, NOW);
+    assert!(matches!(worker.charge(&[claim(7)], NOW), Charge::Refused { .. }));
+    assert!(stocks.wanted(10).is_empty());
+    for _ in 0..5_000 {
+        stocks.settle(7, 0, PLAIN, NOW);
+        worker.charge(&[claim(7)], NOW);
+    }
+    assert_eq!(other.charge(&[claim(8)], NOW), Charge::Allowed);
+    let keys: Vec<u64> = stocks.wanted(1 << 20).iter().map(|want| want.key).collect();
+    assert!(keys.len() < 5_000 && keys.ends_with(&[8]), "{}", keys.len());
+    worker.charge(&[claim(7)], NOW);
+    assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }], "what found the ring full is told now");
+    control.close_lane(1).unwrap();
+    assert_eq!(stocks.wanted(10), []);
+}
+
+/// A request with a limit of its own gateway beside takes both tokens or leaves both.
+#[test]
+fn shared_and_own_limits_together() {
+    let (_, _, stocks, [worker, _]) = populated();
+    let own = Claim { key: 1, rate: Gcra::per(1, 3_600 * SECOND, 2), shared: None, ..claim(1) };
+    for _ in 0..2 {
+        assert_eq!(worker.charge(&[claim(7), own], NOW), Charge::Allowed);
+    }
+    assert!(matches!(worker.charge(&[claim(7), own], NOW), Charge::Refused { claim: 1, .. }));
+    assert_eq!(stocks.balance(7, NOW), Some(-2));
+    stocks.settle(7, 2, PLAIN, NOW);
+    assert!(matches!(worker.charge(&[own, claim(7)], NOW), Charge::Refused { claim: 0, .. }));
+}
+
+/// What an answer is found to cost is owed, and settled first.
+#[test]
+fn answers_are_owed() {
+    let (_, _, stocks, [worker, _]) = populated();
+    assert_eq!(worker.charge(&[Claim { cost: 0, ..claim(7) }], NOW), Charge::Allowed);
+    assert!(worker.owe(&Claim { cost: 500, ..claim(7) }, NOW));
+    assert!(matches!(worker.charge(&[Claim { cost: 0, ..claim(7) }], NOW), Charge::Refused { .. }));
+    assert_eq!(stocks.settle(7, 501, PLAIN, NOW), Some(1));
+    assert_eq!(worker.charge(&[Claim { cost: 0, ..claim(7) }], NOW), Charge::Allowed);
+}
+
+/// Threads take while the keeper adds: not one token is lost or made.
+#[test]
+fn every_token_is_used_once() {
+    let (segment, control, stocks, _) = populated();
+    stocks.set_credit(ROW, 0);
+    let (granted, rounds) = (AtomicU64::new(0), 20_000);
+    let admitted: usize = thread::scope(|scope| {
+        let workers: Vec<_> = (2..5)
+            .map(|lane| {
+                control.open_lane(lane, 1).unwrap();
+                let worker = Worker::attach(Arc::clone(&segment), lane).unwrap();
+                scope.spawn(move || {
+                    (0..rounds).filter(|_| worker.charge(&[claim(7)], NOW) == Charge::Allowed).count()
+                })
+            })
+            .collect();
+        while !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            stocks.wanted(1_000);
+            if stocks.settle(7, 2, PLAIN, NOW).is_some() {
+                granted.fetch_add(2, Ordering::SeqCst);
+            }
+        }
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    let left = stocks.take_back(7, NOW);
+    assert!(admitted > 0 && left >= 0);
+    assert_eq!(admitted as u64 + left as u64, granted.into_inner());
+}
