@@ -4,9 +4,13 @@ import asyncio
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from importlib.resources import files
+from pathlib import Path
 from typing import Self
+
+from redis.asyncio import Redis
 
 from tests.helpers.patience import eventually
 from tests.helpers.processes import die_with_parent
@@ -24,14 +28,22 @@ def server_program() -> str:
     return program
 
 
+def free_port(most: int = 65_535) -> int:
+    """A port that nobody has now, not above ``most``."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        if port <= most:
+            return port
+
+
 class RedisServer:
     """One server without persistence."""
 
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self._folder = tempfile.TemporaryDirectory(prefix="headgate-test-")
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -47,10 +59,15 @@ class RedisServer:
     async def start(self) -> None:
         """Starts it, with nothing in it."""
         self._process = await asyncio.create_subprocess_exec(
-            server_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-            "--dir", self._folder.name, *self._arguments, stdout=asyncio.subprocess.DEVNULL, preexec_fn=die_with_parent,
-        )  # fmt: skip
+            server_program(), *self._command(), stdout=asyncio.subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
         await eventually(self._answers)
+
+    def _command(self) -> list[str]:
+        return [
+            "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            "--dir", self._folder.name, *self._arguments,
+        ]  # fmt: skip
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP and SIGCONT, for instance."""
@@ -82,3 +99,66 @@ class RedisServer:
         answer = await reader.readline()
         writer.close()
         return answer.startswith((b"+PONG", b"-NOAUTH"))
+
+
+class RedisCluster(RedisServer):
+    """A cluster of one server, which has all slots."""
+
+    def __init__(self) -> None:
+        super().__init__("--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
+        self.port = free_port(65_535 - 10_000)  # so far above it lies the one for the other servers
+
+    async def start(self) -> None:
+        """Until it says that it is whole."""
+        await super().start()
+        client = Redis.from_url(self.url, protocol=2)
+        try:
+            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+
+            async def is_whole() -> bool:
+                return "cluster_state:ok" in str(await client.execute_command("CLUSTER", "INFO"))
+
+            await eventually(is_whole)
+        finally:
+            await client.aclose()
+
+
+class RedisSentinel(RedisServer):
+    """A sentinel that watches one server and calls it by a name."""
+
+    def __init__(self, name: str, watched: RedisServer) -> None:
+        super().__init__()
+        self._file = Path(self._folder.name) / "sentinel.conf"
+        self._file.write_text(f"sentinel monitor {name} 127.0.0.1 {watched.port} 1\n")
+
+    def _command(self) -> list[str]:
+        return [str(self._file), "--sentinel", "--port", str(self.port), "--bind", "127.0.0.1"]
+
+
+class EncryptedRedis(RedisServer):
+    """A server that speaks TLS only, with a certificate for 127.0.0.1 that it has signed itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        folder = Path(self._folder.name)
+        self.certificate, self._key = folder / "cert.pem", folder / "key.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-keyout", self._key, "-out", self.certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+
+    def _command(self) -> list[str]:
+        return [
+            *super()._command(), "--port", "0", "--tls-port", str(self.port), "--tls-cert-file", str(self.certificate),
+            "--tls-key-file", str(self._key), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(self.certificate),
+        ]  # fmt: skip
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True

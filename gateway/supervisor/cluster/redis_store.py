@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -40,9 +40,20 @@ return redis.call('ZCARD', KEYS[1])
 class RedisStore:
     """Buckets in Redis, or in a cluster of them; each bucket is a key of its own. Implements ``Store``."""
 
-    def __init__(self, client: "Redis | RedisCluster", identity: str, *, prefix: str, timeout: float) -> None:
-        """``identity`` tells this gateway from others; ``prefix`` begins all keys; ``timeout``, in seconds, bounds a wait."""
+    def __init__(
+        self,
+        client: "Redis | RedisCluster",
+        identity: str,
+        *,
+        prefix: str,
+        timeout: float,
+        guides: Sequence[Redis] = (),
+    ) -> None:
+        """``identity`` tells this gateway from others; ``prefix`` begins all keys; ``timeout``, in seconds, bounds a wait;
+        ``guides`` are asked by the client where the server is, and closed with it.
+        """
         self._client: Any = client  # what its annotations say of answers differs between its versions
+        self._guides = guides
         self._identity = identity
         self._prefix = prefix
         self._members = f"{prefix}gateways"
@@ -78,9 +89,10 @@ class RedisStore:
         with suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await self._client.zrem(self._members, self._identity)
-        with suppress(RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(self._timeout):
-                await self._client.aclose()
+        for client in (self._client, *self._guides):
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    await client.aclose()
 
     async def _evaluate(self, takes: Sequence[Take]) -> Iterable[Sequence[Any]]:
         if not self._digest:
@@ -112,25 +124,26 @@ def connect(cluster: Cluster, identity: str) -> RedisStore:
         "retry": Retry(NoBackoff(), 0),  # what was perhaps heard is not said again
         **_tls_options(cluster.tls),
     }
-    client = _client(cluster, options)
-    return RedisStore(client, identity, prefix=cluster.prefix, timeout=timeout)
+    client, guides = _clients(cluster, options)
+    return RedisStore(client, identity, prefix=cluster.prefix, timeout=timeout, guides=guides)
 
 
-def _client(cluster: Cluster, options: dict[str, Any]) -> "Redis | RedisCluster":
+def _clients(cluster: Cluster, options: dict[str, Any]) -> "tuple[Redis | RedisCluster, Sequence[Redis]]":
+    """The client of the buckets, and those by which it finds its server."""
     servers = cluster.redis
     match cluster.topology:
         case "cluster":
             nodes = [ClusterNode(server.host, server.port) for server in servers]
-            return RedisCluster(startup_nodes=nodes, **options)
+            return RedisCluster(startup_nodes=nodes, **options), ()
         case "sentinel":
             own = {**options, "username": None, "password": None}
             if cluster.sentinel_password is not None:
                 own |= {"username": cluster.sentinel_username, "password": str(cluster.sentinel_password)}
             sentinels: Any = Sentinel  # which has no annotations
             sentinel = sentinels(_pairs(servers), sentinel_kwargs=own, db=cluster.database, **options)
-            return cast("Redis", sentinel.master_for(str(cluster.master)))
+            return sentinel.master_for(str(cluster.master)), sentinel.sentinels
         case _:
-            return _single(servers[0], cluster.database, options)
+            return _single(servers[0], cluster.database, options), ()
 
 
 def _single(server: InstanceAddress, database: int, options: dict[str, Any]) -> Redis:

@@ -147,7 +147,7 @@ class ClusterService:
                 del self._leases[key]
                 continue
             lease.observe(held, now)
-            if lease.is_idle(now) and held >= 0:
+            if lease.is_idle(now) and (held >= 0 or self._forgives(lease)):
                 self._end(key, lease, now)
             elif self.away_since is not None:
                 self._do_without(key, lease, now)
@@ -253,7 +253,7 @@ class ClusterService:
     def _end(self, key: int, lease: Lease, now: int) -> None:
         """Gives back what is held; a bucket that was short when it was asked last keeps its slot, without credit."""
         del self._leases[key]
-        if lease.plentiful:
+        if lease.plentiful or self.away_since is not None:
             left = self._stocks.take_back(key, now)
         else:
             left = self._stocks.balance(key, now) or 0
@@ -285,6 +285,10 @@ class ClusterService:
             del self._leases[key]
         else:
             self._plan(key, lease, now + COVER_NS)
+
+    def _forgives(self, lease: Lease) -> bool:
+        """Is nothing charged of what passes now?"""
+        return self.away_since is not None and lease.limit.unreachable is not Unreachable.LOCAL
 
     def _found(self) -> None:
         now = self._clock()

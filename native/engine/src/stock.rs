@@ -89,7 +89,7 @@ impl Stock {
 /// What the memory says of a claim's limit and of the way to its keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// What a stock with credit may owe.
+    /// What a stock with credit may owe; [`MOST`] is for all stocks, and means that nobody is refused.
     pub credit: u32,
     /// The keeper can be told that more is wanted.
     pub reachable: bool,
@@ -110,12 +110,11 @@ pub struct Outcome {
 /// lets three requests pass, whatever each costs in tokens of the limit. A claim of nothing passes while nothing is owed.
 pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Outcome {
     let before = current(word, claim, now);
-    let floor = if before.credit { -i64::from(terms.credit) } else { 0 };
-    let (left, met) = match claim.cost {
-        0 => (before, i64::from(before.balance) > floor),
-        _ => (before.with(-1), i64::from(before.balance) > floor),
-    };
-    let after = if met { left } else { before };
+    let credit = i64::from(terms.credit);
+    let open = credit >= i64::from(MOST);
+    let floor = if before.credit { -credit } else { 0 };
+    let met = open || i64::from(before.balance) > floor;
+    let after = if met && claim.cost > 0 { before.with(-1) } else { before };
     let verdict = if met { Ok(()) } else { Err(wait(before, claim, now)) };
     told(word, after, shared, terms, verdict)
 }
@@ -184,6 +183,15 @@ mod tests {
         let refused = take(word, &claim(1), SHARED, terms(3), NOW);
         assert_eq!((refused.verdict, refused.word), (Err(SECOND / 100), None));
         assert_eq!(take(0, &claim(1), SHARED, terms(0), NOW).verdict, Err(SECOND / 100));
+    }
+
+    /// Where nobody is refused, no stock is too small.
+    #[test]
+    fn open_to_all() {
+        let open = terms(u32::try_from(MOST).unwrap());
+        for balance in [0, -5, -MOST] {
+            assert!(take(stock(balance).to_word(), &claim(1), SHARED, open, NOW).verdict.is_ok());
+        }
     }
 
     /// A stock without credit gives what it has, and says once that it runs low.
@@ -255,7 +263,7 @@ mod tests {
             let outcome = take(word & MAX_TAT, &claim, SHARED, terms, now);
             if let (Ok(()), Some(new)) = (outcome.verdict, outcome.word) {
                 let balance = Stock::of_word(new).balance;
-                prop_assert!(new <= MAX_TAT && i64::from(balance) >= -i64::from(credit).min(i64::from(MOST)));
+                prop_assert!(new <= MAX_TAT && i64::from(balance) >= -i64::from(credit.min(MOST.unsigned_abs())));
             }
             let owing = owe(word & MAX_TAT, &claim, SHARED, terms, now);
             prop_assert!(owing.word.is_none_or(|word| word <= MAX_TAT));

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +10,13 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
+from gateway.config.schema import Cluster
 from gateway.model import Unreachable
 from gateway.supervisor.cluster.bucket import Bucket, SharedLimit, Take
-from gateway.supervisor.cluster.redis_store import RedisStore
+from gateway.supervisor.cluster.redis_store import RedisStore, connect
 from gateway.supervisor.cluster.store import StoreError
-from tests.helpers.redis import RedisServer
+from gateway.supervisor.failure import StartError
+from tests.helpers.redis import EncryptedRedis, RedisCluster, RedisSentinel, RedisServer
 
 PREFIX = "headgate:"
 
@@ -139,3 +142,56 @@ async def test_many_buckets_in_one_question() -> None:
     async with RedisServer() as server, stores(server, "a") as (store,):
         assert [taken.granted for taken in await store.take(takes)] == list(range(1, 601))
         assert await store.take([]) == []
+
+
+async def takes_all(**settings: object) -> None:
+    """The Redis that is configured so is reached: it grants a burst, and not one more, and counts this gateway."""
+    store = connect(Cluster.model_validate({"timeout": "5s", **settings}), "a")
+    try:
+        granted = [taken.granted for taken in await store.take([Take(SLOW, 0, 7), Take(SLOW, 0, 7)])]
+        assert sorted(granted) == [3, 7]
+        assert await store.members() == 1
+    finally:
+        await store.close()
+
+
+async def test_the_primary_that_sentinels_name() -> None:
+    """It is asked for, and then asked; a name that they do not know is no Redis."""
+    async with RedisServer() as server, RedisSentinel("limits", server) as sentinel:
+        await takes_all(redis=sentinel.address, topology="sentinel", master="limits")
+        store = connect(
+            Cluster.model_validate({"redis": sentinel.address, "topology": "sentinel", "master": "x"}), "a"
+        )
+        with pytest.raises(StoreError):
+            await store.members()
+        await store.close()
+
+
+async def test_redis_cluster() -> None:
+    """The servers are found by any of them; each bucket has a call of its own."""
+    async with RedisCluster() as server:
+        await takes_all(redis=["127.0.0.1:1", server.address], topology="cluster")
+
+
+async def test_encrypted_connections() -> None:
+    """A certificate of an authority that is trusted is believed, no other, and only for its server's name."""
+    async with EncryptedRedis() as server:
+        await takes_all(redis=server.address, tls={"ca": str(server.certificate)})
+        for address, tls in (
+            (server.address, {}),
+            (f"localhost:{server.port}", {"ca": str(server.certificate)}),
+        ):
+            store = connect(Cluster.model_validate({"redis": address, "tls": tls}), "a")
+            with pytest.raises(StoreError, match=r"(?i)certificate"):
+                await store.members()
+            await store.close()
+        with pytest.raises(StartError, match=r"^cluster\.tls: "):
+            connect(Cluster.model_validate({"redis": server.address, "tls": {"ca": "/nowhere"}}), "a")
+
+
+async def test_a_socket_file() -> None:
+    """Redis on the same machine."""
+    with tempfile.TemporaryDirectory(prefix="headgate-test-") as folder:
+        path = f"{folder}/redis.sock"
+        async with RedisServer("--unixsocket", path):
+            await takes_all(redis=f"unix:{path}")

@@ -156,6 +156,18 @@ async def test_a_second_without_redis(unreachable: Unreachable, least: int, most
     assert sum(await world.run(5, rates, draw)) == pytest.approx(5000, rel=0.02)
 
 
+async def test_what_passed_meanwhile_is_charged() -> None:
+    """A gateway's share counts as if Redis had been there: over the whole time the limit holds."""
+    world = World(2, per_second=1000, burst=1000)
+    draw = random.Random(13)
+    await world.run(3, [1500, 1500], draw)
+    world.server.is_up = False
+    await world.run(1, [1500, 1500], draw)
+    world.server.is_up = True
+    await world.run(3, [1500, 1500], draw)
+    assert 0.97 * 8000 <= world.admitted <= 1.01 * 8000
+
+
 async def test_a_gateway_that_starts_without_redis() -> None:
     """It is alone as far as it knows, and serves its limits by itself."""
     world = World(1, per_second=100, burst=10)

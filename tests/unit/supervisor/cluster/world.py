@@ -106,7 +106,7 @@ class Workers:
         if stock is None or stock.until <= self.clock.now:
             owed = min(0, stock.balance) if stock is not None else 0
             stock = self.stocks[key] = Stock(self.clock.now + UNANSWERED_NS, owed)
-        met = stock.balance > (-self.credit if stock.credit else 0)
+        met = self.credit >= MOST or stock.balance > (-self.credit if stock.credit else 0)
         if met:
             stock.balance -= 1
             self.admitted += 1
