@@ -2,7 +2,8 @@
 //!
 //! The first extra try goes at once where it cannot add to the trouble: to another instance, or in place of a kept
 //! connection that had ended. Every further one waits, so that an instance that comes back is not met by all at once.
-//! The retries of a service have a budget (see [`crate::retry_budget`]), so that they do not add up to a second load.
+//! The retries of a service have a budget (see [`crate::retry_budget`]), so that they do not add up to a second load. What was never sent
+//! was no first one: a connection that was not made, or a kept one that had ended, costs the budget nothing.
 
 use super::queueing::give_back;
 use super::{Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting};
@@ -43,9 +44,9 @@ impl Connection {
             return self.fail(worker, reason, now);
         }
         let first = exchange.tried.is_empty();
-        // A kept connection that had ended is not the service's trouble, and what takes its place no more load.
         let replaces_kept = first && exchange.link == Link::Kept;
-        let budget = exchange.retry_budget.filter(|_| !replaces_kept);
+        let unsent = replaces_kept || matches!(reason, Reason::ConnectFailed | Reason::ConnectTimeout);
+        let budget = exchange.retry_budget.filter(|_| !unsent);
         if budget.is_some_and(|budget| !worker.state.retry(exchange.service, budget, now)) {
             worker.state.count(Counter::RetriesOverBudget, 1);
             return self.fail(worker, reason, now);

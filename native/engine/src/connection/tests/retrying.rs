@@ -141,9 +141,9 @@ fn retries_end_with_the_budget() {
     let mut scene = budgeted(1);
     scene.receive(GET);
     scene.connecting();
-    assert_eq!(scene.connect_failed().action, Action::Forward, "there is one");
+    assert_eq!(scene.lost(true).action, Action::Forward, "there is one");
     scene.connecting();
-    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    assert_eq!(scene.lost(true).answer(), (Action::Reply, 502));
     assert_eq!(scene.worker.state.counter(Counter::Retries), 1);
     assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 1);
     assert_eq!((scene.held(), scene.worker.state.in_flight(2)), (0, 0));
@@ -153,22 +153,34 @@ fn retries_end_with_the_budget() {
     }
     scene.receive(GET);
     scene.connecting();
-    assert_eq!(scene.connect_failed().action, Action::Forward, "ten requests have earned a second one");
+    assert_eq!(scene.lost(true).action, Action::Forward, "ten requests have earned a second one");
 }
 
 /// A retry for which there is no instance costs the budget nothing.
 #[test]
 fn a_retry_that_does_not_come_about_is_given_back() {
     let mut scene = budgeted(1);
-    scene.worker.state.set_members(0, &[0]);
     scene.receive(GET);
     scene.connecting();
-    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    scene.worker.state.set_members(0, &[]);
+    assert_eq!(scene.lost(true).answer(), (Action::Reply, 502));
     scene.worker.state.set_members(0, &[0, 1]);
     scene.receive(GET);
     scene.connecting();
-    assert_eq!(scene.connect_failed().action, Action::Forward, "it is there still");
+    assert_eq!(scene.lost(true).action, Action::Forward, "it is there still");
     assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 0);
+}
+
+/// What follows a connection that could not be made is not in the budget: nobody has got the request yet.
+#[test]
+fn a_request_that_was_not_sent_goes_elsewhere_for_nothing() {
+    let mut scene = budgeted(0);
+    scene.receive(GET);
+    scene.connecting();
+    assert_eq!(scene.connect_failed().action, Action::Forward);
+    scene.connecting();
+    assert_eq!(scene.lost(true).answer(), (Action::Reply, 502), "this one was sent");
+    assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 1);
 }
 
 /// What replaces a kept connection that had ended is not in the budget; what follows it is.
@@ -178,6 +190,6 @@ fn a_kept_connection_that_had_ended_is_replaced_for_nothing() {
     scene.receive(GET);
     assert_eq!(scene.lost(true).action, Action::Forward);
     scene.connecting();
-    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    assert_eq!(scene.lost(true).answer(), (Action::Reply, 502));
     assert_eq!(scene.worker.state.counter(Counter::RetriesOverBudget), 1);
 }
