@@ -11,7 +11,7 @@ import orjson
 from gateway.cli.expectations import read_expectations
 from gateway.config.load import load
 from gateway.config.schema import Instance, Route, Service
-from gateway.errors import ConfigErrors
+from gateway.errors import ConfigErrors, Mistake
 from gateway.state.judgement import Answer
 from gateway.supervisor.explain import (
     LOCAL_CLIENT,
@@ -21,6 +21,7 @@ from gateway.supervisor.explain import (
     Told,
     UnaskableError,
 )
+from gateway.supervisor.rows import NoRowError
 
 UNMET = 1
 WRONG_USAGE = 2
@@ -58,7 +59,7 @@ def explain(ctx: click.Context, /, file: Path, **options: Any) -> None:
     Exits 0; 1 when an expectation is not met; 2 when the file or the command is wrong.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     try:
-        explainer = Explainer(load(file, os.environ))
+        explainer = _explainer(file)
         if options["table"] is not None:
             ctx.exit(_tested(explainer, options))
         told = explainer.explain(_asked(options))
@@ -71,6 +72,17 @@ def explain(ctx: click.Context, /, file: Path, **options: Any) -> None:
         click.echo(orjson.dumps(document(told), option=orjson.OPT_INDENT_2))
     else:
         click.echo("\n".join(lines(told)))
+
+
+def _explainer(file: Path) -> Explainer:
+    """Raises ConfigErrors, also for what is right in itself and yet no gateway takes."""
+    config = load(file, os.environ)
+    try:
+        return Explainer(config)
+    except ValueError as error:
+        raise ConfigErrors(str(file), [Mistake(f"the engine refuses it: {error}")]) from None
+    except NoRowError as error:
+        raise ConfigErrors(str(file), [Mistake(f"a gateway has room for {error.room}", error.key)]) from None
 
 
 def _asked(options: dict[str, Any]) -> Asked:

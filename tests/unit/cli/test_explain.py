@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from gateway.cli.expectations import KEYS
 from gateway.cli.explain import explain
+from gateway.state.judgement import Judge
 
 CONFIGURATION = """\
 [[listen]]
@@ -281,6 +282,28 @@ def test_a_wrong_configuration(file: Path) -> None:
     result = run(file, "GET", "/")
     assert result.exit_code == 2
     assert "this key is required" in result.output
+
+
+def test_a_configuration_that_no_gateway_has_room_for(file: Path) -> None:
+    """Exit code 2, and what it has too much of."""
+    listeners = "".join(f'[[listen]]\naddress = "127.0.0.1:{port}"\n' for port in range(10_000, 11_025))
+    file.write_text(listeners + CONFIGURATION.partition("\n[services")[2].join(["[services", ""]))
+    result = run(file, "GET", "/")
+    assert result.exit_code == 2
+    assert f"{file}: listen: a gateway has room for 1024 listeners" in result.output
+
+
+def test_a_configuration_that_only_the_engine_refuses(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2, and the engine's own words."""
+
+    def refuse(_: bytes) -> Judge:
+        raise ValueError("routes[0]: no")
+
+    monkeypatch.setattr("gateway.supervisor.explain.Judge", refuse)
+    for arguments in (("GET", "/"), ("--test", "expectations.toml")):
+        result = run(file, *arguments)
+        assert (result.exit_code, result.exception.__class__) == (2, SystemExit)
+        assert f"{file}: the engine refuses it: routes[0]: no" in result.output
 
 
 EXPECTATIONS = """\
