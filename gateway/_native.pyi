@@ -232,12 +232,21 @@ class Explainer:
         """Compiles what ``Snapshot.compile`` does. Raises ValueError naming what cannot be compiled."""
     def explain(
         self, head: bytes, listener: int, peer: str
-    ) -> tuple[str, str, str, int | None, tuple[int, str] | None, list[tuple[int, str, str]]]:
+    ) -> tuple[
+        str,
+        str,
+        str,
+        int | None,
+        tuple[int, str] | None,
+        tuple[int, str | None] | None,
+        list[tuple[int, str, str]],
+    ]:
         """What becomes of a request with this head that comes in at a listener from ``peer``, an IP address.
 
-        Returns the client; host and path that it is routed by; the index of its route; status and words of an answer of
-        our own; and (index, what, name) of every other route: what does not fit, and the name of a header field, cookie or
-        parameter. "precedence": all fits, and a more specific route was taken. Raises ValueError when ``peer`` is no address.
+        Returns the client; host and path that it is routed by; the index of its route; status and words of a refusal;
+        status and location of what the route answers itself; and (index, what, name) of every other route: what does not
+        fit, and the name of a header field, cookie or parameter. "precedence": all fits, and a more specific route was
+        taken. Raises ValueError when ``peer`` is no address.
         """
 
 def check_pattern(text: str) -> None:

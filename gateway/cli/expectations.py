@@ -1,4 +1,4 @@
-"""Tables of expectations for ``headgate explain --test``: requests, and the route, service or status that they get."""
+"""Tables of expectations for ``headgate explain --test``: requests, and the route, service, status or location that they get."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from gateway.errors import ConfigErrors, Mistake
 from gateway.supervisor.explain import LOCAL_CLIENT, Asked, Told
 
 TABLE = "expect"
-EXPECTED = {"route": str, "service": str, "status": int}
-_KEYS = {"request": str, "headers": dict, "client": str, "listener": str, **EXPECTED}
+EXPECTED = {"route": str, "service": str, "status": int, "location": str}
+KEYS = {"request": str, "headers": dict, "client": str, "listener": str, **EXPECTED}
 _WORDS = {str: "a text", int: "a whole number", dict: "a table of texts"}
 
 
@@ -25,24 +25,27 @@ class Expectation:
     """``FILE:LINE``."""
     asked: Asked
     expected: dict[str, str | int]
-    """Of "route", "service" and "status" those that matter here."""
+    """Of "route", "service", "status" and "location" those that matter here."""
 
     def unmet(self, told: Told) -> str:
         """What is otherwise than expected; empty when nothing is."""
-        got = outcome(told)
+        got = _outcomes(told)
         return "; ".join(
-            f"expected {key} {_quoted(value)}, got {_quoted(got[key])}"
+            f"expected {key} {_quoted(value)}, got {' or '.join(map(_quoted, got[key])) or 'none'}"
             for key, value in self.expected.items()
-            if got[key] != value
+            if value not in got[key]
         )
 
 
-def outcome(told: Told) -> dict[str, str | int | None]:
-    """What can be expected of a request: the status is that of an answer of the gateway's own, or of its route."""
+def _outcomes(told: Told) -> dict[str, list[str | int]]:
+    """What can be expected of a request; none of what it does not get, and several services where the route splits."""
+    own = told.refusal or told.answer
+    location = told.answer.location if told.answer else None
     return {
-        "route": told.route.name if told.route else None,
-        "service": told.route.service if told.route and not told.refusal else None,
-        "status": told.status,
+        "route": [told.route.name] if told.route else [],
+        "service": [destination.name for destination in told.destinations if destination.weight > 0],
+        "status": [own.status] if own else [],
+        "location": [location] if location is not None else [],
     }
 
 
@@ -69,11 +72,11 @@ def _mistakes(source: Source) -> Iterator[Mistake]:
 def _mistakes_of(source: Source, index: int, table: dict[str, Any]) -> Iterator[Mistake]:
     path = (TABLE, index)
     for key, value in table.items():
-        if key not in _KEYS:
-            hint = did_you_mean(key, _KEYS) or f"known keys: {', '.join(_KEYS)}"
+        if key not in KEYS:
+            hint = did_you_mean(key, KEYS) or f"known keys: {', '.join(KEYS)}"
             yield source.mistake((*path, key), f"unknown key; {hint}", at_key=True)
-        elif not isinstance(value, _KEYS[key]) or isinstance(value, bool):
-            yield source.mistake((*path, key), f"expected {_WORDS[_KEYS[key]]}")
+        elif not isinstance(value, KEYS[key]) or isinstance(value, bool):
+            yield source.mistake((*path, key), f"expected {_WORDS[KEYS[key]]}")
     headers = table.get("headers", {})
     if isinstance(headers, dict) and not all(isinstance(value, str) for value in headers.values()):
         yield source.mistake((*path, "headers"), f"expected {_WORDS[dict]}")
@@ -99,5 +102,5 @@ def _expectation(source: Source, index: int, table: dict[str, Any]) -> Expectati
     return Expectation(f"{source.name}:{line}", asked, {key: table[key] for key in EXPECTED if key in table})
 
 
-def _quoted(value: object) -> str:
-    return "none" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+def _quoted(value: str | int) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -8,11 +8,20 @@ from typing import Any
 import click
 import orjson
 
-from gateway.cli.expectations import outcome, read_expectations
+from gateway.cli.expectations import read_expectations
 from gateway.config.load import load
 from gateway.config.schema import Instance, Route, Service
-from gateway.errors import ConfigErrors
-from gateway.supervisor.explain import LOCAL_CLIENT, Asked, Explainer, Told, UnaskableError
+from gateway.errors import ConfigErrors, Mistake
+from gateway.state.judgement import Answer
+from gateway.supervisor.explain import (
+    LOCAL_CLIENT,
+    Asked,
+    Destination,
+    Explainer,
+    Told,
+    UnaskableError,
+)
+from gateway.supervisor.rows import NoRowError
 
 UNMET = 1
 WRONG_USAGE = 2
@@ -41,7 +50,7 @@ def explain(ctx: click.Context, /, file: Path, **options: Any) -> None:
     """Tell what FILE makes of a request, and why.
 
     Prints the route, what happens on it, and why other routes were not taken, by the engine's own decisions: nothing is sent, no
-    gateway need run. URL may begin with the path.
+    gateway need run. URL may begin with the path. docs/explain.md has the form of expectations, and of the JSON.
 
     \b
       headgate explain gateway.toml GET http://api.example.com/v1/x -H 'X-Version: two'
@@ -50,7 +59,7 @@ def explain(ctx: click.Context, /, file: Path, **options: Any) -> None:
     Exits 0; 1 when an expectation is not met; 2 when the file or the command is wrong.
     """  # noqa: D301 - \b keeps the lines of the examples apart
     try:
-        explainer = Explainer(load(file, os.environ))
+        explainer = _explainer(file)
         if options["table"] is not None:
             ctx.exit(_tested(explainer, options))
         told = explainer.explain(_asked(options))
@@ -62,7 +71,18 @@ def explain(ctx: click.Context, /, file: Path, **options: Any) -> None:
     if options["as_json"]:
         click.echo(orjson.dumps(document(told), option=orjson.OPT_INDENT_2))
     else:
-        click.echo("\n".join(lines(told, explainer.service_of(told))))
+        click.echo("\n".join(lines(told)))
+
+
+def _explainer(file: Path) -> Explainer:
+    """Raises ConfigErrors, also for what is right in itself and yet no gateway takes."""
+    config = load(file, os.environ)
+    try:
+        return Explainer(config)
+    except ValueError as error:
+        raise ConfigErrors(str(file), [Mistake(f"the engine refuses it: {error}")]) from None
+    except NoRowError as error:
+        raise ConfigErrors(str(file), [Mistake(f"a gateway has room for {error.room}", error.key)]) from None
 
 
 def _asked(options: dict[str, Any]) -> Asked:
@@ -109,14 +129,21 @@ def _line(asked: Asked) -> str:
 
 def document(told: Told) -> dict[str, Any]:
     """An explanation as tools read it."""
+    own = told.refusal or told.answer
+    sides = [_side(destination) for destination in told.destinations]
+    whole = sides[0] if len(sides) == 1 else None
     return {
         "listener": told.listener.name,
         "client": told.client,
         "host": told.host,
         "path": told.path,
-        **outcome(told),
+        "route": told.route.name if told.route else None,
+        "service": whole["service"] if whole else None,
+        "status": own.status if own else None,
+        "location": told.answer.location if told.answer else None,
         "details": told.refusal.details if told.refusal else None,
-        "instances": [str(instance.address) for instance in told.instances],
+        "instances": whole["instances"] if whole else [],
+        "split": [] if whole else sides,
         "others": [
             {"route": route.name, "misfit": misfit.what, "name": misfit.name or None}
             for route, misfit in told.others
@@ -124,7 +151,15 @@ def document(told: Told) -> dict[str, Any]:
     }
 
 
-def lines(told: Told, service: Service | None) -> Iterator[str]:
+def _side(destination: Destination) -> dict[str, Any]:
+    return {
+        "service": destination.name,
+        "weight": destination.weight,
+        "instances": [str(instance.address) for instance in destination.instances],
+    }
+
+
+def lines(told: Told) -> Iterator[str]:
     """An explanation as people read it."""
     understood = f"{told.host}{told.path}" or "not understood"
     yield f"request   {understood}, of {told.client}, at {told.listener.name}"
@@ -134,7 +169,10 @@ def lines(told: Told, service: Service | None) -> Iterator[str]:
         yield f"answer    {told.refusal.status}: {told.refusal.details}"
     elif told.route is not None:
         yield from _limits(told.route.name, told.route)
-        yield from _destination(told, told.route, service)
+        if told.answer is not None:
+            yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
+        for destination in told.destinations:
+            yield from _destination(destination, told.route)
     yield from _others(told)
 
 
@@ -145,16 +183,21 @@ def _limits(name: str, owner: Route | Service) -> Iterator[str]:
         yield f"limit     {bound.name} of {name}: {bound.max} at once, by {', '.join(bound.key) or 'all'}"
 
 
-def _destination(told: Told, route: Route, service: Service | None) -> Iterator[str]:
+def _answer(answer: Answer, route: Route) -> str:
+    if answer.location is not None:
+        return f"to {answer.location}"
+    body = route.respond.body if route.respond else ""
+    return f"{len(body.encode())} bytes of {route.respond.type}" if route.respond and body else "no body"
+
+
+def _destination(destination: Destination, route: Route) -> Iterator[str]:
+    """A service with its limits and instances; each side of a split begins with its part of the requests."""
+    name, service = destination.name, destination.service
     if route.split:
-        yield f"split     {', '.join(f'{side.weight} % {side.service}' for side in route.split)}"
-        return
-    if route.service is None or service is None:
-        yield f"answer    {told.status}, by the route"
-        return
-    yield from _limits(route.service, service)
-    yield f"service   {route.service}, by {service.balance}, {route.retry.attempts} more tries"
-    for instance in told.instances:
+        yield f"split     {destination.weight} % to {name}"
+    yield from _limits(name, service)
+    yield f"service   {name}, by {service.balance}, {route.retry.attempts} more tries"
+    for instance in destination.instances:
         yield f"instance  {_instance(instance)}"
 
 

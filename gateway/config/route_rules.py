@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from gateway.config.draft import Part
 from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
-from gateway.config.matching import folded
+from gateway.config.matching import Pattern, folded
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Side, Table
 from gateway.config.splits import WHOLE
@@ -80,9 +80,10 @@ def _paths_are_replaced_once(draft: Draft) -> Iterator[Finding]:
             path = (*table.path, "prefix")
             if table.is_given("path"):
                 yield Finding(path, f"no effect: {dotted((*table.path, 'path'))} replaces the whole path")
-            if route.has("path") and not str(route["path"] or "/*").endswith("/*"):
-                message = "the route matches one path and no prefix: expected path in its place"
-                yield Finding(path, message)
+            matched = route["path"] if route.has("path") else None
+            if isinstance(matched, Pattern) or not (matched or "/*").endswith("/*"):
+                one = "an expression" if isinstance(matched, Pattern) else "one path"
+                yield Finding(path, f"the route matches {one} and no prefix: expected path in its place")
 
 
 def _routes_have_one_destination(draft: Draft) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway._native import Explainer, check_pattern
 
-__all__ = ["Explanation", "Judge", "Misfit", "Refusal", "check_pattern"]
+__all__ = ["Answer", "Explanation", "Judge", "Misfit", "Refusal", "check_pattern"]
 
 
 class Refusal(NamedTuple):
@@ -14,6 +14,14 @@ class Refusal(NamedTuple):
 
     status: int
     details: str
+
+
+class Answer(NamedTuple):
+    """What a route answers itself, in the place of a service."""
+
+    status: int
+    location: str | None
+    """Where the client is to ask instead; None where it is not."""
 
 
 class Misfit(NamedTuple):
@@ -38,6 +46,8 @@ class Explanation(NamedTuple):
     """Index of the route that matches."""
     refusal: Refusal | None
     """None when the request goes on to the limits of its route."""
+    answer: Answer | None
+    """What comes behind these limits where the route leads to no service."""
     others: tuple[Misfit, ...]
     """All other routes; none when the request was not understood."""
 
@@ -51,12 +61,13 @@ class Judge:
 
     def explain(self, head: bytes, listener: int, peer: str) -> Explanation:
         """What becomes of a request with this head, from ``peer``. Raises ValueError when that is no IP address."""
-        client, host, path, route, refusal, others = self._explainer.explain(head, listener, peer)
+        client, host, path, route, refusal, answer, others = self._explainer.explain(head, listener, peer)
         return Explanation(
             client,
             host,
             path,
             route,
             Refusal(*refusal) if refusal else None,
+            Answer(*answer) if answer else None,
             tuple(Misfit(*other) for other in others),
         )

@@ -1,11 +1,13 @@
 """What a configuration makes of a request, and why: the engine's own decision, with the names of the file. Pure."""
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.schema import Config, Instance, Listen, Route, Service
-from gateway.state.judgement import Explanation, Judge, Misfit, Refusal
+from gateway.config.splits import WHOLE
+from gateway.state.judgement import Answer, Explanation, Judge, Misfit, Refusal
 from gateway.supervisor.rows import Rows
 
 ANY_HOST = "localhost"
@@ -36,6 +38,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """A service that may get a request."""
+
+    name: str
+    service: Service
+    weight: int
+    """Its part of the requests of the route, in percent."""
+    instances: tuple[Instance, ...]
+    """Those of its instances that may get it, as the file names them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What becomes of a request."""
 
@@ -47,26 +61,21 @@ class Told:
     """Host and path are those that it is routed by; empty when it was not understood."""
     route: Route | None
     refusal: Refusal | None
-    """The gateway's own answer; None when the request goes on to the limits of its route and then to an instance."""
-    instances: tuple[Instance, ...]
-    """Those that may get it, as the file names them."""
+    """Why the gateway refuses it; None when the request goes on to the limits of its route and then to an instance, or to
+    what the route answers itself."""
+    answer: Answer | None
+    """What the route answers itself; None when it leads to services, or the request is refused."""
+    destinations: tuple[Destination, ...]
+    """Where it may go, in the order of the file: several only where the route splits its requests."""
     others: tuple[tuple[Route, Misfit], ...]
     """Why each other route was not taken."""
-
-    @property
-    def status(self) -> int | None:
-        """The status of an answer of the gateway's own, or of the route's; None when the request goes on to an instance."""
-        if self.refusal is not None:
-            return self.refusal.status
-        answer = (self.route.redirect or self.route.respond) if self.route else None
-        return answer.status if answer else None
 
 
 class Explainer:
     """Explains by one configuration."""
 
     def __init__(self, config: Config) -> None:
-        """Raises ValueError when the engine refuses it."""
+        """Raises ValueError when the engine refuses it, and NoRowError when no gateway has room for it."""
         self._config = config
         self._rows = Rows.fresh(services=ENOUGH_ROWS, series=ENOUGH_ROWS, limits=ENOUGH_ROWS)
         _, blob = compile_snapshot(config, 1, self._rows)
@@ -83,11 +92,6 @@ class Explainer:
             raise UnaskableError("the client is no IP address") from None
         return self._named(listen, told)
 
-    def service_of(self, told: Told) -> Service | None:
-        """The service of the route, with what holds for all its requests."""
-        name = told.route.service if told.route else None
-        return self._config.services[name] if name is not None else None
-
     def _listener(self, asked: Asked, authority: str | None) -> Listen:
         listeners = self._config.listen
         if asked.listener is not None:
@@ -103,18 +107,32 @@ class Explainer:
         routes = self._config.routes
         route = routes[told.route] if told.route is not None else None
         others = tuple((routes[misfit.route], misfit) for misfit in told.others)
-        instances = self._instances(route) if route and not told.refusal else ()
-        return Told(listen, told.client, told.host, told.path, route, told.refusal, instances, others)
-
-    def _instances(self, route: Route) -> tuple[Instance, ...]:
-        if route.service is None:
-            return ()
-        wanted = (route.subset or {}).items()
-        return tuple(
-            instance
-            for instance in self._config.services[route.service].instances
-            if instance.weight > 0 and wanted <= (instance.labels or {}).items()
+        destinations = tuple(self._destinations(route)) if route and not told.refusal else ()
+        return Told(
+            listen,
+            told.client,
+            told.host,
+            told.path,
+            route,
+            told.refusal,
+            told.answer,
+            destinations,
+            others,
         )
+
+    def _destinations(self, route: Route) -> Iterator[Destination]:
+        parts = [(route.service, WHOLE)] if route.service is not None else []
+        parts += [(side.service, side.weight) for side in route.split or ()]
+        for name, weight in parts:
+            service = self._config.services[name]
+            yield Destination(name, service, weight, tuple(_usable(service, route.subset or {})))
+
+
+def _usable(service: Service, wanted: Mapping[str, str]) -> Iterator[Instance]:
+    """The instances that get requests, of those that have the labels."""
+    for instance in service.instances:
+        if instance.weight > 0 and wanted.items() <= (instance.labels or {}).items():
+            yield instance
 
 
 def _split(url: str) -> tuple[str | None, str]:

@@ -19,10 +19,12 @@ class NoRowError(Exception):
 
     def __init__(self, key: str, rows: str, capacity: int) -> None:
         """``key``: the part of the configuration that asks for ``rows``, as words."""
-        super().__init__(
-            f"the shared memory has room for {capacity} {rows}, counting all since the start; a restart makes room"
-        )
         self.key = key
+        self.room = f"{capacity} {rows}"
+        """What there is room for, as words."""
+        super().__init__(
+            f"the shared memory has room for {self.room}, counting all since the start; a restart makes room"
+        )
 
 
 class Table(Generic[Identity]):

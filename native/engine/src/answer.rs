@@ -72,17 +72,19 @@ impl Answer {
         words: &Words<'_>,
         closing: Closing<'_>,
     ) -> Result<(), NoHost> {
-        let before = output.len();
         let mut code = itoa::Buffer::new();
         let (code, phrase) = (code.format(self.status), phrase(self.status));
+        let before = output.len();
         put(output, &["HTTP/1.1 ", code, " ", phrase, "\r\nDate: "]);
         output.extend_from_slice(closing.date);
         output.extend_from_slice(b"\r\n");
         if let Content::Redirect(redirect) = &self.content {
-            if redirect.put_location(output, request, words).is_err() {
+            output.extend_from_slice(b"Location: ");
+            if redirect.put_location(output, request, words.scheme).is_err() {
                 output.truncate(before);
                 return Err(NoHost);
             }
+            output.extend_from_slice(b"\r\n");
         }
         let (content_type, body): (&str, [&[u8]; 4]) = match &self.content {
             Content::Redirect(_) => {
@@ -117,19 +119,19 @@ impl Answer {
 }
 
 impl Redirect {
-    fn put_location(
+    /// Writes where a client is to ask that speaks `scheme`. Nothing is written where there is no place to lead to.
+    pub fn put_location(
         &self,
         output: &mut Vec<u8>,
         request: &Request<'_, '_>,
-        words: &Words<'_>,
+        scheme: &[u8],
     ) -> Result<(), NoHost> {
         let asked = host_without_port(request.host);
         let host = self.host.as_deref().unwrap_or(asked);
         if host.is_empty() {
             return Err(NoHost);
         }
-        let scheme = self.scheme.as_deref().map_or(words.scheme, str::as_bytes);
-        output.extend_from_slice(b"Location: ");
+        let scheme = self.scheme.as_deref().map_or(scheme, str::as_bytes);
         output.extend_from_slice(scheme);
         output.extend_from_slice(b"://");
         output.extend_from_slice(host);
@@ -148,7 +150,6 @@ impl Redirect {
             self.path.put(output, request);
             output.extend_from_slice(request.behind_path());
         }
-        output.extend_from_slice(b"\r\n");
         Ok(())
     }
 }

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use crate::address::Address;
+use crate::answer::{Answer, Content, NoHost};
 use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::forwarding::{self, Sender};
 use crate::http1::head::{find_end, slots, HeadFault, Request};
 use crate::reply::Reason;
 use crate::routing::{host_without_port, Arrival};
-use crate::snapshot::{Misfit, Parts, Snapshot, SnapshotError};
+use crate::snapshot::{Listener, Misfit, Parts, Snapshot, SnapshotError};
 
 /// A configuration whose decisions can be asked for.
 #[derive(Debug)]
@@ -27,11 +29,22 @@ pub struct Explanation<'e> {
     pub path: String,
     /// The index of the route that matches.
     pub route: Option<u32>,
-    /// Why the gateway answers itself; `None` when the request goes on to the limits of its route.
+    /// Why the gateway refuses it; `None` when the request goes on to the limits of its route.
     pub refusal: Option<Reason>,
+    /// What the route answers itself behind its limits; `None` where there is no such route, or where it leads to services.
+    pub answer: Option<Answered>,
     /// For each route that was not taken what does not fit; `None` where all fits and a more specific route was taken.
     /// Empty when the request was not understood.
     pub others: Vec<(u32, Option<Misfit<'e>>)>,
+}
+
+/// The answer of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The status code.
+    pub status: u16,
+    /// Where the client is to ask instead; `None` where it is not.
+    pub location: Option<String>,
 }
 
 impl Explainer {
@@ -62,7 +75,6 @@ impl Explainer {
     }
 
     fn explain_request(&self, request: &Request<'_, '_>, listener: u32, peer: Address) -> Explanation<'_> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (host, path) = (text(host_without_port(request.host)), text(request.path()));
         let sender = match sender(&self.snapshot, peer, request) {
             Ok(sender) => sender,
@@ -73,22 +85,49 @@ impl Explainer {
         let client = sender.client.ip();
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener };
         let found = find_route(&self.snapshot, &arrival);
-        let refusal = match found {
-            None => Some(Reason::NoRoute),
-            Some((_, route)) => objection(route, self.snapshot.listeners.get(listener as usize), request),
+        let listener = self.snapshot.listeners.get(listener as usize);
+        let outcome = match found {
+            None => Err(Reason::NoRoute),
+            Some((_, route)) => match (objection(route, listener, request), route.destinations.answer()) {
+                (Some(reason), _) => Err(reason),
+                (None, Some(answer)) => answered(answer, request, &sender, listener).map(Some),
+                (None, None) => Ok(None),
+            },
         };
+        let (answer, refusal) = outcome.map_or_else(|reason| (None, Some(reason)), |answer| (answer, None));
         let route = found.map(|(index, _)| index);
         let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);
         let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival))).collect();
-        Explanation { client, host, path, route, refusal, others }
+        Explanation { client, host, path, route, refusal, answer, others }
     }
 }
 
 impl Explanation<'_> {
     fn refused(client: IpAddr, reason: Reason) -> Self {
         let (host, path, others) = (String::new(), String::new(), Vec::new());
-        Self { client, host, path, route: None, refusal: Some(reason), others }
+        Self { client, host, path, route: None, refusal: Some(reason), answer: None, others }
     }
+}
+
+/// What a route answers, by the function that writes it.
+fn answered(
+    answer: &Answer,
+    request: &Request<'_, '_>,
+    sender: &Sender,
+    listener: Option<&Listener>,
+) -> Result<Answered, Reason> {
+    let Content::Redirect(redirect) = &answer.content else {
+        return Ok(Answered { status: answer.status, location: None });
+    };
+    let scheme = listener.map_or("http", |listener| listener.scheme.as_str());
+    let scheme = forwarding::scheme(&request.fields, sender, scheme.as_bytes());
+    let mut location = Vec::new();
+    redirect.put_location(&mut location, request, scheme).map_err(|NoHost| Reason::BadHost)?;
+    Ok(Answered { status: answer.status, location: Some(text(&location)) })
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

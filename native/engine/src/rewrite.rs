@@ -440,7 +440,7 @@ mod tests {
                 &["Cookie"],
             ),
             rewrite: Rewrite {
-                path: PathRewrite::prefix(Some("/v1/*"), "/api").unwrap(),
+                path: PathRewrite::prefix("/v1", "/api"),
                 host: Some(b"inner:81".as_slice().into()),
             },
             ..Edits::default()

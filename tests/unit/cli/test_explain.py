@@ -1,12 +1,16 @@
 """``headgate explain``: what it prints of a request, and how it judges a table of expectations."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.cli.expectations import KEYS
+from gateway.cli.explain import explain
+from gateway.state.judgement import Judge
 
 CONFIGURATION = """\
 [[listen]]
@@ -29,7 +33,38 @@ methods = ["PUT"]
 service = "api"
 [[routes]]
 path = "/v2"
-redirect = { path = "/v1", status = 308 }
+service = "api"
+"""
+ANSWERS = """\
+[[routes]]
+host = "old.example"
+path = "/v1/*"
+redirect = { scheme = "https", host = "shop.example", prefix = "/v2", status = 308 }
+limit = { rate = "5/s" }
+[[routes]]
+path = "/robots.txt"
+respond = { body = "none for you" }
+[[routes]]
+path = "/teapot"
+respond = { status = 418 }
+[[routes]]
+path = "/moved"
+redirect = { path = "/here" }
+"""
+SPLIT = """\
+[services.next]
+instances = ["b:1"]
+concurrency = 9
+[services.idle]
+instances = ["c:1"]
+[[routes]]
+path = "/split"
+concurrency = 8
+split = [
+    { service = "api", weight = 95 },
+    { service = "next", weight = 5 },
+    { service = "idle", weight = 0 },
+]
 """
 
 
@@ -77,24 +112,105 @@ def test_a_refusal_is_explained(file: Path) -> None:
     ]
 
 
-def test_an_answer_of_the_route_is_explained(file: Path) -> None:
-    """Its status, and no service."""
-    assert "answer    308, by the route" in run(file, "GET", "/v2").output
-    told = json.loads(run(file, "GET", "/v2", "--json").output)
-    assert (told["route"], told["service"], told["status"], told["instances"]) == ("/v2", None, 308, [])
+@pytest.mark.parametrize(
+    ("url", "lines"),
+    [
+        (
+            "http://old.example/v1/a%20b?c",
+            [
+                "route     old.example/v1/*",
+                "limit     default of old.example/v1/*: 5/s, burst 5, by client_ip",
+                "answer    308: to https://shop.example/v2/a%20b?c",
+            ],
+        ),
+        ("/robots.txt", ["route     /robots.txt", "answer    200: 12 bytes of text/plain; charset=utf-8"]),
+        ("/teapot", ["route     /teapot", "answer    418: no body"]),
+        ("/moved", ["route     /moved", "answer    302: to http://localhost/here"]),
+        ("http:///moved", ["route     /moved", "answer    400: missing, repeated or impossible host"]),
+        (
+            "/split",
+            [
+                "route     /split",
+                "limit     concurrency of /split: 8 at once, by all",
+                "split     95 % to api",
+                "limit     all of api: 9/s, burst 9, by service",
+                "service   api, by p2c, 2 more tries",
+                "instance  a:1",
+                "instance  a:2, weight 3",
+                "instance  a:3, backup",
+                "split     5 % to next",
+                "limit     concurrency of next: 9 at once, by all",
+                "service   next, by p2c, 2 more tries",
+                "instance  b:1",
+                "split     0 % to idle",
+                "service   idle, by p2c, 2 more tries",
+                "instance  c:1",
+            ],
+        ),
+    ],
+)
+def test_other_destinations_are_explained(file: Path, url: str, lines: list[str]) -> None:
+    """What a route answers itself, and every side of a split, behind the limits of the route."""
+    file.write_text(CONFIGURATION + ANSWERS + SPLIT, encoding="utf-8")
+    result = run(file, "GET", url)
+    assert result.exit_code == 0
+    assert [line for line in result.output.splitlines()[1:] if not line.startswith("not ")] == lines
 
 
-def test_a_split_is_explained(tmp_path: Path) -> None:
-    """Its sides are told, since which one a request gets may be a matter of chance."""
-    file = tmp_path / "split.toml"
-    split = 'split = [{ service = "api", weight = 95 }, { service = "next", weight = 5 }]'
-    services = '[services.api]\ninstances = ["a:1"]\n[services.next]\ninstances = ["b:1"]\n'
-    file.write_text(
-        f'[[listen]]\naddress = "127.0.0.1:8080"\n{services}[[routes]]\n{split}\n', encoding="utf-8"
+def test_tools_read_what_a_route_answers_itself(file: Path, tmp_path: Path) -> None:
+    """Its status and its location, which can be expected as well; what refuses a request has no location."""
+    file.write_text(CONFIGURATION + ANSWERS, encoding="utf-8")
+
+    def seen(method: str, url: str) -> list[object]:
+        document = json.loads(run(file, method, url, "--json").output)
+        keys = ("route", "service", "status", "location", "details", "instances", "split")
+        return [document[key] for key in keys]
+
+    redirected = ["old.example/v1/*", None, 308, "https://shop.example/v2", None, [], []]
+    assert seen("GET", "http://old.example/v1") == redirected
+    assert seen("GET", "/teapot") == ["/teapot", None, 418, None, None, [], []]
+    assert seen("TRACE", "/teapot")[:4] == ["/teapot", None, 405, None]
+    table = tmp_path / "expectations.toml"
+    expected = 'request = "GET http://old.example/v1/x"\nstatus = 308\nlocation = "https://shop.example/{}"\n'
+    text = "".join("[[expect]]\n" + expected.format(path) for path in ("v2/x", "v1/x"))
+    table.write_text(f'{text}[[expect]]\nrequest = "GET /teapot"\nlocation = "/"\n', encoding="utf-8")
+    result = run(file, "--test", table)
+    assert result.output.replace(str(table), "T").splitlines() == [
+        (
+            'T:5: GET http://old.example/v1/x: expected location "https://shop.example/v1/x", '
+            'got "https://shop.example/v2/x"'
+        ),
+        'T:9: GET /teapot: expected location "/", got none',
+        "3 expectations, 2 not met",
+    ]
+
+
+def test_tools_read_splits(file: Path, tmp_path: Path) -> None:
+    """Every side of it; a side is as expected if it gets requests by its weight."""
+    file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
+    document = json.loads(run(file, "GET", "/split", "--json").output)
+    assert [document[key] for key in ("service", "instances", "status", "split")] == [
+        None,
+        [],
+        None,
+        [
+            {"service": "api", "weight": 95, "instances": ["a:1", "a:2", "a:3"]},
+            {"service": "next", "weight": 5, "instances": ["b:1"]},
+            {"service": "idle", "weight": 0, "instances": ["c:1"]},
+        ],
+    ]
+    table = tmp_path / "expectations.toml"
+    services = ("api", "next", "idle")
+    table.write_text(
+        "".join(f'[[expect]]\nrequest = "GET /split"\nservice = "{service}"\n' for service in services),
+        encoding="utf-8",
     )
-    result = run(file, "GET", "/")
-    assert result.exit_code == 0, result.output
-    assert "split     95 % api, 5 % next" in result.output.splitlines()
+    result = run(file, "--test", table)
+    assert result.exit_code == 1
+    assert result.output.replace(str(table), "T").splitlines() == [
+        'T:7: GET /split: expected service "idle", got "api" or "next"',
+        "3 expectations, 1 not met",
+    ]
 
 
 def test_options_describe_the_request(file: Path) -> None:
@@ -118,8 +234,10 @@ def test_tools_read_json(file: Path) -> None:
         "route": "/v1/*",
         "service": "api",
         "status": None,
+        "location": None,
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
+        "split": [],
         "others": [
             {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
             {"route": "PUT /v1/*", "misfit": "method", "name": None},
@@ -128,6 +246,17 @@ def test_tools_read_json(file: Path) -> None:
     }
     refused = json.loads(run(file, "GET", "http://a/", "--json").output)
     assert (refused["route"], refused["status"], refused["details"]) == (None, 404, "no route")
+
+
+def test_the_page_says_it_all(file: Path) -> None:
+    """docs/explain.md has every option, every key of an expectation and every key of the JSON."""
+    page = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    documented = {word.split(" ")[0] for row in rows for word in re.findall("`(.+?)`", row)}
+    options = {name for option in explain.params for name in option.opts if name.startswith("-")}
+    lines = {"request", "route", "limit", "answer", "split", "service", "instance", "not"}
+    told = json.loads(run(file, "GET", "/", "--json").output).keys()
+    assert documented == options | lines | KEYS.keys() | told
 
 
 @pytest.mark.parametrize(
@@ -153,6 +282,28 @@ def test_a_wrong_configuration(file: Path) -> None:
     result = run(file, "GET", "/")
     assert result.exit_code == 2
     assert "this key is required" in result.output
+
+
+def test_a_configuration_that_no_gateway_has_room_for(file: Path) -> None:
+    """Exit code 2, and what it has too much of."""
+    listeners = "".join(f'[[listen]]\naddress = "127.0.0.1:{port}"\n' for port in range(10_000, 11_025))
+    file.write_text(listeners + CONFIGURATION.partition("\n[services")[2].join(["[services", ""]))
+    result = run(file, "GET", "/")
+    assert result.exit_code == 2
+    assert f"{file}: listen: a gateway has room for 1024 listeners" in result.output
+
+
+def test_a_configuration_that_only_the_engine_refuses(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2, and the engine's own words."""
+
+    def refuse(_: bytes) -> Judge:
+        raise ValueError("routes[0]: no")
+
+    monkeypatch.setattr("gateway.supervisor.explain.Judge", refuse)
+    for arguments in (("GET", "/"), ("--test", "expectations.toml")):
+        result = run(file, *arguments)
+        assert (result.exit_code, result.exception.__class__) == (2, SystemExit)
+        assert f"{file}: the engine refuses it: routes[0]: no" in result.output
 
 
 EXPECTATIONS = """\
@@ -215,7 +366,7 @@ def test_a_wrong_table_is_reported(file: Path, tmp_path: Path) -> None:
         line for line in result.output.replace(str(table), "T").splitlines() if line.startswith("T:")
     ]
     assert headlines == [
-        "T:1:3: expect[0]: expects nothing: name route, service, status",
+        "T:1:3: expect[0]: expects nothing: name route, service, status, location",
         'T:2:11: expect[0].request: expected a method and a URL, such as "GET http://example.com/"',
         'T:3:1: expect[0].stats: unknown key; did you mean "status"?',
         "T:6:10: expect[1].status: expected a whole number",

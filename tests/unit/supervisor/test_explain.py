@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -20,6 +21,9 @@ from tests.helpers.proof import PROOF
 
 ROUTES, REQUESTS = (1_000, 10_000) if PROOF else (100, 1_000)
 NOW = 1_000_000_000_000
+LOCATION = re.compile(rb"\r\nLocation: ([^\r]*)\r\n")
+
+Own = tuple[int, str | None]
 LISTENERS = ("127.0.0.1:8080", "127.0.0.2:8081")
 PLAIN = """\
 [gateway]
@@ -51,8 +55,26 @@ service = "api"
 clients = ["192.0.2.0/24"]
 listeners = ["127.0.0.2:8081"]
 service = "web"
+[[routes]]
+host = "old.example"
+redirect = { host = "api.example" }
+[[routes]]
+host = "fixed.example"
+methods = ["GET"]
+respond = { status = 203 }
+[[routes]]
+host = "split.example"
+split = [{ service = "api", weight = 0 }, { service = "web", weight = 100 }]
 """
 )
+
+
+def reached(told: Told) -> list[tuple[str, int, list[str]]]:
+    """Every service that may get the request, with its part and those of its instances."""
+    return [
+        (one.name, one.weight, [str(instance.address) for instance in one.instances])
+        for one in told.destinations
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +94,34 @@ def test_a_route_is_told_with_all_that_belongs_to_it(sample: Explainer) -> None:
         "/v1/x",
     )
     assert (told.client, told.listener.name) == ("127.0.0.1", "127.0.0.1:8080")
-    assert [str(instance.address) for instance in told.instances] == ["127.0.0.1:9", "127.0.0.1:11"]
+    assert reached(told) == [("api", 100, ["127.0.0.1:9", "127.0.0.1:11"])]
     assert [(misfit.what, misfit.name) for _, misfit in told.others] == [
         ("header", "x-beta"),
         ("listener", ""),
+        ("host", ""),
+        ("host", ""),
+        ("host", ""),
     ]
     told = sample.explain(Asked("GET", "/v1", (("host", "api.example:80"), ("x_beta", "1"))))
-    assert [str(instance.address) for instance in told.instances] == ["127.0.0.1:11"]
-    assert [misfit.what for _, misfit in told.others] == ["precedence", "listener"]
+    assert reached(told) == [("api", 100, ["127.0.0.1:11"])]
+    assert [misfit.what for _, misfit in told.others] == ["precedence", "listener", *["host"] * 3]
+
+
+def test_what_a_route_answers_itself_is_told(sample: Explainer) -> None:
+    """Its status, and where it leads; no service has anything to do with it."""
+    for url, answer in (
+        ("http://old.example:81/x?q", (302, "http://api.example:81/x?q")),
+        ("http://fixed.example/", (203, None)),
+    ):
+        told = sample.explain(Asked("GET", url))
+        assert (told.refusal, told.answer, told.destinations) == (None, answer, ())
+
+
+def test_every_side_of_a_split_is_told(sample: Explainer) -> None:
+    """Also one that gets nothing by its weight."""
+    told = sample.explain(Asked("GET", "http://split.example/"))
+    assert reached(told) == [("api", 0, ["127.0.0.1:9", "127.0.0.1:11"]), ("web", 100, ["127.0.0.1:12"])]
+    assert told.answer is None
 
 
 @pytest.mark.parametrize(
@@ -115,7 +157,7 @@ def test_an_answer_of_the_gateways_own_is_told(sample: Explainer, asked: Asked, 
     """With its status, and no instance."""
     told = sample.explain(asked)
     assert told.refusal is not None
-    assert (told.refusal.status, told.instances) == (status, ())
+    assert (told.refusal.status, told.answer, told.destinations) == (status, None, ())
 
 
 def test_the_client_is_the_one_that_proxies_tell_of(sample: Explainer) -> None:
@@ -160,21 +202,32 @@ class DataPath:
         self._lane.adopt(Snapshot.compile(blob))
         self._view = View(segment)
 
-    def ask(self, listener: str, client: str, head: bytes) -> int | None:
-        """The status of an answer of the gateway's own."""
+    def ask(self, listener: str, client: str, head: bytes) -> Own | None:
+        """Status and location of an answer that no instance gives."""
         connection = Connection(self._lane, self._rows.listener_number(listener), client, NOW)
         action, _, payload = connection.receive(head, NOW)
         assert action in {FORWARD, REPLY, REPLY_CLOSE}, payload
         connection.close(NOW)
-        return None if action == FORWARD else int(payload[9:12])
+        if action == FORWARD:
+            return None
+        location = LOCATION.search(payload)
+        return int(payload[9:12]), location and location[1].decode()
 
     def count(self, told: Told) -> int:
         """Requests that were counted for its listener and route."""
         route = told.route
-        row = self._rows.request_row(told.listener.name, route and route.name, route.service if route else "")
+        service = route.service if route else None
+        row = self._rows.request_row(told.listener.name, route and route.name, service or "")
         return sum(count for _, count in self._view.requests(row))
 
 
+DESTINATIONS = (
+    'service = "api"',
+    'service = "web"',
+    'redirect = { scheme = "https", port = 8443 }',
+    'redirect = { path = "/elsewhere", status = 301 }',
+    "respond = { status = 204 }",
+)
 HOSTS = ("a.example", "b.a.example", "c.b.a.example", "d.test", "e.d.test")
 SEGMENTS = ("v1", "v2", "items", "42", "x")
 FIELDS = ("X-A", "X-B-C", "User-Agent")
@@ -190,9 +243,7 @@ def draw_routes(source: random.Random) -> Iterator[str]:
     """Route tables that a file may have together."""
     shadows, count = Shadows(), 0
     while count < ROUTES:
-        text = f'[[routes]]\nname = "r{count}"\nservice = "{source.choice(("api", "web"))}"\n' + draw_match(
-            source
-        )
+        text = f'[[routes]]\nname = "r{count}"\n{source.choice(DESTINATIONS)}\n' + draw_match(source)
         route = parse(f"{PLAIN}{text}{REST}", "g", {}).routes[0]
         if not any(shadows.add(route.match, ("routes", count))):
             count += 1
@@ -293,8 +344,9 @@ def test_explanations_agree_with_the_data_path() -> None:
         asked = draw_request(source)
         told = explainer.explain(asked)
         before = path.count(told)
-        status = path.ask(told.listener.name, asked.client, head(asked))
-        assert status == (told.refusal.status if told.refusal else None), asked
+        own = path.ask(told.listener.name, asked.client, head(asked))
+        assert own == ((told.refusal.status, None) if told.refusal else told.answer), asked
         assert path.count(told) == before + 1, asked
-        seen.add((told.route is None, status))
-    assert seen >= {(False, None), (True, 404), (False, 405), (False, 413)}
+        seen.add((told.route is None, own[0] if own else None))
+    answered = {(False, 204), (False, 301), (False, 302)}
+    assert seen >= {(False, None), (True, 404), (False, 405), (False, 413)} | answered

@@ -36,15 +36,11 @@ pub enum PathRewrite {
 }
 
 impl PathRewrite {
-    /// Another beginning. `pattern`: the path that the route matches, of which everything before `/*` is replaced; `None`
-    /// for a route that takes every path. It cannot be an exact path.
-    pub fn prefix(pattern: Option<&str>, with: &str) -> Result<Self, &'static str> {
-        let matched = match pattern {
-            None => "",
-            Some(pattern) => pattern.strip_suffix("/*").ok_or("the route matches no prefix")?,
-        };
+    /// Another beginning. `matched`: the one that the paths of all requests of the route have, up to a slash or to their
+    /// end; empty where it takes every path.
+    pub fn prefix(matched: &str, with: &str) -> Self {
         let with = with.strip_suffix('/').unwrap_or(with).as_bytes().into();
-        Ok(Self::Prefix { length: matched.len(), with })
+        Self::Prefix { length: matched.len(), with }
     }
 
     /// Writes the path for a request: `*` (OPTIONS) stays what it is.
@@ -88,30 +84,29 @@ mod tests {
     /// The rows of the Gateway API's `ReplacePrefixMatch`, and those for a route to every path.
     #[test]
     fn a_prefix_is_replaced_by_segments() {
-        for (pattern, with, path, expected) in [
-            (Some("/foo/*"), "/xyz", "/foo/bar", "/xyz/bar"),
-            (Some("/foo/*"), "/xyz/", "/foo/bar", "/xyz/bar"),
-            (Some("/foo/*"), "/xyz", "/foo", "/xyz"),
-            (Some("/foo/*"), "/xyz", "/foo/", "/xyz/"),
-            (Some("/foo/*"), "/", "/foo/bar", "/bar"),
-            (Some("/foo/*"), "/", "/foo/", "/"),
-            (Some("/foo/*"), "/", "/foo", "/"),
-            (Some("/*"), "/xyz", "/bar", "/xyz/bar"),
-            (Some("/*"), "/xyz", "/", "/xyz/"),
-            (None, "/xyz", "/foo/bar?q", "/xyz/foo/bar"),
-            (None, "/", "/", "/"),
+        for (matched, with, path, expected) in [
+            ("/foo", "/xyz", "/foo/bar", "/xyz/bar"),
+            ("/foo", "/xyz/", "/foo/bar", "/xyz/bar"),
+            ("/foo", "/xyz", "/foo", "/xyz"),
+            ("/foo", "/xyz", "/foo/", "/xyz/"),
+            ("/foo", "/", "/foo/bar", "/bar"),
+            ("/foo", "/", "/foo/", "/"),
+            ("/foo", "/", "/foo", "/"),
+            ("", "/xyz", "/bar", "/xyz/bar"),
+            ("", "/xyz", "/", "/xyz/"),
+            ("", "/xyz", "/foo/bar?q", "/xyz/foo/bar"),
+            ("", "/", "/", "/"),
         ] {
-            let rewrite = PathRewrite::prefix(pattern, with).unwrap();
-            assert_eq!(rewritten(&rewrite, "GET", path), expected, "{pattern:?} {with} {path}");
+            let rewrite = PathRewrite::prefix(matched, with);
+            assert_eq!(rewritten(&rewrite, "GET", path), expected, "{matched} {with} {path}");
         }
-        assert_eq!(PathRewrite::prefix(Some("/foo"), "/"), Err("the route matches no prefix"));
     }
 
     #[test]
     fn a_whole_path_is_replaced_and_an_asterisk_is_not() {
         let whole = PathRewrite::Whole(b"/fixed".as_slice().into());
         assert_eq!(rewritten(&whole, "GET", "/a/b?c"), "/fixed");
-        for rewrite in [whole, PathRewrite::prefix(None, "/xyz").unwrap(), PathRewrite::Keep] {
+        for rewrite in [whole, PathRewrite::prefix("", "/xyz"), PathRewrite::Keep] {
             assert_eq!(rewritten(&rewrite, "OPTIONS", "*"), "*");
         }
     }
@@ -124,7 +119,7 @@ mod tests {
             let mut room = slots();
             let parsed = Request::parse(head.as_bytes(), &mut room, &LIMITS, Kept::NONE);
             prop_assume!(parsed.as_ref().is_ok_and(|request| request.path().starts_with(b"/foo/")));
-            let rewrite = PathRewrite::prefix(Some("/foo/*"), &with).unwrap();
+            let rewrite = PathRewrite::prefix("/foo", &with);
             let once = rewritten(&rewrite, "GET", &format!("/foo{rest}"));
             prop_assert_eq!(rewritten(&PathRewrite::Keep, "GET", &once), once);
         }

@@ -98,6 +98,39 @@ fn each_refusal_is_told() {
     }
 }
 
+/// What a route answers itself is told: its status, and the location that the client would get.
+#[test]
+fn answers_of_routes_are_told() {
+    let redirect = |host: Value, change: Value| {
+        let mut redirect = json!({"status": 308});
+        redirect.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        json!({"host": host, "path": "/v1/*", "service": null, "answer": {"redirect": redirect}})
+    };
+    let fixed = json!({"status": 203, "content_type": "a/b", "body": "x"});
+    let explainer = explainer(&[
+        json!({"host": "f", "service": null, "answer": {"fixed": fixed}}),
+        redirect(json!("p"), json!({"path": {"prefix": "/z"}})),
+        redirect(json!("s"), json!({"scheme": "https"})),
+        redirect(Value::Null, json!({"path": {"whole": "/z"}})),
+    ]);
+    let to = |status, location: Option<&str>| Some(Answered { status, location: location.map(String::from) });
+    for (head, route, answer, refusal) in [
+        ("GET /x HTTP/1.1\r\nHost: f\r\n\r\n", 0, to(203, None), None),
+        ("TRACE /x HTTP/1.1\r\nHost: f\r\n\r\n", 0, None, Some(Reason::TraceNotOffered)),
+        ("GET /v1/./b?q HTTP/1.1\r\nHost: P:81\r\n\r\n", 1, to(308, Some("http://P:81/z/b?q")), None),
+        ("GET /v1 HTTP/1.1\r\nHost: s:81\r\n\r\n", 2, to(308, Some("https://s/v1")), None),
+        ("GET /v1 HTTP/1.1\r\nHost: a\r\n\r\n", 3, to(308, Some("http://a/z")), None),
+        ("GET /v1 HTTP/1.0\r\n\r\n", 3, None, Some(Reason::BadHost)),
+    ] {
+        let told = ask(&explainer, head, 0);
+        assert_eq!((told.route, told.answer, told.refusal), (Some(route), answer, refusal), "{head:?}");
+    }
+    let head = b"GET /v1 HTTP/1.1\r\nHost: p\r\nX-Forwarded-Proto: https\r\n\r\n";
+    for (peer, location) in [([10, 0, 0, 1], "https://p/z"), ([192, 0, 2, 1], "http://p/z")] {
+        assert_eq!(explainer.explain(head, 0, IpAddr::from(peer)).answer, to(308, Some(location)));
+    }
+}
+
 /// The client is the one that trusted proxies tell of; what contradicts itself is refused.
 #[test]
 fn the_client_is_told() {

@@ -25,16 +25,16 @@ pub(super) enum AnswerText {
 }
 
 impl AnswerText {
-    /// `pattern`: the path that the route matches. `edits`: its rules for answers.
+    /// `prefix`: the beginning of paths that the route matches, if it matches one. `edits`: its rules for answers.
     pub(super) fn compile(
         self,
-        pattern: Option<&str>,
+        prefix: Option<&str>,
         edits: &EditsText,
         route: &str,
     ) -> Result<Arc<Answer>, SnapshotError> {
         let fields = edits.answer_fields(Names { route, service: "" })?;
         let (status, content) = match self {
-            Self::Redirect(redirect) => redirect.compile(pattern).map_err(|it| it.within("redirect"))?,
+            Self::Redirect(redirect) => redirect.compile(prefix).map_err(|it| it.within("redirect"))?,
             Self::Fixed(fixed) => fixed.compile().map_err(|error| error.within("fixed"))?,
         };
         Ok(Arc::new(Answer { status, content, fields }))
@@ -53,7 +53,7 @@ pub(super) struct RedirectText {
 }
 
 impl RedirectText {
-    fn compile(self, pattern: Option<&str>) -> Result<(u16, Content), SnapshotError> {
+    fn compile(self, prefix: Option<&str>) -> Result<(u16, Content), SnapshotError> {
         if !REDIRECT_STATUSES.contains(&self.status) {
             return Err(SnapshotError::invalid("status", "no status of a redirect"));
         }
@@ -67,7 +67,7 @@ impl RedirectText {
         if host.as_deref().is_some_and(|host| host_without_port(host) != host) {
             return Err(SnapshotError::invalid("host", "has a port"));
         }
-        let path = self.path.map_or(Ok(PathRewrite::Keep), |path| path.compile(pattern))?;
+        let path = self.path.map_or(Ok(PathRewrite::Keep), |path| path.compile(prefix))?;
         let scheme = self.scheme.map(String::into_boxed_str);
         Ok((self.status, Content::Redirect(Redirect { scheme, host, port: self.port, path })))
     }

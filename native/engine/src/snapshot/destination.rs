@@ -36,6 +36,14 @@ impl Destinations {
             Self::Split(_, sides) => sides,
         }
     }
+
+    /// What the route answers itself; `None` where it leads to services.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::One(Destination { target: Target::Answer(answer), .. }) => Some(answer),
+            Self::One(_) | Self::Split(..) => None,
+        }
+    }
 }
 
 /// Where requests go, and what counts them there.

@@ -350,7 +350,7 @@ impl Route {
                 split.compile(services, side).map_err(|error| error.within("split"))
             }
             (None, None, Some(answer)) => {
-                let answer = answer.compile(self.path.as_deref(), &self.edits, &self.name);
+                let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
                 let logged = access_log::names(&self.name, None);
                 Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
@@ -358,6 +358,16 @@ impl Route {
             _ => {
                 Err(SnapshotError::invalid("service", "must be there, or a split or an answer in its place"))
             }
+        }
+    }
+
+    /// The beginning that the paths of all its requests have, up to a slash or to their end; `None` where they need have
+    /// none in common: an exact path is no beginning, and nobody knows that of an expression.
+    fn prefix(&self) -> Option<&str> {
+        match (&self.path, &self.pattern) {
+            (None, None) => Some(""),
+            (Some(path), None) => path.strip_suffix("/*"),
+            (_, Some(_)) => None,
         }
     }
 
@@ -377,7 +387,7 @@ impl Route {
         let backend = Backend {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
-            edits: self.edits.compile(self.path.as_deref(), names).map_err(|it| it.within("edits"))?,
+            edits: self.edits.compile(self.prefix(), names).map_err(|it| it.within("edits"))?,
         };
         let logged = access_log::names(&self.name, Some(&service.name));
         Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })

@@ -19,10 +19,10 @@ pub(super) struct EditsText {
 }
 
 impl EditsText {
-    /// `None` if it changes nothing. `pattern`: the path that the route matches.
+    /// `None` if it changes nothing. `prefix`: the beginning of paths that the route matches, if it matches one.
     pub(super) fn compile(
         &self,
-        pattern: Option<&str>,
+        prefix: Option<&str>,
         names: Names<'_>,
     ) -> Result<Option<Arc<Edits>>, SnapshotError> {
         let edits = Edits {
@@ -31,7 +31,7 @@ impl EditsText {
                 .response
                 .compile(Direction::Response, names)
                 .map_err(|it| it.within("response"))?,
-            rewrite: self.rewrite.compile(pattern).map_err(|error| error.within("rewrite"))?,
+            rewrite: self.rewrite.compile(prefix).map_err(|error| error.within("rewrite"))?,
         };
         Ok((edits != Edits::default()).then(|| Arc::new(edits)))
     }
@@ -68,9 +68,9 @@ struct RewriteText {
 }
 
 impl RewriteText {
-    fn compile(&self, pattern: Option<&str>) -> Result<Rewrite, SnapshotError> {
+    fn compile(&self, prefix: Option<&str>) -> Result<Rewrite, SnapshotError> {
         let host = self.host.as_deref().map(host).transpose()?;
-        let path = self.path.as_ref().map_or(Ok(PathRewrite::Keep), |path| path.compile(pattern))?;
+        let path = self.path.as_ref().map_or(Ok(PathRewrite::Keep), |path| path.compile(prefix))?;
         Ok(Rewrite { path, host })
     }
 }
@@ -87,16 +87,16 @@ pub(super) enum PathText {
 
 impl PathText {
     /// Only what is canonical may stand in a path that instances or clients get.
-    pub(super) fn compile(&self, pattern: Option<&str>) -> Result<PathRewrite, SnapshotError> {
+    pub(super) fn compile(&self, prefix: Option<&str>) -> Result<PathRewrite, SnapshotError> {
         let (Self::Whole(path) | Self::Prefix(path)) = self;
         if !path::is_canonical(path.as_bytes()) {
             return Err(SnapshotError::invalid("path", "no canonical path"));
         }
         match self {
             Self::Whole(path) => Ok(PathRewrite::Whole(path.as_bytes().into())),
-            Self::Prefix(with) => {
-                PathRewrite::prefix(pattern, with).map_err(|problem| SnapshotError::invalid("path", problem))
-            }
+            Self::Prefix(with) => prefix
+                .map(|matched| PathRewrite::prefix(matched, with))
+                .ok_or_else(|| SnapshotError::invalid("path", "the route matches no prefix")),
         }
     }
 }

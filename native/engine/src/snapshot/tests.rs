@@ -216,6 +216,37 @@ fn split(named_by: Option<&str>, sticky: Option<&str>, sides: &[(u32, u32)]) -> 
     document
 }
 
+/// Only where a route matches a prefix is there one to replace.
+#[test]
+fn a_prefix_is_replaced_where_one_is_matched() {
+    let prefix = || json!({"path": {"prefix": "/b"}});
+    let compile = |path: Value, pattern: Value, answers: bool| {
+        let mut document = document();
+        let route = document["routes"][0].as_object_mut().unwrap();
+        route.insert("path".into(), path);
+        route.insert("pattern".into(), pattern);
+        if answers {
+            route.remove("service");
+            let redirect = json!({"status": 301, "path": prefix()["path"]});
+            route.insert("answer".into(), json!({ "redirect": redirect }));
+        } else {
+            route.insert("edits".into(), json!({ "rewrite": prefix() }));
+        }
+        compile(&document).map(drop).map_err(|error| error.to_string())
+    };
+    let problem = |place: &str| Err(format!("routes[0].{place}.path: the route matches no prefix"));
+    for (path, pattern) in
+        [(json!("/a"), Value::Null), (Value::Null, json!("/a/*")), (Value::Null, json!(".*"))]
+    {
+        assert_eq!(compile(path.clone(), pattern.clone(), false), problem("edits.rewrite"));
+        assert_eq!(compile(path, pattern, true), problem("answer.redirect"));
+    }
+    for path in [json!("/a/*"), json!("/*"), Value::Null] {
+        assert_eq!(compile(path.clone(), Value::Null, false), Ok(()));
+        assert_eq!(compile(path, Value::Null, true), Ok(()));
+    }
+}
+
 /// Each side arrives with its service, its rows and its names; the edits are of its own.
 #[test]
 fn splits_arrive() {
