@@ -110,6 +110,37 @@ def test_a_reference_that_leads_nowhere_is_found_in_its_file(folder: Path) -> No
     assert load(folder / "gateway.toml", {"SHOP": "b:1"}).services["shop"]
 
 
+def test_other_parts_are_named_as_they_are_found(folder: Path) -> None:
+    """Where a mistake speaks of another key, it stands there with the place that it has in its own file."""
+    text = (
+        '[[routes]]\npath = "/both"\nservice = "api"\nredirect = { path = "/b", prefix = "/c" }\n'
+        '[[routes]]\npath = "/own"\nservice = "shop"\nclients = ["10.0.0.0/8", "10.0.0.1"]\n'
+        'limit = [{ rate = "1/s" }, { rate = "2/s" }]\n'
+        '[[routes]]\npath = "/split"\nrequest_headers = { remove = ["a", "A"] }\n'
+        'split = [{ service = "api", weight = 50 }, { service = "api", weight = 50 }]\n'
+    )
+    write(folder / "routes", {"a-cart.toml": text})
+    file = "routes/a-cart.toml"
+    assert report(folder) == [
+        f"{file}:4:12: routes[0].redirect: no effect: routes[0].service of {file} has the requests",
+        (
+            f"{file}:4:36: routes[0].redirect.prefix: no effect: routes[0].redirect.path of {file} "
+            "replaces the whole path"
+        ),
+        f"{file}:4:36: routes[0].redirect.prefix: the route matches one path and no prefix: expected path in its place",
+        f"{file}:8:26: routes[1].clients[1]: no effect: routes[1].clients[0] of {file} contains it",
+        (
+            f"{file}:9:28: routes[1].limit[1].name: routes[1].limit[0] of {file} has the same name; "
+            'give each limit of the route a name = "…"'
+        ),
+        (
+            f"{file}:12:36: routes[2].request_headers.remove[1]: the same field as "
+            f"routes[2].request_headers.remove[0] of {file}"
+        ),
+        f"{file}:13:56: routes[2].split[1].service: the same service as routes[2].split[0] of {file}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("include", "message"),
     [
