@@ -51,7 +51,11 @@ class Edition:
 
     def idle_subsets(self) -> dict[str, frozenset[Labels]]:
         """By service the subsets that have a row and no route; () is the whole service."""
-        used = {(route.service, labels_of(route.subset or {})) for route in self.config.routes}
+        used = {
+            (service, labels_of(route.subset or {}))
+            for route in self.config.routes
+            for service in route.services()
+        }
         return {
             service: frozenset(labels for labels in rows if (service, labels) not in used)
             for service, rows in self.rows.banks().items()
