@@ -138,7 +138,8 @@ def _edition(
     config = overridden(written, overrides)
     changes = NO_CHANGES if before is None else diff(before, config)
     head, blob = compile_snapshot(config, epoch, rows, retired.values())
-    legend = Legend(rows.requests(), rows.limits(), rows.services())
+    queued = frozenset(name for name, service in config.services.items() if service.queue is not None)
+    legend = Legend(rows.requests(), rows.limits(), rows.services(), queued)
     shared = shared_limits(config, rows.limit_row)
     return Edition(epoch, written, config, rows, retired, head, blob, legend, shared, changes)
 
