@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
+from gateway.config.files import shown
 from gateway.config.findings import Finding
 from gateway.config.load import load
 from gateway.config.overrides import Overrides, contradictions, described, overridden
@@ -99,7 +100,7 @@ def next_edition(
             yield Finding((error.key,), f"too many for the running gateway: {error}")
 
     load(file, environ, judge)
-    return _judged(made[0], bounds, str(file))
+    return _judged(made[0], bounds, shown(file))
 
 
 def same_edition(running: Edition, bounds: Bounds, overrides: Overrides) -> Edition:
