@@ -20,7 +20,7 @@ _COUNTED = 1
 def _legend(rows: int) -> Legend:
     """Every row of the page shows the same row of the memory."""
     named = [RequestRow(_COUNTED, "127.0.0.1:80", f"route-{row}", "p2c") for row in range(rows)]
-    return Legend(named, [], {"p2c": 0})
+    return Legend(named, [], {"p2c": 0}, frozenset())
 
 
 @pytest.mark.parametrize("rows", ROWS)

@@ -12,6 +12,8 @@ from gateway.model import join_host_port
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 §9.2.1): what a log may replay unasked."""
+IDEMPOTENT = SAFE | {"TRACE", "PUT", "DELETE"}
+"""Methods whose requests may come twice (RFC 9110 §9.2.2)."""
 _SCHEMES = {"http": 80, "https": 443}
 
 

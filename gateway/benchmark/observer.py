@@ -83,7 +83,7 @@ class Observer:
             waited_seconds=sum(one.waited_seconds for one in spent),
             memory_bytes=self._local.memory().proportional,
             heartbeat_age_seconds=self._oldest,
-            machine_share=(machine[0] - self._machine[0]) / there if there > 0 else 0.0,
+            machine_share=min(1.0, (machine[0] - self._machine[0]) / there) if there > 0 else 0.0,
         )
         self._used, self._machine, self._oldest = used, machine, None
         return observation

@@ -343,8 +343,13 @@ def _is_token(value: str) -> bool:
     return value != "" and _TOKEN.issuperset(value)
 
 
+def is_file_pattern(value: object) -> bool:
+    """May files be looked for by it?"""
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
 def _file_pattern(value: str) -> str:
-    if not (value and value.isprintable()):
+    if not is_file_pattern(value):
         raise InvalidValueError('a pattern of files, such as "routes/*.toml"')
     return value
 

@@ -1,4 +1,4 @@
-"""Reads regular files of bounded size, and never waits for one."""
+"""Reads regular files of bounded size, never waits for one, and writes their names and faults as text."""
 
 import os
 import stat
@@ -19,6 +19,11 @@ def read_regular(path: str | Path, limit: int) -> bytes:
 def reason(error: Exception) -> str:
     """Why ``read_regular`` failed, without the path."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def shown(path: str | Path) -> str:
+    r"""A path as text that can be written anywhere: bytes in it that are not UTF-8 are written as ``\xff``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _open(path: str, flags: int) -> int:

@@ -6,7 +6,7 @@ from gateway.config.draft import Part
 from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
 from gateway.config.matching import Pattern, folded
-from gateway.config.paths import KeyPath, dotted
+from gateway.config.paths import KeyPath
 from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Side, Table
 from gateway.config.splits import WHOLE
 
@@ -54,7 +54,7 @@ def _fields_have_one_rule(draft: Draft) -> Iterator[Finding]:
             for name, path in _named(rules, key):
                 first = seen.setdefault(folded(name), path)
                 if first != path:
-                    yield Finding(path, f"the same field as {dotted(first)}")
+                    yield Finding(path, f"the same field as {draft.where(first)}")
         replaced = {folded(name) for name, _ in _named(rules, "set")}
         for name, path in _named(rules, "remove"):
             if folded(name) in replaced:
@@ -79,7 +79,9 @@ def _paths_are_replaced_once(draft: Draft) -> Iterator[Finding]:
                 continue
             path = (*table.path, "prefix")
             if table.is_given("path"):
-                yield Finding(path, f"no effect: {dotted((*table.path, 'path'))} replaces the whole path")
+                yield Finding(
+                    path, f"no effect: {draft.where((*table.path, 'path'))} replaces the whole path"
+                )
             matched = route["path"] if route.has("path") else None
             if isinstance(matched, Pattern) or not (matched or "/*").endswith("/*"):
                 one = "an expression" if isinstance(matched, Pattern) else "one path"
@@ -93,7 +95,7 @@ def _routes_have_one_destination(draft: Draft) -> Iterator[Finding]:
         if not given:
             yield Finding(route.path, f"expected one of {', '.join(DESTINATIONS)} in it")
         for key in given[1:]:
-            message = f"no effect: {dotted((*route.path, given[0]))} has the requests"
+            message = f"no effect: {draft.where((*route.path, given[0]))} has the requests"
             yield Finding((*route.path, key), message)
 
 
@@ -124,7 +126,7 @@ def _splits_make_a_whole(draft: Draft) -> Iterator[Finding]:
         for side in sides:
             first = seen.setdefault(side["service"], side.path) if side.has("service") else side.path
             if first != side.path:
-                yield Finding((*side.path, "service"), f"the same service as {dotted(first)}")
+                yield Finding((*side.path, "service"), f"the same service as {draft.where(first)}")
         if len(sides) == 1:
             yield Finding((*route.path, "split"), "no effect: expected service in its place, or two sides")
         elif sides and all(side.has("weight") for side in sides):

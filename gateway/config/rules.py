@@ -64,7 +64,7 @@ def _proxies_are_trusted_once(draft: Draft) -> Iterator[Finding]:
         return
     path = ("gateway", "trusted_proxies")
     for inner, outer in contained(draft.gateway["trusted_proxies"]):
-        yield Finding((*path, inner), f"no effect: {dotted((*path, outer))} contains it")
+        yield Finding((*path, inner), f"no effect: {draft.where((*path, outer))} contains it")
 
 
 def _somebody_may_send_proxy_headers(draft: Draft) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def _listeners_differ(draft: Draft) -> Iterator[Finding]:
             continue
         address, path = listen["address"], (*listen.path, "address")
         if address in seen:
-            yield Finding(path, f"the same address as {dotted(seen[address])}")
+            yield Finding(path, f"the same address as {draft.where(seen[address])}")
         elif draft.gateway.has("admin") and address == draft.gateway["admin"] and address.port:
             yield Finding(path, "the same address as gateway.admin")
         seen.setdefault(address, path)
@@ -108,7 +108,7 @@ def _instances_differ(draft: Draft) -> Iterator[Finding]:
             if instance.has("address"):
                 first = seen.setdefault(instance["address"], instance.path)
                 if first != instance.path:
-                    yield Finding((*instance.path, "address"), f"the same address as {dotted(first)}")
+                    yield Finding((*instance.path, "address"), f"the same address as {draft.where(first)}")
 
 
 def _some_instance_has_weight(draft: Draft) -> Iterator[Finding]:
@@ -185,9 +185,7 @@ def _keys_leave_something_to_load(draft: Draft) -> Iterator[Finding]:
         instances = service.tables("instances", Instance, instance_table)
         if any(instance.is_given("backup") or instance.is_given("zone") for instance in instances):
             continue
-        message = (
-            f"no effect: every request has a value of {dotted((*key.path, 'key'))} and goes by that alone"
-        )
+        message = f"no effect: every request has a value of {draft.where((*key.path, 'key'))} and goes by that alone"
         if service.is_given("slow_start"):
             yield Finding((*service.path, "slow_start"), message)
         for instance in instances:
@@ -364,7 +362,7 @@ def _clients_are_named_once(draft: Draft) -> Iterator[Finding]:
         if route.has("clients"):
             path = (*route.path, "clients")
             for inner, outer in contained(route["clients"]):
-                yield Finding((*path, inner), f"no effect: {dotted((*path, outer))} contains it")
+                yield Finding((*path, inner), f"no effect: {draft.where((*path, outer))} contains it")
 
 
 def _listeners_take_paths_of_routes(draft: Draft) -> Iterator[Finding]:
@@ -445,7 +443,7 @@ def _limit_names_differ(draft: Draft) -> Iterator[Finding]:
             first = seen.setdefault(limit["name"], limit.path)
             if first != limit.path:
                 hint = "" if limit.is_given("name") else f'give each limit of the {_kind(owner)} a name = "…"'
-                yield Finding((*limit.path, "name"), f"{dotted(first)} has the same name", hint)
+                yield Finding((*limit.path, "name"), f"{draft.where(first)} has the same name", hint)
 
 
 def _limits_fit(draft: Draft) -> Iterator[Finding]:

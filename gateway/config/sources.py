@@ -1,12 +1,15 @@
 """The files of a configuration: the one that is named and those that it includes, read as one, and what stands in which."""
 
 import glob
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from gateway.config.fields import is_file_pattern
+from gateway.config.files import reason, shown
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.positions import Positions
 from gateway.config.tables import read, tables
@@ -44,9 +47,10 @@ class Source:
 class Sources:
     """The files of one configuration; what stands in the first is found first."""
 
-    def __init__(self, main: Source) -> None:
-        """The file that was named, without what it includes."""
+    def __init__(self, main: Source, file: Path) -> None:
+        """The file that was named, and where it lies, without what it includes."""
         self.main = main
+        self._file = file
         self.data = main.data
         """All tables as those of one file, not yet judged. Paths in them are those that the other methods take."""
         self.mistakes: list[Mistake] = []
@@ -57,7 +61,7 @@ class Sources:
     @classmethod
     def of(cls, text: str, name: str) -> Self:
         """A text that lies at ``name``, and the files that it includes. Raises ConfigErrors when the text has no tables."""
-        sources = cls(Source(name, text, tables(text, name)))
+        sources = cls(Source(shown(name), text, tables(text, shown(name))), Path(name))
         if INCLUDE in sources.data:
             sources.data = {**sources.data}
             for file in sources._included_files():
@@ -89,22 +93,31 @@ class Sources:
     def _included_files(self) -> Iterator[Path]:
         """Each once, by its name within a pattern, and without the file that includes."""
         patterns = self.data[INCLUDE]
-        if not (isinstance(patterns, list) and all(isinstance(one, str) and one for one in patterns)):
+        if not (isinstance(patterns, list) and all(map(is_file_pattern, patterns))):
             return  # the model says so
-        folder = Path(self.name).parent
-        seen = {Path(self.name).resolve()}
+        folder = self._file.parent
+        # Nothing here fails for a file that cannot be looked at, such as a loop of links: reading it tells what is wrong.
+        seen = {os.path.realpath(self._file)}
         for index, pattern in enumerate(patterns):
             if "${" in pattern:
                 self._wrong(index, "nothing is interpolated here")
                 continue
-            found = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+            try:
+                found = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+            except RecursionError:
+                self._wrong(index, "too many folders in one pattern")
+                continue
+            except (OSError, ValueError) as error:
+                self._wrong(index, f"cannot be looked for: {reason(error)}")
+                continue
             if not found and not glob.has_magic(pattern):
                 self._wrong(index, "there is no such file")
             for name in found:
                 file = folder / name
-                if file.resolve() in seen or file.is_dir():
+                real = os.path.realpath(file)
+                if real in seen or os.path.isdir(file):  # noqa: PTH112 - Path.is_dir raises where it may not look
                     continue
-                seen.add(file.resolve())
+                seen.add(real)
                 if len(seen) - 1 > MAX_INCLUDED_FILES:
                     self._wrong(index, f"too many files: at most {MAX_INCLUDED_FILES} are included")
                     return
@@ -114,7 +127,7 @@ class Sources:
         self.mistakes.append(self.main.mistake((INCLUDE, index), message))
 
     def _include(self, file: Path) -> None:
-        name = str(file)
+        name = shown(file)
         try:
             text = read(file)
             source = Source(name, text, tables(text, name), is_included=True)

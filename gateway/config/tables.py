@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway.config.files import read_regular, reason
+from gateway.config.files import read_regular, reason, shown
 from gateway.errors import ConfigErrors, Mistake, Place
 
 MAX_FILE_BYTES = 16 * 1024 * 1024  # some 100,000 routes; more is not a configuration
@@ -20,12 +20,12 @@ def read(path: Path) -> str:
     try:
         content = read_regular(path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
-        raise unreadable(str(path), reason(error)) from None
+        raise unreadable(shown(path), reason(error)) from None
     try:
         return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise unreadable(str(path), f"not UTF-8: the first wrong byte is in line {line}") from None
+        raise unreadable(shown(path), f"not UTF-8: the first wrong byte is in line {line}") from None
 
 
 def tables(text: str, name: str) -> dict[str, Any]:

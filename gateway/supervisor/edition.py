@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
+from gateway.config.files import shown
 from gateway.config.findings import Finding
 from gateway.config.load import load
 from gateway.config.overrides import Overrides, contradictions, described, overridden
@@ -51,7 +52,11 @@ class Edition:
 
     def idle_subsets(self) -> dict[str, frozenset[Labels]]:
         """By service the subsets that have a row and no route; () is the whole service."""
-        used = {(route.service, labels_of(route.subset or {})) for route in self.config.routes}
+        used = {
+            (service, labels_of(route.subset or {}))
+            for route in self.config.routes
+            for service in route.services()
+        }
         return {
             service: frozenset(labels for labels in rows if (service, labels) not in used)
             for service, rows in self.rows.banks().items()
@@ -95,7 +100,7 @@ def next_edition(
             yield Finding((error.key,), f"too many for the running gateway: {error}")
 
     load(file, environ, judge)
-    return _judged(made[0], bounds, str(file))
+    return _judged(made[0], bounds, shown(file))
 
 
 def same_edition(running: Edition, bounds: Bounds, overrides: Overrides) -> Edition:
@@ -134,7 +139,8 @@ def _edition(
     config = overridden(written, overrides)
     changes = NO_CHANGES if before is None else diff(before, config)
     head, blob = compile_snapshot(config, epoch, rows, retired.values())
-    legend = Legend(rows.requests(), rows.limits(), rows.services())
+    queued = frozenset(name for name, service in config.services.items() if service.queue is not None)
+    legend = Legend(rows.requests(), rows.limits(), rows.services(), queued)
     shared = shared_limits(config, rows.limit_row)
     return Edition(epoch, written, config, rows, retired, head, blob, legend, shared, changes)
 

@@ -202,7 +202,7 @@ class Supervisor:
         logger.info("ready: %s", ", ".join(urls))
 
     async def _reload_until_signalled(self) -> None:
-        """Failing to take a new configuration is no reason to end; a bug in the attempt is."""
+        """Failing to read or take a new configuration is no reason to end; a bug where it is brought into force is."""
         reloads = asyncio.ensure_future(self._reloader.obey())
         signalled = asyncio.ensure_future(self._signalled.wait())
         try:

@@ -158,6 +158,9 @@ class Reloader:
             edition = await loop.run_in_executor(None, revise)
         except ConfigErrors as errors:
             return self._refused("the configuration is wrong", errors.mistakes)
+        except Exception:  # a bug, but nothing has changed: what serves goes on serving
+            logger.exception("reading the configuration failed")
+            return self._refused("reading the configuration failed, which is a bug: the log tells where")
         count = edition.config.gateway.worker_count(self._bounds.cpus)
         if not self._workers.has_room_for(count):
             return self._refused("workers of an earlier reload are still leaving: try again later")

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gateway import tcp
@@ -70,6 +70,8 @@ class DataPlane:
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
         self._sweeping = False
+        self._closing: Iterator[ClientConnection | Tunnel | None] | None = None
+        """The connections that the closing of idle ones has yet to look at, while it is under way."""
         self._emptied: asyncio.Event | None = None
         self._keep_idle_until = 0
         self._newcomers: set[ClientConnection] = set()
@@ -214,8 +216,9 @@ class DataPlane:
         self.waiting.go_on()
         self.access_log.flush()
         self._make_room(now)
-        if self._emptied is not None and now >= self._keep_idle_until:
-            self._close_idle()
+        if self._emptied is not None and now >= self._keep_idle_until and self._closing is None:
+            self._closing = iter(self._connections)
+            self._close_idle(self._closing)
         self._ticks += 1
         if self._ticks % POOL_SWEEP_TICKS == 0:
             self._sweep_pool(now)
@@ -298,14 +301,17 @@ class DataPlane:
                 return
             await asyncio.sleep(TICK_SECONDS)
 
-    def _close_idle(self) -> None:
+    def _close_idle(self, connections: Iterator[ClientConnection | Tunnel | None]) -> None:
+        """Closes those of the connections that are idle and no newcomers, as ``_sweep`` does: each is looked at once."""
         closed = 0
-        for connection in self._left():
-            if connection not in self._newcomers and connection.close_if_idle():
-                closed += 1
-                if closed == ENDED_A_TURN:
-                    self.loop.call_soon(self._close_idle)
-                    return
+        for connection in connections:
+            if connection is None or connection in self._newcomers or not connection.close_if_idle():
+                continue
+            closed += 1
+            if closed == ENDED_A_TURN:
+                self.loop.call_soon(self._close_idle, connections)
+                return
+        self._closing = None
 
     def _left(self) -> list[ClientConnection | Tunnel]:
         return [connection for connection in self._connections if connection is not None]

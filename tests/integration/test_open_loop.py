@@ -20,6 +20,7 @@ from tests.helpers.vices import (
     ClosesAtFirst,
     ClosesIdle,
     ClosesMidBody,
+    ClosesOnReuse,
     ResetsMidBody,
     Scripted,
     SpeaksGarbage,
@@ -61,6 +62,7 @@ GOOD: list[tuple[str, Origin, Request]] = [
     ("body", Origin(), Request("r", "POST", body=b"x" * 300_000)),
     ("close", Origin(lambda _: Reply(close=True)), Request("r")),
     ("closes when idle", ClosesIdle(b"x"), Request("r")),
+    ("closes when asked again", ClosesOnReuse(b"x"), Request("r")),
 ]  # fmt: skip
 
 
@@ -88,6 +90,14 @@ async def test_errors_by_kind(origin: Origin, errors: dict[str, int]) -> None:
         tally = await asked(origin)
     assert dict(tally.errors) == errors
     assert tally.requests == TOTAL
+
+
+async def test_what_is_not_idempotent_is_not_sent_again() -> None:
+    """A connection ends at its second request; nobody can tell whether that was heeded."""
+    async with ClosesOnReuse(b"x") as origin:
+        tally = await asked(origin, request=Request("r", "POST"), connections=1)
+    assert set(tally.errors) == {CLOSED_EARLY}
+    assert tally.statuses["200"] == len(origin.requests) == TOTAL - tally.errors[CLOSED_EARLY]
 
 
 async def test_statuses_are_counted() -> None:

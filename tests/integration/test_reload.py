@@ -1,6 +1,7 @@
 """A running gateway takes another configuration, or says why it does not; the real command with real workers."""
 
 import asyncio
+import os
 import signal
 from urllib.parse import urlsplit
 
@@ -61,6 +62,23 @@ async def test_a_wrong_file_changes_nothing() -> None:
         await eventually(lambda: f"{line}:1: services.api.balanc: unknown key" in gateway.stderr())
         assert (await gateway.status())["epoch"] == 1
         assert (await gateway.reload(configuration(origin)))[1]["epoch"] == 2
+
+
+async def test_a_wrong_file_of_any_name_is_reported() -> None:
+    """Those that cannot be read, and those whose names are no text, are mistakes like others."""
+    async with Origin() as origin, Gateway(configuration(origin)) as gateway:
+        (gateway.folder / "loop.toml").symlink_to("loop.toml")
+        (gateway.folder / os.fsdecode(b"\xff.toml")).write_text("routes = 1\n")
+        code, answer = await gateway.reload('include = ["*.toml"]\n' + configuration(origin))
+        assert code == 422
+        files = {mistake["file"]: mistake["message"] for mistake in answer["mistakes"]}
+        assert files == {
+            rf"{gateway.folder}/\xff.toml": "expected a list; write [[routes]]",
+            f"{gateway.folder}/loop.toml": "Too many levels of symbolic links",
+        }
+        gateway.signal(signal.SIGHUP)
+        await eventually(lambda: gateway.stderr().count("Too many levels of symbolic links") == 2)
+        assert (await gateway.status())["epoch"] == 1
 
 
 async def test_what_only_a_restart_can_change() -> None:

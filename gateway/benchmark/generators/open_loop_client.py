@@ -31,8 +31,8 @@ class Client:
     """A connection with at most one request under way. The methods raise ClientError and never block."""
 
     __slots__ = (
-        "_answered_from", "_closes", "_complete", "_encoded", "_head", "_parser", "_unsent", "due", "kind", "sized",
-        "socket", "started", "state", "status",
+        "_answered_from", "_closes", "_complete", "_encoded", "_head", "_is_reused", "_parser", "_unsent", "due", "kind",
+        "sized", "socket", "started", "state", "status",
     )  # fmt: skip
 
     def __init__(self, family: int, address: object, context: ssl.SSLContext | None, name: str) -> None:
@@ -62,6 +62,7 @@ class Client:
         self._closes = False
         self._complete = False
         self._answered_from = False
+        self._is_reused = False
         self._parser = httptools.HttpResponseParser(self)
 
     # --- what the loop asks ---
@@ -76,7 +77,8 @@ class Client:
             False,
             0,
         )
-        if self.state is State.IDLE:
+        self._is_reused = self.state is State.IDLE
+        if self._is_reused:
             self.state = State.BUSY
             self._send()
 
@@ -101,6 +103,11 @@ class Client:
         """Whether the connection may carry a further request; to be asked when an answer is whole."""
         self.state = State.IDLE
         return not self._closes and not self._unsent
+
+    @property
+    def was_given_up(self) -> bool:
+        """To be asked when it has failed: did the peer end a kept connection, and the request crossed that on its way?"""
+        return self._is_reused and not self._answered_from
 
     def close(self) -> None:
         """Ends the connection; parser and client, which know each other, are not left to the garbage collector."""

@@ -2,7 +2,9 @@
 
 Every request has its time from the start, and its latency counts from then: what waits because the target is late counts
 as the target's latency, so that no omission is coordinated with it (Gil Tene, "How NOT to Measure Latency"). No request
-of the schedule goes uncounted: what could not even be sent is an error of its own. Timers of milliseconds, as most
+of the schedule goes uncounted: what could not even be sent is an error of its own. A target may end a kept connection
+while a request is on its way to it; like any client, the loop sends that one again on a new connection if it is idempotent
+(RFC 9112 §9.3.1), once, and its latency counts from when it was due all the same. Timers of milliseconds, as most
 generators have them, would send bursts and measure the bursts.
 
 The job comes pickled on standard input; each part of the result leaves as a line of JSON on standard output.
@@ -23,7 +25,7 @@ from itertools import islice
 import orjson
 
 from gateway.benchmark.generators.open_loop_client import Client, ClientError, State
-from gateway.benchmark.load import Load, Replay, Steady, Target
+from gateway.benchmark.load import IDEMPOTENT, Load, Replay, Steady, Target
 from gateway.benchmark.tally import Pace, Part, Tally
 
 TIMED_OUT = "timed out"
@@ -107,6 +109,7 @@ class _Loop:
             (request.encode(job.target.authority, keep_alive=load.keep_alive), request.method == "HEAD")
             for request in load.requests
         ]
+        self._is_idempotent = [request.method in IDEMPOTENT for request in load.requests]
         self._schedule = islice(_schedule(load), job.shard, None, job.shards)
         self._context = job.target.tls()
         self._most = max(1, load.connections // job.shards)
@@ -152,10 +155,10 @@ class _Loop:
         else:
             self._recorder.pace.lateness.record(int(now - due) // 1000)
 
-    def _send(self, kind: int, due: float, now: int) -> None:
+    def _send(self, kind: int, due: float, now: int, *, anew: bool = False) -> None:
         encoded, head = self._encoded[kind]
         try:
-            client = self._free.popleft() if self._free else self._connect()
+            client = self._free.popleft() if self._free and not anew else self._connect()
         except ClientError as error:
             self._recorder.failed(kind, str(error), due, now)
             return
@@ -191,8 +194,12 @@ class _Loop:
         try:
             whole = client.ready()
         except ClientError as error:
-            self._recorder.failed(client.kind, str(error), client.due, time.perf_counter_ns())
             self._drop(client)
+            now = time.perf_counter_ns()
+            if client.was_given_up and self._is_idempotent[client.kind]:
+                self._send(client.kind, client.due, now, anew=True)
+            else:
+                self._recorder.failed(client.kind, str(error), client.due, now)
             return
         if not whole:
             writing = select.EPOLLOUT if client.wants_to_write else 0

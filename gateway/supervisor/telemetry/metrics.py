@@ -71,6 +71,8 @@ class Legend:
     requests: Sequence[RequestRow]
     limits: Sequence[LimitRow]
     services: Mapping[str, int]
+    queued: frozenset[str]
+    """The services that have a queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,11 @@ def _limit_table(table: tuple[int, int, int]) -> list[str]:
 
 
 def _queues(readings: Readings, legend: Legend, wait_ends: Sequence[str]) -> list[str]:
-    queues = {service: readings.queue(slot) for service, slot in legend.services.items()}
+    every = ((service, readings.queue(slot)) for service, slot in legend.services.items())
+    # A queue that is gone goes on to be told of: its counters must not begin again when it comes back.
+    queues = {
+        service: queue for service, queue in every if service in legend.queued or queue[0] or any(queue[1])
+    }
     waited = [
         sample
         for service, (_, counts, waited_ns) in queues.items()

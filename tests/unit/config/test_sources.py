@@ -1,5 +1,8 @@
 """Configurations of several files: read as one, reported each by its own name and lines."""
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,37 @@ def test_a_reference_that_leads_nowhere_is_found_in_its_file(folder: Path) -> No
     assert load(folder / "gateway.toml", {"SHOP": "b:1"}).services["shop"]
 
 
+def test_other_parts_are_named_as_they_are_found(folder: Path) -> None:
+    """Where a mistake speaks of another key, it stands there with the place that it has in its own file."""
+    text = (
+        '[[routes]]\npath = "/both"\nservice = "api"\nredirect = { path = "/b", prefix = "/c" }\n'
+        '[[routes]]\npath = "/own"\nservice = "shop"\nclients = ["10.0.0.0/8", "10.0.0.1"]\n'
+        'limit = [{ rate = "1/s" }, { rate = "2/s" }]\n'
+        '[[routes]]\npath = "/split"\nrequest_headers = { remove = ["a", "A"] }\n'
+        'split = [{ service = "api", weight = 50 }, { service = "api", weight = 50 }]\n'
+    )
+    write(folder / "routes", {"a-cart.toml": text})
+    file = "routes/a-cart.toml"
+    assert report(folder) == [
+        f"{file}:4:12: routes[0].redirect: no effect: routes[0].service of {file} has the requests",
+        (
+            f"{file}:4:36: routes[0].redirect.prefix: no effect: routes[0].redirect.path of {file} "
+            "replaces the whole path"
+        ),
+        f"{file}:4:36: routes[0].redirect.prefix: the route matches one path and no prefix: expected path in its place",
+        f"{file}:8:26: routes[1].clients[1]: no effect: routes[1].clients[0] of {file} contains it",
+        (
+            f"{file}:9:28: routes[1].limit[1].name: routes[1].limit[0] of {file} has the same name; "
+            'give each limit of the route a name = "…"'
+        ),
+        (
+            f"{file}:12:36: routes[2].request_headers.remove[1]: the same field as "
+            f"routes[2].request_headers.remove[0] of {file}"
+        ),
+        f"{file}:13:56: routes[2].split[1].service: the same service as routes[2].split[0] of {file}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("include", "message"),
     [
@@ -117,6 +151,8 @@ def test_a_reference_that_leads_nowhere_is_found_in_its_file(folder: Path) -> No
         ('["routes/*.toml", ""]', 'include[1]: expected a pattern of files, such as "routes/*.toml"'),
         ('["missing.toml"]', "include[0]: there is no such file"),
         ('["${env:FOLDER}/*.toml"]', "include[0]: nothing is interpolated here"),
+        ('["a\\u0000/*.toml"]', 'include[0]: expected a pattern of files, such as "routes/*.toml"'),
+        (f'["{"*/" * 2_000}"]', "include[0]: too many folders in one pattern"),
         ("[]", "include: expected at least one pattern"),
     ],
 )
@@ -157,6 +193,42 @@ def test_what_cannot_be_read_is_reported(folder: Path) -> None:
         "routes/d.toml: not UTF-8: the first wrong byte is in line 1",
         "routes/e.toml: the file is empty",
     ]
+
+
+def test_what_cannot_be_looked_at_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that leads to itself, and files of a folder that may be listed and not searched."""
+    (folder / "routes" / "c.toml").symlink_to("c.toml")
+    closed = str(folder / "routes" / "a-cart.toml")
+
+    def closing(call: Callable[..., object]) -> Callable[..., object]:
+        def closed_one(path: object, *arguments: object, **options: object) -> object:
+            if str(path) == closed:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return call(path, *arguments, **options)
+
+        return closed_one
+
+    for name in ("stat", "lstat", "open"):
+        monkeypatch.setattr(os, name, closing(getattr(os, name)))
+    assert report(folder) == [
+        "routes/a-cart.toml: Permission denied",
+        "routes/c.toml: Too many levels of symbolic links",
+    ]
+
+
+def test_names_of_files_are_text(folder: Path) -> None:
+    """A report can be written anywhere, whatever bytes the names in it have."""
+    (folder / "routes" / os.fsdecode(b"b\xff.toml")).write_text("routes = 1\n")
+    assert report(folder) == [r"routes/b\xff.toml:1:10: routes: expected a list; write [[routes]]"]
+    main = folder / os.fsdecode(b"\xfe.toml")
+    main.write_text(MAIN)
+    with pytest.raises(ConfigErrors) as caught:
+        load(main, {})
+    assert caught.value.file == rf"{folder}/\xfe.toml"
+    str(caught.value).encode()
+    with pytest.raises(ConfigErrors) as caught:
+        load(folder / os.fsdecode(b"\xfd.toml"), {})
+    assert str(caught.value).encode().startswith(rf"{folder}/\xfd.toml: No such file".encode())
 
 
 def test_the_whole_is_shown(folder: Path) -> None:

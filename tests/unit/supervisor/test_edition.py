@@ -175,3 +175,19 @@ def test_a_subset_is_idle_when_no_route_leads_to_it(tmp_path: Path) -> None:
     v2 = (("version", "v2"),)
     assert world.next(labelled + 'subset = { version = "v2" }\n').idle_subsets() == {"api": frozenset({()})}
     assert world.next(TEXT).idle_subsets() == {"api": frozenset({v2})}
+
+
+def test_a_service_that_a_split_leads_to_is_not_idle(tmp_path: Path) -> None:
+    """Every side of it counts, also one that gets nothing for now."""
+    split = 'split = [{ service = "api", weight = 100 }, { service = "new", weight = 0 }]'
+    text = TEXT.replace('service = "api"', split) + '[services.new]\ninstances = ["10.0.0.2:80"]\n'
+    assert World(tmp_path).next(text).idle_subsets() == {"api": frozenset(), "new": frozenset()}
+
+
+def test_the_legend_names_the_services_with_a_queue(tmp_path: Path) -> None:
+    """As they are in force."""
+    world = World(tmp_path)
+    assert world.running.legend.queued == frozenset()
+    queue = 'instances = [{ address = "10.0.0.1:80", max_in_flight = 1 }]\nqueue = { size = 1 }'
+    assert world.next(TEXT.replace('instances = ["10.0.0.1:80"]', queue)).legend.queued == {"api"}
+    assert world.next(TEXT).legend.queued == frozenset()

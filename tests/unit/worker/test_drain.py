@@ -134,6 +134,10 @@ async def test_a_crowd_of_idle_clients_is_closed_in_turns(stage: Stage) -> None:
     stage.plane.tick()
     assert slow.closing
     assert sum(client.closing for client in clients) == ENDED_A_TURN - 1
+    stage.plane.tick()
+    assert sum(client.closing for client in clients) == ENDED_A_TURN - 1, (
+        "one tick has them all closed, in its turns"
+    )
     await stage.turn()
     assert all(client.gone for client in clients)
     assert not slow.gone

@@ -68,11 +68,24 @@ class Memory:
         return slot
 
 
+class Queues(Memory):
+    """Nobody has waited at the first two services, two have at the third, and one waits at the fourth."""
+
+    def durations(self, service: int) -> tuple[list[int], int]:
+        """No exchanges."""
+        return [0, 0, 0], 0
+
+    def queue(self, service: int) -> tuple[int, list[int], int]:
+        """By service."""
+        return [(0, [0, 0, 0], 0), (0, [0, 0, 0], 0), (0, [1, 0, 1], 5), (1, [0, 0, 0], 0)][service]
+
+
 def _page(route: str = "all") -> str:
     legend = Legend(
         requests=[RequestRow(0, "127.0.0.1:80", "", ""), RequestRow(1, "127.0.0.1:80", route, "api")],
         limits=[LimitRow(4, route, "", "default")],
         services={"api": 0},
+        queued=frozenset({"api"}),
     )
     instances = [
         InstanceGauge("api", "10.0.0.1:80", 0, Health.HEALTHY, ejected=False, ejections={"failures": 0}),
@@ -93,6 +106,17 @@ def _page(route: str = "all") -> str:
 def test_the_page() -> None:
     """Names, labels, cumulative buckets and numbers are those of the golden file."""
     assert _page() == GOLDEN.read_text()
+
+
+def test_queues_are_told_of_where_there_are_some() -> None:
+    """Of services with a queue, and of those that had one: what was counted once does not go away."""
+    services = {"plain": 0, "queued": 1, "former": 2, "leaving": 3}
+    legend = Legend([], [], services, frozenset({"queued"}))
+    process = ProcessGauges(epoch=1, workers_ready=1, restarts=[0], panics={})
+    page = Metrics.parse(render(Queues(), legend, [], process, vocabulary=VOCABULARY, now=NOW))
+    for family in ("depth", "ends_total", "wait_seconds_sum", "wait_seconds_count"):
+        told = {sample.labels["service"] for sample in page if sample.name == f"headgate_queue_{family}"}
+        assert told == {"queued", "former", "leaving"}, family
 
 
 @pytest.mark.parametrize(
