@@ -139,18 +139,24 @@ async def test_reloads_begin_change_and_end_sharing() -> None:
 
 
 async def test_a_rate_is_changed_while_it_runs() -> None:
-    """The next requests are counted by it."""
+    """By a reload: the next requests are counted by it. An override would change it for one gateway of several, and is
+    refused.
+    """
     async with Origin(b"x") as origin, RedisServer() as server:
-        text = shared(origin, server.address, 'rate = "1/h", burst = 4').replace(
-            "limit =", 'name = "all"\nlimit ='
+        slow, fast = (
+            shared(origin, server.address, limit).replace("limit =", 'name = "all"\nlimit =')
+            for limit in ('rate = "1/h", burst = 4', 'rate = "10000/s", burst = 1000')
         )
-        async with Gateway(text) as gateway:
+        async with Gateway(slow) as gateway:
             await reaches(gateway)
             statuses, _ = await drive([gateway], [100], 0.5)
             assert statuses[200] == pytest.approx(4, abs=1)
-            for key, value in (("rate", "10000/s"), ("burst", "1000")):
-                setting = (f"routes.all.limit.{key}", value, "--admin", gateway.admin)
-                assert (await run_with("set", *setting))[0] == 0
+            setting = ("routes.all.limit.rate", "10000/s", "--admin", gateway.admin)
+            code, _, err = await run_with("set", *setting)
+            assert code != 0
+            assert "routes.all.limit.rate" in err
+            assert "all gateways count by the same rate" in err
+            assert (await gateway.reload(fast))[0] == 200
 
             async def passes() -> bool:
                 return set((await drive([gateway], [100], 0.1))[0]) == {200}
