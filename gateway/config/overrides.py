@@ -34,6 +34,8 @@ DEPTH = 5
 STATES = ENABLED, DISABLED = "enabled", "disabled"
 MAX_SETTINGS = 1000
 """Overrides at the same time: what is changed in so many places belongs into the file."""
+SHARED = 'all gateways count by the same rate and burst with scope = "cluster": change the file of each'
+"""Why such a limit has no overrides: its one bucket in Redis would go by several rates."""
 
 FORMS = "routes.NAME.limit.rate, …limit.burst, routes.NAME.split.SERVICE, services.NAME.instances.ADDRESS.weight or ….state"
 
@@ -215,7 +217,9 @@ def _known(written: Mapping[str, int], chosen: Mapping[str, int]) -> dict[str, i
 
 
 def _values_for(route: Route, limit: Limit, overrides: Overrides) -> dict[str, Any]:
-    """What stands in place of the limit's own values."""
+    """What stands in place of the limit's own values; nothing where other gateways count by them as well."""
+    if limit.scope == "cluster":
+        return {}
     unnamed = overrides.limits.get((route.name, None), {}) if len(route.limit) == 1 else {}
     return {**unnamed, **overrides.limits.get((route.name, limit.name), {})}
 
@@ -237,17 +241,16 @@ def _written(limit: Limit, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _no_limit(route: Route, name: Sequence[str]) -> str | None:
-    """Why the route has no such limit, if it has none."""
-    names = [limit.name for limit in route.limit]
-    if name:
-        return None if name[0] in names else _unknown("the route has no limit", name[0], names)
-    if len(names) == 1:
-        return None
-    return (
-        f"the route has {len(names)} limits: name one of {', '.join(names)}"
-        if names
-        else "the route has no limit"
-    )
+    """Why the route has no such limit that could be changed here, if it has none."""
+    limits = {limit.name: limit for limit in route.limit}
+    if not limits:
+        return "the route has no limit"
+    if name and name[0] not in limits:
+        return _unknown("the route has no limit", name[0], limits)
+    if not name and len(limits) > 1:
+        return f"the route has {len(limits)} limits: name one of {', '.join(limits)}"
+    limit = limits[name[0]] if name else route.limit[0]
+    return SHARED if limit.scope == "cluster" else None
 
 
 def _no_side(route: Route, name: str, chosen: Mapping[str, int]) -> str | None:

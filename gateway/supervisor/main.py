@@ -172,7 +172,7 @@ class Supervisor:
         self._monitor.start()
         edition = self._reloader.edition
         settings = edition.config.cluster
-        await self._membership.adopt(settings, self._membership.prepare(settings), edition.shared)
+        self._membership.adopt(settings, self._membership.prepare(settings), edition.shared)
         self._roster.start()
         services, zone = edition.config.services, edition.config.gateway.zone
         await self._roster.set(services, edition.rows.banks(), zone, edition.idle_subsets())

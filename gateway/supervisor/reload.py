@@ -126,7 +126,6 @@ class Reloader:
         """Brings other limits and splits into force. Raises ConfigErrors."""
         make = partial(same_edition, self.edition, self._bounds, overrides)
         self.edition = await asyncio.get_running_loop().run_in_executor(None, make)
-        self._membership.readjust(self.edition.shared)
         await self._workers.publish(self.edition.head, self.edition.blob, {})
 
     def _require_places(self, overrides: Overrides) -> None:
@@ -199,7 +198,7 @@ class Reloader:
         self.edition = edition
         banks, idle = edition.rows.banks(), edition.idle_subsets()
         await self._roster.set(config.services, banks, config.gateway.zone, idle)
-        await self._membership.adopt(config.cluster, store, edition.shared)
+        self._membership.adopt(config.cluster, store, edition.shared)
         addresses = [listen.address for listen in config.listen]
         further = opening.descriptors()
         # And at once the snapshot: a worker that starts between would have the sockets twice.
@@ -213,6 +212,7 @@ class Reloader:
             count, settings.drain_timeout.seconds, settings.tunnel_drain_timeout.seconds
         )
         self._listeners.end_all_but(addresses)
+        self._membership.retire(config.cluster, edition.shared)
         await self._roster.remove_all_but(config.services)
         return await self._workers.manned(filled)
 

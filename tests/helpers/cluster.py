@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from tests.helpers.client import Client
 from tests.helpers.configuration import HasAddress, configuration
@@ -46,16 +47,32 @@ async def drive(
     """Sends each gateway so many requests a second; statuses, and how long it took."""
     started = time.monotonic()
     tallies = await asyncio.gather(
-        *(_send(gateway, rate, started, seconds) for gateway, rate in zip(gateways, rates, strict=True))
+        *(
+            _send(gateway, rate, started, lambda elapsed: elapsed < seconds)
+            for gateway, rate in zip(gateways, rates, strict=True)
+        )
     )
     return sum(tallies, Counter()), time.monotonic() - started
 
 
-async def _send(gateway: Gateway, rate: int, started: float, seconds: float) -> Counter[int]:
+@asynccontextmanager
+async def under_load(gateway: Gateway, rate: int) -> AsyncIterator[Counter[int]]:
+    """Sends it so many requests a second all the while; the statuses are there afterwards."""
+    over = False
+    statuses: Counter[int] = Counter()
+    sending = asyncio.create_task(_send(gateway, rate, time.monotonic(), lambda _: not over))
+    try:
+        yield statuses
+    finally:
+        over = True
+        statuses.update(await sending)
+
+
+async def _send(gateway: Gateway, rate: int, started: float, lasts: Callable[[float], bool]) -> Counter[int]:
     statuses: Counter[int] = Counter()
     sent = 0
     async with Client(gateway) as client:
-        while (elapsed := time.monotonic() - started) < seconds:
+        while lasts(elapsed := time.monotonic() - started):
             due = int(rate * elapsed) + 1 - sent
             sent += due
             if due:

@@ -101,6 +101,40 @@ class RedisServer:
         return answer.startswith((b"+PONG", b"-NOAUTH"))
 
 
+class EchoingServer:
+    """Refuses every command and repeats it with its arguments, as Redis does with those that it does not know."""
+
+    def __init__(self, error: str = "ERR unknown command") -> None:
+        """``error`` begins the answer."""
+        self._error = error
+        self._server: asyncio.Server | None = None
+        self.commands: list[list[str]] = []
+        self.address = ""
+
+    async def __aenter__(self) -> Self:
+        """Listens on a free port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Listens no more."""
+        assert self._server is not None
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            count = int(line.removeprefix(b"*"))
+            words = [await self._word(reader) for _ in range(count)]
+            self.commands.append(words)
+            writer.write(f"-{self._error} {' '.join(repr(word) for word in words)}\r\n".encode())
+        writer.close()
+
+    async def _word(self, reader: asyncio.StreamReader) -> str:
+        length = int((await reader.readline()).removeprefix(b"$"))
+        return (await reader.readexactly(length + 2))[:-2].decode()
+
+
 class RedisCluster(RedisServer):
     """A cluster of one server, which has all slots."""
 

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.helpers import Gateway, Origin
-from tests.helpers.cluster import drive, reaches, shared
+from tests.helpers.cluster import drive, reaches, shared, under_load
 from tests.helpers.gateway import run_with
 from tests.helpers.patience import eventually
 from tests.helpers.proof import PROOF
@@ -116,43 +116,71 @@ async def test_passwords() -> None:
 
 
 async def test_reloads_begin_change_and_end_sharing() -> None:
-    """Each takes effect as a whole; a certificate that is not there refuses the reload, and nothing has changed."""
+    """Each takes effect as a whole, and no request is refused meanwhile that the limit lets pass; a certificate that is not
+    there refuses the reload, and nothing has changed.
+    """
+    limit = 'rate = "3000/s", burst = 3000'
     async with Origin(b"x") as origin, RedisServer() as first, RedisServer() as second:
-        alone = shared(origin, first.address).replace(', scope = "cluster"', "").partition("[cluster]")[0]
-        async with Gateway(alone) as gateway:
+        together, moved = shared(origin, first.address, limit), shared(origin, second.address, limit)
+        alone = together.replace(', scope = "cluster"', "").partition("[cluster]")[0]
+        async with Gateway(alone) as gateway, under_load(gateway, 100) as statuses:
             assert (await gateway.status())["cluster"] is None
-            assert (await gateway.reload(shared(origin, first.address)))[0] == 200
+            assert (await gateway.reload(together))[0] == 200
             await reaches(gateway, gateways=1)
-            assert set((await drive([gateway], [100], 0.5))[0]) == {200}
             code, answer = await gateway.reload(
-                shared(origin, second.address, settings='tls = { ca = "/nowhere/ca.pem" }')
+                shared(origin, second.address, limit, settings='tls = { ca = "/nowhere/ca.pem" }')
             )
             assert code == 409, answer
             assert "cluster.tls" in answer["reason"]
             assert (await gateway.status())["cluster"]["redis"] == [first.address]
-            code, answer = await gateway.reload(shared(origin, second.address))
+            code, answer = await gateway.reload(moved)
             assert (code, answer["changes"]) == (200, ["cluster changed"])
             await first.kill()
             await reaches(gateway, gateways=1)
-            assert set((await drive([gateway], [100], 0.5))[0]) == {200}
+            for _ in range(5):
+                assert (await gateway.reload(alone))[0] == 200
+                assert (await gateway.status())["cluster"] is None
+                assert (await gateway.reload(moved))[0] == 200
             assert (await gateway.reload(alone))[0] == 200
-            assert (await gateway.status())["cluster"] is None
-            assert set((await drive([gateway], [100], 0.5))[0]) == {200}
+        assert set(statuses) == {200}
+        assert len(origin.requests) == statuses[200]
+
+
+@pytest.mark.parametrize("unreachable", ["local", "open"])
+async def test_moving_off_a_redis_that_hangs(unreachable: str) -> None:
+    """Nobody is refused while the old one is given up, and the other one is shown at once."""
+    limit = f'rate = "3000/s", burst = 3000, unreachable = "{unreachable}"'
+    async with Origin(b"x") as origin, RedisServer() as first, RedisServer() as second:
+        async with Gateway(shared(origin, first.address, limit)) as gateway:
+            await reaches(gateway, gateways=1)
+            async with under_load(gateway, 100) as statuses:
+                first.signal(signal.SIGSTOP)
+                await reaches(gateway, reachable=False)
+                assert (await gateway.reload(shared(origin, second.address, limit)))[0] == 200
+                assert (await gateway.status())["cluster"]["redis"] == [second.address]
+                await reaches(gateway, gateways=1)
+            assert set(statuses) == {200}
 
 
 async def test_a_rate_is_changed_while_it_runs() -> None:
-    """The next requests are counted by it."""
+    """By a reload: the next requests are counted by it. An override would change it for one gateway of several, and is
+    refused.
+    """
     async with Origin(b"x") as origin, RedisServer() as server:
-        text = shared(origin, server.address, 'rate = "1/h", burst = 4').replace(
-            "limit =", 'name = "all"\nlimit ='
+        slow, fast = (
+            shared(origin, server.address, limit).replace("limit =", 'name = "all"\nlimit =')
+            for limit in ('rate = "1/h", burst = 4', 'rate = "10000/s", burst = 1000')
         )
-        async with Gateway(text) as gateway:
+        async with Gateway(slow) as gateway:
             await reaches(gateway)
             statuses, _ = await drive([gateway], [100], 0.5)
             assert statuses[200] == pytest.approx(4, abs=1)
-            for key, value in (("rate", "10000/s"), ("burst", "1000")):
-                setting = (f"routes.all.limit.{key}", value, "--admin", gateway.admin)
-                assert (await run_with("set", *setting))[0] == 0
+            setting = ("routes.all.limit.rate", "10000/s", "--admin", gateway.admin)
+            code, _, err = await run_with("set", *setting)
+            assert code != 0
+            assert "routes.all.limit.rate" in err
+            assert "all gateways count by the same rate" in err
+            assert (await gateway.reload(fast))[0] == 200
 
             async def passes() -> bool:
                 return set((await drive([gateway], [100], 0.1))[0]) == {200}

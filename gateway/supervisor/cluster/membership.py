@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway.clock import NANOSECONDS
@@ -75,46 +74,55 @@ class Membership:
         self._settings: Cluster | None = None
         self._service: ClusterService | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     def prepare(self, settings: Cluster | None) -> Store | None:
         """A store for settings that are about to come into force, where they differ. Raises StartError; nothing has changed."""
         return None if settings is None or settings == self._settings else self._connect(settings)
 
-    async def adopt(
-        self, settings: Cluster | None, store: Store | None, limits: Mapping[int, SharedLimit]
-    ) -> None:
-        """Brings settings into force, with the store that was prepared for them; cannot fail."""
-        if settings == self._settings and self._service is not None:
-            self._service.adopt(limits)
-            return
-        await self.close()
-        self._settings = settings
+    def adopt(self, settings: Cluster | None, store: Store | None, limits: Mapping[int, SharedLimit]) -> None:
+        """Brings settings into force, with the store that was prepared for them, before workers decide by them; cannot fail.
+        Limits that are gone go on as they were until ``retire``.
+        """
+        before = self._service
         if store is not None:
-            self._service = ClusterService(
-                store,
-                self._stocks,
-                limits,
-                clock=self._clock,
-                most_in_stock=self._most,
-                tally=self._tally,
-            )
-            self._task = asyncio.create_task(_kept_running(self._service))
+            if before is None:
+                service = ClusterService(
+                    store,
+                    self._stocks,
+                    limits,
+                    clock=self._clock,
+                    most_in_stock=self._most,
+                    tally=self._tally,
+                )
+            else:
+                service = before.succeeded(store, limits)
+                self._close_service()
+            self._settings, self._service = settings, service
+            self._task = asyncio.create_task(_kept_running(service))
+        elif before is not None:
+            before.adopt(limits)
 
-    def readjust(self, limits: Mapping[int, SharedLimit]) -> None:
-        """The same limits with other rates."""
+    def retire(self, settings: Cluster | None, limits: Mapping[int, SharedLimit]) -> None:
+        """No worker decides by anything but what was adopted: what is gone ends."""
         if self._service is not None:
-            self._service.adopt(limits)
+            self._service.retire(limits)
+            if settings is None:
+                self._service.end()
+                self._close_service()
 
     async def close(self) -> None:
         """Ends it: what is held is given back. Idempotent."""
-        service, task = self._service, self._task
+        self.retire(None, {})
+        await asyncio.gather(*self._closing)
+
+    def _close_service(self) -> None:
+        """In the background: a store that is away takes its time."""
+        if self._service is not None and self._task is not None:
+            closing = asyncio.create_task(_closed(self._service, self._task))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
         self._service = self._task = self._settings = None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        if service is not None:
-            await service.close()
 
     def report(self) -> Report | None:
         """How things stand; None where nothing is shared."""
@@ -135,9 +143,18 @@ class Membership:
 
 async def _kept_running(service: ClusterService) -> None:
     """A bug in it costs limits their exactness for a moment, and not the gateway."""
-    while True:
+    while not service.over:
         try:
             await service.run()
         except Exception:
             logger.exception("sharing limits has failed; it begins anew")
-        await asyncio.sleep(RESTART_S)
+            await asyncio.sleep(RESTART_S)
+
+
+async def _closed(service: ClusterService, running: asyncio.Task[None]) -> None:
+    """After the turn that is under way: what it is granted is given back as well."""
+    try:
+        await running
+        await service.close()
+    except Exception:
+        logger.exception("what was held of shared limits could not be given back")

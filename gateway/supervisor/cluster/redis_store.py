@@ -12,11 +12,12 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from gateway.config.schema import Cluster, ClusterTls
 from gateway.model import AddressKind, InstanceAddress
 from gateway.supervisor.cluster.bucket import Take, Taken
+from gateway.supervisor.cluster.redis_errors import FAILURES, words
 from gateway.supervisor.cluster.store import StoreError
 from gateway.supervisor.failure import StartError
 
@@ -70,10 +71,8 @@ class RedisStore:
                     self._digest = ""
                     answers = await self._evaluate(takes)
             return [Taken(int(granted), int(wait), int(level)) for granted, wait, level in answers]
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreError(_words(error)) from error
-        except (TypeError, ValueError) as error:
-            raise StoreError("it answers with something else than numbers") from error
+        except FAILURES as error:
+            raise StoreError(words(error)) from None
 
     async def members(self) -> int:
         """The gateways that were heard of lately."""
@@ -81,16 +80,16 @@ class RedisStore:
             async with asyncio.timeout(self._timeout):
                 answer = self._client.eval(_HEARD, 1, self._members, self._identity, str(MEMBER_MS))
                 return int(await answer)
-        except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
-            raise StoreError(_words(error)) from error
+        except FAILURES as error:
+            raise StoreError(words(error)) from None
 
     async def close(self) -> None:
         """One gateway less, if that can be said, and no connection."""
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(*FAILURES):
             async with asyncio.timeout(self._timeout):
                 await self._client.zrem(self._members, self._identity)
         for client in (self._client, *self._guides):
-            with suppress(RedisError, OSError, TimeoutError):
+            with suppress(*FAILURES):
                 async with asyncio.timeout(self._timeout):
                     await client.aclose()
 
@@ -101,8 +100,14 @@ class RedisStore:
         # The keys of a cluster lie on different servers, and a script sees those of one.
         most = 1 if isinstance(self._client, RedisCluster) else MOST_IN_ONE
         parts = [takes[first : first + most] for first in range(0, len(takes), most)]
-        answers: list[list[Any]] = await asyncio.gather(*map(self._ask, parts))
-        numbers = [number for answer in answers for number in answer]
+        try:
+            async with asyncio.TaskGroup() as group:
+                answers = [group.create_task(self._ask(part)) for part in parts]
+        except (
+            ExceptionGroup
+        ) as errors:  # none of the others goes on: what is asked anew may not be asked beside it
+            raise errors.exceptions[0] from None
+        numbers = [number for answer in answers for number in answer.result()]
         return zip(*(numbers[place::NUMBERS_EACH] for place in range(NUMBERS_EACH)), strict=True)
 
     async def _ask(self, takes: Sequence[Take]) -> list[Any]:
@@ -121,6 +126,7 @@ def connect(cluster: Cluster, identity: str) -> RedisStore:
         "password": str(cluster.password) if cluster.password is not None else None,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
+        "protocol": 2,  # with 3 the password is an argument of HELLO, which not every server knows
         "retry": Retry(NoBackoff(), 0),  # what was perhaps heard is not said again
         **_tls_options(cluster.tls),
     }
@@ -179,10 +185,3 @@ def _tls_options(tls: ClusterTls | None) -> dict[str, Any]:
 def _numbers(take: Take) -> tuple[str, ...]:
     limit = take.bucket.limit
     return repr(limit.interval_us), repr(limit.burst), str(take.used), str(take.wanted)
-
-
-def _words(error: BaseException) -> str:
-    """What a log may say; the client's messages name addresses, and no secret."""
-    if isinstance(error, TimeoutError) and not str(error):
-        return "no answer in time"
-    return str(error) or type(error).__name__

@@ -84,8 +84,12 @@ class ClusterService:
         clock: Callable[[], int],
         most_in_stock: int,
         tally: Tally,
+        gateways: int = 1,
+        away_since: int | None = None,
     ) -> None:
-        """``limits``: those that gateways share, by their rows."""
+        """``limits``: those that gateways share, by their rows; ``gateways``, ``away_since``: what is taken for true until the
+        store answers.
+        """
         self._store = store
         self._stocks = stocks
         self._limits = limits
@@ -96,8 +100,9 @@ class ClusterService:
         self._agenda: list[tuple[int, int]] = []
         self._returned: list[Take] = []
         self._trip_ns = 0.0
-        self.gateways = 1
-        self.away_since: int | None = None
+        self.gateways = gateways
+        self.away_since = away_since
+        self.over = False
         self._set_credits()
 
     @property
@@ -106,30 +111,63 @@ class ClusterService:
         return len(self._leases)
 
     def adopt(self, limits: Mapping[int, SharedLimit]) -> None:
-        """Other limits, or the same with other rates: what is held of one that is gone is given back."""
-        gone = self._limits.keys() - limits.keys()
+        """Further limits, or the same with other rates, before workers decide by them; the others stay until ``retire``."""
+        self._limits = {**self._limits, **limits}
         names = {limit.name: limit for limit in limits.values()}
-        self._limits = limits
-        for key, lease in list(self._leases.items()):
-            limit = names.get(lease.limit.name)
-            if limit is None:
-                self._end(key, lease, self._clock())
-            else:
+        for key, lease in self._leases.items():
+            if limit := names.get(lease.limit.name):
                 lease.bucket = Bucket(limit, key)
-        for row in gone:
-            self._stocks.set_credit(row, 0)
         self._set_credits()
 
-    async def run(self) -> None:
-        """Turns and greets until cancelled; whatever the store does, only limits that need it notice."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_turning())
-            group.create_task(self._keep_greeting())
+    def retire(self, limits: Mapping[int, SharedLimit]) -> None:
+        """No worker decides by any but these any more: what is held of others is given back."""
+        gone = self._limits.keys() - limits.keys()
+        names = {limit.name for limit in limits.values()}
+        self._limits = limits
+        now = self._clock()
+        for key, lease in list(self._leases.items()):
+            if lease.limit.name not in names:
+                self._end(key, lease, now)
+        for row in gone:
+            self._stocks.set_credit(row, 0)
 
-    async def _keep_turning(self) -> None:
-        while True:
-            await self.turn()
-            await asyncio.sleep(TURN_S)
+    def succeeded(self, store: Store, limits: Mapping[int, SharedLimit]) -> "ClusterService":
+        """The service that goes on in this one's place with another store, for these limits and those of this one. Workers
+        notice nothing: no limit is without credit at any time, and while this store is away each goes by its rule until
+        the other answers. This service is over.
+        """
+        now = self._clock()
+        successor = ClusterService(
+            store,
+            self._stocks,
+            {**self._limits, **limits},
+            clock=self._clock,
+            most_in_stock=self._most,
+            tally=self.tally,
+            gateways=self.gateways,
+            away_since=None if self.away_since is None else now,
+        )
+        self.end()
+        return successor
+
+    def end(self) -> None:
+        """Ends all stocks and touches none from here on, nor any credit; what is owed to the store is told by ``close``."""
+        now = self._clock()
+        for key, lease in list(self._leases.items()):
+            self._end(key, lease, now)
+        self._limits = {}
+        self.over = True
+        if self.away_since is not None:
+            self.tally.unreachable_ns += now - self.away_since
+
+    async def run(self) -> None:
+        """Turns and greets until it is over; whatever the store does, only limits that need it notice."""
+        async with asyncio.TaskGroup() as group:
+            greeting = group.create_task(self._keep_greeting())
+            while not self.over:
+                await self.turn()
+                await asyncio.sleep(TURN_S)
+            greeting.cancel()
 
     async def _keep_greeting(self) -> None:
         while True:
@@ -165,6 +203,8 @@ class ClusterService:
         except StoreError as error:
             self._lost(error)
             return
+        if self.over:
+            return
         if self.away_since is not None:
             self._found()
         if gateways != self.gateways:
@@ -172,12 +212,7 @@ class ClusterService:
             self._set_credits()
 
     async def close(self) -> None:
-        """Gives everything back, as far as the store can be asked."""
-        now = self._clock()
-        for key, lease in list(self._leases.items()):
-            self._end(key, lease, now)
-        for row in self._limits:
-            self._stocks.set_credit(row, 0)
+        """After its last turn: gives everything back, as far as the store can be asked."""
         if self.away_since is None and self._returned:
             await self._ask([])
         await self._store.close()
@@ -232,6 +267,8 @@ class ClusterService:
         for (key, lease, take), taken in zip(asking, answers, strict=False):
             if self._leases.get(key) is lease:
                 self._hand_out(key, lease, lease.answered(take, taken, now), now)
+            elif back := taken.granted + take.used:  # ended meanwhile, and its debt was told by that
+                self._returned.append(Take(take.bucket, -back, 0))
 
     def _note_trip(self, nanoseconds: int, questions: int) -> None:
         self.tally.trips += 1
@@ -269,6 +306,8 @@ class ClusterService:
         if self.away_since is not None:
             return
         self.away_since = self._clock()
+        if self.over:
+            return
         logger.error("Redis cannot be reached, shared limits go on without it: %s", error)
         self._set_credits()
         for key, lease in self._leases.items():

@@ -4,19 +4,21 @@ import random
 import signal
 import tempfile
 import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
 
+from gateway.config.interpolate import Interpolated
 from gateway.config.schema import Cluster
 from gateway.model import Unreachable
 from gateway.supervisor.cluster.bucket import Bucket, SharedLimit, Take
 from gateway.supervisor.cluster.redis_store import RedisStore, connect
 from gateway.supervisor.cluster.store import StoreError
 from gateway.supervisor.failure import StartError
-from tests.helpers.redis import EncryptedRedis, RedisCluster, RedisSentinel, RedisServer
+from tests.helpers.redis import EchoingServer, EncryptedRedis, RedisCluster, RedisSentinel, RedisServer
 
 PREFIX = "headgate:"
 
@@ -171,6 +173,25 @@ async def test_redis_cluster() -> None:
     """The servers are found by any of them; each bucket has a call of its own."""
     async with RedisCluster() as server:
         await takes_all(redis=["127.0.0.1:1", server.address], topology="cluster")
+
+
+@pytest.mark.parametrize("error", ["ERR unknown command", "WRONGPASS", "NOPERM", "NOSCRIPT", "MOVED"])
+@pytest.mark.parametrize("topology", ["single", "sentinel", "cluster"])
+async def test_a_server_that_repeats_the_password(topology: str, error: str) -> None:
+    """Nothing of what it says gets into a log, not even by way of what led to the error."""
+    password = Interpolated("open-sesame")
+    settings = {"password": password, "topology": topology, "timeout": "5s"}
+    if topology == "sentinel":
+        settings |= {"master": "x", "sentinel_password": password}
+    async with EchoingServer(error) as server:
+        store = connect(Cluster.model_validate({"redis": server.address, **settings}), "a")
+        for asking in (store.members(), store.take([Take(SLOW, 0, 1)])):
+            with pytest.raises(StoreError) as caught:
+                await asking
+            assert "sesame" not in "".join(traceback.format_exception(caught.value))
+        await store.close()
+        assert ["AUTH", "open-sesame"] in server.commands
+        assert "HELLO" not in {command for command, *_ in server.commands}
 
 
 async def test_encrypted_connections() -> None:

@@ -25,10 +25,14 @@ ROUTE = ("routes", "all", "limit")
 INSTANCE = ("services", "api", "instances", str(A))
 
 
-def configuration(limits: str = '{ rate = "10/s" }') -> Config:
+CLUSTER = '[cluster]\nredis = "127.0.0.1:6379"'
+
+
+def configuration(limits: str = '{ rate = "10/s" }', more: str = "") -> Config:
     """One route with these limits."""
     return parse(
         f"""
+        {more}
         [[listen]]
         address = "127.0.0.1:80"
         [services.api]
@@ -201,6 +205,27 @@ def test_what_has_no_place() -> None:
         'no service of this name; did you mean "api"?',
     ]
     assert overridden(config, overrides) == config
+
+
+def test_a_limit_of_several_gateways_is_the_files_alone() -> None:
+    """Its bucket would go by several rates at once. With a name or without; the limit beside it can be set."""
+    shared = 'rate = "1/s", scope = "cluster"'
+    config = configuration(f'[{{ name = "a", {shared} }}, {{ name = "b", rate = "1/s" }}]', CLUSTER)
+    overrides = read({(*ROUTE, "a", "rate"): "9/s", (*ROUTE, "a", "burst"): 7, (*ROUTE, "b", "rate"): "9/s"})
+    assert dict(without_place(config, overrides)) == {
+        (
+            *ROUTE,
+            "a",
+            key,
+        ): 'all gateways count by the same rate and burst with scope = "cluster": change the file of each'
+        for key in ("rate", "burst")
+    }
+    assert [limit.rate.tokens for limit in overridden(config, overrides).routes[0].limit] == [1, 9]
+    only = configuration(f"{{ {shared} }}", CLUSTER)
+    unnamed = read({(*ROUTE, "burst"): 10**9})
+    assert [path for path, _ in without_place(only, unnamed)] == [(*ROUTE, "burst")]
+    assert overridden(only, unnamed) == only
+    assert list(contradictions(only, unnamed)) == []
 
 
 def test_instances_are_read_by_their_addresses() -> None:

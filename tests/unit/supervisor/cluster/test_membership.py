@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from gateway.config.load import parse
 from gateway.config.schema import Cluster, Config
@@ -15,11 +16,25 @@ from tests.unit.supervisor.cluster.world import MOST, ROW, Clock, Workers
 LIMITS = {ROW: SharedLimit("limit", 1000, 10, Unreachable.OPEN)}
 
 
+@dataclass
+class Watched(Workers):
+    """Workers that remember what credit they had."""
+
+    credits: list[int] = field(default_factory=list)
+
+    def set_credit(self, row: int, tokens: int) -> None:
+        """One more."""
+        super().set_credit(row, tokens)
+        self.credits.append(tokens)
+
+
 class Store:
     """One that is not there, and says when it is closed."""
 
     def __init__(self, *, spoiled: bool = False) -> None:
         self.closed = False
+        self.may_close = asyncio.Event()
+        self.may_close.set()
         self.asked = 0
         self._spoiled = spoiled
 
@@ -35,7 +50,8 @@ class Store:
         raise StoreError("away")
 
     async def close(self) -> None:
-        """Done."""
+        """Done, when it may."""
+        await self.may_close.wait()
         self.closed = True
 
 
@@ -89,20 +105,53 @@ async def test_it_begins_changes_and_ends() -> None:
     membership = Membership(workers, connect, clock=lambda: 1, most_in_stock=MOST)
     assert membership.report() is None
     first, second = settings(1), settings(2)
-    await membership.adopt(first, membership.prepare(first), LIMITS)
+    membership.adopt(first, membership.prepare(first), LIMITS)
     await eventually(lambda: made[0].asked)
     report = membership.report()
     assert report is not None
     assert (report.servers, report.reachable) == (("127.0.0.1:1",), False)
     assert workers.credit == MOST
     assert membership.prepare(first) is None
-    await membership.adopt(first, None, LIMITS)
+    membership.adopt(first, None, LIMITS)
     assert (len(made), made[0].closed) == (1, False)
-    await membership.adopt(second, membership.prepare(second), LIMITS)
-    assert (made[0].closed, made[1].closed) == (True, False)
-    await membership.adopt(None, membership.prepare(None), {})
-    assert (made[1].closed, membership.report(), workers.credit) == (True, None, 0)
+    membership.adopt(second, membership.prepare(second), LIMITS)
+    await eventually(lambda: made[0].closed)
+    assert not made[1].closed
+    membership.adopt(None, membership.prepare(None), {})
+    assert (made[1].closed, membership.report() is None, workers.credit) == (False, False, MOST)
+    membership.retire(None, {})
+    assert (membership.report(), workers.credit) == (None, 0)
     await membership.close()
+    assert made[1].closed
+
+
+async def test_moving_off_a_store_that_is_away_leaves_nobody_without_credit() -> None:
+    """Its limits go by their rule until the other store answers, however long the end of the first takes."""
+    made = [Store(), Store()]
+    waiting = iter(made)
+    workers = Watched(Clock(), low=0)
+    membership = Membership(workers, lambda _: next(waiting), clock=lambda: 1, most_in_stock=MOST)
+    first, second = settings(1), settings(2)
+    membership.adopt(first, membership.prepare(first), LIMITS)
+    await eventually(lambda: workers.credit == MOST)
+    made[0].may_close.clear()
+    workers.credits.clear()
+    membership.adopt(second, membership.prepare(second), {})
+    report = membership.report()
+    assert report is not None
+    assert report.servers == ("127.0.0.1:2",)
+    await eventually(lambda: made[1].asked)
+    assert set(workers.credits) == {MOST}
+    assert not made[0].closed
+    membership.retire(second, {})
+    assert workers.credits.pop() == 0
+    stopping = asyncio.create_task(membership.close())
+    await eventually(lambda: made[1].closed)
+    assert not stopping.done()
+    made[0].may_close.set()
+    await stopping
+    assert made[0].closed
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_bug_ends_no_gateway() -> None:
@@ -110,7 +159,7 @@ async def test_a_bug_ends_no_gateway() -> None:
     store = Store(spoiled=True)
     membership = Membership(Workers(Clock(), low=0), lambda _: store, clock=lambda: 1, most_in_stock=MOST)
     first = settings(1)
-    await membership.adopt(first, membership.prepare(first), LIMITS)
+    membership.adopt(first, membership.prepare(first), LIMITS)
     await eventually(lambda: store.asked >= 2)
     await membership.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}

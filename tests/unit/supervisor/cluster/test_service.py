@@ -1,13 +1,16 @@
 """Gateways that share limits through Redis admit together what one would alone."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 
 import pytest
 
 from gateway.model import Unreachable
-from gateway.supervisor.cluster.bucket import SharedLimit, Take, Taken
-from tests.unit.supervisor.cluster.world import ROW, World
+from gateway.supervisor.cluster.bucket import Bucket, SharedLimit, Take, Taken
+from gateway.supervisor.cluster.service import ClusterService, Tally
+from tests.helpers import eventually
+from tests.unit.supervisor.cluster.world import MOST, ROW, Clock, Workers, World
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -127,14 +130,86 @@ async def test_limits_come_go_and_change() -> None:
     await world.run(1, [5000], draw)
     assert (await world.run(10, [5000], draw))[0] == pytest.approx(1000, rel=0.02)
     service.adopt({})
+    assert service.leases == 1, "workers may still decide by it"
+    assert world.workers[0].credit == 50
+    service.retire({})
     await world.run(1, [0], draw)
     assert (service.leases, world.workers[0].credit) == (0, 0)
+
+
+class Slow:
+    """A store that answers when it is told to, and remembers what it was asked."""
+
+    def __init__(self, granted: int) -> None:
+        self.asked: list[Take] = []
+        self.answer = asyncio.Event()
+        self.closed = False
+        self._granted = granted
+
+    async def take(self, takes: Sequence[Take]) -> list[Taken]:
+        """So many, late."""
+        self.asked += takes
+        await self.answer.wait()
+        return [Taken(self._granted, 0, 1000) for _ in takes]
+
+    async def members(self) -> int:
+        """This one."""
+        return 1
+
+    async def close(self) -> None:
+        """Asked no more."""
+        self.closed = True
+
+
+def asking(store: Slow, workers: Workers) -> tuple[ClusterService, SharedLimit]:
+    """A service with one key that has owed one request since just now."""
+    limit = SharedLimit("limit", 1000, 100, Unreachable.LOCAL)
+    service = ClusterService(
+        store, workers, {ROW: limit}, clock=lambda: workers.clock.now, most_in_stock=MOST, tally=Tally()
+    )
+    assert workers.request(7)
+    return service, limit
+
+
+async def test_what_is_granted_to_a_limit_that_is_gone_is_given_back() -> None:
+    """And what was used is charged once: by the question that was under way, or else when the lease ended."""
+    store, workers = Slow(10), Workers(Clock(), low=0)
+    service, limit = asking(store, workers)
+    turn = asyncio.create_task(service.turn())
+    await eventually(lambda: store.asked)
+    (question,) = store.asked
+    assert (question.used, question.wanted) == (1, 10)
+    service.retire({})
+    store.answer.set()
+    await turn
+    await service.turn()
+    bucket = Bucket(limit, 7)
+    assert store.asked[1:] == [Take(bucket, 1, 0), Take(bucket, -11, 0)]
+    assert sum(take.used for take in store.asked) + 10 == 1
+
+
+async def test_a_turn_that_is_under_way_ends_before_the_store_is_closed() -> None:
+    """So that what it is granted does not get lost; no further one begins, and no stock is touched any more."""
+    store, workers = Slow(10), Workers(Clock(), low=0)
+    service, _ = asking(store, workers)
+    running = asyncio.create_task(service.run())
+    await eventually(lambda: store.asked)
+    service.end()
+    assert workers.stocks == {}
+    assert workers.credit > 0
+    assert workers.request(8)
+    store.answer.set()
+    await running
+    await service.close()
+    assert sum(take.used for take in store.asked) + 10 == 1
+    assert (store.closed, workers.announced) == (True, [8])
 
 
 async def test_closing_gives_everything_back() -> None:
     """A gateway that stops leaves no token behind, and is no member any more."""
     world = World(2, per_second=1000, burst=1000)
     await world.run(1, [400, 400], random.Random(12))
+    world.services[0].end()
     await world.services[0].close()
     assert (world.workers[0].stocks, world.server.gateways) == ({}, {"1"})
 
