@@ -257,10 +257,26 @@ impl Gate {
         Some(Self { key, most: *most, row: rule.row, overflow: rule.overflow })
     }
 
+    /// Are as many of the service's requests under way as may be?
+    pub(super) fn is_shut<S: State>(self, state: &S) -> bool {
+        state.is_full(self.key, self.most)
+    }
+
     /// Nobody could wait for it any more.
     pub(super) fn count_refused<S: State>(self, state: &S) {
         state.count_limit(self.row, LimitDecision::Refused);
     }
+}
+
+/// What one that wanted to pass a gate met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// It has passed.
+    Open,
+    /// As many are under way as may be.
+    Shut,
+    /// It cannot be counted, and may not pass without.
+    Uncounted,
 }
 
 /// Where the current request of a connection counts as under way.
@@ -293,23 +309,19 @@ impl Holds {
         Ok(())
     }
 
-    /// Counts a request at the limit whose places are waited for. False: as many are under way as may be.
-    pub(super) fn pass_gate<S: State>(&mut self, state: &S, gate: Gate) -> bool {
-        let (decision, passes) = match state.hold_in_turn(gate.key, gate.most) {
+    /// Counts a request at the limit whose places are waited for.
+    pub(super) fn pass_gate<S: State>(&mut self, state: &S, gate: Gate) -> Passage {
+        let (decision, passage) = match state.hold_in_turn(gate.key, gate.most) {
             Hold::Held { place } => {
                 self.add(state, place);
-                (LimitDecision::Allowed, true)
+                (LimitDecision::Allowed, Passage::Open)
             }
-            Hold::Full => return false,
-            Hold::Uncounted => (LimitDecision::Overflow, gate.overflow == Overflow::Allow),
+            Hold::Full => return Passage::Shut,
+            Hold::Uncounted if gate.overflow == Overflow::Allow => (LimitDecision::Overflow, Passage::Open),
+            Hold::Uncounted => (LimitDecision::Overflow, Passage::Uncounted),
         };
         state.count_limit(gate.row, decision);
-        passes
-    }
-
-    /// How many places it has.
-    pub(super) fn len(&self) -> usize {
-        self.count
+        passage
     }
 
     fn hold<'a, S: State>(
@@ -353,12 +365,7 @@ impl Holds {
     /// The request is no longer under way.
     #[inline]
     pub(super) fn give_back<S: State>(&mut self, state: &S) {
-        self.give_back_all_but(0, state);
-    }
-
-    /// Gives back what was taken after so many.
-    pub(super) fn give_back_all_but<S: State>(&mut self, kept: usize, state: &S) {
-        while self.count > kept {
+        while self.count > 0 {
             self.count -= 1;
             if let Some(&place) = self.places.get(self.count) {
                 state.release_hold(place);
