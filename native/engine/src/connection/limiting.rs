@@ -284,6 +284,8 @@ pub(super) enum Passage {
 pub(super) struct Holds {
     places: [u32; Snapshot::MAX_CONCURRENCY_LIMITS],
     count: usize,
+    /// One of the places is that of a gate, for which others may wait.
+    of_gate: bool,
 }
 
 impl Holds {
@@ -314,6 +316,7 @@ impl Holds {
         let (decision, passage) = match state.hold_in_turn(gate.key, gate.most) {
             Hold::Held { place } => {
                 self.add(state, place);
+                self.of_gate = true;
                 (LimitDecision::Allowed, Passage::Open)
             }
             Hold::Full => return Passage::Shut,
@@ -362,15 +365,16 @@ impl Holds {
         }
     }
 
-    /// The request is no longer under way.
+    /// The request is no longer under way. True: a place of a gate has come free.
     #[inline]
-    pub(super) fn give_back<S: State>(&mut self, state: &S) {
+    pub(super) fn give_back<S: State>(&mut self, state: &S) -> bool {
         while self.count > 0 {
             self.count -= 1;
             if let Some(&place) = self.places.get(self.count) {
                 state.release_hold(place);
             }
         }
+        std::mem::take(&mut self.of_gate)
     }
 }
 

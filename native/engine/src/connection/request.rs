@@ -178,7 +178,7 @@ impl Connection {
             Err(instead) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
                 // follows it is kept before the answer is made: it tells whether the client sends more.
-                self.holds.give_back(&worker.state);
+                self.holds.give_back(&worker.state); // no gate is passed yet
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
                 let verdict = match instead {

@@ -373,6 +373,18 @@ fn who_cannot_be_counted_holds_no_instance() {
     assert_eq!((scene.held(), scene.worker.state.woken()), (0, 0));
 }
 
+/// Without a gate a retry that finds no instance has nothing to give back but what its first try did.
+#[test]
+fn a_failed_try_wakes_nobody_again() {
+    let mut scene = queued();
+    scene.receive(GET);
+    scene.connecting();
+    scene.worker.state.set_members(SERVICE, &[]);
+    scene.worker.state.set_front_elsewhere(Some(Front { since: scene.now, newest_first: false }));
+    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    assert_eq!(scene.worker.state.woken(), 1);
+}
+
 /// A retry that finds no instance gives the place of the service back, and whoever waits for it is woken.
 #[test]
 fn a_failed_try_opens_the_gate() {
