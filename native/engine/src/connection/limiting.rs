@@ -388,15 +388,25 @@ impl Connection {
     ) -> Due {
         let super::Phase::Exchange(exchange) = &mut self.phase else { return Due::new() };
         let mut due = std::mem::take(&mut exchange.due);
-        for (limit, key) in &due {
-            let Cost::ResponseHeader(name) = &limit.cost else { continue };
-            let cost = answer.map_or(1, |fields| stated_cost(fields, name));
-            if cost > 0 && !worker.state.owe(&Claim { cost, ..limit.claim(*key) }, now) {
-                worker.state.count_limit(limit.rule.row, LimitDecision::Overflow);
-            }
-        }
+        charge_due(&worker.state, &due, answer, now);
         due.retain(|(limit, _)| limit.fields == Fields::All && limit.rule.mode == Mode::Enforce);
         due
+    }
+}
+
+/// Charges what the answer of an instance costs. `None`: there is no such answer, which costs 1.
+pub(super) fn charge_due<S: State>(
+    state: &S,
+    due: &[(Arc<Limit>, u64)],
+    answer: Option<&HeadFields<'_, '_>>,
+    now: u64,
+) {
+    for (limit, key) in due {
+        let Cost::ResponseHeader(name) = &limit.cost else { continue };
+        let cost = answer.map_or(1, |fields| stated_cost(fields, name));
+        if cost > 0 && !state.owe(&Claim { cost, ..limit.claim(*key) }, now) {
+            state.count_limit(limit.rule.row, LimitDecision::Overflow);
+        }
     }
 }
 
