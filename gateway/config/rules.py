@@ -494,10 +494,18 @@ def _cost_fits_in_burst(limit: Part) -> Iterator[Finding]:
         yield Finding((*limit.path, "cost"), "more than the burst: no request could ever pass")
 
 
+def _same_for_all(owner: Part) -> tuple[str, ...]:
+    """The parts that all requests of a route or a service have in common; the sides of a split are several services."""
+    route, service = WHOLE
+    if owner.path[0] == "services":
+        return (service,)
+    return (route,) if owner.is_given("split") else (route, service)
+
+
 def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:
     """Every part of a key tells some requests apart."""
     for owner in _limited(draft):
-        same = {"routes": WHOLE, "services": WHOLE[1:]}[str(owner.path[0])]
+        same = _same_for_all(owner)
         for limit in _limits_of_all_kinds(owner):
             key = limit["key"] if limit.has("key") else ()
             for index, part in enumerate(key):
