@@ -160,6 +160,16 @@ def _queues_have_an_effect(draft: Draft) -> Iterator[Finding]:
             yield Finding((*service.path, "queue"), message)
 
 
+def _queues_are_for_all_instances(draft: Draft) -> Iterator[Finding]:
+    """Who waits for one instance of a service would keep those waiting behind it who may have another."""
+    for route in draft.routes:
+        service = draft.services.get(route["service"]) if route.has("service") else None
+        if service is not None and service.is_given("queue") and route.is_given("subset"):
+            queue = draft.where((*service.path, "queue"))
+            message = f"{queue} is for all instances: expected a service of their own for these"
+            yield Finding((*route.path, "subset"), message)
+
+
 def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
     """What belongs to another way to choose has no effect."""
     for service in draft.services.values():
@@ -590,6 +600,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _some_instance_is_primary,
     _zones_meet,
     _queues_have_an_effect,
+    _queues_are_for_all_instances,
     _balances_use_their_keys,
     _keys_leave_something_to_load,
     _balances_have_what_they_go_by,
