@@ -13,7 +13,7 @@ MAX_KEY_PARTS = 8
 MAX_COST = 1_000_000_000
 MAX_NAME_CHARACTERS = 128
 WHOLE = ("route", "service")
-"""Parts that all requests of a route, or of a service, have in common."""
+"""The parts that all requests of a route have in common, if it has one service, and that all of a service have."""
 
 _PLAIN = (CLIENT_IP, "path", "host", *WHOLE)
 _NAMED = ("header", "cookie", "query")

@@ -157,6 +157,18 @@ def _redirects_lead_elsewhere(draft: Draft) -> Iterator[Finding]:
             yield Finding(redirect.path, message)
 
 
+def _redirects_say_where_themselves(draft: Draft) -> Iterator[Finding]:
+    """A redirect has one location: its own."""
+    for route in draft.routes:
+        if not route.is_given("redirect") or not route.is_given("response_headers"):
+            continue
+        rules = route.table("response_headers", HeaderRules)
+        for key in HeaderRules.model_fields:
+            for name, path in _named(rules, key):
+                if folded(name) == "location":
+                    yield Finding(path, f"{dotted((*route.path, 'redirect'))} says where to go")
+
+
 def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
     """Some answers never have a body, and only a body has a type."""
     for route in draft.routes:
@@ -177,5 +189,6 @@ ROUTE_RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _splits_make_a_whole,
     _splits_have_what_is_said_of_them,
     _redirects_lead_elsewhere,
+    _redirects_say_where_themselves,
     _answers_have_the_body_that_they_say,
 )

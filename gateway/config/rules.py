@@ -160,6 +160,16 @@ def _queues_have_an_effect(draft: Draft) -> Iterator[Finding]:
             yield Finding((*service.path, "queue"), message)
 
 
+def _queues_are_for_all_instances(draft: Draft) -> Iterator[Finding]:
+    """Who waits for one instance of a service would keep those waiting behind it who may have another."""
+    for route in draft.routes:
+        service = draft.services.get(route["service"]) if route.has("service") else None
+        if service is not None and service.is_given("queue") and route.is_given("subset"):
+            queue = draft.where((*service.path, "queue"))
+            message = f"{queue} is for all instances: expected a service of their own for these"
+            yield Finding((*route.path, "subset"), message)
+
+
 def _balances_use_their_keys(draft: Draft) -> Iterator[Finding]:
     """What belongs to another way to choose has no effect."""
     for service in draft.services.values():
@@ -492,10 +502,18 @@ def _cost_fits_in_burst(limit: Part) -> Iterator[Finding]:
         yield Finding((*limit.path, "cost"), "more than the burst: no request could ever pass")
 
 
+def _same_for_all(owner: Part) -> tuple[str, ...]:
+    """The parts that all requests of a route or a service have in common; the sides of a split are several services."""
+    route, service = WHOLE
+    if owner.path[0] == "services":
+        return (service,)
+    return (route,) if owner.is_given("split") else (route, service)
+
+
 def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:
     """Every part of a key tells some requests apart."""
     for owner in _limited(draft):
-        same = {"routes": WHOLE, "services": WHOLE[1:]}[str(owner.path[0])]
+        same = _same_for_all(owner)
         for limit in _limits_of_all_kinds(owner):
             key = limit["key"] if limit.has("key") else ()
             for index, part in enumerate(key):
@@ -580,6 +598,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _some_instance_is_primary,
     _zones_meet,
     _queues_have_an_effect,
+    _queues_are_for_all_instances,
     _balances_use_their_keys,
     _keys_leave_something_to_load,
     _balances_have_what_they_go_by,

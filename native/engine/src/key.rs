@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use memchr::memchr;
 
+use crate::http1::fields::{fold, is_spelled};
 use crate::http1::head::Request;
 use crate::http1::syntax;
 use crate::routing::{canonical_host, host_without_port, MAX_HOST};
@@ -35,8 +36,8 @@ pub enum Part {
         /// Bits of an IPv6 address, at most 128.
         v6: u8,
     },
-    /// The value of the first field of this name, in any case.
-    Header(Box<str>),
+    /// The value of the first field of this name, which is in lower case and with dashes for underscores.
+    Header(Box<[u8]>),
     /// The value of the first cookie of this name (of two that a client sends, the one for the longer path, RFC 6265 §5.4).
     Cookie(Box<str>),
     /// The value of the first query parameter of this name, both as they stand in the target.
@@ -68,7 +69,7 @@ impl Part {
             ("route", "") if text == kind => Some(Self::Route),
             ("service", "") if text == kind => Some(Self::Service),
             ("client_ip", "") if text == kind => Some(Self::CLIENT),
-            ("header", name) if token => Some(Self::Header(name.into())),
+            ("header", name) if token => Some(Self::Header(fold(name.as_bytes()))),
             ("cookie", name) if token => Some(Self::Cookie(name.into())),
             ("query", name) if query => Some(Self::Query(name.into())),
             _ => Self::prefixes(text),
@@ -101,7 +102,7 @@ impl Part {
                 let host = canonical_host(host, &mut room).unwrap_or(host);
                 return take(Some(host).filter(|host| !host.is_empty()));
             }
-            Self::Header(name) => fields(request, name.as_bytes()).next(),
+            Self::Header(name) => fields(request, name).next(),
             Self::Cookie(name) => cookies(request, name.as_bytes()).next(),
             Self::Query(name) => parameters(&request.target, name.as_bytes()).next(),
             Self::Path => Some(request.path()),
@@ -195,15 +196,24 @@ pub fn network(client: IpAddr, v4: u8, v6: u8) -> [u8; 16] {
     }
 }
 
-/// The values of the fields of this name, in any case.
-pub fn fields<'r>(request: &'r Request<'_, '_>, name: &'r [u8]) -> impl Iterator<Item = &'r [u8]> {
+/// The values of the fields of this name in any case, a dash and an underscore being the same: instances that hand fields on as
+/// variables (CGI, WSGI, PHP) cannot tell the two apart. `name` is folded.
+fn fields<'r>(request: &'r Request<'_, '_>, name: &'r [u8]) -> impl Iterator<Item = &'r [u8]> {
     let fields = request.fields.iter().map(|(header, _)| header);
-    fields.filter(move |header| header.name.as_bytes().eq_ignore_ascii_case(name)).map(|header| header.value)
+    fields.filter(move |header| is_spelled(header.name.as_bytes(), name)).map(|header| header.value)
 }
 
 /// The values of the cookies of this name, whose case matters (RFC 6265 §5.4).
 pub fn cookies<'r>(request: &'r Request<'_, '_>, name: &'r [u8]) -> impl Iterator<Item = &'r [u8]> {
-    fields(request, b"cookie")
+    cookies_of(fields(request, b"cookie"), name)
+}
+
+/// The values of the cookies of this name in these values of `Cookie` fields.
+pub fn cookies_of<'r>(
+    lines: impl Iterator<Item = &'r [u8]>,
+    name: &'r [u8],
+) -> impl Iterator<Item = &'r [u8]> {
+    lines
         .flat_map(|line| line.split(|&byte| byte == b';'))
         .filter_map(move |pair| value_of(pair.trim_ascii(), name))
 }

@@ -72,23 +72,18 @@ pub fn request(
     expects_continue: bool,
 ) {
     let hops_left = request.hops_left();
-    let passes = |kind| {
-        matches!(kind, Field::Other | Field::Accept | Field::Date | Field::Via)
-            || (kind == Field::Trailer && request.framing == Framing::Chunked)
-            || (kind == Field::MaxForwards && hops_left.is_none())
-    };
     if let Some(Edits { request: fields, rewrite, .. }) = edits {
         put(output, &[request.method, b" "]);
         rewrite.path.put(output, request);
         let host = rewrite.host.as_deref().unwrap_or(request.host);
         put(output, &[request.behind_path(), b" HTTP/1.1\r\nHost: ", host, b"\r\n"]);
         put_fields(output, &request.fields, |header, kind| {
-            passes(kind) && !fields.leaves_out(header.name.as_bytes())
+            request.passes_on(kind) && !fields.leaves_out(header.name.as_bytes())
         });
         fields.put(output, &client.words(request));
     } else {
         put(output, &[request.method, b" ", &request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]);
-        put_fields(output, &request.fields, |_, kind| passes(kind));
+        put_fields(output, &request.fields, |_, kind| request.passes_on(kind));
     }
     forwarding::put(output, request, client.sender, client.scheme);
     output.extend_from_slice(if request.minor_version == 0 {

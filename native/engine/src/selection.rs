@@ -123,11 +123,6 @@ pub fn is_fit<S: State>(state: &S, bank: Bank, slot: u32) -> bool {
     state.is_eligible(slot) || panics() && state.is_enabled(slot)
 }
 
-/// Answers as [`select`] would, and reserves nothing; a round robin still moves on.
-pub fn look<S: State>(state: &S, criteria: &Criteria<'_>, random: &mut Random) -> Selection {
-    Decision::new(state, criteria, |slot| state.has_room(slot)).run(criteria.policy, random)
-}
-
 /// One decision under way: how a place is taken, and why candidates fell away so far.
 struct Decision<'a, S, R> {
     state: &'a S,

@@ -217,8 +217,6 @@ pub trait State {
     fn in_flight(&self, slot: u32) -> u32;
     /// Adds one exchange to the instance, unless its cap is reached. A refusal may be spurious: never spin on it.
     fn reserve(&self, slot: u32) -> bool;
-    /// Would [`State::reserve`] find a place? Takes none.
-    fn has_room(&self, slot: u32) -> bool;
     /// Gives back what one successful [`State::reserve`] took.
     fn release(&self, slot: u32);
     /// As [`State::release`], and the worker whose turn is next in the queue of the service hears of it.
@@ -248,6 +246,8 @@ pub trait State {
     /// Counts one more of what this key stands for, such as the connections of a client, unless all workers together
     /// then held more than `most`. A refusal may be spurious when several come at once.
     fn hold(&self, key: u64, most: u32) -> Hold;
+    /// Are at least `most` of this key counted, at all workers together?
+    fn is_full(&self, key: u64, most: u32) -> bool;
     /// As [`State::hold`], for a place that others may be waiting for: looks first, to be in nobody's way.
     fn hold_in_turn(&self, key: u64, most: u32) -> Hold;
     /// Gives back what one [`Hold::Held`] took.

@@ -392,14 +392,6 @@ impl State for Worker {
         }
     }
 
-    fn has_room(&self, slot: u32) -> bool {
-        let cap = self.segment().caps().get(slot as usize).map(|cap| cap.load(Ordering::Relaxed));
-        match self.sensible(cap, 0) {
-            0 => true,
-            cap => cap::total(self.segment().in_flight(slot), Ordering::SeqCst) < cap,
-        }
-    }
-
     #[inline]
     fn release(&self, slot: u32) {
         let own = self.lane.in_flight().get(slot as usize);
@@ -472,13 +464,17 @@ impl State for Worker {
         holds::hold(&own, key, most, self.segment().holds_of_others(self.lane()))
     }
 
+    fn is_full(&self, key: u64, most: u32) -> bool {
+        let others = self.segment().holds_of_others(self.lane());
+        holds::total(key, others.chain(self.lane.holds())) >= most
+    }
+
     fn hold_in_turn(&self, key: u64, most: u32) -> Hold {
         let Some(own) = self.lane.holds() else { return Hold::Uncounted };
-        let others = || self.segment().holds_of_others(self.lane());
-        if holds::total(key, others().chain(self.lane.holds())) >= most {
+        if self.is_full(key, most) {
             return Hold::Full;
         }
-        let hold = holds::hold(&own, key, most, others());
+        let hold = holds::hold(&own, key, most, self.segment().holds_of_others(self.lane()));
         if hold == Hold::Full {
             self.wake_all();
         }

@@ -267,8 +267,8 @@ impl Connection {
     /// leaves the phase.
     pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
-        self.holds.give_back(&worker.state);
-        let waited = self.leave_line(worker, WaitEnd::Left, now).is_some();
+        let opens_gate = self.holds.give_back(&worker.state);
+        self.leave_line(worker, WaitEnd::Left, now);
         if let Phase::Tunnel(tunnel) = &mut self.phase {
             if let Some(instance) = tunnel.instance.take() {
                 give_back(&worker.state, instance, tunnel.queue, now);
@@ -279,7 +279,7 @@ impl Connection {
         match (exchange.instance.take(), exchange.awaited()) {
             (Some(instance), awaited) => give_back(&worker.state, instance, awaited, now),
             // It had left its instance, but not the gate.
-            (None, Some(service)) if !waited => worker.state.wake_next(service, now),
+            (None, Some(service)) if opens_gate => worker.state.wake_next(service, now),
             (None, _) => {}
         }
         if !exchange.due.is_empty() {

@@ -257,10 +257,26 @@ impl Gate {
         Some(Self { key, most: *most, row: rule.row, overflow: rule.overflow })
     }
 
+    /// Are as many of the service's requests under way as may be?
+    pub(super) fn is_shut<S: State>(self, state: &S) -> bool {
+        state.is_full(self.key, self.most)
+    }
+
     /// Nobody could wait for it any more.
     pub(super) fn count_refused<S: State>(self, state: &S) {
         state.count_limit(self.row, LimitDecision::Refused);
     }
+}
+
+/// What one that wanted to pass a gate met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passage {
+    /// It has passed.
+    Open,
+    /// As many are under way as may be.
+    Shut,
+    /// It cannot be counted, and may not pass without.
+    Uncounted,
 }
 
 /// Where the current request of a connection counts as under way.
@@ -268,6 +284,8 @@ impl Gate {
 pub(super) struct Holds {
     places: [u32; Snapshot::MAX_CONCURRENCY_LIMITS],
     count: usize,
+    /// One of the places is that of a gate, for which others may wait.
+    of_gate: bool,
 }
 
 impl Holds {
@@ -293,23 +311,20 @@ impl Holds {
         Ok(())
     }
 
-    /// Counts a request at the limit whose places are waited for. False: as many are under way as may be.
-    pub(super) fn pass_gate<S: State>(&mut self, state: &S, gate: Gate) -> bool {
-        let (decision, passes) = match state.hold_in_turn(gate.key, gate.most) {
+    /// Counts a request at the limit whose places are waited for.
+    pub(super) fn pass_gate<S: State>(&mut self, state: &S, gate: Gate) -> Passage {
+        let (decision, passage) = match state.hold_in_turn(gate.key, gate.most) {
             Hold::Held { place } => {
                 self.add(state, place);
-                (LimitDecision::Allowed, true)
+                self.of_gate = true;
+                (LimitDecision::Allowed, Passage::Open)
             }
-            Hold::Full => return false,
-            Hold::Uncounted => (LimitDecision::Overflow, gate.overflow == Overflow::Allow),
+            Hold::Full => return Passage::Shut,
+            Hold::Uncounted if gate.overflow == Overflow::Allow => (LimitDecision::Overflow, Passage::Open),
+            Hold::Uncounted => (LimitDecision::Overflow, Passage::Uncounted),
         };
         state.count_limit(gate.row, decision);
-        passes
-    }
-
-    /// How many places it has.
-    pub(super) fn len(&self) -> usize {
-        self.count
+        passage
     }
 
     fn hold<'a, S: State>(
@@ -350,20 +365,16 @@ impl Holds {
         }
     }
 
-    /// The request is no longer under way.
+    /// The request is no longer under way. True: a place of a gate has come free.
     #[inline]
-    pub(super) fn give_back<S: State>(&mut self, state: &S) {
-        self.give_back_all_but(0, state);
-    }
-
-    /// Gives back what was taken after so many.
-    pub(super) fn give_back_all_but<S: State>(&mut self, kept: usize, state: &S) {
-        while self.count > kept {
+    pub(super) fn give_back<S: State>(&mut self, state: &S) -> bool {
+        while self.count > 0 {
             self.count -= 1;
             if let Some(&place) = self.places.get(self.count) {
                 state.release_hold(place);
             }
         }
+        std::mem::take(&mut self.of_gate)
     }
 }
 
@@ -377,15 +388,25 @@ impl Connection {
     ) -> Due {
         let super::Phase::Exchange(exchange) = &mut self.phase else { return Due::new() };
         let mut due = std::mem::take(&mut exchange.due);
-        for (limit, key) in &due {
-            let Cost::ResponseHeader(name) = &limit.cost else { continue };
-            let cost = answer.map_or(1, |fields| stated_cost(fields, name));
-            if cost > 0 && !worker.state.owe(&Claim { cost, ..limit.claim(*key) }, now) {
-                worker.state.count_limit(limit.rule.row, LimitDecision::Overflow);
-            }
-        }
+        charge_due(&worker.state, &due, answer, now);
         due.retain(|(limit, _)| limit.fields == Fields::All && limit.rule.mode == Mode::Enforce);
         due
+    }
+}
+
+/// Charges what the answer of an instance costs. `None`: there is no such answer, which costs 1.
+pub(super) fn charge_due<S: State>(
+    state: &S,
+    due: &[(Arc<Limit>, u64)],
+    answer: Option<&HeadFields<'_, '_>>,
+    now: u64,
+) {
+    for (limit, key) in due {
+        let Cost::ResponseHeader(name) = &limit.cost else { continue };
+        let cost = answer.map_or(1, |fields| stated_cost(fields, name));
+        if cost > 0 && !state.owe(&Claim { cost, ..limit.claim(*key) }, now) {
+            state.count_limit(limit.rule.row, LimitDecision::Overflow);
+        }
     }
 }
 

@@ -9,13 +9,13 @@
 //! Who comes does not overtake those who wait, wherever they wait: it stands in line first, and looks for a place only if it is its turn. It
 //! looks once more after it has told the others that it waits, or it could miss the place that comes free in between.
 
-use super::limiting::{Gate, Holds};
+use super::limiting::{Gate, Holds, Passage};
 use super::{Action, Connection, Payload, Phase, Verdict, Waiting};
 use crate::deadline::Deadlines;
 use crate::queue::{Front, Lines, Queue, Ticket, WaitEnd};
 use crate::random::Random;
 use crate::reply::Reason;
-use crate::selection::{look, select, Criteria, Selection, Tried};
+use crate::selection::{select, Criteria, Selection, Tried};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -40,7 +40,10 @@ pub(super) struct Search<'a, S> {
     pub(super) gate: Option<Gate>,
 }
 
-/// Takes all that a request waits for, a place at the gate and one on an instance, or neither. `service`: whose queue it waits in.
+/// Takes all that a request waits for, a place on an instance and one at the gate, or neither. `service`: whose queue it waits in.
+///
+/// The gate is looked at first: whoever took a place only to give it back would be in the others' way. It is passed last, so that
+/// nobody who finds no instance holds it.
 fn take_places<S: State>(
     state: &S,
     random: &mut Random,
@@ -50,21 +53,19 @@ fn take_places<S: State>(
     service: u32,
 ) -> Selection {
     let Some(gate) = gate else { return select(state, criteria, random) };
-    // Whoever took a place only to give it back would be in the others' way, so it looks first.
-    let found = look(state, criteria, random);
-    if !matches!(found, Selection::Instance(_)) {
-        return found;
-    }
-    let held = holds.len();
-    if !holds.pass_gate(state, gate) {
+    if gate.is_shut(state) {
         return Selection::Full;
     }
     let selection = select(state, criteria, random);
-    if !matches!(selection, Selection::Instance(_)) {
-        holds.give_back_all_but(held, state);
-        state.wake_next(service, criteria.now); // which may have found the gate shut meanwhile
+    let Selection::Instance(instance) = selection else { return selection };
+    match holds.pass_gate(state, gate) {
+        Passage::Open => return selection,
+        // Somebody may have found the instance full meanwhile.
+        Passage::Shut => state.hand_on(instance.slot, service, criteria.now),
+        // Nothing has come free by which the next try would fare better.
+        Passage::Uncounted => state.release(instance.slot),
     }
-    selection
+    Selection::Full
 }
 
 impl<S: State> Search<'_, S> {

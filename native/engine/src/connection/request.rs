@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ending::Refusal;
-use super::limiting::{pass, Due, Gate};
+use super::limiting::{charge_due, pass, Due, Gate};
 use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
@@ -178,7 +178,7 @@ impl Connection {
             Err(instead) => {
                 // A body that is here already is read and forgotten, so that the connection may live on. What
                 // follows it is kept before the answer is made: it tells whether the client sends more.
-                self.holds.give_back(&worker.state);
+                self.holds.give_back(&worker.state); // no gate is passed yet
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
                 let verdict = match instead {
@@ -243,7 +243,10 @@ impl Connection {
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
         let (backend, service) = match leads {
             Leads::Service(backend, service) => (backend, service),
-            Leads::Answer(answer) => return Err(Instead::Answered { answer: Arc::clone(answer), row }),
+            Leads::Answer(answer) => {
+                charge_due(state, &due, None, now);
+                return Err(Instead::Answered { answer: Arc::clone(answer), row });
+            }
         };
         let affinity = service.reading.read(&subject);
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };

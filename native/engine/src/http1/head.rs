@@ -206,6 +206,16 @@ impl<'h, 'b> Request<'h, 'b> {
         self.behind_path().get(1..).unwrap_or_default()
     }
 
+    /// Does a field of this kind go on as it came, unless `Connection` names it? The gateway writes the others itself, or takes them out.
+    pub fn passes_on(&self, kind: Field) -> bool {
+        match kind {
+            Field::Other | Field::Accept | Field::Date | Field::Via => true,
+            Field::Trailer => self.framing == Framing::Chunked,
+            Field::MaxForwards => self.hops_left().is_none(),
+            _ => false,
+        }
+    }
+
     /// How many more hops an OPTIONS or TRACE may take; other methods do not count them (RFC 9110 §7.6.2).
     pub fn hops_left(&self) -> Option<u64> {
         if !matches!(self.method, b"OPTIONS" | b"TRACE") {

@@ -173,6 +173,19 @@ proptest! {
     }
 }
 
+/// No spelling of a name that an instance may take for it leads around a key.
+#[test]
+fn a_field_is_known_in_any_spelling() {
+    for part in ["header:X-Api-Key", "header:x_api_key"] {
+        let key = |fields| hashed(&[part], CLIENT, &head("/", fields));
+        for fields in ["X-Api-Key: k\r\n", "X_Api_Key: k\r\n", "x-api_KEY: k\r\n"] {
+            assert_eq!(key(fields), key("X-Api-Key: k\r\n"), "{fields:?}");
+            assert!(key(fields).1, "{fields:?}");
+        }
+        assert!(!key("X-Api-Keys: k\r\n").1);
+    }
+}
+
 /// What all requests have in common is left out, and what remains tells requests apart as before.
 #[test]
 fn common_parts_are_left_out() {

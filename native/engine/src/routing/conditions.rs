@@ -7,12 +7,15 @@
 
 use std::net::IpAddr;
 
+use httparse::Header;
+
 use super::query;
 use crate::address::Networks;
 use crate::http1::fields::{is_spelled, Field};
 use crate::http1::head::Request;
-use crate::key::cookies;
+use crate::key::cookies_of;
 use crate::pattern::Pattern;
+use crate::request_id::is_well_formed;
 
 /// A request, and what the gateway knows of how it came.
 #[derive(Clone, Copy, Debug)]
@@ -122,8 +125,9 @@ impl Conditions {
         if self.clients.as_ref().is_some_and(|networks| !networks.contains(arrival.client)) {
             return Some(Unmet::Client);
         }
-        let header = |it: &&Named| !it.test.accepts(fields(arrival, &it.name));
-        let cookie = |it: &&Named| !it.test.accepts(cookies(request, it.name.as_bytes()));
+        let header = |it: &&Named| !it.test.accepts(fields(arrival, it.name.as_bytes()));
+        let cookie =
+            |it: &&Named| !it.test.accepts(cookies_of(fields(arrival, b"cookie"), it.name.as_bytes()));
         let parameter = |it: &&Named| !it.test.accepts(query::values(request.query(), &it.name));
         let headers = || self.headers.iter().find(header).map(|it| Unmet::Header(&it.name));
         let in_cookies = || self.cookies.iter().find(cookie).map(|it| Unmet::Cookie(&it.name));
@@ -132,21 +136,21 @@ impl Conditions {
     }
 }
 
-/// The values of the fields of this name that count.
-fn fields<'a>(arrival: &'a Arrival<'_>, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+/// The values of the fields of this name that count: those that go on as they came, and those that the gateway puts in their place
+/// with the same value.
+fn fields<'a>(arrival: &'a Arrival<'_>, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let Arrival { request, is_trusted, .. } = arrival;
-    let counts = move |found: &str, kind: Field| match kind {
-        Field::HopByHop | Field::Imitation => false,
+    let counts = move |header: &Header<'_>, kind: Field| match kind {
+        Field::Host | Field::Expect => true,
         Field::Forwarded => *is_trusted,
         Field::Upgrade => request.upgrade().is_some(),
-        _ => !request.fields.is_nominated(found.as_bytes()),
+        Field::RequestId => request.fields.request_id().is_some_and(is_well_formed),
+        _ => request.passes_on(kind) && !request.fields.is_nominated(header.name.as_bytes()),
     };
     request
         .fields
         .iter()
-        .filter(move |(header, kind)| {
-            is_spelled(header.name.as_bytes(), name.as_bytes()) && counts(header.name, *kind)
-        })
+        .filter(move |(header, kind)| is_spelled(header.name.as_bytes(), name) && counts(header, *kind))
         .map(|(header, _)| header.value)
 }
 

@@ -334,8 +334,8 @@ impl State for Hollow {
         crate::state::Hold::Uncounted
     }
     fn release_hold(&self, _: u32) {}
-    fn has_room(&self, _: u32) -> bool {
-        true
+    fn is_full(&self, _: u64, _: u32) -> bool {
+        false
     }
     fn hold_in_turn(&self, _: u64, _: u32) -> crate::state::Hold {
         crate::state::Hold::Uncounted

@@ -325,10 +325,13 @@ impl Route {
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
+        let splits = self.split.is_some();
+        let destinations = self.destinations(services, listeners)?;
+        let owner = if splits { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
-            destinations: self.destinations(services, listeners)?,
-            limits: compile_limits(self.limits, Owner::Route(&self.name))?,
-            concurrency: compile_concurrency(self.concurrency, Owner::Route(&self.name))?,
+            destinations,
+            limits: compile_limits(self.limits, owner)?,
+            concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
             tries: self.tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),

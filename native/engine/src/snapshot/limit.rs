@@ -19,6 +19,8 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 pub enum Owner<'a> {
     /// Those of the route of this name.
     Route(&'a str),
+    /// Those of the route of this name, which lead to several services.
+    Split(&'a str),
     /// Those of all routes to the service of this name.
     Service(&'a str),
 }
@@ -128,6 +130,7 @@ impl Owner<'_> {
     pub fn common_parts(self) -> &'static [Part] {
         match self {
             Self::Route(_) => &[Part::Route, Part::Service],
+            Self::Split(_) => &[Part::Route],
             Self::Service(_) => &[Part::Service],
         }
     }
@@ -138,7 +141,7 @@ impl Rule {
     pub fn identity_of(owner: Owner<'_>, name: &str) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
         let (kind, owner) = match owner {
-            Owner::Route(route) => (0, route),
+            Owner::Route(route) | Owner::Split(route) => (0, route),
             Owner::Service(service) => (1, service),
         };
         hasher.write_u8(kind);

@@ -87,6 +87,7 @@ pub struct FakeState {
     wait_ends: RefCell<HashMap<u32, [u64; WaitEnd::NAMES.len()]>>,
     /// Holds by key; their places are counted up.
     holds: RefCell<Vec<(u64, bool)>>,
+    holds_uncounted: Cell<bool>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
     durations: RefCell<HashMap<u32, Vec<u64>>>,
     decisions: RefCell<HashMap<u32, [u64; LimitDecision::NAMES.len()]>>,
@@ -319,6 +320,11 @@ impl FakeState {
         self.holds.borrow().iter().filter(|&&hold| hold == (key, true)).count() as u32
     }
 
+    /// From here on nothing more can be held.
+    pub fn set_no_room_for_holds(&self) {
+        self.holds_uncounted.set(true);
+    }
+
     /// What is held by all keys.
     pub fn held_by_keys(&self) -> usize {
         self.holds.borrow().iter().filter(|(_, held)| *held).count()
@@ -439,11 +445,6 @@ impl State for FakeState {
         room
     }
 
-    fn has_room(&self, slot: u32) -> bool {
-        let words = self.words(slot);
-        words.cap == 0 || words.in_flight < words.cap
-    }
-
     fn release(&self, slot: u32) {
         self.write(slot, |words| words.in_flight = words.in_flight.saturating_sub(1));
     }
@@ -505,9 +506,17 @@ impl State for FakeState {
         if self.held_by(key) >= most {
             return Hold::Full;
         }
+        if self.holds_uncounted.get() {
+            return Hold::Uncounted;
+        }
         let mut holds = self.holds.borrow_mut();
         holds.push((key, true));
         Hold::Held { place: holds.len() as u32 - 1 }
+    }
+
+    fn is_full(&self, key: u64, most: u32) -> bool {
+        self.call();
+        self.held_by(key) >= most
     }
 
     fn hold_in_turn(&self, key: u64, most: u32) -> Hold {

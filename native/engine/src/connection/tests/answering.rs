@@ -66,3 +66,16 @@ fn other_routes_are_served() {
     assert_eq!(scene.respond(OK).action, Action::Finish);
     assert_eq!(scene.receive(GET).answer(), (Action::Reply, 200));
 }
+
+/// No instance says what it costs, so it costs 1.
+#[test]
+fn an_answer_costs_one_where_an_instance_would_say() {
+    let mut scene = Scene::with(|document| {
+        let route = document["routes"][0].as_object_mut().unwrap();
+        route.remove("service");
+        route.insert("answer".into(), fixed());
+        route["limits"][0]["cost"] = json!({"response_header": "x-cost"});
+    });
+    let get = "GET /limited HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!([(); 3].map(|()| scene.receive(get).status()), [200, 200, 429], "one is there, one is owed");
+}

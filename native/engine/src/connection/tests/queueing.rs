@@ -339,6 +339,52 @@ fn a_gate_counts_whom_it_refuses() {
     assert_eq!(decisions(&scene), (1, 1));
 }
 
+/// A request that passes the gate takes one turn of a round robin, and one that finds it shut takes none.
+#[test]
+fn a_gate_takes_no_turns() {
+    let mut scene = Scene::with(|document| {
+        let service = &mut document["services"][0];
+        service["balance"] = json!("round_robin");
+        service["queue"] = json!({"size": 2, "timeout_ms": 2_000});
+        service["concurrency"] = json!([{"name": "all", "row": GATE, "most": 1, "key": ["service"]}]);
+    });
+    let mut slots = vec![];
+    for _ in 0..4 {
+        slots.push(slot(&scene.receive(GET)));
+        let mut holder = turn_to_another(&mut scene);
+        assert_eq!(scene.receive(GET).action, Action::Park);
+        answer(&mut scene, &mut holder);
+        slots.push(slot(&scene.take_turn()));
+        scene.respond(OK);
+    }
+    assert_eq!(slots, [0, 1, 0, 1, 0, 1, 0, 1]);
+}
+
+/// A place on an instance whose request cannot be counted at the gate is given back, and nobody is woken for it.
+#[test]
+fn who_cannot_be_counted_holds_no_instance() {
+    let mut scene = Scene::with(|document| {
+        document["services"][0]["queue"] = json!({"size": 2, "timeout_ms": 2_000});
+        document["services"][0]["concurrency"] =
+            json!([{"name": "all", "row": GATE, "most": 1, "key": ["service"], "overflow": "refuse"}]);
+    });
+    scene.worker.state.set_no_room_for_holds();
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    assert_eq!((scene.held(), scene.worker.state.woken()), (0, 0));
+}
+
+/// Without a gate a retry that finds no instance has nothing to give back but what its first try did.
+#[test]
+fn a_failed_try_wakes_nobody_again() {
+    let mut scene = queued();
+    scene.receive(GET);
+    scene.connecting();
+    scene.worker.state.set_members(SERVICE, &[]);
+    scene.worker.state.set_front_elsewhere(Some(Front { since: scene.now, newest_first: false }));
+    assert_eq!(scene.connect_failed().answer(), (Action::Reply, 502));
+    assert_eq!(scene.worker.state.woken(), 1);
+}
+
 /// A retry that finds no instance gives the place of the service back, and whoever waits for it is woken.
 #[test]
 fn a_failed_try_opens_the_gate() {

@@ -1,6 +1,6 @@
 //! Routes whose requests go to one of several services.
 
-use serde_json::json;
+use serde_json::{json, Value};
 
 use super::scene::{Scene, ROUTED};
 use crate::connection::Action;
@@ -12,6 +12,11 @@ const CANARY_SLOT: u32 = 1;
 
 /// Nine in ten requests go to `api`, the others to `canary`, which has the instance 1 alone.
 fn scene(named_by: Option<&str>, sticky: Option<&str>) -> Scene {
+    scene_with(named_by, sticky, |_| ())
+}
+
+/// As `scene`, with a route that was changed.
+fn scene_with(named_by: Option<&str>, sticky: Option<&str>, change: impl FnOnce(&mut Value)) -> Scene {
     let scene = Scene::with(|document| {
         let mut canary = document["services"][0].clone();
         canary["name"] = "canary".into();
@@ -23,6 +28,7 @@ fn scene(named_by: Option<&str>, sticky: Option<&str>) -> Scene {
         let sides = [(0, 90, STABLE), (1, 10, CANARY)]
             .map(|(service, share, row)| json!({"service": service, "share": share, "rows": [row]}));
         route.insert("split".into(), json!({"sides": sides, "named_by": named_by, "sticky": sticky}));
+        change(&mut document["routes"][1]);
     });
     scene.worker.state.set_members(CANARY_SLOT, &[1]);
     scene
@@ -60,4 +66,24 @@ fn requests_say_where_they_belong() {
         let side = exchange(&mut scene, &fields);
         assert!((0..5).all(|_| exchange(&mut scene, &fields) == side), "{user}");
     }
+}
+
+/// The service of a request tells the sides apart, so a limit may count each by itself.
+#[test]
+fn a_limit_may_count_each_side() {
+    let split = |key: &str| {
+        let mut scene = scene_with(Some("cookie:side"), None, |route| {
+            route["limits"] = json!([{"name": "l", "row": 10, "tokens": 1, "period_ns": 1_000_000_000,
+                "burst": 1, "key": [key]}]);
+        });
+        ["api", "canary", "api"].map(|side| {
+            let told = scene.receive(format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: side={side}\r\n\r\n"));
+            if told.action == Action::Forward {
+                scene.respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+            told.status()
+        })
+    };
+    assert_eq!(split("service"), [0, 0, 429]);
+    assert_eq!(split("route"), [0, 429, 429]);
 }

@@ -112,6 +112,32 @@ fn only_fields_that_go_on_count() {
     assert!(!is_met(&socket, "/", "Upgrade: websocket\r\n"), "an upgrade that is none");
 }
 
+/// What is written by the gateway itself is nothing that the client sent.
+#[test]
+fn fields_that_go_on_otherwise_do_not_count() {
+    for (name, lines) in [
+        ("te", "Connection: te\r\nTE: trailers\r\n"),
+        ("connection", "Connection: keep-alive\r\n"),
+        ("content-length", "Content-Length: 0\r\n"),
+        ("transfer-encoding", "Transfer-Encoding: chunked\r\n"),
+        ("trailer", "Trailer: x\r\n"),
+        ("x-request-id", "X-Request-Id: not one\r\n"),
+        ("x-request-id", "X-Request-Id: a\r\nX-Request-Id: b\r\n"),
+        ("cookie", "Connection: cookie\r\nCookie: beta=yes\r\n"),
+    ] {
+        assert!(is_met(&header(name, Test::Absent), "/", lines), "{lines:?}");
+    }
+    for (name, lines) in [
+        ("x-request-id", "X-Request-Id: abc\r\n"),
+        ("x-request-id", "Connection: x-request-id\r\nX-Request-Id: abc\r\n"),
+        ("host", ""),
+        ("trailer", "Trailer: x\r\nTransfer-Encoding: chunked\r\n"),
+    ] {
+        assert!(is_met(&header(name, Test::Present), "/", lines), "{lines:?}");
+    }
+    assert!(!is_met(&cookie("beta", Test::Present), "/", "Connection: cookie\r\nCookie: beta=yes\r\n"));
+}
+
 #[test]
 fn cookies_are_told_apart() {
     let yes = cookie("beta", exact("yes"));
