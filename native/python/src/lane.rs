@@ -121,8 +121,8 @@ impl Lane {
     fn tick(&mut self, now: u64, wall: u64) -> bool {
         self.worker.tick(now, wall);
         let Worker { state, snapshot, .. } = &self.worker;
-        let budgeted = snapshot.services.iter().filter(|service| service.retry_budget.is_some());
-        state.note_traffic(budgeted.map(|service| service.slot), now);
+        // Also of those without a budget: the next configuration may give them one.
+        state.note_traffic(snapshot.services.iter().map(|service| service.slot), now);
         self.worker.state.tick(now, self.worker.snapshot.epoch)
     }
 

@@ -1,12 +1,21 @@
 """A worker's door to the engine: its names, and the three decisions that hooks and benchmarks call."""
 
+import os
+
 import pytest
 
+from gateway.config.compile import compile_snapshot
+from gateway.config.load import parse
+from gateway.model import Health
 from gateway.state import lane
-from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY
-from gateway.state.lane import Snapshot
+from gateway.state.control import HEALTH_HEALTHY, HEALTH_UNHEALTHY, Control, Segment
+from gateway.state.lane import Connection, Lane, Snapshot
+from gateway.supervisor.rows import Rows
 from gateway.worker.ingress import ClientConnection
+from tests.helpers import configuration
 from tests.unit.worker.stage import SERVICE, Stage
+
+SECOND = 1_000_000_000
 
 ACTIONS = {
     name: value for name, value in vars(lane).items() if name.isupper() and not name.endswith("_BYTES")
@@ -100,3 +109,48 @@ async def test_a_name_means_what_the_snapshot_in_force_says() -> None:
     assert stage.lane.charge(names[0], b"client", 9, stage.now) == (True, 0)
     with pytest.raises(KeyError):
         stage.lane.charge(names[7], b"client", 1, stage.now)
+
+
+def test_a_budget_that_comes_with_a_reload_counts_its_own_window() -> None:
+    """What a service had asked for long before it got a budget for retries allows none of them."""
+    segment = Segment.create(
+        lanes=1, instances=2, services=1, series=4, limits=1, limit_keys=16, hash_seed=42
+    )
+    control = Control(segment)
+    control.open_lane(0, os.getpid())
+    for slot in range(2):
+        address = f"127.0.0.1:{9 + slot}"
+        control.write_instance(slot, 1, address, weight=1, max_in_flight=0, health=Health.HEALTHY)
+    control.publish_members(0, [0, 1])
+    worker = Lane(segment, 0, random_seed=42)
+    rows = Rows.fresh(services=1, series=4, limits=1)
+    now = 1_000 * SECOND
+
+    def adopt(epoch: int, budget: str) -> None:
+        text = configuration("127.0.0.1:9", "127.0.0.1:10", service=f"retry_budget = {budget}")
+        worker.adopt(Snapshot.compile(compile_snapshot(parse(text, "test", {}), epoch, rows)[1]))
+
+    def ask() -> Connection:
+        connection = Connection(worker, 0, "192.0.2.1", now)
+        assert connection.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", now)[0] == lane.FORWARD
+        return connection
+
+    def is_retried() -> bool:
+        connection = ask()
+        connection.connecting(now)
+        action, _, _ = connection.upstream_failed(True, now)
+        connection.close(now)
+        return action not in {lane.REPLY, lane.REPLY_CLOSE}
+
+    adopt(1, "false")
+    worker.tick(now, 0)
+    for _ in range(100):
+        connection = ask()
+        connection.respond(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", now)
+        connection.close(now)
+    for _ in range(60):
+        now += SECOND
+        worker.tick(now, 0)
+    adopt(2, '{ share = "20%", floor = "1/m" }')
+    worker.tick(now, 0)
+    assert [is_retried() for _ in range(3)] == [True, False, False]
