@@ -166,7 +166,7 @@ def _redirects_say_where_themselves(draft: Draft) -> Iterator[Finding]:
         for key in HeaderRules.model_fields:
             for name, path in _named(rules, key):
                 if folded(name) == "location":
-                    yield Finding(path, f"{dotted((*route.path, 'redirect'))} says where to go")
+                    yield Finding(path, f"{draft.where((*route.path, 'redirect'))} says where to go")
 
 
 def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
