@@ -1,9 +1,11 @@
 """A Redis of the test's own, on a free port, which can be stopped, continued, killed and started again."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 from importlib.resources import files
@@ -135,6 +137,10 @@ class EchoingServer:
         return (await reader.readexactly(length + 2))[:-2].decode()
 
 
+SLOTS = 16_384
+"""Of a cluster, all servers together."""
+
+
 class RedisCluster(RedisServer):
     """A cluster of one server, which has all slots."""
 
@@ -147,7 +153,7 @@ class RedisCluster(RedisServer):
         await super().start()
         client = Redis.from_url(self.url, protocol=2)
         try:
-            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            await client.execute_command("CLUSTER", "ADDSLOTS", *range(SLOTS))
 
             async def is_whole() -> bool:
                 return "cluster_state:ok" in str(await client.execute_command("CLUSTER", "INFO"))
@@ -169,11 +175,14 @@ class RedisSentinel(RedisServer):
         return [str(self._file), "--sentinel", "--port", str(self.port), "--bind", "127.0.0.1"]
 
 
-class EncryptedRedis(RedisServer):
-    """A server that speaks TLS only, with a certificate for 127.0.0.1 that it has signed itself."""
+class EncryptedRedis:
+    """A server behind TLS, with a certificate for 127.0.0.1 that it has signed itself. Not every Redis is built with TLS."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(prefix="headgate-test-")
+        self._server = RedisServer()
+        self._tls: asyncio.Server | None = None
+        self.port = 0
         folder = Path(self._folder.name)
         self.certificate, self._key = folder / "cert.pem", folder / "key.pem"
         subprocess.run(
@@ -183,16 +192,35 @@ class EncryptedRedis(RedisServer):
             check=True, capture_output=True,
         )  # fmt: skip
 
-    def _command(self) -> list[str]:
-        return [
-            *super()._command(), "--port", "0", "--tls-port", str(self.port), "--tls-cert-file", str(self.certificate),
-            "--tls-key-file", str(self._key), "--tls-auth-clients", "no", "--tls-ca-cert-file", str(self.certificate),
-        ]  # fmt: skip
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"127.0.0.1:{self.port}"
 
-    async def _answers(self) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+    async def __aenter__(self) -> Self:
+        """Starts it."""
+        await self._server.start()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self._key)
+        self._tls = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        self.port = self._tls.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Ends it."""
+        assert self._tls is not None
+        self._tls.close()
+        await self._server.__aexit__()
+        self._folder.cleanup()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._server.port)
+        await asyncio.gather(_relay(reader, to_server), _relay(from_server, writer))
+
+
+async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
