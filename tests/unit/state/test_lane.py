@@ -138,7 +138,7 @@ def test_a_budget_that_comes_with_a_reload_counts_its_own_window() -> None:
     def is_retried() -> bool:
         connection = ask()
         connection.connecting(now)
-        action, _, _ = connection.upstream_failed(True, now)
+        action, _, _ = connection.upstream_lost(True, True, True, now)
         connection.close(now)
         return action not in {lane.REPLY, lane.REPLY_CLOSE}
 
