@@ -114,9 +114,13 @@ class ClusterService:
         """Further limits, or the same with other rates, before workers decide by them; the others stay until ``retire``."""
         self._limits = {**self._limits, **limits}
         names = {limit.name: limit for limit in limits.values()}
+        now = self._clock()
         for key, lease in self._leases.items():
-            if limit := names.get(lease.limit.name):
+            limit = names.get(lease.limit.name)
+            if limit is not None and limit != lease.limit:
                 lease.bucket = Bucket(limit, key)
+                lease.not_before = 0  # at the former rate it was to wait, for an hour perhaps
+                self._plan(key, lease, now)
         self._set_credits()
 
     def retire(self, limits: Mapping[int, SharedLimit]) -> None:
