@@ -50,22 +50,22 @@ pub fn reserve_below<'a, W: Word<u32> + 'a>(
 /// Gives one exchange back. False: there was none, the word made no sense.
 #[inline]
 pub fn release(own: &impl Word<u32>) -> bool {
-    let held = own.load(Ordering::Relaxed);
-    if held == 0 {
-        return false;
-    }
-    own.store(held - 1, Ordering::Release);
-    true
+    give_back(own, Ordering::Release)
 }
 
 /// As [`release`], in the single order of sequentially consistent operations: who looks for the place afterwards finds it.
 #[inline]
 pub fn release_in_order(own: &impl Word<u32>) -> bool {
+    give_back(own, Ordering::SeqCst)
+}
+
+#[inline]
+fn give_back(own: &impl Word<u32>, order: Ordering) -> bool {
     let held = own.load(Ordering::Relaxed);
     if held == 0 {
         return false;
     }
-    own.store(held - 1, Ordering::SeqCst);
+    own.store(held - 1, order);
     true
 }
 

@@ -102,22 +102,14 @@ impl Connection {
         service: u32,
         queue: Option<Queue>,
     ) -> Result<Option<Instance>, Reason> {
-        let Some(queue) = queue else {
-            return match select(search.state, &search.criteria, search.random) {
-                Selection::Instance(instance) => Ok(Some(instance)),
-                Selection::Full => Err(Reason::InstancesFull),
-                Selection::NoneEligible | Selection::Exhausted => Err(Reason::NoInstance),
-            };
-        };
-        if search.is_its_turn(service) {
-            match search.take_places(&mut self.holds, service) {
-                Selection::Instance(instance) => return Ok(Some(instance)),
-                Selection::Full => {}
-                Selection::NoneEligible | Selection::Exhausted => return Err(Reason::NoInstance),
-            }
+        let looks = queue.is_none() || search.is_its_turn(service);
+        let selection = if looks { search.take_places(&mut self.holds, service) } else { Selection::Full };
+        match (selection, queue) {
+            (Selection::Instance(instance), _) => Ok(Some(instance)),
+            (Selection::NoneEligible | Selection::Exhausted, _) => Err(Reason::NoInstance),
+            (Selection::Full, None) => Err(Reason::InstancesFull),
+            (Selection::Full, Some(queue)) => self.join_line(search, service, queue).map(|()| None),
         }
-        self.join_line(search, service, queue)?;
-        Ok(None)
     }
 
     fn join_line<S: State>(
