@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import shutil
 import signal
 import socket
@@ -30,13 +31,18 @@ def server_program() -> str:
     return program
 
 
-def free_port(most: int = 65_535) -> int:
-    """A port that nobody has now, not above ``most``."""
+BUS = 10_000
+"""So far above its port lies the one on which a server of a cluster listens for the other servers."""
+
+
+def free_port() -> int:
+    """A port that nobody has now, and none of those that the kernel hands out: a server that is killed finds it again."""
+    handed_out = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port: int = probe.getsockname()[1]
-        if port <= most:
-            return port
+        port = random.randrange(BUS, max(handed_out - BUS, 2 * BUS))
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + BUS)):
+            with socket.create_server(("127.0.0.1", port)):
+                return port
 
 
 class RedisServer:
@@ -84,7 +90,11 @@ class RedisServer:
 
     async def __aenter__(self) -> Self:
         """Starts it."""
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -93,14 +103,18 @@ class RedisServer:
         self._folder.cleanup()
 
     async def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.returncode is not None:
+            raise RuntimeError(f"redis-server has ended by itself: {self._process.returncode}")
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
             return False
-        writer.write(b"PING\r\n")
-        answer = await reader.readline()
-        writer.close()
-        return answer.startswith((b"+PONG", b"-NOAUTH"))
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            writer.write(b"PING\r\n")
+            answer = await reader.readline()
+            return answer.startswith((b"+PONG", b"-NOAUTH"))
+        return False
 
 
 class EchoingServer:
@@ -146,7 +160,6 @@ class RedisCluster(RedisServer):
 
     def __init__(self) -> None:
         super().__init__("--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
-        self.port = free_port(65_535 - 10_000)  # so far above it lies the one for the other servers
 
     async def start(self) -> None:
         """Until it says that it is whole."""

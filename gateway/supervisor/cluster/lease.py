@@ -50,7 +50,7 @@ class Lease:
     lent: int = 0
     """What the stock has got on this gateway's own word while the store was away; negative: what it had to forgo."""
     lent_until: int | None = None
-    """Up to when its share was reckoned; None while the store is there."""
+    """Up to when its share was reckoned; None from the store's first answer on."""
     fraction: float = 0.0
     """Of a token: what the share has earned and could not be given out yet."""
     due: int = 0
@@ -89,15 +89,24 @@ class Lease:
 
     def ask(self, now: int, cover: int = COVER_NS) -> Take | None:
         """What to ask the store for now, if for anything."""
-        target = self.target(cover)
-        if now < self.not_before or (self.heard_of and self.held > target // 2):
+        target, granted = self.target(cover), self.granted
+        returns = self.lent_until is not None
+        if not returns and (now < self.not_before or (self.heard_of and granted > target // 2)):
             return None
-        take = Take(self.bucket, max(0, -self.held), max(0, target - max(0, self.held)))
-        return take if take.used or take.wanted or not self.heard_of else None
+        take = Take(self.bucket, max(0, -granted), max(0, target - max(0, granted)))
+        return take if take.used or take.wanted or returns or not self.heard_of else None
+
+    @property
+    def granted(self) -> int:
+        """What is left of the store's word alone; negative: what was used beyond it, and will be charged."""
+        return self.held - self.lent
 
     def answered(self, take: Take, taken: Taken, now: int) -> int:
-        """The store has answered; returns what to add to the stock: what was granted, and the debt that is settled."""
-        more = taken.granted + take.used
+        """The store has answered; returns what to add to the stock: what was granted, and the debt that is settled. What
+        it had got on this gateway's own word is no part of it any more.
+        """
+        more = taken.granted + take.used - self.lent
+        self.lent, self.lent_until = 0, None
         self.heard_of = True
         short = taken.granted < take.wanted
         self.not_before = now + max(taken.wait_us * 1000, SHORT_PAUSE_NS) if short else now
@@ -139,14 +148,6 @@ class Lease:
             self.fraction = min(self.fraction - more, 1.0)
         self.lent += more
         self.held += more
-        return more
-
-    def settle_up(self) -> int:
-        """The store is back: what to add to the stock, so that it owes what was used meanwhile."""
-        more, self.lent, self.lent_until = -self.lent, 0, None
-        self.held += more
-        self.not_before = 0
-        self.plentiful = False
         return more
 
 

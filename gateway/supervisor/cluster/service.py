@@ -300,8 +300,9 @@ class ClusterService:
             left = self._stocks.balance(key, now) or 0
             until = lease.good_until(now)
             self._stocks.settle(key, -left, credit=False, quiet=False, until=until, now=now)
-        if left and self.away_since is None:
-            self._returned.append(Take(lease.bucket, -left, 0))
+        granted = left - lease.lent
+        if granted and self.away_since is None:
+            self._returned.append(Take(lease.bucket, -granted, 0))
 
     # While the store is away
 
@@ -343,8 +344,7 @@ class ClusterService:
         self._set_credits()
         for key, lease in list(self._leases.items()):
             if lease.limit.unreachable is Unreachable.LOCAL:
-                self._hand_out(key, lease, lease.settle_up(), now)
-                self._plan(key, lease, now)
+                self._plan(key, lease, now)  # by its share until the store has answered: it is asked in the next turn
             else:
                 self._stocks.take_back(key, now)
                 del self._leases[key]

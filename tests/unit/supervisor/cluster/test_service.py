@@ -243,6 +243,23 @@ async def test_what_passed_meanwhile_is_charged() -> None:
     assert 0.97 * 8000 <= world.admitted <= 1.01 * 8000
 
 
+async def test_redis_is_back_and_nobody_has_asked_it_yet() -> None:
+    """Until it has answered a gateway goes on by its share, and then nothing of that is forgotten."""
+    world = World(1, per_second=1000, burst=100)
+    draw = random.Random(14)
+    world.server.is_up = False
+    await world.services[0].greet()
+    await world.run(2, [500], draw)
+    assert world.workers[0].request(0)
+    world.server.is_up = True
+    await world.services[0].greet()
+    assert world.workers[0].request(0)
+    passed = world.admitted
+    await world.run(0.1, [0], draw)
+    assert sum(await world.run(3, [3000], draw)) == pytest.approx(3000, rel=0.02)
+    assert passed == pytest.approx(1000, rel=0.1)
+
+
 async def test_a_gateway_that_starts_without_redis() -> None:
     """It is alone as far as it knows, and serves its limits by itself."""
     world = World(1, per_second=100, burst=10)
