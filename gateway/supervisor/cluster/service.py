@@ -344,7 +344,8 @@ class ClusterService:
         self._set_credits()
         for key, lease in list(self._leases.items()):
             if lease.limit.unreachable is Unreachable.LOCAL:
-                self._plan(key, lease, now)  # by its share until the store has answered: it is asked in the next turn
+                # By its share until the store has answered: it is asked in the next turn.
+                self._plan(key, lease, now)
             else:
                 self._stocks.take_back(key, now)
                 del self._leases[key]
