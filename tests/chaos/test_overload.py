@@ -17,8 +17,12 @@ SECONDS_EACH = 0.04
 CAPACITY = PLACES / SECONDS_EACH
 """Requests a second."""
 SECONDS = 10.0 if PROOF else 2.5
-WARM_UP = 1.0
+TIMEOUT = 1.0
+"""As long as a request may wait in the queue."""
+WARM_UP = TIMEOUT
 """The time in which an overload is noticed, and those who came before have gone."""
+COOL_DOWN = TIMEOUT
+"""The load goes on until those that are judged have gone: after it there is no overload, and whoever still waits is served."""
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -45,14 +49,15 @@ class OpenLoop:
         self._free: list[Client] = []
 
     async def run(self, rate: float, seconds: float) -> Outcome:
-        """So many requests a second, at random; the first ``WARM_UP`` seconds are not judged."""
+        """So many requests a second, at random; judged are those of ``seconds`` in the midst."""
         draw, outcome = random.Random(1), Outcome()
         start = time.monotonic()
         due = start
         async with asyncio.TaskGroup() as group:
-            while due < start + WARM_UP + seconds:
+            while (elapsed := due - start) < WARM_UP + seconds + COOL_DOWN:
                 await asyncio.sleep(due - time.monotonic())
-                group.create_task(self._ask(due, outcome, judged=due > start + WARM_UP))
+                judged = WARM_UP < elapsed <= WARM_UP + seconds
+                group.create_task(self._ask(due, outcome, judged=judged))
                 due += draw.expovariate(rate)
         return outcome
 
@@ -81,7 +86,7 @@ async def test_overload_costs_those_that_are_too_many_only() -> None:
         instances = ", ".join(
             f'{{ address = "{it.address}", max_in_flight = {PLACES // 2} }}' for it in (one, two)
         )
-        text = configuration(workers=2, service='queue = { size = 500, timeout = "1s" }')
+        text = configuration(workers=2, service=f'queue = {{ size = 500, timeout = "{TIMEOUT:g}s" }}')
         async with Gateway(text.replace("instances = []", f"instances = [{instances}]")) as gateway:
             load = OpenLoop(gateway, clients)
             bearable = await load.run(0.9 * CAPACITY, SECONDS)
