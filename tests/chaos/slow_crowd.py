@@ -108,12 +108,12 @@ async def be_slow(port: int, manner: Manner, opened: asyncio.Semaphore) -> End:
             await loop.sock_sendall(raw, manner.opening)
             first = b"" if manner.drop else await loop.sock_recv(raw, manner.sip)
         waiting = loop.time()
-        answer, end = await (drip(raw, manner) if manner.drop else sip(raw, manner))
-        return End(end - began, end - waiting, first + answer)
+        answer, there, gone = await (drip(raw, manner) if manner.drop else sip(raw, manner))
+        return End(gone - began, there - waiting, first + answer)
 
 
-async def drip(raw: socket.socket, manner: Manner) -> tuple[bytes, float]:
-    """Sends a little in every pause; what comes until the end, and when that was."""
+async def drip(raw: socket.socket, manner: Manner) -> tuple[bytes, float, float]:
+    """Sends a little in every pause; what comes until the end, and between which times that was."""
     loop = asyncio.get_running_loop()
     heard = asyncio.ensure_future(sip(raw, replace(manner, sip=1000, pause=0)))
     while not heard.done():
@@ -123,19 +123,22 @@ async def drip(raw: socket.socket, manner: Manner) -> tuple[bytes, float]:
     return heard.result()
 
 
-async def sip(raw: socket.socket, manner: Manner) -> tuple[bytes, float]:
-    """Reads a little in every pause; what comes until the end, and when that was. A reset counts when it comes, not behind all
-    that came before.
+async def sip(raw: socket.socket, manner: Manner) -> tuple[bytes, float, float]:
+    """Reads a little in every pause; what comes until the end, and between which times that was: who pauses learns of it
+    afterwards. A reset counts when it comes, not behind all that came before.
     """
     loop, answer = asyncio.get_running_loop(), b""
+    there = loop.time()
     with contextlib.suppress(ConnectionError):
         while not raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             part = await loop.sock_recv(raw, manner.sip)
+            there = loop.time()
             if not part:
                 break
             answer += part
             await asyncio.sleep(manner.pause)
-    return answer, loop.time()
+    gone = loop.time()
+    return answer, there if manner.pause else gone, gone
 
 
 async def main(count: int) -> None:
