@@ -181,7 +181,7 @@ fn senseless_answers_are_refused_with_their_place() {
         json!({ "redirect": redirect })
     };
     let fixed = |status: u16, content_type: &str, body: &str| json!({"fixed": {"status": status, "content_type": content_type, "body": body}});
-    let destination = "service: must be there, or a split or an answer in its place";
+    let destination = "service: must be there, or a split, a choice by name or an answer in its place";
     for (service, answer, problem) in [
         (Value::Null, Value::Null, destination),
         (json!(0), redirect(json!({})), destination),
