@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from gateway.cli.check import check
 from gateway.config.fields import MAX_WORKERS
 from gateway.config.load import load
-from gateway.config.rules import MAX_ROWS
+from gateway.config.rules.room import MAX_ROWS
 from gateway.config.schema import MAX_SERVICES
 from gateway.state.control import Segment
 from gateway.supervisor.memory import capacities

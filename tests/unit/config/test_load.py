@@ -245,7 +245,7 @@ def test_more_than_can_be_counted_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     """Too many limits of a route, and too many routes or limits in all, are reported before they are compiled."""
     limits = ", ".join(f'{{ name = "n{number}", rate = "1/s" }}' for number in range(MAX_LIMITS + 1))
     assert f"at most {MAX_LIMITS} of limit" in report(f"{SMALLEST}limit = [{limits}]")
-    monkeypatch.setattr(rules, "MAX_ROWS", 10)
+    monkeypatch.setattr(rules.room, "MAX_ROWS", 10)
     data = {"listen": [{}] * 2, "routes": [{"limit": [{}] * 2}] * 6}
     messages = [finding.message for finding in rules.broken_rules(data) if finding.path == ("routes",)]
     assert messages == [

@@ -1,4 +1,4 @@
-"""The rules of what routes do with their requests: changes of messages that contradict each other, or could have no effect."""
+"""What routes change in messages, and what they answer themselves."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,16 +7,9 @@ from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
 from gateway.config.matching import Pattern, folded
 from gateway.config.paths import KeyPath
-from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Side, Table
-from gateway.config.splits import WHOLE
+from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Table
 
 DIRECTIONS = ("request_headers", "response_headers")
-DESTINATIONS = ("service", "split", "redirect", "respond")
-"""Of these a route has one."""
-ANSWERS = ("redirect", "respond")
-OF_SERVICES = ("subset", "concurrency", "retry", "request_headers", "rewrite")
-"""What has to do with instances, which an answer of the route itself never reaches."""
-OF_SPLITS = ("split_by", "split_sticky")
 BODILESS = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
 
 
@@ -88,64 +81,6 @@ def _paths_are_replaced_once(draft: Draft) -> Iterator[Finding]:
                 yield Finding(path, f"the route matches {one} and no prefix: expected path in its place")
 
 
-def _routes_have_one_destination(draft: Draft) -> Iterator[Finding]:
-    """Requests go to a service, or the route answers them."""
-    for route in draft.routes:
-        given = [key for key in DESTINATIONS if route.is_given(key)]
-        if not given:
-            yield Finding(route.path, f"expected one of {', '.join(DESTINATIONS)} in it")
-        for key in given[1:]:
-            message = f"no effect: {draft.where((*route.path, given[0]))} has the requests"
-            yield Finding((*route.path, key), message)
-
-
-def _answers_need_no_instances(draft: Draft) -> Iterator[Finding]:
-    """What has to do with instances has no effect where none is asked."""
-    for route in draft.routes:
-        if any(map(route.is_given, ("service", "split"))) or not any(map(route.is_given, ANSWERS)):
-            continue
-        for key in OF_SERVICES:
-            if route.is_given(key):
-                yield Finding((*route.path, key), "no effect: the route answers its requests itself")
-
-
-def services_of(route: Part) -> Iterator[tuple[str, KeyPath]]:
-    """The services that a route leads to, as far as they can be read, each with its place."""
-    if route.has("service") and route["service"] is not None:
-        yield route["service"], (*route.path, "service")
-    for side in route.tables("split", Side):
-        if side.has("service"):
-            yield side["service"], (*side.path, "service")
-
-
-def _splits_make_a_whole(draft: Draft) -> Iterator[Finding]:
-    """The weights of a split make 100, and each of its services stands once."""
-    for route in draft.routes:
-        sides = route.tables("split", Side)
-        seen: dict[str, KeyPath] = {}
-        for side in sides:
-            first = seen.setdefault(side["service"], side.path) if side.has("service") else side.path
-            if first != side.path:
-                yield Finding((*side.path, "service"), f"the same service as {draft.where(first)}")
-        if len(sides) == 1:
-            yield Finding((*route.path, "split"), "no effect: expected service in its place, or two sides")
-        elif sides and all(side.has("weight") for side in sides):
-            total = sum(side["weight"] for side in sides)
-            if total != WHOLE:
-                yield Finding((*route.path, "split"), f"the weights add up to {total}, expected {WHOLE}")
-
-
-def _splits_have_what_is_said_of_them(draft: Draft) -> Iterator[Finding]:
-    """What has to do with a split has no effect without one, and a subset is one of a single service."""
-    for route in draft.routes:
-        split = route.is_given("split")
-        for key in OF_SPLITS:
-            if route.is_given(key) and not split:
-                yield Finding((*route.path, key), "no effect without split")
-        if split and route.is_given("subset"):
-            yield Finding((*route.path, "subset"), "no effect: a split leads to whole services")
-
-
 def _redirects_lead_elsewhere(draft: Draft) -> Iterator[Finding]:
     """A client that is sent to where it asked would ask for ever."""
     places = [key for key in Redirect.model_fields if key != "status"]
@@ -179,15 +114,11 @@ def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
             yield Finding((*respond.path, "type"), "no effect: there is no body")
 
 
-ROUTE_RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
+RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _fields_are_the_routes_to_change,
     _fields_have_one_rule,
     _changes_change_something,
     _paths_are_replaced_once,
-    _routes_have_one_destination,
-    _answers_need_no_instances,
-    _splits_make_a_whole,
-    _splits_have_what_is_said_of_them,
     _redirects_lead_elsewhere,
     _redirects_say_where_themselves,
     _answers_have_the_body_that_they_say,

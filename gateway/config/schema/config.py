@@ -1,0 +1,67 @@
+"""The whole file."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.config.fields import Counted, ErrorStatus, FilePattern, MediaType, Name, PageBody
+from gateway.config.schema.cluster import Cluster
+from gateway.config.schema.gateway import Gateway, Log
+from gateway.config.schema.listen import Listen
+from gateway.config.schema.routes import Route
+from gateway.config.schema.services import MAX_SERVICES, Service
+from gateway.config.schema.table import Table
+from gateway.model import Labels, labels_of
+
+
+class ErrorPage(Table):
+    """What clients get in place of the gateway's own words."""
+
+    body: PageBody
+    """The whole page, at most 64 KiB."""
+    type: MediaType = "text/html; charset=utf-8"
+    """The value of ``Content-Type``."""
+
+
+class Config(Table):
+    """A whole configuration file."""
+
+    include: Annotated[tuple[FilePattern, ...], Counted("pattern")] = ()
+    """Patterns of files with further ``[[routes]]`` and ``[services.NAME]``, from the folder of this one: ``routes/*.toml``."""
+    gateway: Gateway = Gateway()
+    """What belongs to the whole gateway."""
+    log: Log = Log()
+    """The log on standard error, and the access log."""
+    cluster: Cluster | None = None
+    """The Redis through which gateways share limits."""
+    errors: dict[ErrorStatus, ErrorPage] = Field(default={})
+    """Pages by the status code that they stand for."""
+    listen: Annotated[tuple[Listen, ...], Counted("[[listen]]")]
+    """Addresses at which clients connect."""
+    services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]
+    """Services by name."""
+    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
+    """Matches; of several that fit, the most specific is taken, whatever their order."""
+
+    def limit_count(self) -> int:
+        """Limits of all kinds, of all routes and services."""
+        owners: list[Route | Service] = [*self.routes, *self.services.values()]
+        return sum(len(owner.limit) + len(owner.concurrency) for owner in owners)
+
+    def series_count(self) -> int:
+        """Pairs of a listener and a service of a route, each of which is counted apart; without a route, and without a
+        service, there is one of each as well.
+        """
+        return len(self.listen) * (1 + sum(max(1, len(route.services())) for route in self.routes))
+
+    def write_timeouts_ms(self) -> dict[str, int]:
+        """How long a write may take, by the name of the listener that its client came by."""
+        return {listen.name: listen.timeouts.write.milliseconds for listen in self.listen}
+
+    def subsets(self) -> set[tuple[str, Labels]]:
+        """The subsets that routes lead to: service and labels."""
+        return {
+            (route.service, labels_of(route.subset))
+            for route in self.routes
+            if route.service is not None and route.subset
+        }

@@ -1,0 +1,206 @@
+"""``[[routes]]``: matches, and what happens to the requests that they match."""
+
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BeforeValidator, Field
+
+from gateway.config.fields import (
+    Authority,
+    BareHost,
+    CookieTest,
+    Counted,
+    FieldName,
+    FieldTest,
+    FieldValue,
+    HashKey,
+    Host,
+    Listening,
+    MediaType,
+    Method,
+    Name,
+    NamingPart,
+    PageBody,
+    ParameterName,
+    ParameterTest,
+    Path,
+    Proxy,
+    RedirectStatus,
+    RewritePath,
+    RouteName,
+    TestedCookieName,
+    TestedFieldName,
+    choice,
+    whole,
+)
+from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
+from gateway.config.schema.gateway import MAX_PROXIES
+from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
+from gateway.config.schema.services import LabelTable
+from gateway.config.schema.table import Table, one_or_list
+from gateway.config.splits import WHOLE
+from gateway.errors import InvalidValueError
+
+MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
+MAX_SIDES = 16  # a request looks at each until it has found its own
+MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
+
+
+class Retry(Table):
+    """What happens when an instance fails before the client has seen any of the response."""
+
+    attempts: Annotated[int, whole(0, 10)] = 2
+    """Extra tries after the first, on another instance where there is one."""
+
+
+class _ByKey(Protocol):
+    def __getitem__(self, key: str, /) -> Any: ...
+
+
+def match_of(route: _ByKey) -> Match:
+    """What a route with these values asks of requests."""
+    return Match(**{key: route[key] for key in MATCH_KEYS})
+
+
+_FieldValues = Annotated[dict[FieldName, FieldValue], Counted("field", MAX_FIELD_RULES)]
+
+
+class HeaderRules(Table):
+    """What a route changes in the header fields of one direction."""
+
+    set: _FieldValues | None = None
+    """Fields that get this value in place of any that they have."""
+    add: _FieldValues | None = None
+    """Lines that are added, whatever the message has."""
+    remove: Annotated[tuple[FieldName, ...], Counted("field", MAX_FIELD_RULES)] = ()
+    """Fields that are left out."""
+
+
+class Rewrite(Table):
+    """What instances are asked for in place of what the client asked for."""
+
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    host: Authority | None = None
+    """The value of ``Host``, perhaps with a port."""
+
+
+class Side(Table):
+    """A service that gets a part of a route's requests."""
+
+    service: Name
+    """Its name."""
+    weight: Annotated[int, whole(0, WHOLE)]
+    """Its part, in percent; those of all sides make 100."""
+
+
+class Redirect(Table):
+    """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
+
+    scheme: Annotated[Literal["http", "https"], choice("http", "https")] | None = None
+    """"http" or "https"."""
+    host: BareHost | None = None
+    """The host, without a port."""
+    port: Annotated[int, whole(1, 65_535)] | None = None
+    """The port. Without it the one that was asked for, or the scheme's own where ``scheme`` is given."""
+    prefix: RewritePath | None = None
+    """What replaces the part of the path before the ``/*`` of the route; without a ``path`` in the route, it is put before."""
+    path: RewritePath | None = None
+    """The whole path."""
+    status: RedirectStatus = 302
+    """301, 302, 303, 307 or 308."""
+
+
+class Respond(Table):
+    """An answer that is the same for everybody."""
+
+    status: Annotated[int, whole(200, 599)] = 200
+    """The status code."""
+    body: PageBody = ""
+    """The whole body, at most 64 KiB."""
+    type: MediaType = "text/plain; charset=utf-8"
+    """The value of ``Content-Type``."""
+
+
+def _default_name(data: dict[str, Any]) -> str:
+    return match_name(match_of(data))
+
+
+def _each_field_once(value: object) -> object:
+    """Names of header fields are the same in any case."""
+    if isinstance(value, dict) and len(set(map(folded, value))) < len(value):
+        raise InvalidValueError("each header field once, in whatever case")
+    return value
+
+
+_FieldTests = Annotated[
+    dict[TestedFieldName, FieldTest],
+    Counted("header field", MAX_TESTS),
+    BeforeValidator(_each_field_once, json_schema_input_type=dict[TestedFieldName, FieldTest]),
+]
+_CookieTests = Annotated[dict[TestedCookieName, CookieTest], Counted("cookie", MAX_TESTS)]
+_ParameterTests = Annotated[dict[ParameterName, ParameterTest], Counted("parameter", MAX_TESTS)]
+
+
+class Route(Table):
+    """A match and what happens to the requests that it matches."""
+
+    host: Host | None = None
+    """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
+    path: Path | None = None
+    """Exactly ``/v1``, by segments ``/v1/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
+    methods: Annotated[tuple[Method, ...], Counted("method")] = ()
+    """Request methods. Without it every method."""
+    headers: _FieldTests | None = None
+    """Header fields by name: a value, true (there), false (not there), or ``{ regex = "…" }``. All must fit."""
+    cookies: _CookieTests | None = None
+    """Cookies, likewise."""
+    query: _ParameterTests | None = None
+    """Query parameters, decoded, likewise."""
+    clients: Annotated[tuple[Proxy, ...], Counted("network", MAX_PROXIES)] = ()
+    """Networks and addresses of clients. Without it every client."""
+    listeners: Annotated[tuple[Listening, ...], Counted("listener")] = ()
+    """Addresses of the listeners, as they stand in ``[[listen]]``. Without it every listener."""
+    service: Name | None = None
+    """Name of the service that gets the requests. A route has this, ``split``, ``redirect`` or ``respond``."""
+    split: Annotated[tuple[Side, ...], Counted("side", MAX_SIDES)] = ()
+    """Services that get the requests by percentage."""
+    split_by: NamingPart | None = None
+    """The part of a request, a header, cookie or query parameter, that may name the service of the split it goes to."""
+    split_sticky: HashKey | None = None
+    """The part of a request by which clients stay with their service of the split. Without it each request is drawn."""
+    redirect: Redirect | None = None
+    """Where clients are to ask instead."""
+    respond: Respond | None = None
+    """What clients get from the gateway itself."""
+    subset: LabelTable | None = None
+    """Labels of the instances that get them. Without it all of the service."""
+    limit: Annotated[Limits, BeforeValidator(one_or_list, json_schema_input_type=Limit | Limits)] = ()
+    """Limits that a request must pass, one table or a list; with those of the service at most 8. All are checked."""
+    concurrency: Annotated[
+        ConcurrencyLimits,
+        BeforeValidator(one_or_list, json_schema_input_type=int | Concurrency | ConcurrencyLimits),
+    ] = ()
+    """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
+    retry: Retry = Retry()
+    """What to do when an instance fails."""
+    request_headers: HeaderRules | None = None
+    """What instances get of the header fields of requests."""
+    response_headers: HeaderRules | None = None
+    """What clients get of the header fields of an instance's answers."""
+    rewrite: Rewrite | None = None
+    """Another path or host than the client asked for."""
+    name: RouteName = Field(default_factory=_default_name)
+    """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
+
+    @property
+    def match(self) -> Match:
+        """What it asks of requests."""
+        return match_of(vars(self))
+
+    def services(self) -> tuple[str, ...]:
+        """The services that get its requests; none where it answers them itself."""
+        if self.service is not None:
+            return (self.service,)
+        return tuple(side.service for side in self.split)
