@@ -347,9 +347,8 @@ impl Route {
     ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
         let (split, named, answer) = (self.split.take(), self.named.take(), self.answer.take());
-        let to_service = |service, rows, prefix: Option<&str>| {
-            self.to_service(service, rows, prefix, services, listeners)
-        };
+        let to_service =
+            |service, rows, prefix: Option<&str>| self.to_service(service, rows, prefix, services, listeners);
         match (self.service, split, named, answer) {
             (Some(service), None, None, None) => {
                 to_service(service, rows, self.prefix()).map(Destinations::One)

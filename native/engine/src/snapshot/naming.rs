@@ -45,10 +45,10 @@ impl NamingText {
         destination: impl Fn(NamedText, Option<&str>) -> Result<Destination, SnapshotError>,
     ) -> Result<Destinations, SnapshotError> {
         let place = self.place.compile(prefix, host)?;
-        let name = |named: &NamedText| services.get(named.service as usize).map_or("", |service| &service.name);
-        let naming = Naming::new(place.clone(), self.services.iter().map(name)).map_err(|index| {
-            SnapshotError::invalid(format!("services[{index}]"), "the name is taken")
-        })?;
+        let name =
+            |named: &NamedText| services.get(named.service as usize).map_or("", |service| &service.name);
+        let naming = Naming::new(place.clone(), self.services.iter().map(name))
+            .map_err(|index| SnapshotError::invalid(format!("services[{index}]"), "the name is taken"))?;
         let destinations = compile_all("services", self.services, |named| {
             let segment = |prefix: &str| format!("{prefix}/{}", name(&named));
             let segment = matches!(place, Place::Segment(_)).then(|| prefix.map(segment)).flatten();

@@ -10,7 +10,7 @@ const WEB: u32 = 2;
 const WEB_SLOT: u32 = 1;
 
 /// `api` and `web` may be named in the place that the changed route says.
-fn scene(place: Value, change: impl FnOnce(&mut Value)) -> Scene {
+fn scene(place: &Value, change: impl FnOnce(&mut Value)) -> Scene {
     let scene = Scene::with(|document| {
         let mut web = document["services"][0].clone();
         web["name"] = "web".into();
@@ -30,7 +30,7 @@ fn scene(place: Value, change: impl FnOnce(&mut Value)) -> Scene {
 /// Each service gets the requests that name it, with the path below its name, and counts them.
 #[test]
 fn a_path_names_its_service() {
-    let mut scene = scene(json!("segment"), |route| {
+    let mut scene = scene(&json!("segment"), |route| {
         route["path"] = "/apps/*".into();
         route["edits"] = json!({"rewrite": {"path": {"prefix": "/"}}});
     });
@@ -47,7 +47,7 @@ fn a_path_names_its_service() {
 /// Who names nobody gets 404 as if there were no route, and nothing is charged.
 #[test]
 fn an_unknown_name_is_not_found() {
-    let mut scene = scene(json!("host"), |route| {
+    let mut scene = scene(&json!("host"), |route| {
         route["host"] = "*.internal".into();
         route["limits"] = json!([{"name": "l", "row": 10, "tokens": 1, "period_ns": 1_000_000_000,
             "burst": 1, "key": ["service"]}]);
@@ -70,12 +70,10 @@ fn an_unknown_name_is_not_found() {
 /// A field names it where the route says so.
 #[test]
 fn a_field_names_its_service() {
-    let mut scene = scene(json!({"part": "header:X-Service"}), |_| ());
-    for (fields, action) in [
-        ("X-Service: web\r\n", Action::Forward),
-        ("X-Service: WEB\r\n", Action::Reply),
-        ("", Action::Reply),
-    ] {
+    let mut scene = scene(&json!({"part": "header:X-Service"}), |_| ());
+    for (fields, action) in
+        [("X-Service: web\r\n", Action::Forward), ("X-Service: WEB\r\n", Action::Reply), ("", Action::Reply)]
+    {
         let told = scene.receive(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
         assert_eq!(told.action, action, "{fields:?}");
         if action == Action::Forward {
