@@ -241,6 +241,8 @@ def test_tools_read_json(file: Path) -> None:
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
+        "split_by": None,
+        "split_sticky": None,
         "others": [
             {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
             {"route": "PUT /v1/*", "misfit": "method", "name": None},

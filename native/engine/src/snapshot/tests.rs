@@ -281,7 +281,7 @@ fn senseless_splits_are_refused_with_their_place() {
     assert_eq!(compile(&rows).unwrap_err().to_string(), problem);
 }
 
-fn named(place: Value, services: &[(u32, &[u32])]) -> Value {
+fn named(place: &Value, services: &[(u32, &[u32])]) -> Value {
     let mut document = document();
     let services: Vec<_> =
         services.iter().map(|(service, rows)| json!({"service": service, "rows": rows})).collect();
@@ -296,7 +296,7 @@ fn named(place: Value, services: &[(u32, &[u32])]) -> Value {
 /// Each service that may be named arrives with its rows, its names and a path that is rewritten up to its own name.
 #[test]
 fn names_of_services_arrive() {
-    let mut document = named(json!("segment"), &[(0, &[7]), (1, &[8])]);
+    let mut document = named(&json!("segment"), &[(0, &[7]), (1, &[8])]);
     document["routes"][0]["edits"] = json!({"rewrite": {"path": {"prefix": "/x"}}});
     let snapshot = compile(&document).unwrap();
     let services = snapshot.routes[0].destinations.all();
@@ -312,17 +312,17 @@ fn names_of_services_arrive() {
 /// A choice by name of nothing that a request could name is refused with its place.
 #[test]
 fn senseless_names_are_refused_with_their_place() {
-    let mut exact = named(json!("segment"), &[(0, &[7])]);
+    let mut exact = named(&json!("segment"), &[(0, &[7])]);
     exact["routes"][0]["path"] = "/apps".into();
-    let mut one_host = named(json!("host"), &[(0, &[7])]);
+    let mut one_host = named(&json!("host"), &[(0, &[7])]);
     one_host["routes"][0]["host"] = "a.internal".into();
     for (document, problem) in [
         (exact, "place: the route matches no prefix"),
         (one_host, "place: the route matches no hosts below another"),
-        (named(json!({"part": "body"}), &[(0, &[7])]), "place: no part of a request"),
-        (named(json!("segment"), &[(0, &[7]), (0, &[8])]), "services[1]: the name is taken"),
-        (named(json!("segment"), &[(0, &[7]), (2, &[8])]), "services[1].service: there are 2 services"),
-        (named(json!("segment"), &[(0, &[])]), "services[0].rows: there are 1 listeners"),
+        (named(&json!({"part": "body"}), &[(0, &[7])]), "place: no part of a request"),
+        (named(&json!("segment"), &[(0, &[7]), (0, &[8])]), "services[1]: the name is taken"),
+        (named(&json!("segment"), &[(0, &[7]), (2, &[8])]), "services[1].service: there are 2 services"),
+        (named(&json!("segment"), &[(0, &[])]), "services[0].rows: there are 1 listeners"),
     ] {
         assert_eq!(compile(&document).unwrap_err().to_string(), format!("routes[0].named.{problem}"));
     }
