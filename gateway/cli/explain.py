@@ -144,6 +144,8 @@ def document(told: Told) -> dict[str, Any]:
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
+        "split_by": told.route.split_by if told.route else None,
+        "split_sticky": told.route.split_sticky if told.route else None,
         "others": [
             {"route": route.name, "misfit": misfit.what, "name": misfit.name or None}
             for route, misfit in told.others
@@ -171,6 +173,8 @@ def lines(told: Told) -> Iterator[str]:
         yield from _limits(told.route.name, told.route)
         if told.answer is not None:
             yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
+        if told.destinations:
+            yield from _side_of_request(told.route)
         for destination in told.destinations:
             yield from _destination(destination, told.route)
     yield from _others(told)
@@ -188,6 +192,14 @@ def _answer(answer: Answer, route: Route) -> str:
         return f"to {answer.location}"
     body = route.respond.body if route.respond else ""
     return f"{len(body.encode())} bytes of {route.respond.type}" if route.respond and body else "no body"
+
+
+def _side_of_request(route: Route) -> Iterator[str]:
+    """What decides for a side of a split before chance does."""
+    words = [f"by the name in {route.split_by}"] if route.split_by is not None else []
+    words += [f"sticky by {route.split_sticky}"] if route.split_sticky is not None else []
+    if words:
+        yield f"split     {', '.join(words)}"
 
 
 def _destination(destination: Destination, route: Route) -> Iterator[str]:

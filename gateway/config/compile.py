@@ -8,6 +8,7 @@ import orjson
 
 from gateway.config.keys import Cost, ResponseCost
 from gateway.config.matching import Pattern, Test, Tests
+from gateway.config.naming import host_pattern, names_service, path_pattern
 from gateway.config.schema import (
     Cluster,
     Concurrency,
@@ -93,7 +94,10 @@ def compile_snapshot(
         "services": [
             _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
         ],
-        "routes": [_route(route, indexes, listeners, rows, seed) for route in config.routes],
+        "routes": [
+            _route(route, {name: indexes[name] for name in config.services_of(route)}, listeners, rows, seed)
+            for route in config.routes
+        ],
     }
     return head, orjson.dumps(blob)
 
@@ -184,7 +188,7 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
 def _route(
     route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows, seed: int
 ) -> dict[str, Any]:
-    """``services``: the index of each."""
+    """``services``: the index of each that it leads to."""
     service = route.service or ""
 
     def request_rows(service: str) -> list[int]:
@@ -195,6 +199,7 @@ def _route(
         **_match(route, rows),
         "service": services.get(service),
         "split": _split(route, services, request_rows),
+        "named": _named(route, services, request_rows),
         "answer": _answer(route),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
@@ -205,7 +210,7 @@ def _route(
             _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
             for limit in route.concurrency
         ],
-        "rows": [] if route.split else request_rows(service),
+        "rows": [] if route.split or route.selects_by_name else request_rows(service),
         "edits": _edits(route),
     }
 
@@ -220,8 +225,8 @@ def _match(route: Route, rows: Rows) -> dict[str, Any]:
         "listeners": [rows.listener_number(str(address)) for address in route.listeners],
     }
     return {
-        "host": route.host,
-        "path": None if isinstance(route.path, Pattern) else route.path,
+        "host": host_pattern(route.host) if route.host is not None else None,
+        "path": path_pattern(route.path) if isinstance(route.path, str) else None,
         "pattern": route.path.regex if isinstance(route.path, Pattern) else None,
         "methods": route.methods,
         "conditions": {kind: asked for kind, asked in conditions.items() if asked},
@@ -262,6 +267,21 @@ def _split(
     }
 
 
+def _named(
+    route: Route, services: Mapping[str, int], request_rows: Callable[[str], list[int]]
+) -> dict[str, Any] | None:
+    """The services that requests name, each with rows of its own, and where they do."""
+    if not route.selects_by_name:
+        return None
+    place = "segment" if names_service(route.path) else "host"
+    return {
+        "place": {"part": route.service_by} if route.service_by is not None else place,
+        "services": [
+            {"service": index, "rows": request_rows(service)} for service, index in services.items()
+        ],
+    }
+
+
 def _answer(route: Route) -> dict[str, Any] | None:
     """What the route answers itself."""
     if route.redirect is not None:
@@ -286,7 +306,7 @@ def _edits(route: Route) -> dict[str, Any]:
     edits = {
         "request": _fields(route.request_headers),
         "response": _fields(route.response_headers),
-        "rewrite": _rewrite(route.rewrite),
+        "rewrite": _rewrite(route),
     }
     return {key: changes for key, changes in edits.items() if changes}
 
@@ -302,10 +322,11 @@ def _fields(rules: HeaderRules | None) -> dict[str, Any]:
     }
 
 
-def _rewrite(rewrite: Rewrite | None) -> dict[str, Any]:
-    if rewrite is None:
-        return {}
-    return {"host": rewrite.host, "path": _path(rewrite)}
+def _rewrite(route: Route) -> dict[str, Any]:
+    rewrite = route.rewrite or Rewrite()
+    # Where the path names the service, the name is no part of what is asked of it.
+    path = _path(rewrite) or ({"prefix": "/"} if names_service(route.path) else None)
+    return {"host": rewrite.host, "path": path} if rewrite.host or path else {}
 
 
 def _path(rewrite: Rewrite | Redirect) -> dict[str, str] | None:

@@ -46,6 +46,8 @@ class Explanation(NamedTuple):
     """Index of the route that matches."""
     refusal: Refusal | None
     """None when the request goes on to the limits of its route."""
+    service: int | None
+    """Index of the service that the request names; None where its route does not ask for a name."""
     answer: Answer | None
     """What comes behind these limits where the route leads to no service."""
     others: tuple[Misfit, ...]
@@ -61,13 +63,16 @@ class Judge:
 
     def explain(self, head: bytes, listener: int, peer: str) -> Explanation:
         """What becomes of a request with this head, from ``peer``. Raises ValueError when that is no IP address."""
-        client, host, path, route, refusal, answer, others = self._explainer.explain(head, listener, peer)
+        client, host, path, route, refusal, service, answer, others = self._explainer.explain(
+            head, listener, peer
+        )
         return Explanation(
             client,
             host,
             path,
             route,
             Refusal(*refusal) if refusal else None,
+            service,
             Answer(*answer) if answer else None,
             tuple(Misfit(*other) for other in others),
         )

@@ -80,6 +80,7 @@ class Explainer:
         self._rows = Rows.fresh(services=ENOUGH_ROWS, series=ENOUGH_ROWS, limits=ENOUGH_ROWS)
         _, blob = compile_snapshot(config, 1, self._rows)
         self._judge = Judge(blob)
+        self._services = tuple(config.services)
 
     def explain(self, asked: Asked) -> Told:
         """What becomes of a request. Raises UnaskableError."""
@@ -107,7 +108,7 @@ class Explainer:
         routes = self._config.routes
         route = routes[told.route] if told.route is not None else None
         others = tuple((routes[misfit.route], misfit) for misfit in told.others)
-        destinations = tuple(self._destinations(route)) if route and not told.refusal else ()
+        destinations = tuple(self._destinations(route, told.service)) if route and not told.refusal else ()
         return Told(
             listen,
             told.client,
@@ -120,8 +121,9 @@ class Explainer:
             others,
         )
 
-    def _destinations(self, route: Route) -> Iterator[Destination]:
-        parts = [(route.service, WHOLE)] if route.service is not None else []
+    def _destinations(self, route: Route, named: int | None) -> Iterator[Destination]:
+        parts = [(self._services[named], WHOLE)] if named is not None else []
+        parts += [(route.service, WHOLE)] if route.service is not None else []
         parts += [(side.service, side.weight) for side in route.split or ()]
         for name, weight in parts:
             service = self._config.services[name]

@@ -43,6 +43,14 @@ class Config(Table):
     routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
     """Matches; of several that fit, the most specific is taken, whatever their order."""
 
+    def services_of(self, route: Route) -> tuple[str, ...]:
+        """The services that get the requests of a route; none where it answers them itself."""
+        if route.service is not None:
+            return (route.service,)
+        if route.selects_by_name:
+            return tuple(name for name, service in self.services.items() if service.expose)
+        return tuple(side.service for side in route.split)
+
     def limit_count(self) -> int:
         """Limits of all kinds, of all routes and services."""
         owners: list[Route | Service] = [*self.routes, *self.services.values()]
@@ -52,7 +60,7 @@ class Config(Table):
         """Pairs of a listener and a service of a route, each of which is counted apart; without a route, and without a
         service, there is one of each as well.
         """
-        return len(self.listen) * (1 + sum(max(1, len(route.services())) for route in self.routes))
+        return len(self.listen) * (1 + sum(max(1, len(self.services_of(route))) for route in self.routes))
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

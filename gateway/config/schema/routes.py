@@ -33,6 +33,7 @@ from gateway.config.fields import (
     whole,
 )
 from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
+from gateway.config.naming import names_service
 from gateway.config.schema.gateway import MAX_PROXIES
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
 from gateway.config.schema.services import LabelTable
@@ -147,9 +148,10 @@ class Route(Table):
     """A match and what happens to the requests that it matches."""
 
     host: Host | None = None
-    """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
+    """``api.example.com``, ``*.example.com``, or ``{service}.example.com`` to select by name, without a port. Without it every
+    host."""
     path: Path | None = None
-    """Exactly ``/v1``, by segments ``/v1/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
+    """Exactly ``/v1``, by segments ``/v1/*``, with a service's name ``/{service}/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
     headers: _FieldTests | None = None
@@ -163,7 +165,10 @@ class Route(Table):
     listeners: Annotated[tuple[Listening, ...], Counted("listener")] = ()
     """Addresses of the listeners, as they stand in ``[[listen]]``. Without it every listener."""
     service: Name | None = None
-    """Name of the service that gets the requests. A route has this, ``split``, ``redirect`` or ``respond``."""
+    """Name of the service that gets the requests. A route has this, ``service_by``, ``split``, ``redirect`` or ``respond``, or
+    ``{service}`` in its path or host."""
+    service_by: NamingPart | None = None
+    """The part of a request, a header, cookie or query parameter, that names the service it goes to."""
     split: Annotated[tuple[Side, ...], Counted("side", MAX_SIDES)] = ()
     """Services that get the requests by percentage."""
     split_by: NamingPart | None = None
@@ -199,8 +204,7 @@ class Route(Table):
         """What it asks of requests."""
         return match_of(vars(self))
 
-    def services(self) -> tuple[str, ...]:
-        """The services that get its requests; none where it answers them itself."""
-        if self.service is not None:
-            return (self.service,)
-        return tuple(side.service for side in self.split)
+    @property
+    def selects_by_name(self) -> bool:
+        """Do requests name their service?"""
+        return self.service_by is not None or names_service(self.path) or names_service(self.host)

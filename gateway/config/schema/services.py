@@ -203,6 +203,8 @@ class Service(Table):
         BeforeValidator(false_or_table, json_schema_input_type=RetryBudget | Literal[False]),
     ] = RetryBudget()
     """How many retries there may be; false: any number."""
+    expose: Flag = False
+    """Requests may name the service, at routes that select by name."""
     queue: Queue | None = None
     """Where requests wait for an instance below its ``max_in_flight``, and for the service to be below its own ``concurrency``.
     Without it they are answered with 503."""

@@ -7,9 +7,10 @@ use crate::answer::{Answer, Content, NoHost};
 use crate::dispatch::{find_route, head_rules, objection, sender};
 use crate::forwarding::{self, Sender};
 use crate::http1::head::{find_end, slots, HeadFault, Request};
+use crate::key::Subject;
 use crate::reply::Reason;
 use crate::routing::{host_without_port, Arrival};
-use crate::snapshot::{Listener, Misfit, Parts, Snapshot, SnapshotError};
+use crate::snapshot::{Destination, Listener, Misfit, Parts, Route, Snapshot, SnapshotError};
 
 /// A configuration whose decisions can be asked for.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Explanation<'e> {
     pub route: Option<u32>,
     /// Why the gateway refuses it; `None` when the request goes on to the limits of its route.
     pub refusal: Option<Reason>,
+    /// The index of the service that the request names; `None` where its route does not ask for a name.
+    pub service: Option<u32>,
     /// What the route answers itself behind its limits; `None` where there is no such route, or where it leads to services.
     pub answer: Option<Answered>,
     /// For each route that was not taken what does not fit; `None` where all fits and a more specific route was taken.
@@ -86,26 +89,37 @@ impl Explainer {
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener };
         let found = find_route(&self.snapshot, &arrival);
         let listener = self.snapshot.listeners.get(listener as usize);
-        let outcome = match found {
-            None => Err(Reason::NoRoute),
-            Some((_, route)) => match (objection(route, listener, request), route.destinations.answer()) {
+        let outcome = found.ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            let service = named_service(route, request, client)?;
+            match (objection(route, listener, request), route.destinations.answer()) {
                 (Some(reason), _) => Err(reason),
-                (None, Some(answer)) => answered(answer, request, &sender, listener).map(Some),
-                (None, None) => Ok(None),
-            },
-        };
-        let (answer, refusal) = outcome.map_or_else(|reason| (None, Some(reason)), |answer| (answer, None));
+                (None, Some(answer)) => Ok((service, Some(answered(answer, request, &sender, listener)?))),
+                (None, None) => Ok((service, None)),
+            }
+        });
+        let ((service, answer), refusal) =
+            outcome.map_or_else(|reason| ((None, None), Some(reason)), |told| (told, None));
         let route = found.map(|(index, _)| index);
         let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);
         let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival))).collect();
-        Explanation { client, host, path, route, refusal, answer, others }
+        Explanation { client, host, path, route, refusal, service, answer, others }
     }
 }
 
 impl Explanation<'_> {
     fn refused(client: IpAddr, reason: Reason) -> Self {
         let (host, path, others) = (String::new(), String::new(), Vec::new());
-        Self { client, host, path, route: None, refusal: Some(reason), answer: None, others }
+        let (route, service, answer) = (None, None, None);
+        Self { client, host, path, route, refusal: Some(reason), service, answer, others }
+    }
+}
+
+/// The index of the service that a request names; `None` where its route does not ask for a name.
+fn named_service(route: &Route, request: &Request<'_, '_>, client: IpAddr) -> Result<Option<u32>, Reason> {
+    let subject = Subject { request, client, route: &route.name, service: "" };
+    match route.destinations.named(&subject) {
+        None => Ok(None),
+        Some(named) => named.map(Destination::service).ok_or(Reason::NoService),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The decisions of an HTTP edge gateway, without I/O: bytes and the time go in, bytes and a verdict come out.
 //!
 //! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`client_address`] finds
-//! who asks, [`routing`] the route ([`dispatch`] puts these together, and [`explain`] says why), [`key`] what counts as one, [`split`] tells which side of a route it gets to, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
+//! who asks, [`routing`] the route ([`dispatch`] puts these together, and [`explain`] says why), [`key`] what counts as one, [`split`] or [`naming`] tells which service of a route it gets to, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
 //! with what the route changes in it ([`edits`]),
 //! [`answer`] those that routes give themselves, [`reply`] the gateway's own, and [`connection`] is the state machine that puts them together.
 //! [`snapshot`] is the compiled configuration; [`state`] is what is shared with the other workers.
@@ -22,6 +22,7 @@ pub mod forwarding;
 pub mod http1;
 pub mod key;
 pub mod limit;
+pub mod naming;
 pub mod pace;
 pub mod pattern;
 pub mod pool;

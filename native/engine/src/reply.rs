@@ -33,6 +33,8 @@ pub enum Reason {
     BadForwarding,
     /// No route matches.
     NoRoute,
+    /// The request names no service that may be named.
+    NoService,
     /// CONNECT is not offered.
     ConnectNotOffered,
     /// TRACE is not offered by this route.
@@ -120,6 +122,7 @@ impl Reason {
             Self::UpgradeWithBody => answer(400, "Bad Request", REQUEST, "upgrade with a body"),
             Self::BadForwarding => answer(400, "Bad Request", REQUEST, "contradictory forwarding fields"),
             Self::NoRoute => answer(404, "Not Found", "destination_not_found", "no route"),
+            Self::NoService => answer(404, "Not Found", "destination_not_found", "no service of this name"),
             Self::ConnectNotOffered => answer(405, "Method Not Allowed", REQUEST, "CONNECT is not offered"),
             Self::TraceNotOffered => answer(405, "Method Not Allowed", REQUEST, "TRACE is not offered"),
             Self::LastHop => answer(200, "OK", "", "no hop left"),

@@ -11,6 +11,7 @@ mod error;
 mod failure_statuses;
 mod limit;
 mod matching;
+mod naming;
 mod parts;
 mod split;
 

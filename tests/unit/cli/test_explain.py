@@ -65,6 +65,8 @@ split = [
     { service = "next", weight = 5 },
     { service = "idle", weight = 0 },
 ]
+split_by = "header:X-Side"
+split_sticky = "client_ip"
 """
 
 
@@ -132,6 +134,7 @@ def test_a_refusal_is_explained(file: Path) -> None:
             [
                 "route     /split",
                 "limit     concurrency of /split: 8 at once, by all",
+                "split     by the name in header:X-Side, sticky by client_ip",
                 "split     95 % to api",
                 "limit     all of api: 9/s, burst 9, by service",
                 "service   api, by p2c, 2 more tries",
@@ -238,6 +241,8 @@ def test_tools_read_json(file: Path) -> None:
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
+        "split_by": None,
+        "split_sticky": None,
         "others": [
             {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
             {"route": "PUT /v1/*", "misfit": "method", "name": None},

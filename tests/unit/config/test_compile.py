@@ -204,6 +204,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "conditions": {},
             "service": 1,
             "split": None,
+            "named": None,
             "answer": None,
             "subset": None,
             "tries": 1,
@@ -241,6 +242,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "conditions": {},
             "service": 0,
             "split": None,
+            "named": None,
             "answer": None,
             "subset": None,
             "tries": 2,
@@ -347,6 +349,36 @@ def test_a_listener_stands_at_its_number() -> None:
     assert document["listeners"][0]["row"] == rows.given["request", names[0], ""]
     web = next(route for route in document["routes"] if route["name"] == "*")
     assert web["rows"] == [rows.given["request", name, "route *"] for name in names]
+
+
+def test_the_engine_learns_where_requests_name_their_service() -> None:
+    """Which services may be named, each with rows of its own; a path is matched and rewritten without the name."""
+    services = "".join(
+        f'[services.{name}]\ninstances = ["{name}:1"]\nexpose = {expose}\n'
+        for name, expose in (("api", "true"), ("hidden", "false"), ("web", "true"))
+    )
+    routes = (
+        'path = "/apps/{service}/*"',
+        'host = "{service}.internal"',
+        'path = "/x"\nservice_by = "cookie:s"',
+        'path = "/v1/{service}/*"\nrewrite = { path = "/y" }',
+        'host = "hidden"\nservice = "hidden"',
+    )
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n'
+        + services
+        + "".join(f"[[routes]]\n{route}\n" for route in routes)
+    )
+    _, blob = compile_snapshot(parse(text, "g", {}), 1, Rows.fresh(services=8, series=64, limits=8))
+    path, host, part, rewritten, plain = orjson.loads(blob)["routes"]
+    places = [route["named"]["place"] for route in (path, host, part, rewritten)]
+    assert places == ["segment", "host", {"part": "cookie:s"}, "segment"]
+    assert [named["service"] for named in path["named"]["services"]] == [0, 2]
+    assert len({tuple(named["rows"]) for named in path["named"]["services"]}) == 2
+    assert (path["rows"], plain["named"], path["path"], host["host"]) == ([], None, "/apps/*", "*.internal")
+    paths = [route["edits"].get("rewrite", {}).get("path") for route in (path, host, part, rewritten)]
+    assert paths == [{"prefix": "/"}, None, None, {"whole": "/y"}]
+    Snapshot.compile(blob)
 
 
 def test_the_engine_learns_what_a_route_changes() -> None:

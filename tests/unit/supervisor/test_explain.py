@@ -24,6 +24,7 @@ NOW = 1_000_000_000_000
 LOCATION = re.compile(rb"\r\nLocation: ([^\r]*)\r\n")
 
 Own = tuple[int, str | None]
+NO_SERVICE = "no service of this name"
 LISTENERS = ("127.0.0.1:8080", "127.0.0.2:8081")
 PLAIN = """\
 [gateway]
@@ -34,8 +35,10 @@ max = { body = "3B" }
 [[listen]]
 address = "127.0.0.2:8081"
 [services.api]
+expose = true
 instances = ["127.0.0.1:9", { address = "127.0.0.1:10", weight = 0 }, { address = "127.0.0.1:11", labels = { v = "2" } }]
 [services.web]
+expose = true
 instances = ["127.0.0.1:12"]
 """
 SAMPLE = (
@@ -65,6 +68,9 @@ respond = { status = 203 }
 [[routes]]
 host = "split.example"
 split = [{ service = "api", weight = 0 }, { service = "web", weight = 100 }]
+[[routes]]
+host = "named.example"
+path = "/{service}/*"
 """
 )
 
@@ -98,13 +104,11 @@ def test_a_route_is_told_with_all_that_belongs_to_it(sample: Explainer) -> None:
     assert [(misfit.what, misfit.name) for _, misfit in told.others] == [
         ("header", "x-beta"),
         ("listener", ""),
-        ("host", ""),
-        ("host", ""),
-        ("host", ""),
+        *[("host", "")] * 4,
     ]
     told = sample.explain(Asked("GET", "/v1", (("host", "api.example:80"), ("x_beta", "1"))))
     assert reached(told) == [("api", 100, ["127.0.0.1:11"])]
-    assert [misfit.what for _, misfit in told.others] == ["precedence", "listener", *["host"] * 3]
+    assert [misfit.what for _, misfit in told.others] == ["precedence", "listener", *["host"] * 4]
 
 
 def test_what_a_route_answers_itself_is_told(sample: Explainer) -> None:
@@ -122,6 +126,17 @@ def test_every_side_of_a_split_is_told(sample: Explainer) -> None:
     told = sample.explain(Asked("GET", "http://split.example/"))
     assert reached(told) == [("api", 0, ["127.0.0.1:9", "127.0.0.1:11"]), ("web", 100, ["127.0.0.1:12"])]
     assert told.answer is None
+
+
+def test_the_service_that_a_request_names_is_told(sample: Explainer) -> None:
+    """Alone; a name that nobody has is refused."""
+    told = sample.explain(Asked("GET", "http://named.example/%77eb/x"))
+    assert (told.refusal, reached(told)) == (None, [("web", 100, ["127.0.0.1:12"])])
+    for url in ("http://named.example/Web/x", "http://named.example/"):
+        told = sample.explain(Asked("GET", url))
+        assert told.route is not None
+        assert told.refusal is not None
+        assert (told.refusal, told.destinations) == ((404, NO_SERVICE), ())
 
 
 @pytest.mark.parametrize(
@@ -187,7 +202,7 @@ class DataPath:
     """One lane, as a worker has it; what it counts tells which route a request has taken."""
 
     def __init__(self, config: Config) -> None:
-        series = len(LISTENERS) * (len(config.routes) + 1)
+        series = config.series_count()
         segment = Segment.create(
             lanes=4, instances=1, services=2, series=series, limits=1, limit_keys=16, hash_seed=42
         )
@@ -196,6 +211,7 @@ class DataPath:
         control.write_instance(0, 1, "127.0.0.1:9", weight=1, max_in_flight=0, health=Health.HEALTHY)
         for service in range(2):
             control.publish_members(service, [0])
+        self._config = config
         self._rows = Rows.fresh(services=2, series=series, limits=1)
         _, blob = compile_snapshot(config, 1, self._rows)
         self._lane = Lane(segment, 0, random_seed=42)
@@ -215,21 +231,36 @@ class DataPath:
 
     def count(self, told: Told) -> int:
         """Requests that were counted for its listener and route."""
-        route = told.route
+        nowhere = told.refusal is not None and told.refusal.details == NO_SERVICE
+        route = None if nowhere else told.route
         service = route.service if route else None
-        row = self._rows.request_row(told.listener.name, route and route.name, service or "")
+        if route is not None and route.selects_by_name:
+            service = told.destinations[0].name if told.destinations else None
+            if service is None:  # refused on its way to a service that is not told
+                names = self._config.services_of(route)
+                return sum(self._counted(told.listener.name, route.name, name) for name in names)
+        return self._counted(told.listener.name, route.name if route else None, service or "")
+
+    def _counted(self, listener: str, route: str | None, service: str) -> int:
+        row = self._rows.request_row(listener, route, service)
         return sum(count for _, count in self._view.requests(row))
 
 
+BY_NAME = ""
+"""The match says where requests name their service."""
+NAMES = ("api", "web", "Web", "none")
 DESTINATIONS = (
     'service = "api"',
     'service = "web"',
     'redirect = { scheme = "https", port = 8443 }',
     'redirect = { path = "/elsewhere", status = 301 }',
     "respond = { status = 204 }",
+    'service_by = "header:X-Service"',
+    BY_NAME,
+    BY_NAME,
 )
 HOSTS = ("a.example", "b.a.example", "c.b.a.example", "d.test", "e.d.test")
-SEGMENTS = ("v1", "v2", "items", "42", "x")
+SEGMENTS = ("v1", "v2", "items", "42", "x", "api", "web")
 FIELDS = ("X-A", "X-B-C", "User-Agent")
 PARAMETERS = ("q", "page size")
 COOKIES = ("sid", "beta")
@@ -243,7 +274,9 @@ def draw_routes(source: random.Random) -> Iterator[str]:
     """Route tables that a file may have together."""
     shadows, count = Shadows(), 0
     while count < ROUTES:
-        text = f'[[routes]]\nname = "r{count}"\n{source.choice(DESTINATIONS)}\n' + draw_match(source)
+        leads = source.choice(DESTINATIONS)
+        match = draw_match(source, by_name=leads == BY_NAME)
+        text = f'[[routes]]\nname = "r{count}"\n{leads}\n{match}'
         route = parse(f"{PLAIN}{text}{REST}", "g", {}).routes[0]
         if not any(shadows.add(route.match, ("routes", count))):
             count += 1
@@ -251,19 +284,25 @@ def draw_routes(source: random.Random) -> Iterator[str]:
 
 
 REST = '[[routes]]\nhost = "other.test"\nservice = "api"\n[[routes]]\nhost = "other2.test"\nservice = "web"\n'
+REST += '[[routes]]\nhost = "named.test"\npath = "/{service}/*"\n'
 
 
-def draw_match(source: random.Random) -> str:
+def draw_match(source: random.Random, *, by_name: bool) -> str:
     """What one route asks, each part of it in some routes only."""
 
     def some(share: float) -> bool:
         return source.random() < share
 
     lines = []
-    if some(0.7):
+    in_host = by_name and some(0.5)
+    if in_host or some(0.7):
         host = source.choice(HOSTS)
-        lines.append(f'host = "{host if some(0.6) else f"*.{host}"}"')
-    if some(0.9) or not lines:
+        left = "{service}" if in_host else "*"
+        lines.append(f'host = "{host if not in_host and some(0.6) else f"{left}.{host}"}"')
+    if by_name and not in_host:
+        below = source.choice(("", *(f"/{segment}" for segment in SEGMENTS)))
+        lines.append(f'path = "{below}/{{service}}/*"')
+    elif some(0.9) or not lines:
         path = "".join(f"/{source.choice(SEGMENTS)}" for _ in range(source.randint(1, 3)))
         if some(0.15):
             lines.append(f'path = {{ regex = "{path.replace("42", "[0-9]+")}(/.*)?" }}')
@@ -298,11 +337,13 @@ def draw_request(source: random.Random) -> Asked:
         for _ in range(source.randint(0, 2))
     ]
     host = source.choice((*HOSTS, "unknown.test"))
+    host = f"{source.choice(NAMES)}.{host}" if source.random() < 0.2 else host
     host = source.choice((host, host.upper(), f"{host}.")) + source.choice(("", "", ":8080"))
     fields = [
         (source.choice((name, name.lower(), name.replace("-", "_"))), source.choice(VALUES))
         for name in source.sample(FIELDS, source.randint(0, 3))
     ]
+    fields += [("X-Service", source.choice(NAMES)) for _ in range(source.randint(0, 1))]
     fields += [
         ("Cookie", f"{source.choice(COOKIES)}={source.choice(VALUES)}") for _ in range(source.randint(0, 2))
     ]

@@ -213,18 +213,18 @@ impl Connection {
         let client = sender.client.ip();
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
-        let chosen = find_route(snapshot, &arrival).and_then(|(_, route)| {
+        let chosen = find_route(snapshot, &arrival).ok_or(Reason::NoRoute).and_then(|(_, route)| {
             let subject = Subject { request, client, route: &route.name, service: "" };
-            let destination = route.destinations.choose(&subject, random)?;
-            Some((route, destination, snapshot.leads(destination)?))
+            let leads = |destination| Some((route, destination, snapshot.leads(destination)?));
+            route.destinations.choose(&subject, random).and_then(leads).ok_or(Reason::NoService)
         });
         if let Some(record) = &mut self.record {
-            record.routed(chosen.map(|(_, destination, _)| &*destination.logged));
+            record.routed(chosen.ok().map(|(_, destination, _)| &*destination.logged));
         }
-        let Some((route, destination, leads)) = chosen else {
+        let (route, destination, leads) = chosen.map_err(|reason| {
             let unrouted = listener.map(|listener| listener.row);
-            return Err(Refusal::because(Reason::NoRoute, unrouted).into());
-        };
+            Instead::from(Refusal::because(reason, unrouted))
+        })?;
         let row = destination.rows.get(self.listener as usize).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if let Some(reason) = objection(route, listener, request) {

@@ -6,6 +6,7 @@ use super::Service;
 use crate::answer::Answer;
 use crate::edits::Edits;
 use crate::key::Subject;
+use crate::naming::Naming;
 use crate::random::Random;
 use crate::selection::Policy;
 use crate::split::Split;
@@ -17,15 +18,26 @@ pub enum Destinations {
     One(Destination),
     /// Each to one of several, as the split decides.
     Split(Split, Box<[Destination]>),
+    /// Each to the one of several that it names.
+    Named(Naming, Box<[Destination]>),
 }
 
 impl Destinations {
-    /// Where a request goes.
+    /// Where a request goes; `None` where it names none that there is.
     #[inline]
     pub fn choose(&self, subject: &Subject<'_>, random: &mut Random) -> Option<&Destination> {
         match self {
             Self::One(destination) => Some(destination),
             Self::Split(split, sides) => sides.get(split.choose(subject, random)),
+            Self::Named(naming, services) => services.get(naming.find(subject)?),
+        }
+    }
+
+    /// The one that a request names; `None` where requests name none, `Some(None)` where this one names none that there is.
+    pub fn named(&self, subject: &Subject<'_>) -> Option<Option<&Destination>> {
+        match self {
+            Self::Named(naming, services) => Some(naming.find(subject).and_then(|index| services.get(index))),
+            Self::One(_) | Self::Split(..) => None,
         }
     }
 
@@ -33,7 +45,7 @@ impl Destinations {
     pub fn all(&self) -> &[Destination] {
         match self {
             Self::One(destination) => std::slice::from_ref(destination),
-            Self::Split(_, sides) => sides,
+            Self::Split(_, several) | Self::Named(_, several) => several,
         }
     }
 
@@ -41,7 +53,7 @@ impl Destinations {
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::One(Destination { target: Target::Answer(answer), .. }) => Some(answer),
-            Self::One(_) | Self::Split(..) => None,
+            Self::One(_) | Self::Split(..) | Self::Named(..) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::answer::AnswerText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::matching::Conditions;
+use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
 use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
 use crate::access_log;
@@ -300,9 +301,10 @@ pub(super) struct Route {
     pub(super) methods: Vec<String>,
     #[serde(default)]
     pub(super) conditions: Conditions,
-    /// Who gets its requests; without it there is a split, or an answer.
+    /// Who gets its requests; without it there is a split, a choice by name, or an answer.
     service: Option<u32>,
     split: Option<SplitText>,
+    named: Option<NamingText>,
     answer: Option<AnswerText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
@@ -325,9 +327,9 @@ impl Route {
         if self.tries > Snapshot::MAX_TRIES {
             return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
         }
-        let splits = self.split.is_some();
+        let has_several = self.split.is_some() || self.named.is_some();
         let destinations = self.destinations(services, listeners)?;
-        let owner = if splits { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
+        let owner = if has_several { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
             destinations,
             limits: compile_limits(self.limits, owner)?,
@@ -344,22 +346,31 @@ impl Route {
         listeners: usize,
     ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
-        match (self.service, self.split.take(), self.answer.take()) {
-            (Some(service), None, None) => {
-                self.to_service(service, rows, services, listeners).map(Destinations::One)
+        let (split, named, answer) = (self.split.take(), self.named.take(), self.answer.take());
+        let to_service =
+            |service, rows, prefix: Option<&str>| self.to_service(service, rows, prefix, services, listeners);
+        match (self.service, split, named, answer) {
+            (Some(service), None, None, None) => {
+                to_service(service, rows, self.prefix()).map(Destinations::One)
             }
-            (None, Some(split), None) => {
-                let side = |side: SideText| self.to_service(side.service, side.rows, services, listeners);
+            (None, Some(split), None, None) => {
+                let side = |side: SideText| to_service(side.service, side.rows, self.prefix());
                 split.compile(services, side).map_err(|error| error.within("split"))
             }
-            (None, None, Some(answer)) => {
+            (None, None, Some(named), None) => {
+                let one = |one: NamedText, prefix: Option<&str>| to_service(one.service, one.rows, prefix);
+                let compiled = named.compile(self.prefix(), self.host.as_deref(), services, one);
+                compiled.map_err(|error| error.within("named"))
+            }
+            (None, None, None, Some(answer)) => {
                 let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
                 let logged = access_log::names(&self.name, None);
                 Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
             }
             _ => {
-                Err(SnapshotError::invalid("service", "must be there, or a split or an answer in its place"))
+                let message = "must be there, or a split, a choice by name or an answer in its place";
+                Err(SnapshotError::invalid("service", message))
             }
         }
     }
@@ -374,11 +385,12 @@ impl Route {
         }
     }
 
-    /// The service of this index as the route uses it.
+    /// The service of this index as the route uses it. `prefix`: the beginning that the paths of all requests for it have.
     fn to_service(
         &self,
         index: u32,
         rows: Vec<u32>,
+        prefix: Option<&str>,
         services: &[super::Service],
         listeners: usize,
     ) -> Result<Destination, SnapshotError> {
@@ -390,7 +402,7 @@ impl Route {
         let backend = Backend {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
-            edits: self.edits.compile(self.prefix(), names).map_err(|it| it.within("edits"))?,
+            edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
         };
         let logged = access_log::names(&self.name, Some(&service.name));
         Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })

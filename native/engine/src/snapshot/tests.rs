@@ -51,7 +51,7 @@ fn compile(document: &Value) -> Result<Snapshot, SnapshotError> {
 fn only(route: &Route) -> &Destination {
     match &route.destinations {
         Destinations::One(destination) => destination,
-        Destinations::Split(..) => panic!("there are several"),
+        Destinations::Split(..) | Destinations::Named(..) => panic!("there are several"),
     }
 }
 
@@ -181,7 +181,7 @@ fn senseless_answers_are_refused_with_their_place() {
         json!({ "redirect": redirect })
     };
     let fixed = |status: u16, content_type: &str, body: &str| json!({"fixed": {"status": status, "content_type": content_type, "body": body}});
-    let destination = "service: must be there, or a split or an answer in its place";
+    let destination = "service: must be there, or a split, a choice by name or an answer in its place";
     for (service, answer, problem) in [
         (Value::Null, Value::Null, destination),
         (json!(0), redirect(json!({})), destination),
@@ -279,6 +279,53 @@ fn senseless_splits_are_refused_with_their_place() {
     rows["routes"][0]["split"]["sides"][0]["rows"] = json!([]);
     let problem = "routes[0].split.sides[0].rows: there are 1 listeners";
     assert_eq!(compile(&rows).unwrap_err().to_string(), problem);
+}
+
+fn named(place: &Value, services: &[(u32, &[u32])]) -> Value {
+    let mut document = document();
+    let services: Vec<_> =
+        services.iter().map(|(service, rows)| json!({"service": service, "rows": rows})).collect();
+    let route = document["routes"][0].as_object_mut().unwrap();
+    route.remove("service");
+    route.insert("path".into(), "/apps/*".into());
+    route.insert("rows".into(), json!([]));
+    route.insert("named".into(), json!({"place": place, "services": services}));
+    document
+}
+
+/// Each service that may be named arrives with its rows, its names and a path that is rewritten up to its own name.
+#[test]
+fn names_of_services_arrive() {
+    let mut document = named(&json!("segment"), &[(0, &[7]), (1, &[8])]);
+    document["routes"][0]["edits"] = json!({"rewrite": {"path": {"prefix": "/x"}}});
+    let snapshot = compile(&document).unwrap();
+    let services = snapshot.routes[0].destinations.all();
+    assert_eq!([&services[0].rows[..], &services[1].rows[..]], [&[7], &[8]]);
+    assert_eq!(&*services[1].logged, b",\"route\":\"api\",\"service\":\"web\"");
+    for (service, matched) in services.iter().zip(["/apps/api", "/apps/web"]) {
+        let Target::Service(backend) = &service.target else { panic!("a service") };
+        let rewrite = &backend.edits.as_ref().unwrap().rewrite.path;
+        assert_eq!(rewrite, &PathRewrite::prefix(matched, "/x"));
+    }
+}
+
+/// A choice by name of nothing that a request could name is refused with its place.
+#[test]
+fn senseless_names_are_refused_with_their_place() {
+    let mut exact = named(&json!("segment"), &[(0, &[7])]);
+    exact["routes"][0]["path"] = "/apps".into();
+    let mut one_host = named(&json!("host"), &[(0, &[7])]);
+    one_host["routes"][0]["host"] = "a.internal".into();
+    for (document, problem) in [
+        (exact, "place: the route matches no prefix"),
+        (one_host, "place: the route matches no hosts below another"),
+        (named(&json!({"part": "body"}), &[(0, &[7])]), "place: no part of a request"),
+        (named(&json!("segment"), &[(0, &[7]), (0, &[8])]), "services[1]: the name is taken"),
+        (named(&json!("segment"), &[(0, &[7]), (2, &[8])]), "services[1].service: there are 2 services"),
+        (named(&json!("segment"), &[(0, &[])]), "services[0].rows: there are 1 listeners"),
+    ] {
+        assert_eq!(compile(&document).unwrap_err().to_string(), format!("routes[0].named.{problem}"));
+    }
 }
 
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
