@@ -144,11 +144,18 @@ def document(told: Told) -> dict[str, Any]:
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
+        "mirror": _mirror(told),
         "others": [
             {"route": route.name, "misfit": misfit.what, "name": misfit.name or None}
             for route, misfit in told.others
         ],
     }
+
+
+def _mirror(told: Told) -> dict[str, Any] | None:
+    """Who gets copies of such requests, if they get to an instance."""
+    mirror = told.route.mirror if told.route is not None and told.destinations else None
+    return {"service": mirror.service, "percent": mirror.percent} if mirror is not None else None
 
 
 def _side(destination: Destination) -> dict[str, Any]:
@@ -173,6 +180,8 @@ def lines(told: Told) -> Iterator[str]:
             yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
         for destination in told.destinations:
             yield from _destination(destination, told.route)
+        if mirror := _mirror(told):
+            yield f"mirror    copies of {mirror['percent']} % to {mirror['service']}"
     yield from _others(told)
 
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.paths import KeyPath
-from gateway.config.schema import Instance, Side, instance_table
+from gateway.config.schema import Instance, Mirror, Side, instance_table
 from gateway.config.splits import WHOLE
 from gateway.config.suggest import did_you_mean
 
 DESTINATIONS = ("service", "split", "redirect", "respond")
 """Of these a route has one."""
 ANSWERS = ("redirect", "respond")
-OF_SERVICES = ("subset", "concurrency", "retry", "request_headers", "rewrite")
+OF_SERVICES = ("subset", "concurrency", "retry", "request_headers", "rewrite", "mirror")
 """What has to do with instances, which an answer of the route itself never reaches."""
 OF_SPLITS = ("split_by", "split_sticky")
 
@@ -26,9 +26,17 @@ def services_of(route: Part) -> Iterator[tuple[str, KeyPath]]:
             yield side["service"], (*side.path, "service")
 
 
+def _services_named_by(route: Part) -> Iterator[tuple[str, KeyPath]]:
+    """Those, and the one that gets copies."""
+    yield from services_of(route)
+    mirror = route.table("mirror", Mirror)
+    if route.is_given("mirror") and mirror.has("service"):
+        yield mirror["service"], (*mirror.path, "service")
+
+
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
-    for service, path in (found for route in draft.routes for found in services_of(route)):
+    for service, path in (found for route in draft.routes for found in _services_named_by(route)):
         if service not in draft.services:
             hint = did_you_mean(service, draft.services)
             yield Finding(path, "there is no service of this name", hint)
@@ -38,7 +46,7 @@ def _services_are_used(draft: Draft) -> Iterator[Finding]:
     """A service that no route leads to has no effect."""
     if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
         return  # the route whose service cannot be read may be the one
-    used = {service for route in draft.routes for service, _ in services_of(route)}
+    used = {service for route in draft.routes for service, _ in _services_named_by(route)}
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
@@ -48,7 +56,9 @@ def _services_are_used(draft: Draft) -> Iterator[Finding]:
 
 def _leads_somewhere(route: Part) -> bool:
     sides_are_sound = all(side.has("service") for side in route.tables("split", Side))
-    return route.has("service") and sides_are_sound and any(map(route.is_given, DESTINATIONS))
+    mirror_is_sound = not route.is_given("mirror") or route.table("mirror", Mirror).has("service")
+    sound = route.has("service") and sides_are_sound and mirror_is_sound
+    return sound and any(map(route.is_given, DESTINATIONS))
 
 
 def _subsets_have_instances(draft: Draft) -> Iterator[Finding]:

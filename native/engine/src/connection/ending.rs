@@ -250,7 +250,11 @@ impl Connection {
         if let Some(place) = self.client_hold.take() {
             worker.state.release_hold(place);
         }
-        worker.state.count(Counter::ConnectionsEnded, 1);
+        if self.is_copy {
+            worker.copies -= 1;
+        } else {
+            worker.state.count(Counter::ConnectionsEnded, 1);
+        }
         self.index = u32::MAX;
     }
 

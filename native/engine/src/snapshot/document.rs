@@ -8,6 +8,7 @@ use super::answer::AnswerText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::matching::Conditions;
+use super::mirror::MirrorText;
 use super::split::{SideText, SplitText};
 use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
 use crate::access_log;
@@ -304,6 +305,8 @@ pub(super) struct Route {
     service: Option<u32>,
     split: Option<SplitText>,
     answer: Option<AnswerText>,
+    /// Who gets copies.
+    mirror: Option<MirrorText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
@@ -327,9 +330,12 @@ impl Route {
         }
         let splits = self.split.is_some();
         let destinations = self.destinations(services, listeners)?;
+        let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
+        let mirror = mirror.map_err(|error| error.within("mirror"))?;
         let owner = if splits { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
             destinations,
+            mirror,
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
