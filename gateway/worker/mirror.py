@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _Argument = TypeVar("_Argument", int, bytes)
 
-MOST_WAITING_BYTES = 256 * 1024
-"""What may wait for the mirror of one request: some pieces of a large body, so that one that is as fast as the instance
-gets all of it."""
+MOST_WAITING_BYTES = 1024 * 1024
+"""What may wait for the mirror of one request: some pieces of a large body, so that one that is about as fast as the
+instance gets all of it."""
 MOST_BYTES = 16 * 1024 * 1024
 """What may wait for all mirrors of a worker together."""
 GOES_ON = frozenset({WAIT, RELAY})

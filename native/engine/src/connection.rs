@@ -315,10 +315,8 @@ pub struct Connection {
     queued: Option<queueing::Queued>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
-    /// The copy of the current request that is to be made for a mirror.
-    copy: Option<Box<mirroring::Planned>>,
-    /// It is such a copy, and has no client.
-    is_copy: bool,
+    /// What it has to do with copies for mirrors.
+    copying: mirroring::Copying,
 }
 
 impl Connection {
@@ -363,8 +361,7 @@ impl Connection {
             holds: limiting::Holds::default(),
             queued: None,
             record: None,
-            copy: None,
-            is_copy: false,
+            copying: mirroring::Copying::Nothing,
         }
     }
 

@@ -209,6 +209,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "service": 1,
             "split": None,
             "answer": None,
+            "mirror": None,
             "subset": None,
             "tries": 1,
             "limits": [
@@ -246,6 +247,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "service": 0,
             "split": None,
             "answer": None,
+            "mirror": None,
             "subset": None,
             "tries": 2,
             "limits": [],

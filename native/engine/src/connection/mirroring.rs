@@ -21,6 +21,18 @@ use crate::worker::Worker;
 /// as many descriptors and not one more.
 pub const MOST_COPIES: u32 = 256;
 
+/// What a connection has to do with copies.
+#[derive(Debug, Default)]
+pub(super) enum Copying {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// One is to be made of its current request.
+    Planned(Box<Planned>),
+    /// It is one itself, and has no client.
+    IsCopy,
+}
+
 /// A copy that is to be made of a request.
 #[derive(Debug)]
 pub(super) struct Planned {
@@ -48,23 +60,23 @@ pub(super) fn plan<S: State>(
     subject: &Subject<'_>,
     random: &mut Random,
     now: u64,
-) -> Option<Box<Planned>> {
+) -> Copying {
     if !mirror.takes(random) || request.upgrade().is_some() {
-        return None;
+        return Copying::Nothing;
     }
-    let service = snapshot.services.get(mirror.backend.service as usize)?;
+    let Some(service) = snapshot.services.get(mirror.backend.service as usize) else {
+        return Copying::Nothing;
+    };
     let affinity = service.reading.read(&Subject { service: &service.name, ..*subject });
     let exchange = Exchange::new(request, 0, &mirror.backend, service, None, affinity, now);
     let exchange = Exchange { row: mirror.row, ..exchange };
-    Some(Box::new(Planned { exchange, gate: Gate::of(state, service) }))
+    Copying::Planned(Box::new(Planned { exchange, gate: Gate::of(state, service) }))
 }
 
 impl Connection {
     /// The verdict on a request that goes on, with its copy in mind.
     pub(super) fn with_copy(&self, verdict: Verdict) -> Verdict {
-        if self.copy.is_none() {
-            return verdict;
-        }
+        let Copying::Planned(_) = self.copying else { return verdict };
         let action = match verdict.action {
             Action::Forward => Action::ForwardCopied,
             Action::Park => Action::ParkCopied,
@@ -76,7 +88,8 @@ impl Connection {
     /// Begins the copy of the request that was just forwarded or parked: a connection without a client, and the key of the
     /// instance to which the same bytes go. `None`: there is no place for it, which is counted.
     pub fn begin_copy<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Option<(Self, u64)> {
-        let Planned { mut exchange, gate } = *self.copy.take()?;
+        let Copying::Planned(planned) = std::mem::take(&mut self.copying) else { return None };
+        let Planned { mut exchange, gate } = *planned;
         if worker.copies >= MOST_COPIES {
             worker.state.count(Counter::MirrorsFull, 1);
             return None;
@@ -96,7 +109,7 @@ impl Connection {
         exchange.instance = Some(instance);
         let whole = self.request_body.is_complete();
         let mut copy = Self {
-            is_copy: true,
+            copying: Copying::IsCopy,
             persists: false,
             client_persists: false,
             holds,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ending::Refusal;
 use super::limiting::{charge_due, pass, Due, Gate};
-use super::mirroring;
+use super::mirroring::{self, Copying};
 use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
@@ -261,7 +261,7 @@ impl Connection {
             Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
             _ => refuse(reason),
         })?;
-        self.copy = route.mirror.as_deref().and_then(|mirror| {
+        self.copying = route.mirror.as_deref().map_or(Copying::Nothing, |mirror| {
             mirroring::plan(mirror, (snapshot, search.state), request, &subject, search.random, now)
         });
         let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);

@@ -20,7 +20,7 @@ from gateway.supervisor.telemetry.metrics import (
 from tests.helpers.exposition import Metrics
 
 VOCABULARY = Vocabulary(
-    ["connections_accepted"],
+    ["connections_accepted", "mirrors_dropped_full", "mirrors_dropped_slow"],
     ["allowed", "refused", "overflow", "forfeited"],
     ["served", "full", "late"],
     [0.005, 1.0],
@@ -57,8 +57,8 @@ class Memory:
         return 256, 12, 7
 
     def counters(self) -> list[int]:
-        """One counter."""
-        return [16]
+        """Three counters."""
+        return [16, 4, 0]
 
     def connections(self) -> int:
         """Three."""
