@@ -51,6 +51,10 @@ class Rows(Protocol):
         """The row that counts what came in at a listener for a route to a service; None is for no route."""
         ...
 
+    def mirror_row(self, route: str, service: str) -> int:
+        """The row that counts the copies of a route's requests that a service gets."""
+        ...
+
     def limit_row(self, kind: str, owner: str, limit: str) -> int:
         """The row that counts the decisions of a limit; ``kind`` is that of its owner, ``routes`` or ``services``."""
         ...
@@ -201,6 +205,7 @@ def _route(
         "split": _split(route, services, request_rows),
         "named": _named(route, services, request_rows),
         "answer": _answer(route),
+        "mirror": _mirror(route, services, rows),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "limits": [
@@ -280,6 +285,15 @@ def _named(
             {"service": index, "rows": request_rows(service)} for service, index in services.items()
         ],
     }
+
+
+def _mirror(route: Route, services: Mapping[str, int], rows: Rows) -> dict[str, Any] | None:
+    """The service that gets copies, how many of a hundred, and what counts them."""
+    mirror = route.mirror
+    if mirror is None:
+        return None
+    row = rows.mirror_row(route.name, mirror.service)
+    return {"service": services[mirror.service], "share": mirror.percent, "row": row}
 
 
 def _answer(route: Route) -> dict[str, Any] | None:

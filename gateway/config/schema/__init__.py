@@ -11,7 +11,16 @@ from gateway.config.schema.limits import (
     concurrency_table,
 )
 from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
-from gateway.config.schema.routes import HeaderRules, Redirect, Respond, Rewrite, Route, Side, match_of
+from gateway.config.schema.routes import (
+    HeaderRules,
+    Mirror,
+    Redirect,
+    Respond,
+    Rewrite,
+    Route,
+    Side,
+    match_of,
+)
 from gateway.config.schema.services import (
     FAILURE_STATUSES,
     MAX_SERVICES,
@@ -45,6 +54,7 @@ __all__ = [
     "Listen",
     "ListenMax",
     "ListenPaths",
+    "Mirror",
     "Passive",
     "Queue",
     "Redirect",

@@ -12,6 +12,7 @@ mod forwarding;
 mod judging;
 mod latencies;
 mod limiting;
+mod mirroring;
 mod naming;
 mod panics;
 mod pipelining;
