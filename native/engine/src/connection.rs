@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -12,6 +12,7 @@ mod client;
 mod ending;
 mod judging;
 mod limiting;
+mod passing;
 mod preamble;
 mod queueing;
 mod request;
@@ -92,6 +93,9 @@ pub enum Action {
     /// Hold the payload, the beginning of a request that no instance is there for yet. It goes out with a `Forward` without a
     /// payload, when [`Connection::take_turn`] says so.
     Park = 15,
+    /// Make a connection of its own to the instance in the argument, for bytes that are passed through; drop the one before, if there
+    /// is one. [`Connection::connected`] says `Switch`.
+    Connect = 16,
 }
 
 /// Where the payload of a verdict lies.
@@ -110,7 +114,7 @@ pub enum Payload {
 pub struct Verdict {
     /// What to do.
     pub action: Action,
-    /// `Forward`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
+    /// `Forward` and `Connect`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
     /// `…Close`: 1 when the client may still be sending. `BackOff`: nanoseconds.
     pub argument: u64,
     /// What to send.
@@ -308,6 +312,8 @@ pub struct Connection {
     queued: Option<queueing::Queued>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
+    /// What is known of it where its bytes are passed through; it takes memory there only.
+    passed: Option<Box<passing::PassThrough>>,
 }
 
 impl Connection {
@@ -340,6 +346,7 @@ impl Connection {
             holds: limiting::Holds::default(),
             queued: None,
             record: None,
+            passed: None,
         };
         worker.rests.open(connection.index);
         worker.state.count(Counter::ConnectionsAccepted, 1);
@@ -389,10 +396,14 @@ impl Connection {
         self.arm_for_others(worker, Waiting::Connect, now, timeout);
     }
 
-    /// The connection to the instance is there, and what was held back goes out.
-    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+    /// The connection to the instance is there, and what was held back goes out; or a tunnel begins with it.
+    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.state.count(Counter::UpstreamConnects, 1);
+        if self.passes() {
+            return self.begin_passing(worker, now);
+        }
         self.flowing(worker, now);
+        Verdict::WAIT
     }
 
     /// The client (`client`) or the instance does not take what is sent to it. A client may still have to take the
@@ -511,7 +522,7 @@ impl Connection {
     /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
     fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
         if let Some(record) = self.record.take() {
-            worker.access_log.finish(record, &worker.state, status, reason, now);
+            worker.access_log.finish(record, &worker.state, Some(status), reason, now);
         }
     }
 

@@ -23,8 +23,8 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
-use crate::selection::{Affinity, Criteria, Tried};
-use crate::snapshot::{Backend, Leads, Service};
+use crate::selection::{Affinity, Criteria, Policy, Tried};
+use crate::snapshot::{Leads, Service};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -257,8 +257,16 @@ impl Connection {
             Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
             _ => refuse(reason),
         })?;
-        let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
-        Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
+        let exchange = Exchange::new(route.tries, backend.policy, service, instance, affinity, now);
+        Ok(Exchange {
+            due,
+            row: row.unwrap_or(u32::MAX),
+            edits: backend.edits.clone(),
+            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
+            idempotent: IDEMPOTENT.contains(&request.method),
+            to_head: request.method == b"HEAD",
+            ..exchange
+        })
     }
 
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
@@ -366,10 +374,10 @@ impl Connection {
 }
 
 impl Exchange {
-    fn new(
-        request: &Request<'_, '_>,
+    /// One that asks for nothing in particular.
+    pub(super) fn new(
         tries: u8,
-        backend: &Backend,
+        policy: Policy,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
@@ -383,7 +391,7 @@ impl Exchange {
             retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
-            policy: backend.policy,
+            policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
@@ -393,16 +401,16 @@ impl Exchange {
             connect_timeout: service.connect_timeout,
             first_byte_timeout: service.first_byte_timeout,
             idle_timeout: service.idle_timeout,
-            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
-            idempotent: IDEMPOTENT.contains(&request.method),
+            tunnel_timeout: None,
+            idempotent: false,
             failure_statuses: service.failure_statuses,
-            to_head: request.method == b"HEAD",
+            to_head: false,
             onward: Framing::Empty,
             answer: Answer::Awaited,
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
-            edits: backend.edits.clone(),
+            edits: None,
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),

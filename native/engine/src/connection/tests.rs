@@ -13,6 +13,7 @@ mod judging;
 mod latencies;
 mod limiting;
 mod panics;
+mod passing;
 mod pipelining;
 mod preamble;
 mod queueing;
