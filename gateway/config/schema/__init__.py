@@ -10,7 +10,7 @@ from gateway.config.schema.limits import (
     Limit,
     concurrency_table,
 )
-from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
+from gateway.config.schema.listen import Listen, ListenMax, ListenPaths, ListenTimeouts
 from gateway.config.schema.routes import HeaderRules, Redirect, Respond, Rewrite, Route, Side, match_of
 from gateway.config.schema.services import (
     FAILURE_STATUSES,
@@ -22,6 +22,7 @@ from gateway.config.schema.services import (
     Queue,
     RetryBudget,
     Service,
+    ServiceTimeouts,
     Sticky,
     instance_table,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Listen",
     "ListenMax",
     "ListenPaths",
+    "ListenTimeouts",
     "Passive",
     "Queue",
     "Redirect",
@@ -53,6 +55,7 @@ __all__ = [
     "Rewrite",
     "Route",
     "Service",
+    "ServiceTimeouts",
     "Side",
     "Sticky",
     "Table",

@@ -40,8 +40,8 @@ class Config(Table):
     """Addresses at which clients connect."""
     services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]
     """Services by name."""
-    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
-    """Matches; of several that fit, the most specific is taken, whatever their order."""
+    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")] = ()
+    """Matches; of several that fit, the most specific is taken, whatever their order. Listeners of mode "tcp" need none."""
 
     def limit_count(self) -> int:
         """Limits of all kinds, of all routes and services."""
