@@ -13,6 +13,7 @@ __all__ = [
     "ABORT",
     "BACK_OFF",
     "CLOSE",
+    "CONNECT",
     "COUNTERS",
     "ClientFastPath",
     "Connection",
@@ -39,6 +40,7 @@ __all__ = [
     "MOST_IN_STOCK",
     "PARK",
     "PARK_COPIED",
+    "PASS_ENDS",
     "Pool",
     "RELAY",
     "REPLY",
@@ -82,6 +84,8 @@ COUNTERS: Final[tuple[str, ...]]
 """Names of a worker's own counters, in the order ``View.counters`` returns them."""
 LIMIT_DECISIONS: Final[tuple[str, ...]]
 """What becomes of a request at a limit, in the order ``View.limit_decisions`` counts it."""
+PASS_ENDS: Final[tuple[str, ...]]
+"""How connections end that are passed through, in the order ``View.passed`` counts it."""
 WAIT_ENDS: Final[tuple[str, ...]]
 """How those end that want to wait in a queue, in the order ``View.queue`` counts it."""
 DURATION_BOUNDS: Final[tuple[float, ...]]
@@ -201,6 +205,9 @@ class View:
         """(slot, failures in a row) of every instance in the first so many slots whose last exchange has failed."""
     def requests(self, row: int) -> list[tuple[int, int]]:
         """(status code, count) of a row of the request table, counts above 0 only."""
+    def passed(self, row: int) -> tuple[int, int, int, list[int]]:
+        """Of a row that counts connections that are passed through: (how many there were, bytes of clients, bytes for clients, ends in
+        the order of ``PASS_ENDS``)."""
     def durations(self, service: int) -> tuple[list[int], int]:
         """(count per bucket, sum in nanoseconds)."""
     def limit_decisions(self, row: int) -> list[int]:
@@ -292,6 +299,9 @@ FORWARD_COPIED: Final[int]
 """As FORWARD, and a mirror gets a copy of ``payload`` and of what is sent on after it: ``begin_copy``."""
 PARK_COPIED: Final[int]
 """As PARK, with a copy likewise."""
+CONNECT: Final[int]
+"""Make a connection of its own to the instance ``argument``, for bytes that are passed through; drop the one before, if there is one.
+``connected`` says SWITCH."""
 
 _Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
@@ -413,8 +423,15 @@ class Connection:
         """A place may have come free for it: FORWARD without a payload, WAIT while there is none, or an answer of our own."""
     def connecting(self, now: int) -> None:
         """A connection to the instance has to be made first."""
-    def connected(self, now: int) -> None:
-        """The connection is there; what was held back goes out now."""
+    def connected(self, now: int) -> _Verdict:
+        """The connection is there; what was held back goes out now. SWITCH where a tunnel begins with it."""
+    @property
+    def passes(self) -> bool:
+        """Its bytes are passed through as they are."""
+    def carried(self, from_client: bool, bytes: int) -> None:
+        """So many bytes are on their way from the client, or else to it; counted where bytes are passed through."""
+    def ends_by(self, end: str) -> None:
+        """Why a tunnel of passed bytes ends, one of ``PASS_ENDS``; what is said first counts. Raises ValueError."""
     def stalled(self, client: bool, now: int) -> None:
         """The client, or else the instance, does not take what is ready for it."""
     def flowing(self, now: int) -> None:
@@ -474,10 +491,15 @@ class Reactor:
         """Accepts from a duplicate of a listening socket; ``accepted`` makes the protocol of each connection. Clients for
         which there is no descriptor wait. Raises OSError."""
     def connect(
-        self, address: tuple[str, int] | str, protocol: _Connecting, user_timeout_ms: int
+        self,
+        address: tuple[str, int] | str,
+        protocol: _Connecting,
+        user_timeout_ms: int,
+        may_speak: bool = False,
     ) -> Transport | None:
         """Begins to connect to an IP address and port, or to the path of a Unix socket. The protocol hears of the outcome,
-        unless what is returned is closed before; None where it has failed already. Raises ValueError."""
+        unless what is returned is closed before; None where it has failed already. A peer that speaks or hangs up before the
+        protocol has heard has failed, unless it ``may_speak``. Raises ValueError."""
     def fail(self, protocol: _Connecting, errno: int) -> None:
         """Has a protocol hear that there will be no connection, as from ``connect``."""
     def close(self) -> None:

@@ -12,6 +12,7 @@ from gateway.cli.expectations import read_expectations
 from gateway.config.load import load
 from gateway.config.schema import Instance, Route, Service
 from gateway.errors import ConfigErrors, Mistake
+from gateway.model import ListenMode
 from gateway.state.judgement import Answer
 from gateway.supervisor.explain import (
     LOCAL_CLIENT,
@@ -134,6 +135,7 @@ def document(told: Told) -> dict[str, Any]:
     whole = sides[0] if len(sides) == 1 else None
     return {
         "listener": told.listener.name,
+        "mode": told.listener.mode,
         "client": told.client,
         "host": told.host,
         "path": told.path,
@@ -170,6 +172,9 @@ def _side(destination: Destination) -> dict[str, Any]:
 
 def lines(told: Told) -> Iterator[str]:
     """An explanation as people read it."""
+    if told.listener.mode is ListenMode.TCP:
+        yield from _passed(told)
+        return
     understood = f"{told.host}{told.path}" or "not understood"
     yield f"request   {understood}, of {told.client}, at {told.listener.name}"
     if told.route is not None:
@@ -187,6 +192,13 @@ def lines(told: Told) -> Iterator[str]:
         if mirror := _mirror(told):
             yield f"mirror    copies of {mirror['percent']} % to {mirror['service']}"
     yield from _others(told)
+
+
+def _passed(told: Told) -> Iterator[str]:
+    """A connection of which no request is read."""
+    yield f"passed    every connection of {told.client}, at {told.listener.name}"
+    for destination in told.destinations:
+        yield from _service(destination, told.listener.retry.attempts)
 
 
 def _limits(name: str, owner: Route | Service) -> Iterator[str]:
@@ -217,7 +229,11 @@ def _destination(destination: Destination, route: Route) -> Iterator[str]:
     if route.split:
         yield f"split     {destination.weight} % to {name}"
     yield from _limits(name, service)
-    yield f"service   {name}, by {service.balance}, {route.retry.attempts} more tries"
+    yield from _service(destination, route.retry.attempts)
+
+
+def _service(destination: Destination, tries: int) -> Iterator[str]:
+    yield f"service   {destination.name}, by {destination.service.balance}, {tries} more tries"
     for instance in destination.instances:
         yield f"instance  {_instance(instance)}"
 

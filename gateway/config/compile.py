@@ -24,7 +24,7 @@ from gateway.config.schema import (
     Service,
     Sticky,
 )
-from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
+from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, ListenMode, labels_of
 from gateway.tcp import user_timeout_ms
 
 LOW_NS = 5_000_000
@@ -94,7 +94,7 @@ def compile_snapshot(
             {"status": int(status), "content_type": page.type, "body": page.body}
             for status, page in config.errors.items()
         ],
-        "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
+        "listeners": [_listener(listen, indexes, rows) for listen in listeners],
         "services": [
             _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
         ],
@@ -119,17 +119,22 @@ def _pool(name: str, slot: int, service: Service, user_timeout: int) -> dict[str
     }
 
 
-def _listener(listen: Listen, row: int) -> dict[str, Any]:
+def _listener(listen: Listen, services: Mapping[str, int], rows: Rows) -> dict[str, Any]:
+    """``services``: the index of each; that of a retired listener may be gone."""
+    passed = listen.mode is ListenMode.TCP
     return {
         "name": listen.name,
-        "scheme": "http",
+        "scheme": listen.mode.value,
         "proxy_protocol": listen.proxy_protocol,
-        "row": row,
+        "row": rows.request_row(listen.name, None, (listen.service or "") if passed else ""),
+        "passage": {"service": services.get(listen.service or ""), "tries": listen.retry.attempts}
+        if passed
+        else None,
         "header_timeout_ms": listen.timeouts.header.milliseconds,
         "body_idle_timeout_ms": listen.timeouts.body_idle.milliseconds,
         "keepalive_timeout_ms": listen.timeouts.keepalive.milliseconds,
         "write_timeout_ms": listen.timeouts.write.milliseconds,
-        "min_bytes_per_second": listen.min_rate.bytes_per_second,
+        "min_bytes_per_second": 0 if passed else listen.min_rate.bytes_per_second,
         "max_head_bytes": listen.max.head.bytes,
         "max_line_bytes": listen.max.line.bytes,
         "max_fields": listen.max.fields,
@@ -154,6 +159,7 @@ def _service(name: str, slot: int, service: Service, rows: Rows, seed: int) -> d
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
+        "proxy_protocol": service.proxy_protocol,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "retry_budget": _retry_budget(service.retry_budget),
         "queue": _queue(service.queue) if service.queue is not None else None,

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.schema import Config, Instance, Listen, Route, Service
 from gateway.config.splits import WHOLE
+from gateway.model import ListenMode
 from gateway.state.judgement import Answer, Explanation, Judge, Misfit, Refusal
 from gateway.supervisor.rows import Rows
 
@@ -51,7 +53,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What becomes of a request."""
+    """What becomes of a request, or of a connection at a listener that passes them through: it has destinations and no route."""
 
     listener: Listen
     client: str
@@ -86,6 +88,8 @@ class Explainer:
         """What becomes of a request. Raises UnaskableError."""
         authority, target = _split(asked.url)
         listen = self._listener(asked, authority)
+        if listen.mode is ListenMode.TCP:
+            return self._passed(listen, asked.client)
         number = self._rows.listener_number(listen.name)
         try:
             told = self._judge.explain(_head(asked, authority, target), number, asked.client)
@@ -102,7 +106,20 @@ class Explainer:
             raise UnaskableError("there is no listener of this address")
         port = _PORT.search(authority or "")
         wanted = int(port[1]) if port else None
-        return next((listen for listen in listeners if listen.address.port == wanted), listeners[0])
+        named = (listen for listen in listeners if wanted is not None and listen.address.port == wanted)
+        asking = (listen for listen in listeners if listen.mode is ListenMode.HTTP)
+        return next(named, next(asking, listeners[0]))
+
+    def _passed(self, listen: Listen, client: str) -> Told:
+        """What becomes of a connection, whatever is asked over it."""
+        try:
+            client = str(ip_address(client))
+        except ValueError:
+            raise UnaskableError("the client is no IP address") from None
+        assert listen.service is not None, "the rules see to it"
+        service = self._config.services[listen.service]
+        destination = Destination(listen.service, service, WHOLE, tuple(_usable(service, {})))
+        return Told(listen, client, "", "", None, None, None, (destination,), ())
 
     def _named(self, listen: Listen, told: Explanation) -> Told:
         routes = self._config.routes

@@ -20,7 +20,7 @@ from gateway.clock import monotonic_ns, wall_ns
 from gateway.config.load import load
 from gateway.config.schema import Cluster, Config
 from gateway.state.control import MOST_IN_STOCK, Control, Segment, Snapshot, Stocks
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, WAIT_ENDS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, PASS_ENDS, WAIT_ENDS, View
 from gateway.supervisor import logs, machine
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
@@ -130,14 +130,14 @@ class Supervisor:
             readings=view,
             dictionary=Dictionary(
                 lambda: self._reloader.edition.legend,
-                Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, DURATION_BOUNDS),
+                Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, PASS_ENDS, DURATION_BOUNDS),
             ),
             instances=self._roster.instances,
             health=self._roster.health,
             ejections=self._roster.ejections,
             workers=self._workers,
             overrides=overrides.document,
-            listeners=listeners.urls,
+            listeners=self._urls,
             cluster=self._membership.report,
         )
         self._admin = AdminServer(application(overview, self._reloader), admin.sockets[0])
@@ -188,7 +188,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         """The ready line of the outside contract; nothing else is ever printed on standard output."""
-        urls = list(self._listeners.urls().values())
+        urls = list(self._urls().values())
         ready = {
             "ready": True,
             "pid": os.getpid(),
@@ -200,6 +200,14 @@ class Supervisor:
             sys.stdout.write(orjson.dumps(ready).decode() + "\n")
             sys.stdout.flush()
         logger.info("ready: %s", ", ".join(urls))
+
+    def _urls(self) -> dict[str, str]:
+        """Where each listener can be reached, by name, and what it speaks."""
+        passed = {listen.name for listen in self._reloader.edition.config.listen if listen.mode == "tcp"}
+        return {
+            name: url.replace("http://", "tcp://", 1) if name in passed else url
+            for name, url in self._listeners.urls().items()
+        }
 
     async def _reload_until_signalled(self) -> None:
         """Failing to read or take a new configuration is no reason to end; a bug where it is brought into force is."""

@@ -177,7 +177,9 @@ class DataPlane:
         if address is None:
             self.reactor.fail(upstream, errno.ENXIO)  # the instance is gone since the decision
             return
-        upstream.attempt = self.reactor.connect(address, upstream, upstream.user_timeout_ms)
+        upstream.attempt = self.reactor.connect(
+            address, upstream, upstream.user_timeout_ms, upstream.may_speak
+        )
 
     def _evict_upstreams(self, most: int) -> None:
         """Closes idle connections, and those of copies where that does not do."""

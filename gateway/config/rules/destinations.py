@@ -9,6 +9,7 @@ from gateway.config.paths import KeyPath
 from gateway.config.schema import Instance, Mirror, Side, instance_table
 from gateway.config.splits import WHOLE
 from gateway.config.suggest import did_you_mean
+from gateway.model import ListenMode
 
 DESTINATIONS = ("service", "service_by", "split", "redirect", "respond")
 """Of these a route has one, unless its path or host says where requests name their service."""
@@ -52,6 +53,18 @@ def _services_named_by(draft: Draft, route: Part) -> Iterator[tuple[str, KeyPath
         yield mirror["service"], (*mirror.path, "service")
 
 
+def passes(listen: Part) -> bool:
+    """Does the listener pass its connections through, as far as that can be read?"""
+    return listen.has("mode") and listen["mode"] is ListenMode.TCP
+
+
+def passages(draft: Draft) -> Iterator[tuple[str, Part]]:
+    """The services that listeners pass their connections through to, each with its listener."""
+    for listen in draft.listen:
+        if passes(listen) and listen.has("service") and listen["service"] is not None:
+            yield listen["service"], listen
+
+
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
     for service, path in (found for route in draft.routes for found in _services_named_by(draft, route)):
@@ -61,15 +74,22 @@ def _services_exist(draft: Draft) -> Iterator[Finding]:
 
 
 def _services_are_used(draft: Draft) -> Iterator[Finding]:
-    """A service that no route leads to has no effect."""
-    if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
-        return  # the route whose service cannot be read may be the one
+    """A service that nothing leads to has no effect."""
+    if not all(map(_leads_somewhere, draft.routes)) or not all(map(_passes_somewhere, draft.listen)):
+        return  # what cannot be read may lead there
     used = {service for route in draft.routes for service, _ in _services_named_by(draft, route)}
+    used |= {service for service, _ in passages(draft)}
+    if not used:
+        return
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
         if name not in used and service.has("expose"):
             yield Finding(service.path, "no effect: no route leads to this service")
+
+
+def _passes_somewhere(listen: Part) -> bool:
+    return listen.has("mode", "service") and (not passes(listen) or listen["service"] is not None)
 
 
 def _leads_somewhere(route: Part) -> bool:

@@ -10,7 +10,7 @@ from gateway.config.schema.limits import (
     Limit,
     concurrency_table,
 )
-from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
+from gateway.config.schema.listen import Listen, ListenMax, ListenPaths, ListenTimeouts
 from gateway.config.schema.routes import (
     HeaderRules,
     Mirror,
@@ -31,6 +31,7 @@ from gateway.config.schema.services import (
     Queue,
     RetryBudget,
     Service,
+    ServiceTimeouts,
     Sticky,
     instance_table,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "Listen",
     "ListenMax",
     "ListenPaths",
+    "ListenTimeouts",
     "Mirror",
     "Passive",
     "Queue",
@@ -63,6 +65,7 @@ __all__ = [
     "Rewrite",
     "Route",
     "Service",
+    "ServiceTimeouts",
     "Side",
     "Sticky",
     "Table",

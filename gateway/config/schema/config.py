@@ -40,8 +40,8 @@ class Config(Table):
     """Addresses at which clients connect."""
     services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]
     """Services by name."""
-    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
-    """Matches; of several that fit, the most specific is taken, whatever their order."""
+    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")] = ()
+    """Matches; of several that fit, the most specific is taken, whatever their order. Listeners of mode "tcp" need none."""
 
     def services_of(self, route: Route) -> tuple[str, ...]:
         """The services that get the requests of a route; none where it answers them itself."""

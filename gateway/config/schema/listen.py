@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from gateway.config.fields import Counted, Flag, Listening, MinRate, choice, size_between, whole
+from gateway.config.fields import Counted, Flag, Listening, MinRate, Name, choice, size_between, whole
+from gateway.config.schema.routes import Retry
 from gateway.config.schema.services import EXCHANGE_TIMEOUT
 from gateway.config.schema.table import Table
 from gateway.config.units import Duration, Size, Throughput
-from gateway.model import PathSpelling
+from gateway.model import ListenMode, PathSpelling
 
 
 class ListenTimeouts(Table):
     """How long a listener waits for its clients."""
 
     header: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("10s")
-    """For a complete request head, from its first byte; then 408."""
+    """For a complete request head, from its first byte; then 408. Also for a PROXY header; then the connection is closed."""
     body_idle: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("30s")
     """For the next bytes of a request body; then 408."""
     write: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("60s")
@@ -40,7 +41,8 @@ class ListenMax(Table):
     age: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
     """Time after which a connection is closed with its next response. Without it a connection may get any age."""
     connections_per_client: Annotated[int, whole(1, 65_535)] | None = None
-    """Connections that one client may have at the listener, over all workers; a further one gets 429. Without it any number."""
+    """Connections that one client may have at the listener, over all workers; a further one gets 429, with "tcp" a reset. Without it
+    any number."""
 
 
 class ListenPaths(Table):
@@ -58,6 +60,12 @@ class Listen(Table):
 
     address: Listening
     """``IPV4:PORT``, ``[IPV6]:PORT``, ``unix:/PATH`` or ``fd:N`` (inherited); port 0 lets the system choose."""
+    mode: Annotated[ListenMode, choice(*ListenMode)] = ListenMode.HTTP
+    """"http": requests, for the routes; "tcp": connections are passed through to ``service`` as they are."""
+    service: Name | None = None
+    """With "tcp", the service that gets the connections."""
+    retry: Retry = Retry()
+    """With "tcp", what to do when an instance does not accept a connection."""
     proxy_protocol: Flag = False
     """Every connection begins with a PROXY header, version 1 or 2, of a trusted proxy; any other connection is closed."""
     timeouts: ListenTimeouts = ListenTimeouts()

@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -13,6 +13,7 @@ mod ending;
 mod judging;
 mod limiting;
 mod mirroring;
+mod passing;
 mod preamble;
 mod queueing;
 mod request;
@@ -99,6 +100,9 @@ pub enum Action {
     ForwardCopied = 16,
     /// As `Park`, with a copy likewise.
     ParkCopied = 17,
+    /// Make a connection of its own to the instance in the argument, for bytes that are passed through; drop the one before, if there
+    /// is one. [`Connection::connected`] says `Switch`.
+    Connect = 18,
 }
 
 /// Where the payload of a verdict lies.
@@ -117,7 +121,7 @@ pub enum Payload {
 pub struct Verdict {
     /// What to do.
     pub action: Action,
-    /// `Forward`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
+    /// `Forward` and `Connect`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
     /// `…Close`: 1 when the client may still be sending. `BackOff`: nanoseconds.
     pub argument: u64,
     /// What to send.
@@ -317,6 +321,8 @@ pub struct Connection {
     record: Option<Record>,
     /// What it has to do with copies for mirrors.
     copying: mirroring::Copying,
+    /// What is known of it where its bytes are passed through; it takes memory there only.
+    passed: Option<Box<passing::PassThrough>>,
 }
 
 impl Connection {
@@ -362,6 +368,7 @@ impl Connection {
             queued: None,
             record: None,
             copying: mirroring::Copying::Nothing,
+            passed: None,
         }
     }
 
@@ -404,10 +411,14 @@ impl Connection {
         self.arm_for_others(worker, Waiting::Connect, now, timeout);
     }
 
-    /// The connection to the instance is there, and what was held back goes out.
-    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+    /// The connection to the instance is there, and what was held back goes out; or a tunnel begins with it.
+    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.state.count(Counter::UpstreamConnects, 1);
+        if self.passes() {
+            return self.begin_passing(worker, now);
+        }
         self.flowing(worker, now);
+        Verdict::WAIT
     }
 
     /// The client (`client`) or the instance does not take what is sent to it. A client may still have to take the
@@ -526,7 +537,7 @@ impl Connection {
     /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
     fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
         if let Some(record) = self.record.take() {
-            worker.access_log.finish(record, &worker.state, status, reason, now);
+            worker.access_log.finish(record, &worker.state, Some(status), reason, now);
         }
     }
 

@@ -3,7 +3,8 @@
 //! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`client_address`] finds
 //! who asks, [`routing`] the route ([`dispatch`] puts these together, and [`explain`] says why), [`key`] what counts as one, [`split`] or [`naming`] tells which service of a route it gets to, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
 //! with what the route changes in it ([`edits`]),
-//! [`answer`] those that routes give themselves, [`reply`] the gateway's own, and [`connection`] is the state machine that puts them together.
+//! [`answer`] those that routes give themselves, [`reply`] the gateway's own, and [`connection`] is the state machine that puts them together,
+//! also for what is no HTTP ([`pass_through`]).
 //! [`snapshot`] is the compiled configuration; [`state`] is what is shared with the other workers.
 
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@ pub mod limit;
 pub mod mirror;
 pub mod naming;
 pub mod pace;
+pub mod pass_through;
 pub mod pattern;
 pub mod pool;
 pub mod proxy_protocol;

@@ -33,6 +33,7 @@ use crate::affinity::Reading;
 use crate::http1::path::Kept;
 use crate::mirror::Mirror;
 use crate::pace::MinRate;
+use crate::proxy_protocol::Version;
 use crate::queue::Queue;
 use crate::reply::Pages;
 use crate::retry_budget::RetryBudget;
@@ -50,7 +51,7 @@ pub struct Listener {
     pub scheme: Scheme,
     /// Its connections begin with a PROXY header.
     pub proxy_protocol: bool,
-    /// The row of the request table for requests that matched no route.
+    /// The row of the request table for requests that matched no route, or for connections that are passed through.
     pub row: u32,
     /// Nanoseconds a client has for a request head.
     pub header_timeout: u64,
@@ -80,6 +81,19 @@ pub struct Listener {
     pub max_age: Option<u64>,
     /// Connections that one client may have, over all workers; `None` for no bound.
     pub max_connections_per_client: Option<u32>,
+    /// Where its connections are passed through to; `None` where they carry requests.
+    pub passage: Option<Passage>,
+}
+
+/// Where connections are passed through to, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Index into [`Snapshot::services`]; `None` where the service is configured no more.
+    pub service: Option<u32>,
+    /// Extra tries after the first.
+    pub tries: u8,
+    /// What the access log says of route and service.
+    pub logged: Box<[u8]>,
 }
 
 /// What holds for every exchange with a service.
@@ -103,6 +117,8 @@ pub struct Service {
     pub tunnel_timeout: u64,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
+    /// The PROXY header with which connections to its instances begin that are passed through; `None` for none.
+    pub proxy_protocol: Option<Version>,
     /// The bound of its retries; `None` for no bound.
     pub retry_budget: Option<RetryBudget>,
     /// The bounds of its queue; `None` where nobody waits for a place.
@@ -186,7 +202,7 @@ impl Snapshot {
             pages: compile_all("errors", document.errors, document::ErrorPage::compile)?
                 .into_iter()
                 .collect(),
-            listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
+            listeners: compile_all("listeners", document.listeners, |listener| listener.compile(&services))?,
             routes: compile_all("routes", document.routes, |route| route.compile(&services, listeners))?,
             services,
             table,

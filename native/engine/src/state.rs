@@ -7,6 +7,7 @@
 pub mod fake;
 
 use crate::limit::{Charge, Claim};
+use crate::pass_through::{End, Passed};
 use crate::queue::{Front, WaitEnd};
 use crate::retry_budget::RetryBudget;
 use crate::selection::ring::Point;
@@ -284,6 +285,10 @@ pub trait State {
 
     /// Counts one answered request in a row of the request table by its status code.
     fn count_request(&self, row: u32, code: u16);
+    /// Adds to what a row counts of connections that are passed through. A row of the request table counts these or requests.
+    fn count_passed(&self, row: u32, what: Passed, amount: u64);
+    /// Counts the end of one of them.
+    fn count_pass_end(&self, row: u32, end: End);
     /// Adds one duration in nanoseconds to a service's histogram.
     fn observe_duration(&self, service: u32, nanos: u64);
     /// Counts one decision of a limit.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::pass_through::{End, Passed};
 use headgate_engine::queue::{Front, WaitEnd};
 use headgate_engine::retry_budget::{RetryBudget, Traffic};
 use headgate_engine::selection::ring::Point;
@@ -538,6 +539,17 @@ impl State for Worker {
     fn count_request(&self, row: u32, code: u16) {
         let row = self.segment().layout().rows.requests(row);
         self.add(row.map(|row| row.start + code_index(code)), 1);
+    }
+
+    #[inline]
+    fn count_passed(&self, row: u32, what: Passed, amount: u64) {
+        let row = self.segment().layout().rows.requests(row);
+        self.add(row.map(|row| row.start + what as usize), amount);
+    }
+
+    fn count_pass_end(&self, row: u32, end: End) {
+        let row = self.segment().layout().rows.requests(row);
+        self.add(row.map(|row| row.start + Passed::COUNT + end as usize), 1);
     }
 
     #[inline]

@@ -188,6 +188,33 @@ def test_tools_read_what_a_route_answers_itself(file: Path, tmp_path: Path) -> N
     ]
 
 
+def test_a_connection_that_is_passed_through_is_explained(tmp_path: Path) -> None:
+    """No request is read; service, tries and instances are told, to people and to tools."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        """
+[[listen]]
+address = "127.0.0.1:6379"
+mode = "tcp"
+service = "db"
+retry = { attempts = 1 }
+
+[services.db]
+instances = ["10.0.0.1:6379", "10.0.0.2:6379"]
+balance = "round_robin"
+"""
+    )
+    assert run(file, "GET", "/").output.splitlines() == [
+        "passed    every connection of 127.0.0.1, at 127.0.0.1:6379",
+        "service   db, by round_robin, 1 more tries",
+        "instance  10.0.0.1:6379",
+        "instance  10.0.0.2:6379",
+    ]
+    told = json.loads(run(file, "GET", "/", "--json").output)
+    assert (told["mode"], told["service"], told["route"]) == ("tcp", "db", None)
+    assert told["instances"] == ["10.0.0.1:6379", "10.0.0.2:6379"]
+
+
 def test_tools_read_splits(file: Path, tmp_path: Path) -> None:
     """Every side of it; a side is as expected if it gets requests by its weight."""
     file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
@@ -231,6 +258,7 @@ def test_tools_read_json(file: Path) -> None:
     document = json.loads(run(file, "GET", "http://a/v1", "--json").output)
     assert document == {
         "listener": "127.0.0.1:8080",
+        "mode": "http",
         "client": "127.0.0.1",
         "host": "a",
         "path": "/v1",

@@ -62,8 +62,11 @@ class NumberedRows:
         return self.listeners.setdefault(listener, len(self.listeners))
 
     def request_row(self, listener: str, route: str | None, service: str) -> int:
-        """A row for a listener and a route to a service, or for none; a route may answer itself."""
-        assert route is not None or service == ""
+        """A row for a listener and a route to a service, or for none; a route may answer itself. Without a route a service is the one
+        that gets all connections.
+        """
+        if route is None and service:
+            return self._row("passed", listener, service)
         return self._row("request", listener, "" if route is None else f"route {route}")
 
     def mirror_row(self, route: str, service: str) -> int:
@@ -177,6 +180,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "max_age_ms": None,
         "keep_in_paths": [],
         "max_connections_per_client": None,
+        "passage": None,
     }
     assert document["listeners"][1]["max_body_bytes"] is None
     assert document["services"][1] == {
@@ -191,6 +195,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "idle_timeout_ms": 3000,
         "tunnel_timeout_ms": 3600000,
         "failure_statuses": [502, 504],
+        "proxy_protocol": None,
         "retry_budget": {"percent": 20, "tokens": 3, "period_ms": 1_000},
         "queue": None,
         "limits": [],
@@ -302,6 +307,26 @@ def test_the_engine_takes_every_right_configuration(file: Path) -> None:
     }
     config = parse(file.read_text(encoding="utf-8"), file.name, environ)
     assert native.Snapshot.compile(compile_snapshot(config, 3, NumberedRows())[1]).epoch == 3
+
+
+def test_a_listener_may_pass_its_connections_through() -> None:
+    """To a service by its index, counted in a row of their own; what is left of a listener whose service is gone leads nowhere."""
+    text = (GOLDEN / "passed_through.toml").read_text(encoding="utf-8")
+    config, rows = parse(text, "g", {}), NumberedRows()
+    later = parse(USUAL, "g", {})
+    for compiled, index in (
+        (compile_snapshot(config, 1, rows), 0),
+        (compile_snapshot(later, 2, rows, config.listen), None),
+    ):
+        (_, blob) = compiled
+        listeners = {one["name"]: one for one in orjson.loads(blob)["listeners"]}
+        listener = listeners["127.0.0.1:6379"]
+        assert listener["scheme"] == "tcp"
+        assert listener["passage"] == {"service": index, "tries": 1}
+        assert listener["row"] == rows.given["passed", "127.0.0.1:6379", "db"]
+        assert Snapshot.compile(blob).epoch in {1, 2}
+    (service,) = orjson.loads(compile_snapshot(config, 1, rows)[1])["services"]
+    assert (service["proxy_protocol"], service["balance"]) == ("v2", {"hash": {"bounded_load": None}})
 
 
 @given(

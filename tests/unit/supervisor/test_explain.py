@@ -175,6 +175,42 @@ def test_an_answer_of_the_gateways_own_is_told(sample: Explainer, asked: Asked, 
     assert (told.refusal.status, told.answer, told.destinations) == (status, None, ())
 
 
+PASSING = """\
+[[listen]]
+address = "127.0.0.1:6379"
+mode = "tcp"
+service = "db"
+[services.db]
+instances = ["127.0.0.1:6380", { address = "127.0.0.1:6381", weight = 0 }]
+"""
+
+
+def test_a_listener_that_passes_everything_through_reads_nothing() -> None:
+    """Its service is told whatever is asked; without a port, a listener for requests is meant."""
+    explainer = Explainer(parse(f"{SAMPLE}{PASSING}", "g", {}))
+    told = explainer.explain(Asked("GET", "http://x:6379/", client="2001:DB8::1"))
+    assert (told.listener.name, told.client, told.host, told.path) == (
+        "127.0.0.1:6379",
+        "2001:db8::1",
+        "",
+        "",
+    )
+    assert (told.route, told.refusal, told.answer, told.others) == (None, None, None, ())
+    assert reached(told) == [("db", 100, ["127.0.0.1:6380"])]
+    with pytest.raises(UnaskableError, match="no IP address"):
+        explainer.explain(Asked("GET", "/", client="nobody", listener="127.0.0.1:6379"))
+    only = Explainer(parse(f'{PASSING}[[listen]]\naddress = "127.0.0.1:8080"\n{API}', "g", {}))
+    assert only.explain(Asked("GET", "/")).listener.name == "127.0.0.1:8080"
+
+
+API = """\
+[services.api]
+instances = ["127.0.0.1:9"]
+[[routes]]
+service = "api"
+"""
+
+
 def test_the_client_is_the_one_that_proxies_tell_of(sample: Explainer) -> None:
     """As for any request."""
     forwarded = (("X-Forwarded-For", "192.0.2.9"),)

@@ -6,6 +6,7 @@ use super::mirroring::Copying;
 use super::queueing::give_back;
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::limit::Level;
+use crate::pass_through::End;
 use crate::queue::WaitEnd;
 use crate::reply::{self, Circumstances, Reason};
 use crate::rest::Rest;
@@ -81,6 +82,9 @@ impl Connection {
 
     /// The exchange cannot be completed: an answer of our own, or, once bytes of another have gone out, a reset.
     pub(super) fn fail<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
+        if self.passes() {
+            return self.fail_passing(worker, reason.into(), now);
+        }
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
             return self.abort(worker, reason.error().unwrap_or_default(), now);
@@ -172,6 +176,8 @@ impl Connection {
             self.blame_instance(worker);
         }
         match self.waiting {
+            Waiting::Tunnel if self.passes() => self.fail_passing(worker, End::IdleTimeout, now),
+            Waiting::ClientTakes if self.passes() => self.fail_passing(worker, End::WriteTimeout, now),
             Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed | Waiting::Tunnel => {
                 self.leave(worker, now)
             }
@@ -227,6 +233,8 @@ impl Connection {
         let awaits_answer = match &self.phase {
             // What was searched is the beginning of a head; what was not waits to be taken up.
             Phase::Request if !self.inbound.is_empty() && self.searched == 0 => false,
+            // It is carried over to the instance, once there is one.
+            Phase::Exchange(_) if self.passes() => false,
             // It would take a place from those who are still there.
             Phase::Exchange(_) if self.queued.is_some() => return self.leave(worker, now),
             Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
@@ -268,7 +276,7 @@ impl Connection {
         Verdict::CLOSE
     }
 
-    /// Counts the exchange, gives its reservation back and writes its line; a tunnel is counted already. The caller
+    /// Counts the exchange, gives its reservation back and writes its line; a tunnel is counted already, unless it was one from the first. The caller
     /// leaves the phase.
     pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
@@ -278,6 +286,7 @@ impl Connection {
             if let Some(instance) = tunnel.instance.take() {
                 give_back(&worker.state, instance, tunnel.queue, now);
             }
+            self.end_passing(worker, now);
             return;
         }
         let Phase::Exchange(exchange) = &mut self.phase else { return };
@@ -287,6 +296,10 @@ impl Connection {
             (None, Some(service)) if opens_gate => worker.state.wake_next(service, now),
             (None, _) => {}
         }
+        if self.end_passing(worker, now) {
+            return;
+        }
+        let Phase::Exchange(exchange) = &self.phase else { return };
         if !exchange.due.is_empty() {
             self.charge_answer(worker, None, now);
         }

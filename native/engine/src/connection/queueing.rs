@@ -146,11 +146,7 @@ impl Connection {
             if let Some(instance) = self.take_place(worker, now) {
                 self.record_try();
                 self.flowing(worker, now);
-                return Verdict {
-                    action: Action::Forward,
-                    argument: instance.key(),
-                    payload: Payload::Output,
-                };
+                return Verdict { action: self.onward(), argument: instance.key(), payload: Payload::Output };
             }
         }
         self.arm_for_others(worker, Waiting::Place, since, timeout);

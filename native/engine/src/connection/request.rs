@@ -24,7 +24,7 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
-use crate::selection::{Affinity, Criteria, Tried};
+use crate::selection::{Affinity, Criteria, Policy, Tried};
 use crate::snapshot::{Backend, Leads, Service};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
@@ -264,7 +264,7 @@ impl Connection {
         self.copying = route.mirror.as_deref().map_or(Copying::Nothing, |mirror| {
             mirroring::plan(mirror, (snapshot, search.state), request, &subject, search.random, now)
         });
-        let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
+        let exchange = Exchange::of_request(request, route.tries, backend, service, instance, affinity, now);
         Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
     }
 
@@ -375,10 +375,29 @@ impl Connection {
 }
 
 impl Exchange {
-    pub(super) fn new(
+    /// One for what a request asks.
+    pub(super) fn of_request(
         request: &Request<'_, '_>,
         tries: u8,
         backend: &Backend,
+        service: &Service,
+        instance: Option<Instance>,
+        affinity: Affinity,
+        now: u64,
+    ) -> Self {
+        Self {
+            edits: backend.edits.clone(),
+            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
+            idempotent: IDEMPOTENT.contains(&request.method),
+            to_head: request.method == b"HEAD",
+            ..Self::new(tries, backend.policy, service, instance, affinity, now)
+        }
+    }
+
+    /// One that asks for nothing in particular.
+    pub(super) fn new(
+        tries: u8,
+        policy: Policy,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
@@ -392,7 +411,7 @@ impl Exchange {
             retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
-            policy: backend.policy,
+            policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
@@ -402,16 +421,16 @@ impl Exchange {
             connect_timeout: service.connect_timeout,
             first_byte_timeout: service.first_byte_timeout,
             idle_timeout: service.idle_timeout,
-            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
-            idempotent: IDEMPOTENT.contains(&request.method),
+            tunnel_timeout: None,
+            idempotent: false,
             failure_statuses: service.failure_statuses,
-            to_head: request.method == b"HEAD",
+            to_head: false,
             onward: Framing::Empty,
             answer: Answer::Awaited,
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
-            edits: backend.edits.clone(),
+            edits: None,
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),

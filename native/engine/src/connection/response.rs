@@ -149,12 +149,17 @@ impl Connection {
         exchange.status = 101;
         self.record_answer(worker.output.len(), now);
         self.count_exchange(worker, None, now);
-        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        self.become_tunnel(worker, idle_timeout, now);
+        Verdict::with(Action::Switch, Payload::Output)
+    }
+
+    /// What is left of the exchange is its reservation.
+    pub(super) fn become_tunnel<S: State>(&mut self, worker: &mut Worker<S>, idle_timeout: u64, now: u64) {
+        let Phase::Exchange(exchange) = &mut self.phase else { return };
         let (instance, queue) = (exchange.instance.take(), exchange.awaited());
         self.response_head = Vec::new();
         self.phase = Phase::Tunnel(Tunnel { instance, queue, idle_timeout });
         self.flowing(worker, now);
-        Verdict::with(Action::Switch, Payload::Output)
     }
 
     /// The head is not complete; interim responses before it go out.

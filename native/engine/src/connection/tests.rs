@@ -15,6 +15,7 @@ mod limiting;
 mod mirroring;
 mod naming;
 mod panics;
+mod passing;
 mod pipelining;
 mod preamble;
 mod queueing;

@@ -269,6 +269,8 @@ impl Hollow {
 }
 
 impl State for Hollow {
+    fn count_passed(&self, _: u32, _: crate::pass_through::Passed, _: u64) {}
+    fn count_pass_end(&self, _: u32, _: crate::pass_through::End) {}
     fn bank(&self, _: u32) -> Bank {
         self.bank
     }

@@ -11,7 +11,9 @@ use super::matching::Conditions;
 use super::mirror::MirrorText;
 use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
-use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
+use super::{
+    Backend, Destination, Destinations, FailureStatuses, Limit, Passage, Snapshot, SnapshotError, Target,
+};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
 use crate::edits::Names;
@@ -20,6 +22,7 @@ use crate::http1::syntax::is_token;
 use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
+use crate::proxy_protocol::Version;
 use crate::queue::Queue;
 use crate::reply::Page;
 use crate::retry_budget::RetryBudget;
@@ -33,6 +36,8 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 pub enum Scheme {
     /// HTTP without TLS.
     Http,
+    /// Whatever it is, it is passed through.
+    Tcp,
 }
 
 impl Scheme {
@@ -40,6 +45,7 @@ impl Scheme {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Tcp => "tcp",
         }
     }
 }
@@ -82,10 +88,15 @@ pub(super) struct Listener {
     #[serde(default)]
     keep_in_paths: Vec<Spelling>,
     max_connections_per_client: Option<u32>,
+    passage: Option<PassageText>,
 }
 
 impl Listener {
-    pub(super) fn compile(self) -> Result<super::Listener, SnapshotError> {
+    /// `services`: those of the document.
+    pub(super) fn compile(self, services: &[super::Service]) -> Result<super::Listener, SnapshotError> {
+        if self.passage.is_some() != (self.scheme == Scheme::Tcp) {
+            return Err(SnapshotError::invalid("passage", "belongs to the scheme \"tcp\", and to no other"));
+        }
         Ok(super::Listener {
             header_timeout: nanos("header_timeout_ms", self.header_timeout_ms)?,
             body_idle_timeout: nanos("body_idle_timeout_ms", self.body_idle_timeout_ms)?,
@@ -105,12 +116,45 @@ impl Listener {
                 .max_connections_per_client
                 .map(|most| positive("max_connections_per_client", most))
                 .transpose()?,
+            passage: self
+                .passage
+                .map(|passage| passage.compile(services).map_err(|error| error.within("passage")))
+                .transpose()?,
             name: self.name,
             scheme: self.scheme,
             proxy_protocol: self.proxy_protocol,
             row: self.row,
         })
     }
+}
+
+/// Where a listener passes its connections through to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PassageText {
+    /// `None`: the service is configured no more.
+    service: Option<u32>,
+    tries: u8,
+}
+
+impl PassageText {
+    fn compile(self, services: &[super::Service]) -> Result<Passage, SnapshotError> {
+        let find = |index| {
+            let message = || format!("there are {} services", services.len());
+            services.get(index as usize).ok_or_else(|| SnapshotError::invalid("service", message()))
+        };
+        let service = self.service.map(find).transpose()?;
+        let logged = access_log::names(None, service.map(|service| service.name.as_str()));
+        Ok(Passage { service: self.service, tries: tries(self.tries)?, logged })
+    }
+}
+
+/// Extra tries after the first.
+fn tries(tries: u8) -> Result<u8, SnapshotError> {
+    if tries > Snapshot::MAX_TRIES {
+        return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
+    }
+    Ok(tries)
 }
 
 /// A page for one status code.
@@ -157,6 +201,7 @@ pub(super) struct Service {
     tunnel_timeout_ms: u64,
     #[serde(default)]
     failure_statuses: Vec<u16>,
+    proxy_protocol: Option<Version>,
     retry_budget: Option<Budget>,
     queue: Option<WaitingLine>,
     #[serde(default)]
@@ -206,6 +251,7 @@ impl Service {
             idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
             tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
+            proxy_protocol: self.proxy_protocol,
             retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             gate: self.queue.as_ref().and_then(|_| gate(&concurrency)),
@@ -327,9 +373,7 @@ impl Route {
         services: &[super::Service],
         listeners: usize,
     ) -> Result<super::Route, SnapshotError> {
-        if self.tries > Snapshot::MAX_TRIES {
-            return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
-        }
+        let tries = tries(self.tries)?;
         let has_several = self.split.is_some() || self.named.is_some();
         let destinations = self.destinations(services, listeners)?;
         let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
@@ -341,7 +385,7 @@ impl Route {
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
-            tries: self.tries,
+            tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),
         })
     }
@@ -371,7 +415,7 @@ impl Route {
             (None, None, None, Some(answer)) => {
                 let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
-                let logged = access_log::names(&self.name, None);
+                let logged = access_log::names(Some(&self.name), None);
                 Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
             }
             _ => {
@@ -410,7 +454,7 @@ impl Route {
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
         };
-        let logged = access_log::names(&self.name, Some(&service.name));
+        let logged = access_log::names(Some(&self.name), Some(&service.name));
         Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use super::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
 use crate::limit::{conforms, Charge, Claim};
+use crate::pass_through::{End, Passed};
 use crate::queue::{Front, WaitEnd};
 use crate::random::Random;
 use crate::retry_budget::{RetryBudget, Traffic};
@@ -89,6 +90,8 @@ pub struct FakeState {
     holds: RefCell<Vec<(u64, bool)>>,
     holds_uncounted: Cell<bool>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
+    passed: RefCell<BTreeMap<u32, [u64; Passed::COUNT]>>,
+    pass_ends: RefCell<BTreeMap<u32, Vec<End>>>,
     durations: RefCell<HashMap<u32, Vec<u64>>>,
     decisions: RefCell<HashMap<u32, [u64; LimitDecision::NAMES.len()]>>,
     counters: Cell<[u64; Counter::NAMES.len()]>,
@@ -282,6 +285,16 @@ impl FakeState {
     pub fn requests(&self, row: u32) -> Vec<(u16, u64)> {
         let requests = self.requests.borrow();
         requests.range((row, 0)..=(row, u16::MAX)).map(|(&(_, code), &count)| (code, count)).collect()
+    }
+
+    /// What a row counts of connections that are passed through: their number, bytes of clients, bytes for clients.
+    pub fn passed(&self, row: u32) -> [u64; Passed::COUNT] {
+        self.passed.borrow().get(&row).copied().unwrap_or_default()
+    }
+
+    /// How those have ended.
+    pub fn pass_ends(&self, row: u32) -> Vec<End> {
+        self.pass_ends.borrow().get(&row).cloned().unwrap_or_default()
     }
 
     /// Every duration observed for a service, in nanoseconds.
@@ -608,6 +621,16 @@ impl State for FakeState {
     fn count_request(&self, row: u32, code: u16) {
         self.call();
         *self.requests.borrow_mut().entry((row, code)).or_default() += 1;
+    }
+
+    fn count_passed(&self, row: u32, what: Passed, amount: u64) {
+        self.call();
+        self.passed.borrow_mut().entry(row).or_default()[what as usize] += amount;
+    }
+
+    fn count_pass_end(&self, row: u32, end: End) {
+        self.call();
+        self.pass_ends.borrow_mut().entry(row).or_default().push(end);
     }
 
     fn observe_duration(&self, service: u32, nanos: u64) {

@@ -166,8 +166,9 @@ impl Scene {
         self.connection.connecting(&mut self.worker, self.now);
     }
 
-    pub(super) fn connected(&mut self) {
-        self.connection.connected(&mut self.worker, self.now);
+    pub(super) fn connected(&mut self) -> Told {
+        let verdict = self.connection.connected(&mut self.worker, self.now);
+        self.told(verdict, b"")
     }
 
     pub(super) fn stalled(&mut self, client: bool) {
