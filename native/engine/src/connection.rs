@@ -39,7 +39,7 @@ use crate::request_id::RequestId;
 use crate::rest::Rest;
 use crate::retry_budget::RetryBudget;
 use crate::selection::{Affinity, Policy, Tried};
-use crate::snapshot::{FailureStatuses, Listener};
+use crate::snapshot::{FailureStatuses, Listener, Terms};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -308,6 +308,8 @@ pub struct Connection {
     queued: Option<queueing::Queued>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
+    /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
+    terms: Option<Arc<Terms>>,
 }
 
 impl Connection {
@@ -340,6 +342,7 @@ impl Connection {
             holds: limiting::Holds::default(),
             queued: None,
             record: None,
+            terms: None,
         };
         worker.rests.open(connection.index);
         worker.state.count(Counter::ConnectionsAccepted, 1);

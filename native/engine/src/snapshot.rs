@@ -14,6 +14,7 @@ mod matching;
 mod naming;
 mod parts;
 mod split;
+mod terms;
 
 pub use destination::{Backend, Destination, Destinations, Leads, Target};
 pub use document::Scheme;
@@ -21,6 +22,7 @@ pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
 pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
 pub use parts::{Misfit, Parts};
+pub use terms::{Terms, Timeouts};
 
 use std::sync::Arc;
 
@@ -91,14 +93,8 @@ pub struct Service {
     pub policy: Policy,
     /// What of a request decides for one of them.
     pub reading: Reading,
-    /// Nanoseconds a connection to an instance may take to come about.
-    pub connect_timeout: u64,
-    /// Nanoseconds an instance may take to begin its answer.
-    pub first_byte_timeout: u64,
-    /// Nanoseconds an instance may pause within its answer.
-    pub idle_timeout: u64,
-    /// Nanoseconds a tunnel may be idle in both directions.
-    pub tunnel_timeout: u64,
+    /// How long its instances are waited for where a route says nothing else.
+    pub timeouts: Timeouts,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
     /// The bound of its retries; `None` for no bound.
@@ -122,6 +118,8 @@ pub struct Route {
     pub destinations: Destinations,
     /// Extra tries after the first.
     pub tries: u8,
+    /// What it says in place of its listener and of the whole file; `None` where it says nothing.
+    pub terms: Option<Arc<Terms>>,
     /// The limits, in the order in which they are charged.
     pub limits: Vec<Arc<Limit>>,
     /// The limits on how many of its requests are under way.

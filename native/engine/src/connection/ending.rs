@@ -105,6 +105,8 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let close = self.closes_after_reply(worker, now);
+        let status = refusal.reason.status();
+        let own_page = self.terms.as_ref().and_then(|terms| terms.pages.find(status));
         let circumstances = Circumstances {
             date: &worker.date,
             retry_after: refusal.retry_after,
@@ -113,11 +115,11 @@ impl Connection {
             confirm_keep_alive: self.minor_version == 0,
             to_head,
             form: self.form,
-            pages: &worker.snapshot.pages,
+            page: own_page.or_else(|| worker.snapshot.pages.find(status)),
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);
-        self.replied(worker, refusal.row, refusal.reason.status(), refusal.reason.error(), close, now)
+        self.replied(worker, refusal.row, status, refusal.reason.error(), close, now)
     }
 
     /// Does the connection end with an answer of our own that is given now?

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::answer;
 use crate::deadline::NEVER;
-use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::dispatch::{find_route, head_rules, max_body_bytes, objection, sender};
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -148,6 +148,7 @@ impl Connection {
         self.form = request.fields.preferred_form();
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
+        self.terms = None;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
@@ -225,6 +226,7 @@ impl Connection {
             let unrouted = listener.map(|listener| listener.row);
             Instead::from(Refusal::because(reason, unrouted))
         })?;
+        self.terms.clone_from(&route.terms);
         let row = destination.rows.get(self.listener as usize).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if let Some(reason) = objection(route, listener, request) {
@@ -322,7 +324,7 @@ impl Connection {
     /// Reads bytes of a body that is not complete and appends them to the output, framed for the instance.
     fn read_body<S>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, Reason> {
         let chunked = matches!(self.request_body, Body::Chunked(_));
-        let limit = self.listener(worker).and_then(|listener| listener.max_body_bytes).unwrap_or(u64::MAX);
+        let limit = self.max_body_bytes(worker).unwrap_or(u64::MAX);
         let (output, total) = (&mut worker.output, &mut self.body_bytes);
         let used = self.request_body.read(bytes, |data| {
             *total += data.len() as u64;
@@ -342,6 +344,11 @@ impl Connection {
         Ok(used)
     }
 
+    /// Bytes of the body of the current request; `None` for no bound.
+    fn max_body_bytes<S>(&self, worker: &Worker<S>) -> Option<u64> {
+        max_body_bytes(self.terms.as_deref(), self.listener(worker))
+    }
+
     /// A body that is broken or too large: nobody knows where it ends, so nothing behind it is read.
     fn refuse_body<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
         self.request_body = Body::UntilClose;
@@ -357,6 +364,7 @@ impl Connection {
     ) -> Verdict {
         self.request_body = Body::UntilClose;
         self.form = Form::Text;
+        self.terms = None;
         let request_id = RequestId::of(None, &mut worker.random);
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);
@@ -390,10 +398,10 @@ impl Exchange {
             row: u32::MAX,
             started: now,
             asked: now,
-            connect_timeout: service.connect_timeout,
-            first_byte_timeout: service.first_byte_timeout,
-            idle_timeout: service.idle_timeout,
-            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
+            connect_timeout: backend.timeouts.connect,
+            first_byte_timeout: backend.timeouts.first_byte,
+            idle_timeout: backend.timeouts.idle,
+            tunnel_timeout: request.upgrade().map(|_| backend.timeouts.tunnel),
             idempotent: IDEMPOTENT.contains(&request.method),
             failure_statuses: service.failure_statuses,
             to_head: request.method == b"HEAD",

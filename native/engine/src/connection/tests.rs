@@ -22,4 +22,5 @@ mod responses;
 mod retrying;
 mod scene;
 mod splitting;
+mod terms;
 mod upgrades;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Service;
+use super::{Service, Timeouts};
 use crate::answer::Answer;
 use crate::edits::Edits;
 use crate::key::Subject;
@@ -85,6 +85,8 @@ pub struct Backend {
     pub service: u32,
     /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
     pub policy: Policy,
+    /// How long its instances are waited for.
+    pub timeouts: Timeouts,
     /// What the route changes in the messages that it passes on; `None` for nothing.
     pub edits: Option<Arc<Edits>>,
 }

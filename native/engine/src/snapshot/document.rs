@@ -10,7 +10,10 @@ use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owne
 use super::matching::Conditions;
 use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
-use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
+use super::terms::{TermsText, TimeoutsText};
+use super::{
+    Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target, Timeouts,
+};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
 use crate::edits::Names;
@@ -200,10 +203,12 @@ impl Service {
         let concurrency = compile_concurrency(self.concurrency, Owner::Service(&self.name))?;
         Ok(super::Service {
             reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
-            connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
-            first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
-            idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
-            tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            timeouts: Timeouts {
+                connect: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
+                first_byte: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
+                idle: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
+                tunnel: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            },
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
@@ -309,6 +314,11 @@ pub(super) struct Route {
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
+    /// Time-outs in place of those of its services.
+    #[serde(default)]
+    timeouts: TimeoutsText,
+    #[serde(default)]
+    terms: TermsText,
     limits: Vec<RateLimit>,
     #[serde(default)]
     concurrency: Vec<Concurrency>,
@@ -336,6 +346,7 @@ impl Route {
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
             tries: self.tries,
+            terms: self.terms.compile().map_err(|error| error.within("terms"))?,
             traces: self.methods.iter().any(|method| method == "TRACE"),
         })
     }
@@ -402,6 +413,7 @@ impl Route {
         let backend = Backend {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
+            timeouts: self.timeouts.compile(service.timeouts).map_err(|it| it.within("timeouts"))?,
             edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
         };
         let logged = access_log::names(&self.name, Some(&service.name));
@@ -578,7 +590,7 @@ fn compile_key(parts: &[String]) -> Result<Key, SnapshotError> {
 }
 
 /// A time-out in nanoseconds.
-fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+pub(super) fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
     positive(place, millis)?
         .checked_mul(NANOS_PER_MILLI)
         .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))
