@@ -13,6 +13,7 @@ from gateway.config.schema import (
     Cluster,
     Concurrency,
     Config,
+    ErrorPage,
     HeaderRules,
     Limit,
     Listen,
@@ -86,10 +87,7 @@ def compile_snapshot(
         "epoch": epoch,
         "access_log": access_log,
         "trusted_proxies": [str(network) for network in config.gateway.trusted_proxies],
-        "errors": [
-            {"status": int(status), "content_type": page.type, "body": page.body}
-            for status, page in config.errors.items()
-        ],
+        "errors": _pages(config.errors),
         "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
         "services": [
             _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
@@ -203,6 +201,8 @@ def _route(
         "answer": _answer(route),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
+        "timeouts": _timeouts(route),
+        "terms": _terms(route),
         "limits": [
             _limit(limit, rows.limit_row("routes", route.name, limit.name), seed) for limit in route.limit
         ],
@@ -213,6 +213,27 @@ def _route(
         "rows": [] if route.split or route.selects_by_name else request_rows(service),
         "edits": _edits(route),
     }
+
+
+def _timeouts(route: Route) -> dict[str, int]:
+    """Those that the route has of its own."""
+    own = dict(route.timeouts) if route.timeouts is not None else {}
+    return {f"{name}_ms": timeout.milliseconds for name, timeout in own.items() if timeout is not None}
+
+
+def _terms(route: Route) -> dict[str, Any]:
+    """What the route says in place of its listener and of the whole file."""
+    return {
+        "max_body_bytes": route.max_body.bytes if route.max_body is not None else None,
+        "errors": _pages(route.errors or {}),
+    }
+
+
+def _pages(errors: Mapping[str, ErrorPage]) -> list[dict[str, Any]]:
+    return [
+        {"status": int(status), "content_type": page.type, "body": page.body}
+        for status, page in errors.items()
+    ]
 
 
 def _match(route: Route, rows: Rows) -> dict[str, Any]:

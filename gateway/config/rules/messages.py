@@ -7,7 +7,7 @@ from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
 from gateway.config.matching import Pattern, folded
 from gateway.config.paths import KeyPath
-from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Table
+from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, RouteTimeouts, Table
 
 DIRECTIONS = ("request_headers", "response_headers")
 BODILESS = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
@@ -56,7 +56,11 @@ def _fields_have_one_rule(draft: Draft) -> Iterator[Finding]:
 
 def _changes_change_something(draft: Draft) -> Iterator[Finding]:
     """An empty table of rules changes nothing."""
-    tables: dict[str, type[Table]] = {**dict.fromkeys(DIRECTIONS, HeaderRules), "rewrite": Rewrite}
+    tables: dict[str, type[Table]] = {
+        **dict.fromkeys(DIRECTIONS, HeaderRules),
+        "rewrite": Rewrite,
+        "timeouts": RouteTimeouts,
+    }
     for route in draft.routes:
         for key, model in tables.items():
             if route.is_given(key) and (table := route.table(key, model)).is_empty:

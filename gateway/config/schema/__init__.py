@@ -11,7 +11,17 @@ from gateway.config.schema.limits import (
     concurrency_table,
 )
 from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
-from gateway.config.schema.routes import HeaderRules, Redirect, Respond, Rewrite, Route, Side, match_of
+from gateway.config.schema.pages import ErrorPage
+from gateway.config.schema.routes import (
+    HeaderRules,
+    Redirect,
+    Respond,
+    Rewrite,
+    Route,
+    RouteTimeouts,
+    Side,
+    match_of,
+)
 from gateway.config.schema.services import (
     FAILURE_STATUSES,
     MAX_SERVICES,
@@ -36,6 +46,7 @@ __all__ = [
     "ClusterTls",
     "Concurrency",
     "Config",
+    "ErrorPage",
     "Gateway",
     "Hash",
     "HeaderRules",
@@ -52,6 +63,7 @@ __all__ = [
     "RetryBudget",
     "Rewrite",
     "Route",
+    "RouteTimeouts",
     "Service",
     "Side",
     "Sticky",

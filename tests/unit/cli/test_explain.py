@@ -65,6 +65,9 @@ split = [
     { service = "next", weight = 5 },
     { service = "idle", weight = 0 },
 ]
+timeouts = { first_byte = "5s" }
+max_body = "1KiB"
+errors.503.body = "later"
 split_by = "header:X-Side"
 split_sticky = "client_ip"
 """
@@ -133,6 +136,7 @@ def test_a_refusal_is_explained(file: Path) -> None:
             "/split",
             [
                 "route     /split",
+                "terms     first_byte 5s, body 1KiB, page 503",
                 "limit     concurrency of /split: 8 at once, by all",
                 "split     by the name in header:X-Side, sticky by client_ip",
                 "split     95 % to api",
@@ -192,6 +196,14 @@ def test_tools_read_splits(file: Path, tmp_path: Path) -> None:
     """Every side of it; a side is as expected if it gets requests by its weight."""
     file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
     document = json.loads(run(file, "GET", "/split", "--json").output)
+    own = ("timeouts", "max_body", "errors", "split_by", "split_sticky")
+    assert [document[key] for key in own] == [
+        {"first_byte": "5s"},
+        "1KiB",
+        [503],
+        "header:X-Side",
+        "client_ip",
+    ]
     assert [document[key] for key in ("service", "instances", "status", "split")] == [
         None,
         [],
@@ -241,6 +253,9 @@ def test_tools_read_json(file: Path) -> None:
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
+        "timeouts": {},
+        "max_body": None,
+        "errors": [],
         "split_by": None,
         "split_sticky": None,
         "others": [

@@ -208,6 +208,8 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "answer": None,
             "subset": None,
             "tries": 1,
+            "timeouts": {},
+            "terms": {"max_body_bytes": None, "errors": []},
             "limits": [
                 {
                     "name": "default",
@@ -246,6 +248,8 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "answer": None,
             "subset": None,
             "tries": 2,
+            "timeouts": {},
+            "terms": {"max_body_bytes": None, "errors": []},
             "limits": [],
             "concurrency": [],
             "rows": [
