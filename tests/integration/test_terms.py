@@ -38,6 +38,21 @@ async def test_a_route_has_its_own_time_out_and_page() -> None:
             assert (response.status, response.body.data) == (404, b"nowhere")
 
 
+async def test_a_name_that_nobody_has_has_the_page_of_its_route() -> None:
+    """For the route has taken the request, and only the service is not there."""
+    by_name = 'path = "/apps/{service}/*"\nerrors.404.body = "no such app"'
+    async with Origin(b"ok") as origin:
+        text = PAGES + configuration(origin, service="expose = true", routes=[by_name], route=PLAIN)
+        async with Gateway(text) as gateway, Client(gateway) as client:
+            for path, page in (
+                ("/apps/none/x", b"no such app"),
+                ("/none", b"nowhere"),
+                ("/apps/api/x", b"ok"),
+            ):
+                (response,) = await client.exchange(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                assert response.body.data == page
+
+
 async def test_a_route_has_its_own_body_limit() -> None:
     """Above or below that of the listener, and for its own requests alone."""
     large = 'path = "/large"\nservice = "api"\nmax_body = "20B"'

@@ -215,6 +215,7 @@ impl Connection {
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
         let chosen = find_route(snapshot, &arrival).ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            self.terms.clone_from(&route.terms);
             let subject = Subject { request, client, route: &route.name, service: "" };
             let leads = |destination| Some((route, destination, snapshot.leads(destination)?));
             route.destinations.choose(&subject, random).and_then(leads).ok_or(Reason::NoService)
@@ -226,7 +227,6 @@ impl Connection {
             let unrouted = listener.map(|listener| listener.row);
             Instead::from(Refusal::because(reason, unrouted))
         })?;
-        self.terms.clone_from(&route.terms);
         let row = destination.rows.get(self.listener as usize).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if let Some(reason) = objection(route, listener, request) {
