@@ -35,6 +35,8 @@ pub enum Reason {
     NoRoute,
     /// The request names no service that may be named.
     NoService,
+    /// Route or service let only some clients in for now.
+    Maintenance,
     /// CONNECT is not offered.
     ConnectNotOffered,
     /// TRACE is not offered by this route.
@@ -123,6 +125,9 @@ impl Reason {
             Self::BadForwarding => answer(400, "Bad Request", REQUEST, "contradictory forwarding fields"),
             Self::NoRoute => answer(404, "Not Found", "destination_not_found", "no route"),
             Self::NoService => answer(404, "Not Found", "destination_not_found", "no service of this name"),
+            Self::Maintenance => {
+                answer(503, "Service Unavailable", "destination_unavailable", "under maintenance")
+            }
             Self::ConnectNotOffered => answer(405, "Method Not Allowed", REQUEST, "CONNECT is not offered"),
             Self::TraceNotOffered => answer(405, "Method Not Allowed", REQUEST, "TRACE is not offered"),
             Self::LastHop => answer(200, "OK", "", "no hop left"),

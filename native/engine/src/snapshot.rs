@@ -10,6 +10,7 @@ mod edits;
 mod error;
 mod failure_statuses;
 mod limit;
+mod maintenance;
 mod matching;
 mod naming;
 mod parts;
@@ -21,6 +22,7 @@ pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
 pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
+pub use maintenance::Maintenance;
 pub use parts::{Misfit, Parts};
 pub use terms::{Terms, Timeouts};
 
@@ -93,6 +95,8 @@ pub struct Service {
     pub policy: Policy,
     /// What of a request decides for one of them.
     pub reading: Reading,
+    /// Whom it lets in for now; `None` for all.
+    pub maintenance: Option<Arc<Maintenance>>,
     /// How long its instances are waited for where a route says nothing else.
     pub timeouts: Timeouts,
     /// Statuses of answers that are failures of the instance.

@@ -234,6 +234,9 @@ impl Connection {
             self.persists &= reason != Reason::UpgradeWithBody;
             return Err(refuse(reason));
         }
+        if let Some(maintenance) = destination.closed_to(client) {
+            return Err(Refusal::kept_out(maintenance, row).into());
+        }
         let service = leads.service();
         let name = service.map_or("", |service| &service.name);
         let subject = Subject { request, client, route: &route.name, service: name };

@@ -12,6 +12,7 @@ mod forwarding;
 mod judging;
 mod latencies;
 mod limiting;
+mod maintenance;
 mod naming;
 mod panics;
 mod pipelining;

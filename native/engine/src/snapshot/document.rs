@@ -7,12 +7,14 @@ use serde::Deserialize;
 use super::answer::AnswerText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
+use super::maintenance::MaintenanceText;
 use super::matching::Conditions;
 use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
 use super::terms::{TermsText, TimeoutsText};
 use super::{
-    Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target, Timeouts,
+    Backend, Destination, Destinations, FailureStatuses, Limit, Maintenance, Snapshot, SnapshotError, Target,
+    Timeouts,
 };
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
@@ -160,6 +162,7 @@ pub(super) struct Service {
     #[serde(default)]
     failure_statuses: Vec<u16>,
     retry_budget: Option<Budget>,
+    maintenance: Option<MaintenanceText>,
     queue: Option<WaitingLine>,
     #[serde(default)]
     limits: Vec<RateLimit>,
@@ -203,6 +206,7 @@ impl Service {
         let concurrency = compile_concurrency(self.concurrency, Owner::Service(&self.name))?;
         Ok(super::Service {
             reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
+            maintenance: self.maintenance.map(MaintenanceText::compile).transpose()?.map(Arc::new),
             timeouts: Timeouts {
                 connect: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
                 first_byte: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
@@ -319,6 +323,7 @@ pub(super) struct Route {
     timeouts: TimeoutsText,
     #[serde(default)]
     terms: TermsText,
+    maintenance: Option<MaintenanceText>,
     limits: Vec<RateLimit>,
     #[serde(default)]
     concurrency: Vec<Concurrency>,
@@ -357,9 +362,11 @@ impl Route {
         listeners: usize,
     ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
+        let own = self.maintenance.take().map(MaintenanceText::compile).transpose()?.map(Arc::new);
         let (split, named, answer) = (self.split.take(), self.named.take(), self.answer.take());
-        let to_service =
-            |service, rows, prefix: Option<&str>| self.to_service(service, rows, prefix, services, listeners);
+        let to_service = |service, rows, prefix: Option<&str>| {
+            self.to_service(service, rows, prefix, services, listeners, own.as_ref())
+        };
         match (self.service, split, named, answer) {
             (Some(service), None, None, None) => {
                 to_service(service, rows, self.prefix()).map(Destinations::One)
@@ -377,7 +384,8 @@ impl Route {
                 let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
                 let logged = access_log::names(&self.name, None);
-                Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
+                let (rows, maintenance) = (for_each(rows, listeners)?, own.into_iter().collect());
+                Ok(Destinations::One(Destination { target, rows, maintenance, logged }))
             }
             _ => {
                 let message = "must be there, or a split, a choice by name or an answer in its place";
@@ -404,6 +412,7 @@ impl Route {
         prefix: Option<&str>,
         services: &[super::Service],
         listeners: usize,
+        maintenance: Option<&Arc<Maintenance>>,
     ) -> Result<Destination, SnapshotError> {
         let Some(service) = services.get(index as usize) else {
             let message = format!("there are {} services", services.len());
@@ -417,7 +426,9 @@ impl Route {
             edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
         };
         let logged = access_log::names(&self.name, Some(&service.name));
-        Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })
+        let maintenance = maintenance.into_iter().chain(&service.maintenance).cloned().collect();
+        let rows = for_each(rows, listeners)?;
+        Ok(Destination { target: Target::Service(backend), rows, maintenance, logged })
     }
 }
 

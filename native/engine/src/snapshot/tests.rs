@@ -347,6 +347,25 @@ fn terms_of_routes_arrive() {
     assert_eq!(backend.timeouts, snapshot.services[1].timeouts);
 }
 
+/// Maintenance of route and service arrives with each, the route's first; one that makes no sense is refused with its place.
+#[test]
+fn maintenance_arrives_or_is_refused_with_its_place() {
+    let closed = |network: &str, kind: &str| json!({"admitted": [network], "retry_after_s": 9, "page": {"content_type": kind, "body": "x"}});
+    let mut document = document();
+    document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a/b");
+    document["services"][0]["maintenance"] = closed("192.0.2.0/24", "a/b");
+    let snapshot = compile(&document).unwrap();
+    let [route, service] = &*only(&snapshot.routes[0]).maintenance else { panic!("both") };
+    assert!(!route.keeps_out("10.1.2.3".parse().unwrap()) && service.keeps_out("10.1.2.3".parse().unwrap()));
+    assert_eq!((route.retry_after, route.page.as_ref().map(|page| &*page.body)), (Some(9), Some(&b"x"[..])));
+    assert!(only(&snapshot.routes[1]).maintenance.is_empty());
+    document["routes"][0]["maintenance"] = closed("10", "a/b");
+    let problem = |document: &Value| compile(document).unwrap_err().to_string();
+    assert_eq!(problem(&document), "routes[0].maintenance.admitted[0]: no network");
+    document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a\r\n");
+    assert_eq!(problem(&document), "routes[0].maintenance.page.content_type: must be printable ASCII");
+}
+
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
     snapshot.limit(snapshot.find_limit(name)?)
 }
