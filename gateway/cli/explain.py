@@ -171,6 +171,7 @@ def lines(told: Told) -> Iterator[str]:
     if told.route is not None:
         yield f"route     {told.route.name}"
         yield from _terms(told.route)
+        yield from _maintenance(told.route.name, told.route)
     if told.refusal is not None:
         yield f"answer    {told.refusal.status}: {told.refusal.details}"
     elif told.route is not None:
@@ -196,6 +197,12 @@ def _terms(route: Route) -> Iterator[str]:
     words += [f"page {status}" for status in route.errors or ()]
     if words:
         yield f"terms     {', '.join(words)}"
+
+
+def _maintenance(name: str, owner: Route | Service) -> Iterator[str]:
+    if owner.maintenance is not None and owner.maintenance.on:
+        admitted = ", ".join(map(str, owner.maintenance.allow)) or "nobody"
+        yield f"closed    {name} is under maintenance and lets in {admitted}"
 
 
 def _limits(name: str, owner: Route | Service) -> Iterator[str]:
@@ -225,6 +232,7 @@ def _destination(destination: Destination, route: Route) -> Iterator[str]:
     name, service = destination.name, destination.service
     if route.split:
         yield f"split     {destination.weight} % to {name}"
+    yield from _maintenance(name, service)
     yield from _limits(name, service)
     yield f"service   {name}, by {service.balance}, {route.retry.attempts} more tries"
     for instance in destination.instances:

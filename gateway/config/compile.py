@@ -17,6 +17,7 @@ from gateway.config.schema import (
     HeaderRules,
     Limit,
     Listen,
+    Maintenance,
     Queue,
     Redirect,
     RetryBudget,
@@ -150,6 +151,7 @@ def _service(name: str, slot: int, service: Service, rows: Rows, seed: int) -> d
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "retry_budget": _retry_budget(service.retry_budget),
+        "maintenance": _maintenance(service.maintenance),
         "queue": _queue(service.queue) if service.queue is not None else None,
         "limits": [
             _limit(limit, rows.limit_row("services", name, limit.name), seed) for limit in service.limit
@@ -203,6 +205,7 @@ def _route(
         "tries": route.retry.attempts,
         "timeouts": _timeouts(route),
         "terms": _terms(route),
+        "maintenance": _maintenance(route.maintenance),
         "limits": [
             _limit(limit, rows.limit_row("routes", route.name, limit.name), seed) for limit in route.limit
         ],
@@ -226,6 +229,17 @@ def _terms(route: Route) -> dict[str, Any]:
     return {
         "max_body_bytes": route.max_body.bytes if route.max_body is not None else None,
         "errors": _pages(route.errors or {}),
+    }
+
+
+def _maintenance(maintenance: Maintenance | None) -> dict[str, Any] | None:
+    if maintenance is None or not maintenance.on:
+        return None
+    page, retry_after = maintenance.page, maintenance.retry_after
+    return {
+        "admitted": [str(network) for network in maintenance.allow],
+        "retry_after_s": -(-retry_after.milliseconds // 1000) if retry_after is not None else None,
+        "page": {"content_type": page.type, "body": page.body} if page is not None else None,
     }
 
 

@@ -11,6 +11,7 @@ from gateway.config.schema.limits import (
     concurrency_table,
 )
 from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
+from gateway.config.schema.maintenance import Maintenance, maintenance_table
 from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import (
     HeaderRules,
@@ -56,6 +57,7 @@ __all__ = [
     "Listen",
     "ListenMax",
     "ListenPaths",
+    "Maintenance",
     "Passive",
     "Queue",
     "Redirect",
@@ -70,5 +72,6 @@ __all__ = [
     "Table",
     "concurrency_table",
     "instance_table",
+    "maintenance_table",
     "match_of",
 ]

@@ -38,6 +38,7 @@ from gateway.config.naming import names_service
 from gateway.config.schema.gateway import MAX_PROXIES
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
 from gateway.config.schema.listen import MAX_BODY
+from gateway.config.schema.maintenance import MaintenanceTable
 from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.services import CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, LabelTable
 from gateway.config.schema.table import Table, one_or_list
@@ -214,6 +215,8 @@ class Route(Table):
     """Bytes of a request body, in place of what the listener says; beyond it 413."""
     errors: Annotated[dict[ErrorStatus, ErrorPage], Counted("page", len(ERROR_STATUSES))] | None = None
     """Pages by the status code that they stand for. A status without one has that of the whole file."""
+    maintenance: MaintenanceTable = None
+    """Requests are answered with 503, but those of some clients: true, false, or a table."""
     request_headers: HeaderRules | None = None
     """What instances get of the header fields of requests."""
     response_headers: HeaderRules | None = None

@@ -67,6 +67,7 @@ split = [
 ]
 timeouts = { first_byte = "5s" }
 max_body = "1KiB"
+maintenance = { allow = ["127.0.0.0/8"] }
 errors.503.body = "later"
 split_by = "header:X-Side"
 split_sticky = "client_ip"
@@ -137,6 +138,7 @@ def test_a_refusal_is_explained(file: Path) -> None:
             [
                 "route     /split",
                 "terms     first_byte 5s, body 1KiB, page 503",
+                "closed    /split is under maintenance and lets in 127.0.0.0/8",
                 "limit     concurrency of /split: 8 at once, by all",
                 "split     by the name in header:X-Side, sticky by client_ip",
                 "split     95 % to api",
@@ -190,6 +192,13 @@ def test_tools_read_what_a_route_answers_itself(file: Path, tmp_path: Path) -> N
         'T:9: GET /teapot: expected location "/", got none',
         "3 expectations, 2 not met",
     ]
+
+
+def test_who_is_kept_out_is_told(file: Path) -> None:
+    """By the client of the request, as the gateway has it."""
+    file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
+    assert "answer    503: under maintenance" in run(file, "GET", "/split", "--client", "192.0.2.1").output
+    assert "answer" not in run(file, "GET", "/split").output
 
 
 def test_tools_read_splits(file: Path, tmp_path: Path) -> None:

@@ -210,6 +210,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "tries": 1,
             "timeouts": {},
             "terms": {"max_body_bytes": None, "errors": []},
+            "maintenance": None,
             "limits": [
                 {
                     "name": "default",
@@ -250,6 +251,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "tries": 2,
             "timeouts": {},
             "terms": {"max_body_bytes": None, "errors": []},
+            "maintenance": None,
             "limits": [],
             "concurrency": [],
             "rows": [

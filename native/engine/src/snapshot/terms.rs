@@ -34,6 +34,7 @@ pub struct Terms {
 /// Time-outs in place of those of a service.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_field_names)] // each has its unit in its name
 pub(super) struct TimeoutsText {
     connect_ms: Option<u64>,
     first_byte_ms: Option<u64>,
