@@ -283,7 +283,7 @@ def test_the_page_says_it_all(file: Path) -> None:
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     documented = {word.split(" ")[0] for row in rows for word in re.findall("`(.+?)`", row)}
     options = {name for option in explain.params for name in option.opts if name.startswith("-")}
-    lines = {"request", "route", "limit", "answer", "split", "service", "instance", "not"}
+    lines = {"request", "route", "terms", "closed", "limit", "answer", "split", "service", "instance", "not"}
     told = json.loads(run(file, "GET", "/", "--json").output).keys()
     assert documented == options | lines | KEYS.keys() | told
 

@@ -188,6 +188,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "tunnel_timeout_ms": 3600000,
         "failure_statuses": [502, 504],
         "retry_budget": {"percent": 20, "tokens": 3, "period_ms": 1_000},
+        "maintenance": None,
         "queue": None,
         "limits": [],
         "concurrency": [],

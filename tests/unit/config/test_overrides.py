@@ -317,7 +317,7 @@ def test_maintenance_is_switched_and_the_rest_of_it_stays(kind: str) -> None:
     def switched(word: object) -> list[tuple[bool, str] | None]:
         owners = overridden(config, read({(kind, "all", "maintenance"): word}))
         both = (owners.routes[0].maintenance, owners.services["all"].maintenance)
-        return [it and (it.on, str(it.retry_after)) for it in both]
+        return [(it.on, str(it.retry_after)) if it is not None else None for it in both]
 
     index = ("routes", "services").index(kind)
     for word, on in (("on", True), (True, True), ("off", False), (False, False)):
