@@ -24,6 +24,7 @@ __all__ = [
     "FINISH_DROP",
     "FINISH_DROP_CLOSE",
     "FORWARD",
+    "FORWARD_COPIED",
     "HEALTH_DISABLED",
     "HEALTH_EJECTED",
     "HEALTH_HEALTHY",
@@ -37,6 +38,7 @@ __all__ = [
     "Listener",
     "MOST_IN_STOCK",
     "PARK",
+    "PARK_COPIED",
     "Pool",
     "RELAY",
     "REPLY",
@@ -286,6 +288,10 @@ SWITCH: Final[int]
 as they are, without the engine."""
 PARK: Final[int]
 """Hold ``payload``, the beginning of a request that waits for a place on an instance: it goes out when ``take_turn`` says so."""
+FORWARD_COPIED: Final[int]
+"""As FORWARD, and a mirror gets a copy of ``payload`` and of what is sent on after it: ``begin_copy``."""
+PARK_COPIED: Final[int]
+"""As PARK, with a copy likewise."""
 
 _Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
@@ -416,6 +422,16 @@ class Connection:
     def expire(self, taken: int, now: int) -> _Verdict:
         """The deadline has passed. ``taken``: bytes that the side that was stalled has taken since it was said to be,
         or since this was asked last."""
+    @property
+    def is_request_whole(self) -> bool:
+        """All of the current request is here."""
+    def begin_copy(self, now: int) -> tuple[Connection, int] | None:
+        """On FORWARD_COPIED and PARK_COPIED, once: the machine of the copy, which has no client, and the key of the instance
+        that the same bytes go to; None where there is no place for a copy."""
+    def copy_is_whole(self, now: int) -> None:
+        """Of a copy: all of its request has been handed on."""
+    def cut_off(self, slow: bool, now: int) -> None:
+        """Of a copy: it ends before its time, because the mirror is too ``slow`` or for another reason; as ``close``."""
     def close(self, now: int) -> None:
         """The client's connection has ended, for whatever reason; gives everything back. Idempotent."""
 
@@ -521,7 +537,10 @@ class ClientFastPath:
     _upstream: Any
     """The connection to the instance that the exchange is on: an UpstreamFastPath, or None."""
     _most_replayed: int
-    """``REPLAY_BYTES``."""
+    """``REPLAY_BYTES``; less for who does not send again."""
+    _copy: Any
+    """The copy of the request for a mirror while the request goes on, or None. What comes of the body then goes to
+    ``_perform``."""
     _written: bool
     """Something of the request was written to the instance."""
     @property

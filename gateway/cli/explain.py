@@ -149,11 +149,18 @@ def document(told: Told) -> dict[str, Any]:
         "errors": [int(status) for status in told.route.errors or ()] if told.route else [],
         "split_by": told.route.split_by if told.route else None,
         "split_sticky": told.route.split_sticky if told.route else None,
+        "mirror": _mirror(told),
         "others": [
             {"route": route.name, "misfit": misfit.what, "name": misfit.name or None}
             for route, misfit in told.others
         ],
     }
+
+
+def _mirror(told: Told) -> dict[str, Any] | None:
+    """Who gets copies of such requests, if they get to an instance."""
+    mirror = told.route.mirror if told.route is not None and told.destinations else None
+    return {"service": mirror.service, "percent": mirror.percent} if mirror is not None else None
 
 
 def _side(destination: Destination) -> dict[str, Any]:
@@ -182,6 +189,8 @@ def lines(told: Told) -> Iterator[str]:
             yield from _side_of_request(told.route)
         for destination in told.destinations:
             yield from _destination(destination, told.route)
+        if mirror := _mirror(told):
+            yield f"mirror    copies of {mirror['percent']} % to {mirror['service']}"
     yield from _others(told)
 
 

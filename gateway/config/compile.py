@@ -53,6 +53,10 @@ class Rows(Protocol):
         """The row that counts what came in at a listener for a route to a service; None is for no route."""
         ...
 
+    def mirror_row(self, route: str, service: str) -> int:
+        """The row that counts the copies of a route's requests that a service gets."""
+        ...
+
     def limit_row(self, kind: str, owner: str, limit: str) -> int:
         """The row that counts the decisions of a limit; ``kind`` is that of its owner, ``routes`` or ``services``."""
         ...
@@ -94,7 +98,7 @@ def compile_snapshot(
             _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
         ],
         "routes": [
-            _route(route, {name: indexes[name] for name in config.services_of(route)}, listeners, rows, seed)
+            _route(route, config.services_of(route), indexes, listeners, rows, seed=seed)
             for route in config.routes
         ],
     }
@@ -186,9 +190,15 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
 
 
 def _route(
-    route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows, seed: int
+    route: Route,
+    led_to: Iterable[str],
+    services: Mapping[str, int],
+    listeners: Iterable[Listen],
+    rows: Rows,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """``services``: the index of each that it leads to."""
+    """``led_to``: the services that get its requests; ``services``: the index of each that there is."""
     service = route.service or ""
 
     def request_rows(service: str) -> list[int]:
@@ -199,8 +209,9 @@ def _route(
         **_match(route, rows),
         "service": services.get(service),
         "split": _split(route, services, request_rows),
-        "named": _named(route, services, request_rows),
+        "named": _named(route, {name: services[name] for name in led_to}, request_rows),
         "answer": _answer(route),
+        "mirror": _mirror(route, services, rows),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "timeouts": _timeouts(route),
@@ -315,6 +326,15 @@ def _named(
             {"service": index, "rows": request_rows(service)} for service, index in services.items()
         ],
     }
+
+
+def _mirror(route: Route, services: Mapping[str, int], rows: Rows) -> dict[str, Any] | None:
+    """The service that gets copies, how many of a hundred, and what counts them."""
+    mirror = route.mirror
+    if mirror is None:
+        return None
+    row = rows.mirror_row(route.name, mirror.service)
+    return {"service": services[mirror.service], "share": mirror.percent, "row": row}
 
 
 def _answer(route: Route) -> dict[str, Any] | None:

@@ -193,6 +193,7 @@ class Worker:
         await asyncio.sleep(ACCEPT_GRACE_SECONDS)
         self._listeners.close()
         await self._plane.emptied(exchanges - ACCEPT_GRACE_SECONDS, tunnels - ACCEPT_GRACE_SECONDS)
+        self._plane.copies.give_way(len(self._plane.copies))  # nobody waits for them
 
 
 def run(text: str) -> int:

@@ -13,6 +13,7 @@ from gateway.worker.admission import Admission
 
 if TYPE_CHECKING:
     from gateway.worker.ingress import ClientConnection
+    from gateway.worker.mirror import Copy
 
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
@@ -39,7 +40,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
 
     __slots__ = ("_admission", "_asker", "_counted", "_pending", "_pool", "attempt", "user_timeout_ms")
 
-    client: "ClientConnection | None"
+    client: "ClientConnection | Copy | None"
 
     def __new__(
         cls,
@@ -47,7 +48,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         policy: ServicePolicy,
         pool: Pool,  # noqa: ARG004 - __init__ has these three
         admission: Admission,  # noqa: ARG004
-        asker: "ClientConnection",  # noqa: ARG004
+        asker: "ClientConnection | Copy",  # noqa: ARG004
     ) -> Self:
         """The fast path has what the pool goes by."""
         return super().__new__(cls, instance, policy.keepalive_ns, policy.max_idle)
@@ -58,7 +59,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         policy: ServicePolicy,
         pool: Pool,
         admission: Admission,
-        asker: "ClientConnection",
+        asker: "ClientConnection | Copy",
     ) -> None:
         """It is counted from here on, before the system is asked for a descriptor, until its first end. ``asker`` waits
         for it.
@@ -66,7 +67,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         # wiring
         self._pool = pool
         self._admission = admission
-        self._asker: ClientConnection | None = asker
+        self._asker: ClientConnection | Copy | None = asker
         self._counted = self._pending = True
         admission.upstreams += 1
         admission.pending[instance] = admission.pending.get(instance, 0) + 1

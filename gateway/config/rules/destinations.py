@@ -6,14 +6,14 @@ from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.naming import names_service
 from gateway.config.paths import KeyPath
-from gateway.config.schema import Instance, Side, instance_table
+from gateway.config.schema import Instance, Mirror, Side, instance_table
 from gateway.config.splits import WHOLE
 from gateway.config.suggest import did_you_mean
 
 DESTINATIONS = ("service", "service_by", "split", "redirect", "respond")
 """Of these a route has one, unless its path or host says where requests name their service."""
 ANSWERS = ("redirect", "respond")
-OF_SERVICES = ("subset", "concurrency", "retry", "timeouts", "request_headers", "rewrite")
+OF_SERVICES = ("subset", "concurrency", "retry", "timeouts", "request_headers", "rewrite", "mirror")
 """What has to do with instances, which an answer of the route itself never reaches."""
 OF_SPLITS = ("split_by", "split_sticky")
 
@@ -44,9 +44,17 @@ def services_of(draft: Draft, route: Part) -> Iterator[tuple[str, KeyPath]]:
             yield side["service"], (*side.path, "service")
 
 
+def _services_named_by(draft: Draft, route: Part) -> Iterator[tuple[str, KeyPath]]:
+    """Those, and the one that gets copies."""
+    yield from services_of(draft, route)
+    mirror = route.table("mirror", Mirror)
+    if route.is_given("mirror") and mirror.has("service"):
+        yield mirror["service"], (*mirror.path, "service")
+
+
 def _services_exist(draft: Draft) -> Iterator[Finding]:
     """A route leads to a service of this file."""
-    for service, path in (found for route in draft.routes for found in services_of(draft, route)):
+    for service, path in (found for route in draft.routes for found in _services_named_by(draft, route)):
         if service not in draft.services:
             hint = did_you_mean(service, draft.services)
             yield Finding(path, "there is no service of this name", hint)
@@ -56,7 +64,7 @@ def _services_are_used(draft: Draft) -> Iterator[Finding]:
     """A service that no route leads to has no effect."""
     if not draft.routes or not all(map(_leads_somewhere, draft.routes)):
         return  # the route whose service cannot be read may be the one
-    used = {service for route in draft.routes for service, _ in services_of(draft, route)}
+    used = {service for route in draft.routes for service, _ in _services_named_by(draft, route)}
     if not used <= draft.services.keys():
         return  # so may be the one whose service is misspelt
     for name, service in draft.services.items():
@@ -66,8 +74,9 @@ def _services_are_used(draft: Draft) -> Iterator[Finding]:
 
 def _leads_somewhere(route: Part) -> bool:
     sides_are_sound = all(side.has("service") for side in route.tables("split", Side))
-    leads = any(map(route.is_given, DESTINATIONS)) or any(naming_of(route))
-    return route.has("service") and sides_are_sound and leads
+    mirror_is_sound = not route.is_given("mirror") or route.table("mirror", Mirror).has("service")
+    sound = route.has("service") and sides_are_sound and mirror_is_sound
+    return sound and (any(map(route.is_given, DESTINATIONS)) or any(naming_of(route)))
 
 
 def _subsets_have_instances(draft: Draft) -> Iterator[Finding]:

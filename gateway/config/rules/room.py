@@ -25,6 +25,7 @@ def _rows_fit(draft: Draft) -> Iterator[Finding]:
     series = len(draft.listen) * (
         1 + sum(max(1, len(list(services_of(draft, route)))) for route in draft.routes)
     )
+    series += sum(1 for route in draft.routes if route.is_given("mirror"))
     if series > MAX_ROWS:
         message = f"too many: listeners × routes are {series}, at most {MAX_ROWS} can be counted"
         yield Finding(("routes",), message)

@@ -15,6 +15,7 @@ from gateway.config.schema.maintenance import Maintenance, maintenance_table
 from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import (
     HeaderRules,
+    Mirror,
     Redirect,
     Respond,
     Rewrite,
@@ -58,6 +59,7 @@ __all__ = [
     "ListenMax",
     "ListenPaths",
     "Maintenance",
+    "Mirror",
     "Passive",
     "Queue",
     "Redirect",

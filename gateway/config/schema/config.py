@@ -50,9 +50,12 @@ class Config(Table):
 
     def series_count(self) -> int:
         """Pairs of a listener and a service of a route, each of which is counted apart; without a route, and without a
-        service, there is one of each as well.
+        service, there is one of each as well. Copies are counted by route alone.
         """
-        return len(self.listen) * (1 + sum(max(1, len(self.services_of(route))) for route in self.routes))
+        mirrors = sum(1 for route in self.routes if route.mirror is not None)
+        return mirrors + len(self.listen) * (
+            1 + sum(max(1, len(self.services_of(route))) for route in self.routes)
+        )
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

@@ -115,6 +115,15 @@ class RouteTimeouts(Table):
     """For which a tunnel, such as a WebSocket, may carry nothing; then it is closed."""
 
 
+class Mirror(Table):
+    """A service that gets copies of a route's requests, and whose answers nobody gets."""
+
+    service: Name
+    """Its name."""
+    percent: Annotated[int, whole(1, WHOLE)] = WHOLE
+    """How many of the requests that go on to an instance are copied."""
+
+
 class Redirect(Table):
     """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
 
@@ -194,6 +203,8 @@ class Route(Table):
     """The part of a request, a header, cookie or query parameter, that may name the service of the split it goes to."""
     split_sticky: HashKey | None = None
     """The part of a request by which clients stay with their service of the split. Without it each request is drawn."""
+    mirror: Mirror | None = None
+    """Who gets copies of the requests, besides those who answer them."""
     redirect: Redirect | None = None
     """Where clients are to ask instead."""
     respond: Respond | None = None

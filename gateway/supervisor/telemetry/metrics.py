@@ -10,6 +10,8 @@ from gateway.model import Health
 from gateway.supervisor.cluster.membership import Report
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DROPPED_COPIES = "mirrors_dropped_"
+"""What the names of counters begin with that end with a reason for it."""
 Labels = Mapping[str, str]
 Sample = tuple[str, Labels, float]
 
@@ -53,6 +55,16 @@ class RequestRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorRow:
+    """What a row of the request table counts that is about copies for a mirror."""
+
+    row: int
+    route: str
+    service: str
+    """The mirror."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitRow:
     """What a row of the limit table counts."""
 
@@ -69,6 +81,7 @@ class Legend:
     """The meaning of the rows of the shared memory, as the running configuration gives it."""
 
     requests: Sequence[RequestRow]
+    mirrors: Sequence[MirrorRow]
     limits: Sequence[LimitRow]
     services: Mapping[str, int]
     queued: frozenset[str]
@@ -135,12 +148,15 @@ def render(
         ),
         *_limit_table(readings.limit_table(now)),
         *_queues(readings, legend, vocabulary.wait_ends),
+        _family(
+            "headgate_mirror_requests_total",
+            "counter",
+            "Copies sent to mirrors, by what they were answered.",
+            _copies(readings, legend),
+        ),
         *_process(process),
         *(_cluster(process.cluster) if process.cluster is not None else ()),
-        *(
-            _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
-            for name, count in zip(vocabulary.counters, readings.counters(), strict=True)
-        ),
+        *_counters(dict(zip(vocabulary.counters, readings.counters(), strict=True))),
     ]
     return "".join(families)
 
@@ -193,6 +209,25 @@ def _requests(readings: Readings, legend: Legend) -> Iterator[Sample]:
         labels = {"listener": row.listener, "route": row.route, "service": row.service}
         for code, count in readings.requests(row.row):
             yield "", {**labels, "code": str(code)}, count
+
+
+def _copies(readings: Readings, legend: Legend) -> Iterator[Sample]:
+    for row in legend.mirrors:
+        for code, count in readings.requests(row.row):
+            yield "", {"route": row.route, "service": row.service, "code": str(code)}, count
+
+
+def _counters(counts: Mapping[str, int]) -> Iterator[str]:
+    """The workers' own counters; those of copies that were dropped are one family, by reason."""
+    drops: list[Sample] = []
+    for name, count in counts.items():
+        reason = name.removeprefix(DROPPED_COPIES)
+        if reason != name:
+            drops.append(("", {"reason": reason}, count))
+        else:
+            yield _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
+    text = "Copies for mirrors that were not made, or were cut off."
+    yield _family("headgate_mirror_drops_total", "counter", text, drops)
 
 
 def _durations(readings: Readings, legend: Legend, bounds: Sequence[float]) -> Iterator[Sample]:

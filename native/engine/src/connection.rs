@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -12,6 +12,7 @@ mod client;
 mod ending;
 mod judging;
 mod limiting;
+mod mirroring;
 mod preamble;
 mod queueing;
 mod request;
@@ -20,6 +21,8 @@ mod retrying;
 
 #[cfg(test)]
 mod tests;
+
+pub use mirroring::{CutOff, MOST_COPIES};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -92,6 +95,10 @@ pub enum Action {
     /// Hold the payload, the beginning of a request that no instance is there for yet. It goes out with a `Forward` without a
     /// payload, when [`Connection::take_turn`] says so.
     Park = 15,
+    /// As `Forward`; and a copy of the payload, and of what follows it, goes to a mirror ([`Connection::begin_copy`]).
+    ForwardCopied = 16,
+    /// As `Park`, with a copy likewise.
+    ParkCopied = 17,
 }
 
 /// Where the payload of a verdict lies.
@@ -310,14 +317,28 @@ pub struct Connection {
     record: Option<Record>,
     /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
     terms: Option<Arc<Terms>>,
+    /// What it has to do with copies for mirrors.
+    copying: mirroring::Copying,
 }
 
 impl Connection {
     /// A connection that was just accepted.
     pub fn open<S: State>(worker: &mut Worker<S>, listener: u32, address: IpAddr, now: u64) -> Self {
-        let address = address.into();
-        let mut connection = Self {
-            index: worker.deadlines.open(),
+        let mut connection = Self::at_rest(worker, listener, address.into(), now);
+        worker.state.count(Counter::ConnectionsAccepted, 1);
+        match connection.listener(worker).filter(|listener| listener.proxy_protocol) {
+            Some(&Listener { header_timeout, .. }) => connection.await_preamble(worker, header_timeout, now),
+            None => connection.await_request(worker, now),
+        }
+        connection
+    }
+
+    /// One that nothing was said on yet, and that waits for nothing.
+    fn at_rest<S>(worker: &mut Worker<S>, listener: u32, address: Address, now: u64) -> Self {
+        let index = worker.deadlines.open();
+        worker.rests.open(index);
+        Self {
+            index,
             listener,
             socket: address,
             peer: address,
@@ -343,14 +364,8 @@ impl Connection {
             queued: None,
             record: None,
             terms: None,
-        };
-        worker.rests.open(connection.index);
-        worker.state.count(Counter::ConnectionsAccepted, 1);
-        match connection.listener(worker).filter(|listener| listener.proxy_protocol) {
-            Some(&Listener { header_timeout, .. }) => connection.await_preamble(worker, header_timeout, now),
-            None => connection.await_request(worker, now),
+            copying: mirroring::Copying::Nothing,
         }
-        connection
     }
 
     /// Number of the connection in its worker: the index of its deadline.

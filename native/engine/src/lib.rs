@@ -22,6 +22,7 @@ pub mod forwarding;
 pub mod http1;
 pub mod key;
 pub mod limit;
+pub mod mirror;
 pub mod naming;
 pub mod pace;
 pub mod pattern;

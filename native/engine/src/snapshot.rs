@@ -12,6 +12,7 @@ mod failure_statuses;
 mod limit;
 mod maintenance;
 mod matching;
+mod mirror;
 mod naming;
 mod parts;
 mod split;
@@ -34,6 +35,7 @@ use hashbrown::HashMap;
 use crate::address::Networks;
 use crate::affinity::Reading;
 use crate::http1::path::Kept;
+use crate::mirror::Mirror;
 use crate::pace::MinRate;
 use crate::queue::Queue;
 use crate::reply::Pages;
@@ -120,6 +122,8 @@ pub struct Route {
     pub name: String,
     /// Where they go.
     pub destinations: Destinations,
+    /// Who gets copies of its requests; `None` for nobody.
+    pub mirror: Option<Box<Mirror>>,
     /// Extra tries after the first.
     pub tries: u8,
     /// What it says in place of its listener and of the whole file; `None` where it says nothing.

@@ -145,11 +145,19 @@ pub enum Counter {
     AcceptFailures = 14,
     /// Exchanges that were not retried because their service had no retry left in its budget.
     RetriesOverBudget = 15,
+    /// Copies for mirrors that were not made because as many were under way as may be.
+    MirrorsFull = 16,
+    /// Copies that were not made because no instance of the mirror had a place for them.
+    MirrorsUnavailable = 17,
+    /// Copies cut off because the mirror took them too slowly.
+    MirrorsSlow = 18,
+    /// Copies cut off because their request did not get to its end, or to make room for requests.
+    MirrorsIncomplete = 19,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 20] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -166,6 +174,10 @@ impl Counter {
         "limit_slots_reused",
         "accept_failures",
         "retries_over_budget",
+        "mirrors_dropped_full",
+        "mirrors_dropped_unavailable",
+        "mirrors_dropped_slow",
+        "mirrors_dropped_incomplete",
     ];
 }
 

@@ -27,6 +27,8 @@ pub struct Worker<S> {
     pub deadlines: Deadlines,
     /// Who waits for a place at a service.
     pub lines: Lines,
+    /// How many copies of requests for mirrors are under way.
+    pub(crate) copies: u32,
     /// Since when each connection is at rest.
     pub rests: Rests,
     /// The random numbers of this worker.
@@ -51,6 +53,7 @@ impl<S: State> Worker<S> {
             snapshot: Arc::default(),
             deadlines: Deadlines::default(),
             lines: Lines::default(),
+            copies: 0,
             rests: Rests::default(),
             random: Random::new(random_seed),
             output: Vec::new(),

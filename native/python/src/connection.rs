@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use headgate_engine::connection::{self, Action, Payload, Verdict};
+use headgate_engine::connection::{self, Action, CutOff, Payload, Verdict};
 use headgate_engine::worker::Worker;
 use headgate_shm::state::Worker as SharedState;
 use pyo3::exceptions::PyValueError;
@@ -259,6 +259,25 @@ impl Connection {
         self.answer(py, None, |connection, worker| connection.expire(worker, taken, now))
     }
 
+    #[getter]
+    fn is_request_whole(&self) -> bool {
+        self.connection.is_request_whole()
+    }
+
+    fn begin_copy(&mut self, py: Python<'_>, now: u64) -> Option<(Self, u64)> {
+        let begun = self.connection.begin_copy(&mut self.lane.borrow_mut(py).worker, now);
+        begun.map(|(connection, instance)| (Self { connection, lane: self.lane.clone_ref(py) }, instance))
+    }
+
+    fn copy_is_whole(&mut self, py: Python<'_>, now: u64) {
+        self.connection.copy_is_whole(&mut self.lane.borrow_mut(py).worker, now);
+    }
+
+    fn cut_off(&mut self, py: Python<'_>, slow: bool, now: u64) {
+        let why = if slow { CutOff::Slow } else { CutOff::Incomplete };
+        self.connection.cut_off(&mut self.lane.borrow_mut(py).worker, why, now);
+    }
+
     fn close(&mut self, py: Python<'_>, now: u64) {
         self.connection.close(&mut self.lane.borrow_mut(py).worker, now);
     }
@@ -283,6 +302,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("BACK_OFF", Action::BackOff),
         ("SWITCH", Action::Switch),
         ("PARK", Action::Park),
+        ("FORWARD_COPIED", Action::ForwardCopied),
+        ("PARK_COPIED", Action::ParkCopied),
     ] {
         module.add(name, action as u8)?;
     }

@@ -267,6 +267,7 @@ def test_tools_read_json(file: Path) -> None:
         "errors": [],
         "split_by": None,
         "split_sticky": None,
+        "mirror": None,
         "others": [
             {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
             {"route": "PUT /v1/*", "misfit": "method", "name": None},

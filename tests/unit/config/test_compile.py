@@ -66,6 +66,10 @@ class NumberedRows:
         assert route is not None or service == ""
         return self._row("request", listener, "" if route is None else f"route {route}")
 
+    def mirror_row(self, route: str, service: str) -> int:
+        """A row for the copies of a route's requests."""
+        return self._row("mirror", route, service)
+
     def limit_row(self, kind: str, owner: str, limit: str) -> int:
         """A row for a limit of a route or service."""
         return self._row("limit", kind, owner, limit)
@@ -207,6 +211,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "split": None,
             "named": None,
             "answer": None,
+            "mirror": None,
             "subset": None,
             "tries": 1,
             "timeouts": {},
@@ -248,6 +253,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "split": None,
             "named": None,
             "answer": None,
+            "mirror": None,
             "subset": None,
             "tries": 2,
             "timeouts": {},

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::mirroring::Copying;
 use super::queueing::give_back;
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::limit::Level;
@@ -261,7 +262,11 @@ impl Connection {
         if let Some(place) = self.client_hold.take() {
             worker.state.release_hold(place);
         }
-        worker.state.count(Counter::ConnectionsEnded, 1);
+        if matches!(self.copying, Copying::IsCopy) {
+            worker.copies -= 1;
+        } else {
+            worker.state.count(Counter::ConnectionsEnded, 1);
+        }
         self.index = u32::MAX;
     }
 

@@ -69,12 +69,12 @@ fn take_places<S: State>(
 }
 
 impl<S: State> Search<'_, S> {
-    fn take_places(&mut self, holds: &mut Holds, service: u32) -> Selection {
+    pub(super) fn take_places(&mut self, holds: &mut Holds, service: u32) -> Selection {
         take_places(self.state, self.random, holds, self.gate, &self.criteria, service)
     }
 
     /// Would one that comes now be next?
-    fn is_its_turn(&mut self, service: u32) -> bool {
+    pub(super) fn is_its_turn(&mut self, service: u32) -> bool {
         let now = self.criteria.now;
         let newest_first = match self.lines.front(service, now) {
             None => false,

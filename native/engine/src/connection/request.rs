@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ending::Refusal;
 use super::limiting::{charge_due, pass, Due, Gate};
+use super::mirroring::{self, Copying};
 use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
@@ -78,7 +79,10 @@ impl Connection {
         };
         // Behind a FIN nothing that is incomplete will ever be whole.
         let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
-        let goes_on = matches!(verdict.action, Action::Wait | Action::Forward | Action::Park);
+        let goes_on = matches!(
+            verdict.action,
+            Action::Wait | Action::Forward | Action::Park | Action::ForwardCopied | Action::ParkCopied
+        );
         if self.half_closed && cut_off && goes_on {
             return self.leave(worker, now);
         }
@@ -262,6 +266,9 @@ impl Connection {
             Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
             _ => refuse(reason),
         })?;
+        self.copying = route.mirror.as_deref().map_or(Copying::Nothing, |mirror| {
+            mirroring::plan(mirror, (snapshot, search.state), request, &subject, search.random, now)
+        });
         let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
         Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
     }
@@ -297,10 +304,12 @@ impl Connection {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
         if self.queued.is_some() {
-            return (self.park(worker, now), end + used);
+            let verdict = self.park(worker, now);
+            return (self.with_copy(verdict), end + used);
         }
         self.flowing(worker, now);
-        (Verdict { action: Action::Forward, argument: instance, payload: Payload::Output }, end + used)
+        let verdict = Verdict { action: Action::Forward, argument: instance, payload: Payload::Output };
+        (self.with_copy(verdict), end + used)
     }
 
     fn receive_body<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
@@ -377,7 +386,7 @@ impl Connection {
 }
 
 impl Exchange {
-    fn new(
+    pub(super) fn new(
         request: &Request<'_, '_>,
         tries: u8,
         backend: &Backend,

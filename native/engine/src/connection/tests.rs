@@ -13,6 +13,7 @@ mod judging;
 mod latencies;
 mod limiting;
 mod maintenance;
+mod mirroring;
 mod naming;
 mod panics;
 mod pipelining;

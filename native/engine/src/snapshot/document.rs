@@ -9,6 +9,7 @@ use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::maintenance::MaintenanceText;
 use super::matching::Conditions;
+use super::mirror::MirrorText;
 use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
 use super::terms::{TermsText, TimeoutsText};
@@ -315,6 +316,8 @@ pub(super) struct Route {
     split: Option<SplitText>,
     named: Option<NamingText>,
     answer: Option<AnswerText>,
+    /// Who gets copies.
+    mirror: Option<MirrorText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
@@ -344,9 +347,12 @@ impl Route {
         }
         let has_several = self.split.is_some() || self.named.is_some();
         let destinations = self.destinations(services, listeners)?;
+        let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
+        let mirror = mirror.map_err(|error| error.within("mirror"))?;
         let owner = if has_several { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
             destinations,
+            mirror,
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,

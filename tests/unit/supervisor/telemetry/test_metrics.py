@@ -11,6 +11,7 @@ from gateway.supervisor.telemetry.metrics import (
     InstanceGauge,
     Legend,
     LimitRow,
+    MirrorRow,
     ProcessGauges,
     RequestRow,
     Vocabulary,
@@ -19,7 +20,7 @@ from gateway.supervisor.telemetry.metrics import (
 from tests.helpers.exposition import Metrics
 
 VOCABULARY = Vocabulary(
-    ["connections_accepted"],
+    ["connections_accepted", "mirrors_dropped_full", "mirrors_dropped_slow"],
     ["allowed", "refused", "overflow", "forfeited"],
     ["served", "full", "late"],
     [0.005, 1.0],
@@ -56,8 +57,8 @@ class Memory:
         return 256, 12, 7
 
     def counters(self) -> list[int]:
-        """One counter."""
-        return [16]
+        """Three counters."""
+        return [16, 4, 0]
 
     def connections(self) -> int:
         """Three."""
@@ -83,6 +84,7 @@ class Queues(Memory):
 def _page(route: str = "all") -> str:
     legend = Legend(
         requests=[RequestRow(0, "127.0.0.1:80", "", ""), RequestRow(1, "127.0.0.1:80", route, "api")],
+        mirrors=[MirrorRow(1, route, "shadow")],
         limits=[LimitRow(4, route, "", "default")],
         services={"api": 0},
         queued=frozenset({"api"}),
@@ -111,7 +113,7 @@ def test_the_page() -> None:
 def test_queues_are_told_of_where_there_are_some() -> None:
     """Of services with a queue, and of those that had one: what was counted once does not go away."""
     services = {"plain": 0, "queued": 1, "former": 2, "leaving": 3}
-    legend = Legend([], [], services, frozenset({"queued"}))
+    legend = Legend([], [], [], services, frozenset({"queued"}))
     process = ProcessGauges(epoch=1, workers_ready=1, restarts=[0], panics={})
     page = Metrics.parse(render(Queues(), legend, [], process, vocabulary=VOCABULARY, now=NOW))
     for family in ("depth", "ends_total", "wait_seconds_sum", "wait_seconds_count"):
