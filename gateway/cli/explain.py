@@ -146,6 +146,9 @@ def document(told: Told) -> dict[str, Any]:
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
+        "timeouts": _timeouts(told.route) if told.route else {},
+        "max_body": str(told.route.max_body) if told.route and told.route.max_body is not None else None,
+        "errors": [int(status) for status in told.route.errors or ()] if told.route else [],
         "split_by": told.route.split_by if told.route else None,
         "split_sticky": told.route.split_sticky if told.route else None,
         "mirror": _mirror(told),
@@ -179,6 +182,8 @@ def lines(told: Told) -> Iterator[str]:
     yield f"request   {understood}, of {told.client}, at {told.listener.name}"
     if told.route is not None:
         yield f"route     {told.route.name}"
+        yield from _terms(told.route)
+        yield from _maintenance(told.route.name, told.route)
     if told.refusal is not None:
         yield f"answer    {told.refusal.status}: {told.refusal.details}"
     elif told.route is not None:
@@ -199,6 +204,26 @@ def _passed(told: Told) -> Iterator[str]:
     yield f"passed    every connection of {told.client}, at {told.listener.name}"
     for destination in told.destinations:
         yield from _service(destination, told.listener.retry.attempts)
+
+
+def _timeouts(route: Route) -> dict[str, str]:
+    own = dict(route.timeouts) if route.timeouts is not None else {}
+    return {name: str(timeout) for name, timeout in own.items() if timeout is not None}
+
+
+def _terms(route: Route) -> Iterator[str]:
+    """What the route says in place of service, listener and the whole file."""
+    words = [f"{name} {timeout}" for name, timeout in _timeouts(route).items()]
+    words += [f"body {route.max_body}"] if route.max_body is not None else []
+    words += [f"page {status}" for status in route.errors or ()]
+    if words:
+        yield f"terms     {', '.join(words)}"
+
+
+def _maintenance(name: str, owner: Route | Service) -> Iterator[str]:
+    if owner.maintenance is not None and owner.maintenance.on:
+        admitted = ", ".join(map(str, owner.maintenance.allow)) or "nobody"
+        yield f"closed    {name} is under maintenance and lets in {admitted}"
 
 
 def _limits(name: str, owner: Route | Service) -> Iterator[str]:
@@ -228,6 +253,7 @@ def _destination(destination: Destination, route: Route) -> Iterator[str]:
     name, service = destination.name, destination.service
     if route.split:
         yield f"split     {destination.weight} % to {name}"
+    yield from _maintenance(name, service)
     yield from _limits(name, service)
     yield from _service(destination, route.retry.attempts)
 

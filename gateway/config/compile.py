@@ -13,9 +13,11 @@ from gateway.config.schema import (
     Cluster,
     Concurrency,
     Config,
+    ErrorPage,
     HeaderRules,
     Limit,
     Listen,
+    Maintenance,
     Queue,
     Redirect,
     RetryBudget,
@@ -90,16 +92,13 @@ def compile_snapshot(
         "epoch": epoch,
         "access_log": access_log,
         "trusted_proxies": [str(network) for network in config.gateway.trusted_proxies],
-        "errors": [
-            {"status": int(status), "content_type": page.type, "body": page.body}
-            for status, page in config.errors.items()
-        ],
+        "errors": _pages(config.errors),
         "listeners": [_listener(listen, indexes, rows) for listen in listeners],
         "services": [
             _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
         ],
         "routes": [
-            _route(route, {name: indexes[name] for name in config.services_of(route)}, listeners, rows, seed)
+            _route(route, config.services_of(route), indexes, listeners, rows, seed=seed)
             for route in config.routes
         ],
     }
@@ -162,6 +161,7 @@ def _service(name: str, slot: int, service: Service, rows: Rows, seed: int) -> d
         "proxy_protocol": service.proxy_protocol,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "retry_budget": _retry_budget(service.retry_budget),
+        "maintenance": _maintenance(service.maintenance),
         "queue": _queue(service.queue) if service.queue is not None else None,
         "limits": [
             _limit(limit, rows.limit_row("services", name, limit.name), seed) for limit in service.limit
@@ -196,9 +196,15 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
 
 
 def _route(
-    route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows, seed: int
+    route: Route,
+    led_to: Iterable[str],
+    services: Mapping[str, int],
+    listeners: Iterable[Listen],
+    rows: Rows,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """``services``: the index of each that it leads to."""
+    """``led_to``: the services that get its requests; ``services``: the index of each that there is."""
     service = route.service or ""
 
     def request_rows(service: str) -> list[int]:
@@ -209,11 +215,14 @@ def _route(
         **_match(route, rows),
         "service": services.get(service),
         "split": _split(route, services, request_rows),
-        "named": _named(route, services, request_rows),
+        "named": _named(route, {name: services[name] for name in led_to}, request_rows),
         "answer": _answer(route),
         "mirror": _mirror(route, services, rows),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
+        "timeouts": _timeouts(route),
+        "terms": _terms(route),
+        "maintenance": _maintenance(route.maintenance),
         "limits": [
             _limit(limit, rows.limit_row("routes", route.name, limit.name), seed) for limit in route.limit
         ],
@@ -224,6 +233,38 @@ def _route(
         "rows": [] if route.split or route.selects_by_name else request_rows(service),
         "edits": _edits(route),
     }
+
+
+def _timeouts(route: Route) -> dict[str, int]:
+    """Those that the route has of its own."""
+    own = dict(route.timeouts) if route.timeouts is not None else {}
+    return {f"{name}_ms": timeout.milliseconds for name, timeout in own.items() if timeout is not None}
+
+
+def _terms(route: Route) -> dict[str, Any]:
+    """What the route says in place of its listener and of the whole file."""
+    return {
+        "max_body_bytes": route.max_body.bytes if route.max_body is not None else None,
+        "errors": _pages(route.errors or {}),
+    }
+
+
+def _maintenance(maintenance: Maintenance | None) -> dict[str, Any] | None:
+    if maintenance is None or not maintenance.on:
+        return None
+    page, retry_after = maintenance.page, maintenance.retry_after
+    return {
+        "admitted": [str(network) for network in maintenance.allow],
+        "retry_after_s": -(-retry_after.milliseconds // 1000) if retry_after is not None else None,
+        "page": {"content_type": page.type, "body": page.body} if page is not None else None,
+    }
+
+
+def _pages(errors: Mapping[str, ErrorPage]) -> list[dict[str, Any]]:
+    return [
+        {"status": int(status), "content_type": page.type, "body": page.body}
+        for status, page in errors.items()
+    ]
 
 
 def _match(route: Route, rows: Rows) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
 from gateway.config.matching import Pattern, folded
 from gateway.config.paths import KeyPath
-from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Table
+from gateway.config.rules.destinations import naming_of
+from gateway.config.schema import ErrorPage, HeaderRules, Redirect, Respond, Rewrite, RouteTimeouts, Table
 
 DIRECTIONS = ("request_headers", "response_headers")
+BEFORE_ROUTES = ("404", "414", "417", "431", "501", "505")
+"""Statuses of the gateway's own answers to requests that no route has taken yet; a name that nobody has is a 404 as well."""
 BODILESS = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
 
 
@@ -56,7 +59,11 @@ def _fields_have_one_rule(draft: Draft) -> Iterator[Finding]:
 
 def _changes_change_something(draft: Draft) -> Iterator[Finding]:
     """An empty table of rules changes nothing."""
-    tables: dict[str, type[Table]] = {**dict.fromkeys(DIRECTIONS, HeaderRules), "rewrite": Rewrite}
+    tables: dict[str, type[Table]] = {
+        **dict.fromkeys(DIRECTIONS, HeaderRules),
+        "rewrite": Rewrite,
+        "timeouts": RouteTimeouts,
+    }
     for route in draft.routes:
         for key, model in tables.items():
             if route.is_given(key) and (table := route.table(key, model)).is_empty:
@@ -114,10 +121,19 @@ def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
             yield Finding((*respond.path, "type"), "no effect: there is no body")
 
 
+def _pages_can_be_seen(draft: Draft) -> Iterator[Finding]:
+    """The pages of a route are for answers to its requests."""
+    for route in draft.routes:
+        for status, page in route.named_tables("errors", ErrorPage).items():
+            if status in BEFORE_ROUTES and not (status == "404" and naming_of(route)):
+                yield Finding(page.path, "no effect: answered before a route is found; write it in [errors]")
+
+
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _fields_are_the_routes_to_change,
     _fields_have_one_rule,
     _changes_change_something,
+    _pages_can_be_seen,
     _paths_are_replaced_once,
     _redirects_lead_elsewhere,
     _redirects_say_where_themselves,

@@ -11,6 +11,8 @@ from gateway.config.schema.limits import (
     concurrency_table,
 )
 from gateway.config.schema.listen import Listen, ListenMax, ListenPaths, ListenTimeouts
+from gateway.config.schema.maintenance import Maintenance, maintenance_table
+from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import (
     HeaderRules,
     Mirror,
@@ -18,6 +20,7 @@ from gateway.config.schema.routes import (
     Respond,
     Rewrite,
     Route,
+    RouteTimeouts,
     Side,
     match_of,
 )
@@ -46,6 +49,7 @@ __all__ = [
     "ClusterTls",
     "Concurrency",
     "Config",
+    "ErrorPage",
     "Gateway",
     "Hash",
     "HeaderRules",
@@ -56,6 +60,7 @@ __all__ = [
     "ListenMax",
     "ListenPaths",
     "ListenTimeouts",
+    "Maintenance",
     "Mirror",
     "Passive",
     "Queue",
@@ -64,6 +69,7 @@ __all__ = [
     "RetryBudget",
     "Rewrite",
     "Route",
+    "RouteTimeouts",
     "Service",
     "ServiceTimeouts",
     "Side",
@@ -71,5 +77,6 @@ __all__ = [
     "Table",
     "concurrency_table",
     "instance_table",
+    "maintenance_table",
     "match_of",
 ]

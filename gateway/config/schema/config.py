@@ -4,23 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.config.fields import Counted, ErrorStatus, FilePattern, MediaType, Name, PageBody
+from gateway.config.fields import Counted, ErrorStatus, FilePattern, Name
 from gateway.config.schema.cluster import Cluster
 from gateway.config.schema.gateway import Gateway, Log
 from gateway.config.schema.listen import Listen
+from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import Route
 from gateway.config.schema.services import MAX_SERVICES, Service
 from gateway.config.schema.table import Table
 from gateway.model import Labels, labels_of
-
-
-class ErrorPage(Table):
-    """What clients get in place of the gateway's own words."""
-
-    body: PageBody
-    """The whole page, at most 64 KiB."""
-    type: MediaType = "text/html; charset=utf-8"
-    """The value of ``Content-Type``."""
 
 
 class Config(Table):

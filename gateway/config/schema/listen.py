@@ -9,6 +9,8 @@ from gateway.config.schema.table import Table
 from gateway.config.units import Duration, Size, Throughput
 from gateway.model import ListenMode, PathSpelling
 
+MAX_BODY = size_between("0B", "1000000GB")
+
 
 class ListenTimeouts(Table):
     """How long a listener waits for its clients."""
@@ -34,7 +36,7 @@ class ListenMax(Table):
     """Header fields of a request; beyond it 431."""
     target: Annotated[Size, size_between("64B", "1MiB")] = Size.parse("8KiB")
     """Bytes of the request target; beyond it 414."""
-    body: Annotated[Size, size_between("0B", "1000000GB")] | None = None
+    body: Annotated[Size, MAX_BODY] | None = None
     """Bytes of a request body; beyond it 413. Without it a body may have any size."""
     requests: Annotated[int, whole(1, 1_000_000_000)] | None = None
     """Requests on one connection, which is closed after the last. Without it any number."""

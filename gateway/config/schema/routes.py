@@ -9,6 +9,7 @@ from gateway.config.fields import (
     BareHost,
     CookieTest,
     Counted,
+    ErrorStatus,
     FieldName,
     FieldTest,
     FieldValue,
@@ -36,10 +37,15 @@ from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
 from gateway.config.naming import names_service
 from gateway.config.schema.gateway import MAX_PROXIES
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
-from gateway.config.schema.services import LabelTable
+from gateway.config.schema.listen import MAX_BODY
+from gateway.config.schema.maintenance import MaintenanceTable
+from gateway.config.schema.pages import ErrorPage
+from gateway.config.schema.services import CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, LabelTable
 from gateway.config.schema.table import Table, one_or_list
 from gateway.config.splits import WHOLE
+from gateway.config.units import Duration, Size
 from gateway.errors import InvalidValueError
+from gateway.model import ERROR_STATUSES
 
 MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
 MAX_SIDES = 16  # a request looks at each until it has found its own
@@ -94,6 +100,19 @@ class Side(Table):
     """Its name."""
     weight: Annotated[int, whole(0, WHOLE)]
     """Its part, in percent; those of all sides make 100."""
+
+
+class RouteTimeouts(Table):
+    """How long to wait for instances, where that is not as long as the service says."""
+
+    connect: Annotated[Duration, CONNECT_TIMEOUT] | None = None
+    """For a connection to an instance; then another instance is tried."""
+    first_byte: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """For the first byte of the response after the request was sent; then 504."""
+    idle: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """Between two pieces of a response; then it is aborted."""
+    tunnel: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """For which a tunnel, such as a WebSocket, may carry nothing; then it is closed."""
 
 
 class Mirror(Table):
@@ -201,6 +220,14 @@ class Route(Table):
     """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
+    timeouts: RouteTimeouts | None = None
+    """How long to wait for instances, in place of what the service says."""
+    max_body: Annotated[Size, MAX_BODY] | None = None
+    """Bytes of a request body, in place of what the listener says; beyond it 413."""
+    errors: Annotated[dict[ErrorStatus, ErrorPage], Counted("page", len(ERROR_STATUSES))] | None = None
+    """Pages by the status code that they stand for. A status without one has that of the whole file."""
+    maintenance: MaintenanceTable = None
+    """Requests are answered with 503, but those of some clients: true, false, or a table."""
     request_headers: HeaderRules | None = None
     """What instances get of the header fields of requests."""
     response_headers: HeaderRules | None = None

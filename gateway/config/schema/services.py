@@ -25,6 +25,7 @@ from gateway.config.fields import (
     whole,
 )
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
+from gateway.config.schema.maintenance import MaintenanceTable
 from gateway.config.schema.table import Table, false_or_table, one_or_list
 from gateway.config.units import Duration, Rate, Share
 from gateway.model import Balance, ProxyVersion, SameSite
@@ -205,6 +206,8 @@ class Service(Table):
         BeforeValidator(false_or_table, json_schema_input_type=RetryBudget | Literal[False]),
     ] = RetryBudget()
     """How many retries there may be; false: any number."""
+    maintenance: MaintenanceTable = None
+    """Requests are answered with 503, but those of some clients: true, false, or a table."""
     expose: Flag = False
     """Requests may name the service, at routes that select by name."""
     queue: Queue | None = None

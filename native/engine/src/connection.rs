@@ -43,7 +43,7 @@ use crate::request_id::RequestId;
 use crate::rest::Rest;
 use crate::retry_budget::RetryBudget;
 use crate::selection::{Affinity, Policy, Tried};
-use crate::snapshot::{FailureStatuses, Listener};
+use crate::snapshot::{FailureStatuses, Listener, Terms};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -319,6 +319,8 @@ pub struct Connection {
     queued: Option<queueing::Queued>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
+    /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
+    terms: Option<Arc<Terms>>,
     /// What it has to do with copies for mirrors.
     copying: mirroring::Copying,
     /// What is known of it where its bytes are passed through; it takes memory there only.
@@ -367,6 +369,7 @@ impl Connection {
             holds: limiting::Holds::default(),
             queued: None,
             record: None,
+            terms: None,
             copying: mirroring::Copying::Nothing,
             passed: None,
         }

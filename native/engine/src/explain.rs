@@ -90,8 +90,12 @@ impl Explainer {
         let found = find_route(&self.snapshot, &arrival);
         let listener = self.snapshot.listeners.get(listener as usize);
         let outcome = found.ok_or(Reason::NoRoute).and_then(|(_, route)| {
-            let service = named_service(route, request, client)?;
-            match (objection(route, listener, request), route.destinations.answer()) {
+            let named = named_destination(route, request, client)?;
+            let service = named.and_then(Destination::service);
+            let mut destinations = named.map_or(route.destinations.all(), std::slice::from_ref).iter();
+            let is_closed = destinations.all(|destination| destination.closed_to(client).is_some());
+            let objection = objection(route, listener, request).or(is_closed.then_some(Reason::Maintenance));
+            match (objection, route.destinations.answer()) {
                 (Some(reason), _) => Err(reason),
                 (None, Some(answer)) => Ok((service, Some(answered(answer, request, &sender, listener)?))),
                 (None, None) => Ok((service, None)),
@@ -114,12 +118,16 @@ impl Explanation<'_> {
     }
 }
 
-/// The index of the service that a request names; `None` where its route does not ask for a name.
-fn named_service(route: &Route, request: &Request<'_, '_>, client: IpAddr) -> Result<Option<u32>, Reason> {
+/// Where a request goes by the name that it gives; `None` where its route does not ask for a name.
+fn named_destination<'r>(
+    route: &'r Route,
+    request: &Request<'_, '_>,
+    client: IpAddr,
+) -> Result<Option<&'r Destination>, Reason> {
     let subject = Subject { request, client, route: &route.name, service: "" };
     match route.destinations.named(&subject) {
         None => Ok(None),
-        Some(named) => named.map(Destination::service).ok_or(Reason::NoService),
+        Some(named) => named.map(Some).ok_or(Reason::NoService),
     }
 }
 

@@ -10,18 +10,22 @@ mod edits;
 mod error;
 mod failure_statuses;
 mod limit;
+mod maintenance;
 mod matching;
 mod mirror;
 mod naming;
 mod parts;
 mod split;
+mod terms;
 
 pub use destination::{Backend, Destination, Destinations, Leads, Target};
 pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
 pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
+pub use maintenance::Maintenance;
 pub use parts::{Misfit, Parts};
+pub use terms::{Terms, Timeouts};
 
 use std::sync::Arc;
 
@@ -107,14 +111,10 @@ pub struct Service {
     pub policy: Policy,
     /// What of a request decides for one of them.
     pub reading: Reading,
-    /// Nanoseconds a connection to an instance may take to come about.
-    pub connect_timeout: u64,
-    /// Nanoseconds an instance may take to begin its answer.
-    pub first_byte_timeout: u64,
-    /// Nanoseconds an instance may pause within its answer.
-    pub idle_timeout: u64,
-    /// Nanoseconds a tunnel may be idle in both directions.
-    pub tunnel_timeout: u64,
+    /// Whom it lets in for now; `None` for all.
+    pub maintenance: Option<Arc<Maintenance>>,
+    /// How long its instances are waited for where a route says nothing else.
+    pub timeouts: Timeouts,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
     /// The PROXY header with which connections to its instances begin that are passed through; `None` for none.
@@ -142,6 +142,8 @@ pub struct Route {
     pub mirror: Option<Box<Mirror>>,
     /// Extra tries after the first.
     pub tries: u8,
+    /// What it says in place of its listener and of the whole file; `None` where it says nothing.
+    pub terms: Option<Arc<Terms>>,
     /// The limits, in the order in which they are charged.
     pub limits: Vec<Arc<Limit>>,
     /// The limits on how many of its requests are under way.

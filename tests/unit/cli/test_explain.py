@@ -65,6 +65,10 @@ split = [
     { service = "next", weight = 5 },
     { service = "idle", weight = 0 },
 ]
+timeouts = { first_byte = "5s" }
+max_body = "1KiB"
+maintenance = { allow = ["127.0.0.0/8"] }
+errors.503.body = "later"
 split_by = "header:X-Side"
 split_sticky = "client_ip"
 """
@@ -133,6 +137,8 @@ def test_a_refusal_is_explained(file: Path) -> None:
             "/split",
             [
                 "route     /split",
+                "terms     first_byte 5s, body 1KiB, page 503",
+                "closed    /split is under maintenance and lets in 127.0.0.0/8",
                 "limit     concurrency of /split: 8 at once, by all",
                 "split     by the name in header:X-Side, sticky by client_ip",
                 "split     95 % to api",
@@ -215,10 +221,25 @@ balance = "round_robin"
     assert told["instances"] == ["10.0.0.1:6379", "10.0.0.2:6379"]
 
 
+def test_who_is_kept_out_is_told(file: Path) -> None:
+    """By the client of the request, as the gateway has it."""
+    file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
+    assert "answer    503: under maintenance" in run(file, "GET", "/split", "--client", "192.0.2.1").output
+    assert "answer" not in run(file, "GET", "/split").output
+
+
 def test_tools_read_splits(file: Path, tmp_path: Path) -> None:
     """Every side of it; a side is as expected if it gets requests by its weight."""
     file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
     document = json.loads(run(file, "GET", "/split", "--json").output)
+    own = ("timeouts", "max_body", "errors", "split_by", "split_sticky")
+    assert [document[key] for key in own] == [
+        {"first_byte": "5s"},
+        "1KiB",
+        [503],
+        "header:X-Side",
+        "client_ip",
+    ]
     assert [document[key] for key in ("service", "instances", "status", "split")] == [
         None,
         [],
@@ -269,6 +290,9 @@ def test_tools_read_json(file: Path) -> None:
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
+        "timeouts": {},
+        "max_body": None,
+        "errors": [],
         "split_by": None,
         "split_sticky": None,
         "mirror": None,
@@ -288,7 +312,7 @@ def test_the_page_says_it_all(file: Path) -> None:
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     documented = {word.split(" ")[0] for row in rows for word in re.findall("`(.+?)`", row)}
     options = {name for option in explain.params for name in option.opts if name.startswith("-")}
-    lines = {"request", "route", "limit", "answer", "split", "service", "instance", "not"}
+    lines = {"request", "route", "terms", "closed", "limit", "answer", "split", "service", "instance", "not"}
     told = json.loads(run(file, "GET", "/", "--json").output).keys()
     assert documented == options | lines | KEYS.keys() | told
 

@@ -197,6 +197,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "failure_statuses": [502, 504],
         "proxy_protocol": None,
         "retry_budget": {"percent": 20, "tokens": 3, "period_ms": 1_000},
+        "maintenance": None,
         "queue": None,
         "limits": [],
         "concurrency": [],
@@ -218,6 +219,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "mirror": None,
             "subset": None,
             "tries": 1,
+            "timeouts": {},
+            "terms": {"max_body_bytes": None, "errors": []},
+            "maintenance": None,
             "limits": [
                 {
                     "name": "default",
@@ -257,6 +261,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "mirror": None,
             "subset": None,
             "tries": 2,
+            "timeouts": {},
+            "terms": {"max_body_bytes": None, "errors": []},
+            "maintenance": None,
             "limits": [],
             "concurrency": [],
             "rows": [

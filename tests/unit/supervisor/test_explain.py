@@ -292,6 +292,8 @@ DESTINATIONS = (
     'redirect = { path = "/elsewhere", status = 301 }',
     "respond = { status = 204 }",
     'service_by = "header:X-Service"',
+    'service = "api"\nmax_body = "8B"',
+    'service = "web"\nmaintenance = { allow = ["192.0.2.0/25", "2001:db8::/32"] }',
     BY_NAME,
     BY_NAME,
 )
@@ -425,5 +427,5 @@ def test_explanations_agree_with_the_data_path() -> None:
         assert own == ((told.refusal.status, None) if told.refusal else told.answer), asked
         assert path.count(told) == before + 1, asked
         seen.add((told.route is None, own[0] if own else None))
-    answered = {(False, 204), (False, 301), (False, 302)}
+    answered = {(False, 204), (False, 301), (False, 302), (False, 404), (False, 503)}
     assert seen >= {(False, None), (True, 404), (False, 405), (False, 413)} | answered

@@ -10,7 +10,7 @@ use crate::pass_through::End;
 use crate::queue::WaitEnd;
 use crate::reply::{self, Circumstances, Reason};
 use crate::rest::Rest;
-use crate::snapshot::Limit;
+use crate::snapshot::{Limit, Maintenance};
 use crate::state::{Counter, State};
 use crate::worker::Worker;
 
@@ -38,12 +38,20 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<u64>,
     /// The limit that refuses it and is to be told of, with what is in its bucket.
     pub(super) quota: Option<(Arc<Limit>, Level)>,
+    /// What keeps its client out.
+    pub(super) maintenance: Option<Arc<Maintenance>>,
 }
 
 impl Refusal {
     /// Without more to say than the reason.
     pub(super) fn because(reason: Reason, row: Option<u32>) -> Self {
-        Self { reason, row, retry_after: None, quota: None }
+        Self { reason, row, retry_after: None, quota: None, maintenance: None }
+    }
+
+    /// For a client that is kept out, with the advice when to come again.
+    pub(super) fn kept_out(by: &Arc<Maintenance>, row: Option<u32>) -> Self {
+        let (retry_after, maintenance) = (by.retry_after, Some(Arc::clone(by)));
+        Self { retry_after, maintenance, ..Self::because(Reason::Maintenance, row) }
     }
 
     /// With the advice to come again soon, where places come free all the time and nobody knows when.
@@ -110,6 +118,9 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let close = self.closes_after_reply(worker, now);
+        let status = refusal.reason.status();
+        let own_page = || self.terms.as_ref().and_then(|terms| terms.pages.find(status));
+        let page = refusal.maintenance.as_ref().and_then(|it| it.page.as_ref()).or_else(own_page);
         let circumstances = Circumstances {
             date: &worker.date,
             retry_after: refusal.retry_after,
@@ -118,11 +129,11 @@ impl Connection {
             confirm_keep_alive: self.minor_version == 0,
             to_head,
             form: self.form,
-            pages: &worker.snapshot.pages,
+            page: page.or_else(|| worker.snapshot.pages.find(status)),
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);
-        self.replied(worker, refusal.row, refusal.reason.status(), refusal.reason.error(), close, now)
+        self.replied(worker, refusal.row, status, refusal.reason.error(), close, now)
     }
 
     /// Does the connection end with an answer of our own that is given now?

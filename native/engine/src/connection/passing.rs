@@ -109,8 +109,9 @@ impl Connection {
             Ok(instance) => instance,
             Err(reason) => return self.fail_passing(worker, reason.into(), now),
         };
-        let tunnel_timeout = Some(service.tunnel_timeout);
-        let exchange = Exchange::new(tries, service.policy, service, instance, affinity, now);
+        let tunnel_timeout = Some(service.timeouts.tunnel);
+        let exchange =
+            Exchange::new(tries, service.policy, service.timeouts, service, instance, affinity, now);
         self.phase = Phase::Exchange(Exchange { tunnel_timeout, ..exchange });
         self.record_try();
         if self.queued.is_some() {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::answer;
 use crate::deadline::NEVER;
-use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::dispatch::{find_route, head_rules, max_body_bytes, objection, sender};
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -25,7 +25,7 @@ use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
 use crate::selection::{Affinity, Criteria, Policy, Tried};
-use crate::snapshot::{Backend, Leads, Service};
+use crate::snapshot::{Backend, Leads, Service, Timeouts};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -152,6 +152,7 @@ impl Connection {
         self.form = request.fields.preferred_form();
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
+        self.terms = None;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
@@ -218,6 +219,7 @@ impl Connection {
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
         let chosen = find_route(snapshot, &arrival).ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            self.terms.clone_from(&route.terms);
             let subject = Subject { request, client, route: &route.name, service: "" };
             let leads = |destination| Some((route, destination, snapshot.leads(destination)?));
             route.destinations.choose(&subject, random).and_then(leads).ok_or(Reason::NoService)
@@ -235,6 +237,9 @@ impl Connection {
             // What follows a request to switch protocols may be meant in the other one.
             self.persists &= reason != Reason::UpgradeWithBody;
             return Err(refuse(reason));
+        }
+        if let Some(maintenance) = destination.closed_to(client) {
+            return Err(Refusal::kept_out(maintenance, row).into());
         }
         let service = leads.service();
         let name = service.map_or("", |service| &service.name);
@@ -331,7 +336,7 @@ impl Connection {
     /// Reads bytes of a body that is not complete and appends them to the output, framed for the instance.
     fn read_body<S>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, Reason> {
         let chunked = matches!(self.request_body, Body::Chunked(_));
-        let limit = self.listener(worker).and_then(|listener| listener.max_body_bytes).unwrap_or(u64::MAX);
+        let limit = self.max_body_bytes(worker).unwrap_or(u64::MAX);
         let (output, total) = (&mut worker.output, &mut self.body_bytes);
         let used = self.request_body.read(bytes, |data| {
             *total += data.len() as u64;
@@ -351,6 +356,11 @@ impl Connection {
         Ok(used)
     }
 
+    /// Bytes of the body of the current request; `None` for no bound.
+    fn max_body_bytes<S>(&self, worker: &Worker<S>) -> Option<u64> {
+        max_body_bytes(self.terms.as_deref(), self.listener(worker))
+    }
+
     /// A body that is broken or too large: nobody knows where it ends, so nothing behind it is read.
     fn refuse_body<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
         self.request_body = Body::UntilClose;
@@ -366,6 +376,7 @@ impl Connection {
     ) -> Verdict {
         self.request_body = Body::UntilClose;
         self.form = Form::Text;
+        self.terms = None;
         let request_id = RequestId::of(None, &mut worker.random);
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);
@@ -387,10 +398,10 @@ impl Exchange {
     ) -> Self {
         Self {
             edits: backend.edits.clone(),
-            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
+            tunnel_timeout: request.upgrade().map(|_| backend.timeouts.tunnel),
             idempotent: IDEMPOTENT.contains(&request.method),
             to_head: request.method == b"HEAD",
-            ..Self::new(tries, backend.policy, service, instance, affinity, now)
+            ..Self::new(tries, backend.policy, backend.timeouts, service, instance, affinity, now)
         }
     }
 
@@ -398,6 +409,7 @@ impl Exchange {
     pub(super) fn new(
         tries: u8,
         policy: Policy,
+        timeouts: Timeouts,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
@@ -418,9 +430,9 @@ impl Exchange {
             row: u32::MAX,
             started: now,
             asked: now,
-            connect_timeout: service.connect_timeout,
-            first_byte_timeout: service.first_byte_timeout,
-            idle_timeout: service.idle_timeout,
+            connect_timeout: timeouts.connect,
+            first_byte_timeout: timeouts.first_byte,
+            idle_timeout: timeouts.idle,
             tunnel_timeout: None,
             idempotent: false,
             failure_statuses: service.failure_statuses,

@@ -1,8 +1,9 @@
 //! Where the requests of a route go: to a service, to one of several, or nowhere, because the route answers them itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Service;
+use super::{Maintenance, Service, Timeouts};
 use crate::answer::Answer;
 use crate::edits::Edits;
 use crate::key::Subject;
@@ -65,6 +66,8 @@ pub struct Destination {
     pub target: Target,
     /// For each listener the row of the request table that counts them.
     pub rows: Vec<u32>,
+    /// Whom route and service let in for now, each by itself; empty for all.
+    pub maintenance: Box<[Arc<Maintenance>]>,
     /// What the access log says of route and service.
     pub logged: Box<[u8]>,
 }
@@ -85,6 +88,8 @@ pub struct Backend {
     pub service: u32,
     /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
     pub policy: Policy,
+    /// How long its instances are waited for.
+    pub timeouts: Timeouts,
     /// What the route changes in the messages that it passes on; `None` for nothing.
     pub edits: Option<Arc<Edits>>,
 }
@@ -109,6 +114,12 @@ impl<'a> Leads<'a> {
 }
 
 impl Destination {
+    /// What keeps this client out.
+    #[inline]
+    pub fn closed_to(&self, client: IpAddr) -> Option<&Arc<Maintenance>> {
+        self.maintenance.iter().find(|maintenance| maintenance.keeps_out(client))
+    }
+
     /// The service that requests go to.
     pub fn service(&self) -> Option<u32> {
         match &self.target {

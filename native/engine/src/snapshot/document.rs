@@ -7,12 +7,15 @@ use serde::Deserialize;
 use super::answer::AnswerText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
+use super::maintenance::MaintenanceText;
 use super::matching::Conditions;
 use super::mirror::MirrorText;
 use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
+use super::terms::{TermsText, TimeoutsText};
 use super::{
-    Backend, Destination, Destinations, FailureStatuses, Limit, Passage, Snapshot, SnapshotError, Target,
+    Backend, Destination, Destinations, FailureStatuses, Limit, Maintenance, Passage, Snapshot,
+    SnapshotError, Target, Timeouts,
 };
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
@@ -203,6 +206,7 @@ pub(super) struct Service {
     failure_statuses: Vec<u16>,
     proxy_protocol: Option<Version>,
     retry_budget: Option<Budget>,
+    maintenance: Option<MaintenanceText>,
     queue: Option<WaitingLine>,
     #[serde(default)]
     limits: Vec<RateLimit>,
@@ -246,10 +250,13 @@ impl Service {
         let concurrency = compile_concurrency(self.concurrency, Owner::Service(&self.name))?;
         Ok(super::Service {
             reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
-            connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
-            first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
-            idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
-            tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            maintenance: self.maintenance.map(MaintenanceText::compile).transpose()?.map(Arc::new),
+            timeouts: Timeouts {
+                connect: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
+                first_byte: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
+                idle: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
+                tunnel: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            },
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             proxy_protocol: self.proxy_protocol,
             retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
@@ -358,6 +365,12 @@ pub(super) struct Route {
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
+    /// Time-outs in place of those of its services.
+    #[serde(default)]
+    timeouts: TimeoutsText,
+    #[serde(default)]
+    terms: TermsText,
+    maintenance: Option<MaintenanceText>,
     limits: Vec<RateLimit>,
     #[serde(default)]
     concurrency: Vec<Concurrency>,
@@ -386,6 +399,7 @@ impl Route {
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
             tries,
+            terms: self.terms.compile().map_err(|error| error.within("terms"))?,
             traces: self.methods.iter().any(|method| method == "TRACE"),
         })
     }
@@ -396,9 +410,11 @@ impl Route {
         listeners: usize,
     ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
+        let own = self.maintenance.take().map(MaintenanceText::compile).transpose()?.map(Arc::new);
         let (split, named, answer) = (self.split.take(), self.named.take(), self.answer.take());
-        let to_service =
-            |service, rows, prefix: Option<&str>| self.to_service(service, rows, prefix, services, listeners);
+        let to_service = |service, rows, prefix: Option<&str>| {
+            self.to_service(service, rows, prefix, services, listeners, own.as_ref())
+        };
         match (self.service, split, named, answer) {
             (Some(service), None, None, None) => {
                 to_service(service, rows, self.prefix()).map(Destinations::One)
@@ -416,7 +432,8 @@ impl Route {
                 let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
                 let logged = access_log::names(Some(&self.name), None);
-                Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
+                let (rows, maintenance) = (for_each(rows, listeners)?, own.into_iter().collect());
+                Ok(Destinations::One(Destination { target, rows, maintenance, logged }))
             }
             _ => {
                 let message = "must be there, or a split, a choice by name or an answer in its place";
@@ -443,6 +460,7 @@ impl Route {
         prefix: Option<&str>,
         services: &[super::Service],
         listeners: usize,
+        maintenance: Option<&Arc<Maintenance>>,
     ) -> Result<Destination, SnapshotError> {
         let Some(service) = services.get(index as usize) else {
             let message = format!("there are {} services", services.len());
@@ -452,10 +470,13 @@ impl Route {
         let backend = Backend {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
+            timeouts: self.timeouts.compile(service.timeouts).map_err(|it| it.within("timeouts"))?,
             edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
         };
         let logged = access_log::names(Some(&self.name), Some(&service.name));
-        Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })
+        let maintenance = maintenance.into_iter().chain(&service.maintenance).cloned().collect();
+        let rows = for_each(rows, listeners)?;
+        Ok(Destination { target: Target::Service(backend), rows, maintenance, logged })
     }
 }
 
@@ -628,7 +649,7 @@ fn compile_key(parts: &[String]) -> Result<Key, SnapshotError> {
 }
 
 /// A time-out in nanoseconds.
-fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+pub(super) fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
     positive(place, millis)?
         .checked_mul(NANOS_PER_MILLI)
         .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))

@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 
 use super::{
     Cost, Destination, Destinations, Fields, Limit, Missing, Mode, Overflow, Owner, Route, Rule, Scheme,
-    Snapshot, SnapshotError, Target,
+    Snapshot, SnapshotError, Target, Timeouts,
 };
 use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
@@ -84,7 +84,8 @@ fn listeners_and_services_arrive() {
         (web.name.as_str(), web.slot, web.policy),
         ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, slow_start: 0 })
     );
-    let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
+    let Timeouts { connect, first_byte, idle, tunnel } = web.timeouts;
+    let timeouts = (connect, first_byte, idle, tunnel);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
 
@@ -326,6 +327,43 @@ fn senseless_names_are_refused_with_their_place() {
     ] {
         assert_eq!(compile(&document).unwrap_err().to_string(), format!("routes[0].named.{problem}"));
     }
+}
+
+/// What a route says of its exchanges arrives; what it leaves out is what its service says.
+#[test]
+fn terms_of_routes_arrive() {
+    let mut document = document();
+    document["routes"][0]["timeouts"] = json!({"first_byte_ms": 7, "tunnel_ms": 8});
+    document["routes"][0]["terms"] = json!({"max_body_bytes": 0, "errors": document["errors"]});
+    let snapshot = compile(&document).unwrap();
+    let of_service = snapshot.services[0].timeouts;
+    let Target::Service(backend) = &only(&snapshot.routes[0]).target else { panic!("a service") };
+    let expected = Timeouts { first_byte: 7_000_000, tunnel: 8_000_000, ..of_service };
+    assert_eq!(backend.timeouts, expected);
+    let terms = snapshot.routes[0].terms.as_ref().unwrap();
+    assert_eq!((terms.max_body_bytes, &terms.pages), (Some(0), &snapshot.pages));
+    assert_eq!(snapshot.routes[1].terms, None);
+    let Target::Service(backend) = &only(&snapshot.routes[1]).target else { panic!("a service") };
+    assert_eq!(backend.timeouts, snapshot.services[1].timeouts);
+}
+
+/// Maintenance of route and service arrives with each, the route's first; one that makes no sense is refused with its place.
+#[test]
+fn maintenance_arrives_or_is_refused_with_its_place() {
+    let closed = |network: &str, kind: &str| json!({"admitted": [network], "retry_after_s": 9, "page": {"content_type": kind, "body": "x"}});
+    let mut document = document();
+    document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a/b");
+    document["services"][0]["maintenance"] = closed("192.0.2.0/24", "a/b");
+    let snapshot = compile(&document).unwrap();
+    let [route, service] = &*only(&snapshot.routes[0]).maintenance else { panic!("both") };
+    assert!(!route.keeps_out("10.1.2.3".parse().unwrap()) && service.keeps_out("10.1.2.3".parse().unwrap()));
+    assert_eq!((route.retry_after, route.page.as_ref().map(|page| &*page.body)), (Some(9), Some(&b"x"[..])));
+    assert!(only(&snapshot.routes[1]).maintenance.is_empty());
+    document["routes"][0]["maintenance"] = closed("10", "a/b");
+    let problem = |document: &Value| compile(document).unwrap_err().to_string();
+    assert_eq!(problem(&document), "routes[0].maintenance.admitted[0]: no network");
+    document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a\r\n");
+    assert_eq!(problem(&document), "routes[0].maintenance.page.content_type: must be printable ASCII");
 }
 
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
