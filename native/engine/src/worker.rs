@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::access_log::AccessLog;
+use crate::askers::Askers;
 use crate::deadline::Deadlines;
 use crate::queue::Lines;
 use crate::random::Random;
@@ -27,6 +28,8 @@ pub struct Worker<S> {
     pub deadlines: Deadlines,
     /// Who waits for a place at a service.
     pub lines: Lines,
+    /// Who waits for a token of a limit that gateways share.
+    pub askers: Askers,
     /// Since when each connection is at rest.
     pub rests: Rests,
     /// The random numbers of this worker.
@@ -51,6 +54,7 @@ impl<S: State> Worker<S> {
             snapshot: Arc::default(),
             deadlines: Deadlines::default(),
             lines: Lines::default(),
+            askers: Askers::default(),
             rests: Rests::default(),
             random: Random::new(random_seed),
             output: Vec::new(),
