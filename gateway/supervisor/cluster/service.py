@@ -191,7 +191,6 @@ class ClusterService:
         with suppress(TimeoutError):
             async with asyncio.timeout(TURN_S):
                 await self._called.wait()
-        self._called.clear()
 
     async def _keep_greeting(self) -> None:
         while True:

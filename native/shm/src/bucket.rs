@@ -340,7 +340,8 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         self.replace(charge.index, charge.after, charge.before)
     }
 
-    /// Takes tokens from one bucket. A claim of nothing writes nothing. `first`: what was found in the key's first place.
+    /// Takes tokens from one bucket. A claim of nothing takes nothing: of a bucket that only this gateway has it writes nothing, of a stock
+    /// perhaps that more is wanted. `first`: what was found in the key's first place.
     fn take(&self, claim: &Claim, now: u64, first: Slot) -> Outcome {
         let Claim { rate, cost, .. } = *claim;
         match claim.shared {

@@ -288,7 +288,7 @@ impl Charger for Reachable {
     }
 }
 
-/// The keeper of the stocks adds a token, if the key has a slot; a charge of nothing stands for it.
+/// The keeper of the stocks adds a token, if the key has a slot; a charge without claims stands for it.
 fn lender() -> Program<Done> {
     let words = SimWord::<u128>::stretch(0..SLOTS);
     Rc::new(move || {
