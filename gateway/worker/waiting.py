@@ -1,5 +1,6 @@
 """The waiting line of a worker: who waits for a place on an instance, or for a token of a limit that gateways share, is asked
-again when it may have come."""
+again when it may have come.
+"""
 
 import os
 from collections.abc import Callable

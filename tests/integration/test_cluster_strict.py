@@ -116,7 +116,10 @@ async def test_redis_goes_and_comes_back(unreachable: str) -> None:
 async def test_who_waits_may_leave() -> None:
     """A client that goes gives its place in the queue up at once, and takes no token; the others have their answer."""
     async with Origin(b"x") as origin, RedisServer() as server:
-        async with Gateway(strict(origin, server.address, timeout=SLOW)) as gateway, AsyncExitStack() as stack:
+        async with (
+            Gateway(strict(origin, server.address, timeout=SLOW)) as gateway,
+            AsyncExitStack() as stack,
+        ):
             await reaches(gateway, gateways=1)
             server.signal(signal.SIGSTOP)
             leaving, staying = await ask(gateway, stack, 2)
@@ -148,7 +151,10 @@ async def test_nobody_waits_longer_than_the_queue_says() -> None:
 async def test_a_worker_is_killed_with_those_who_wait_there() -> None:
     """It takes them along; those at the other worker are answered, and nothing is left that counts as waiting."""
     async with Origin(b"x") as origin, RedisServer() as server:
-        async with Gateway(strict(origin, server.address, timeout=SLOW)) as gateway, AsyncExitStack() as stack:
+        async with (
+            Gateway(strict(origin, server.address, timeout=SLOW)) as gateway,
+            AsyncExitStack() as stack,
+        ):
             await reaches(gateway, gateways=1)
             for _ in range(5 if PROOF else 1):
                 server.signal(signal.SIGSTOP)

@@ -43,7 +43,7 @@ impl Askers {
     }
 
     /// The connection that is asked next in this round; `None` when the round is over.
-    pub fn next(&mut self) -> Option<u32> {
+    pub fn next_in_round(&mut self) -> Option<u32> {
         let (ticket, connection) = self.connections.range(self.round.clone()).next()?;
         self.round.start = ticket + 1;
         Some(*connection)
@@ -58,17 +58,23 @@ mod tests {
     #[test]
     fn everybody_is_asked_once() {
         let mut askers = Askers::default();
-        assert_eq!((askers.next(), askers.is_empty()), (None, true));
+        assert_eq!((askers.next_in_round(), askers.is_empty()), (None, true));
         let tickets: Vec<Ticket> = (10..14).map(|connection| askers.join(connection)).collect();
-        assert_eq!(askers.next(), None, "no round has begun");
+        assert_eq!(askers.next_in_round(), None, "no round has begun");
         askers.begin_round();
-        assert_eq!(askers.next(), Some(10));
+        assert_eq!(askers.next_in_round(), Some(10));
         askers.leave(tickets[0]);
         askers.leave(tickets[2]);
         askers.join(14);
-        assert_eq!([askers.next(), askers.next(), askers.next()], [Some(11), Some(13), None]);
+        assert_eq!(
+            [askers.next_in_round(), askers.next_in_round(), askers.next_in_round()],
+            [Some(11), Some(13), None]
+        );
         askers.begin_round();
-        assert_eq!([askers.next(), askers.next(), askers.next()], [Some(11), Some(13), Some(14)]);
+        assert_eq!(
+            [askers.next_in_round(), askers.next_in_round(), askers.next_in_round()],
+            [Some(11), Some(13), Some(14)]
+        );
         assert!(!askers.is_empty());
     }
 }

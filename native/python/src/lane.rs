@@ -139,7 +139,7 @@ impl Lane {
     }
 
     fn next_turn(&mut self, now: u64) -> Option<u32> {
-        self.worker.askers.next().or_else(|| self.worker.lines.next(now))
+        self.worker.askers.next_in_round().or_else(|| self.worker.lines.next(now))
     }
 
     fn spared(&self, now: u64, most: usize) -> Vec<u32> {

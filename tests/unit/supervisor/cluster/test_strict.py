@@ -15,7 +15,9 @@ from tests.unit.supervisor.cluster.world import World
 SEEDS = range(20 if PROOF else 2)
 
 
-async def run_exactly(world: World, seconds: float, rates: list[int], draw: random.Random, keys: int = 1) -> None:
+async def run_exactly(
+    world: World, seconds: float, rates: list[int], draw: random.Random, keys: int = 1
+) -> None:
     """Load as ``World.run``; at no time have more been admitted, of any number of keys, than burst and rate × time."""
     start, before = world.clock.now, world.admitted
     while world.clock.now < start + seconds * 1e9:
@@ -72,6 +74,7 @@ async def test_below_the_limit_nobody_is_refused() -> None:
 
 
 def waiters(world: World) -> list[int]:
+    """How many wait at each gateway."""
     return [len(workers.waiting) for workers in world.workers]
 
 

@@ -4,7 +4,6 @@ use serde_json::{json, Value};
 
 use super::scene::*;
 use crate::connection::{Action, Connection};
-use crate::state::State;
 
 const SERVICE: u32 = 0;
 const ROWS: [u32; 3] = [10, 11, 12];
@@ -145,7 +144,7 @@ fn every_end_leaves() {
 #[test]
 fn the_queue_of_the_service_bounds_them() {
     let mut scene = waiting(GET);
-    let mut turn_to_another = |scene: &mut Scene| {
+    let turn_to_another = |scene: &mut Scene| {
         let other = Connection::open(&mut scene.worker, 0, "192.0.2.1".parse().unwrap(), scene.now);
         std::mem::replace(&mut scene.connection, other)
     };
