@@ -94,8 +94,7 @@ class Lease:
         """What to ask the store for now, if for anything."""
         target, granted = self.target(cover), self.granted
         returns = self.lent_until is not None
-        suffices = self.heard_of and granted > target // 2 and granted >= self.waiting
-        if not returns and (now < self.not_before or suffices):
+        if not returns and (now < self.not_before or (self.heard_of and granted > target // 2)):
             return None
         take = Take(self.bucket, max(0, -granted), max(0, target - max(0, granted)))
         return take if take.used or take.wanted or returns or not self.heard_of else None

@@ -78,6 +78,17 @@ def waiters(world: World) -> list[int]:
     return [len(workers.waiting) for workers in world.workers]
 
 
+async def test_all_pass_that_there_is_a_token_for() -> None:
+    """However little is left in the bucket, and though an answer just before has left nothing in stock."""
+    world = World(1, per_second=1, burst=100, strict=True)
+    (workers,) = world.workers
+    for together in (60, 30, 9):
+        for _ in range(together):
+            workers.request(1)
+        await world.run(0.002, [0], random.Random(1))
+    assert (workers.admitted, workers.refused) == (99, 0)
+
+
 async def test_an_answer_is_given_at_once() -> None:
     """Nobody waits for a turn: the store is asked in the step in which somebody begins to wait."""
     world = World(3, per_second=10, burst=5, strict=True)
