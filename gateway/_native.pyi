@@ -174,7 +174,8 @@ class Control:
 class Stocks:
     """Hears what workers want of shared buckets, and hands out what was granted. One process at a time may."""
 
-    def __new__(cls, segment: Segment) -> Stocks: ...
+    def __new__(cls, segment: Segment, *, wakes: Sequence[int] | None = None) -> Stocks:
+        """``wakes``: as those of ``Lane``."""
     def wanted(self, most: int) -> list[tuple[int, int]]:
         """(key, row of its limit) of up to ``most`` wants of each worker; a key may come more than once."""
     def balance(self, key: int, now: int) -> int | None:
@@ -187,8 +188,11 @@ class Stocks:
         left then is lost."""
     def take_back(self, key: int, now: int) -> int:
         """Ends a stock; returns what was left, below 0 what was owed."""
-    def set_credit(self, row: int, tokens: int) -> None:
-        """What stocks with credit may owe, of the limit of this row. Raises IndexError."""
+    def wake(self) -> None:
+        """Wakes the workers at which anybody waits."""
+    def set_credit(self, row: int, tokens: int, *, waits: bool) -> None:
+        """What stocks with credit may owe, of the limit of this row, and whether claims beyond that wait for an answer. Raises
+        IndexError."""
 
 @final
 class View:
@@ -321,8 +325,9 @@ class Lane:
         wakes: Sequence[int] | None = None,
     ) -> Lane:
         """Raises ValueError for a lane beyond the segment's. ``clock`` gives the fast path's time, in nanoseconds;
-        None is CLOCK_MONOTONIC. ``wakes``: an eventfd for each lane, whose worker is woken by it when a place may have
-        come free that somebody waits for there; they are duplicated."""
+        None is CLOCK_MONOTONIC. ``wakes``: an eventfd for each lane, whose worker is woken by it when what somebody waits
+        for there may have come, and one for the keeper of the stocks, who is woken when somebody begins to wait for an answer; they
+        are duplicated."""
     def adopt(self, snapshot: Snapshot) -> None:
         """Every request from now on is decided by this snapshot."""
     @property

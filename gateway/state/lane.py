@@ -86,7 +86,8 @@ def open_lane(
     clock: Callable[[], int] | None = None,
     wakes: Sequence[int] = (),
 ) -> Lane:
-    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes.
+    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes,
+    and one for the supervisor.
     Raises ValueError if the memory is foreign.
     """
     return Lane(Segment.attach(memory), lane, random_seed=random_seed, clock=clock, wakes=wakes)

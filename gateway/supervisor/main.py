@@ -106,7 +106,10 @@ class Supervisor:
         self._workers = Workers(slots, self._equipment, launcher, clock=monotonic_ns)
         self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
         self._membership = Membership(
-            Stocks(self._segment), _redis, clock=monotonic_ns, most_in_stock=MOST_IN_STOCK
+            Stocks(self._segment, wakes=self._wakes),
+            _redis,
+            clock=monotonic_ns,
+            most_in_stock=MOST_IN_STOCK,
         )
         overrides = OverrideBook(wall_ns)
         rows = Rows.fresh(services=sizes.services, series=sizes.series, limits=sizes.limits)
@@ -173,9 +176,15 @@ class Supervisor:
         edition = self._reloader.edition
         settings = edition.config.cluster
         self._membership.adopt(settings, self._membership.prepare(settings), edition.shared)
+        asyncio.get_running_loop().add_reader(self._wakes[-1], self._called)
         self._roster.start()
         services, zone = edition.config.services, edition.config.gateway.zone
         await self._roster.set(services, edition.rows.banks(), zone, edition.idle_subsets())
+
+    def _called(self) -> None:
+        """A request waits for a token of a limit that gateways share."""
+        os.eventfd_read(self._wakes[-1])
+        self._membership.call()
 
     async def _start_workers(self) -> bool:
         """Starts the workers; False when a signal came first."""
@@ -299,8 +308,10 @@ def _shared_memory(sizes: Capacities) -> Segment:
 
 
 def _wakes(lanes: int) -> list[int]:
-    """An eventfd for each lane, by which workers wake each other; they last as long as the process."""
+    """An eventfd for each lane, by which its worker is woken, and one by which workers call the supervisor; they last as long as
+    the process.
+    """
     try:
-        return [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(lanes)]
+        return [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(lanes + 1)]
     except OSError as error:
         raise StartError(f"cannot make what wakes the workers: {error}") from None

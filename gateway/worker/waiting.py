@@ -1,4 +1,6 @@
-"""The waiting line of a worker: who waits for a place on an instance is asked again when one may have come free."""
+"""The waiting line of a worker: who waits for a place on an instance, or for a token of a limit that gateways share, is asked
+again when it may have come.
+"""
 
 import os
 from collections.abc import Callable
@@ -16,7 +18,7 @@ class WaitingLine:
         self._take_turn = take_turn
 
     def woken(self, wake: int) -> None:
-        """Another worker, or this one, has given a place back, and says so by this eventfd."""
+        """Another worker, or this one, has given a place back, or the supervisor an answer, and says so by this eventfd."""
         os.eventfd_read(wake)
         self.go_on()
 

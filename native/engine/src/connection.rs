@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -8,6 +8,7 @@
 //! a byte of an answer has reached the client.
 
 mod answering;
+mod asking;
 mod client;
 mod ending;
 mod judging;
@@ -152,7 +153,7 @@ enum Waiting {
     Head,
     /// More of a request's body.
     RequestBody,
-    /// A place on an instance.
+    /// A place on an instance, or a token of a limit that gateways share.
     Place,
     /// A connection to the instance.
     Connect,
@@ -317,6 +318,8 @@ pub struct Connection {
     holds: limiting::Holds,
     /// Where its current request waits for a place; `None` while it does not.
     queued: Option<queueing::Queued>,
+    /// The answer that its current request waits for; `None` while it does not.
+    asked: Option<Box<asking::Asked>>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
     /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
@@ -368,6 +371,7 @@ impl Connection {
             client_hold: None,
             holds: limiting::Holds::default(),
             queued: None,
+            asked: None,
             record: None,
             terms: None,
             copying: mirroring::Copying::Nothing,

@@ -13,6 +13,7 @@ pub mod access_log;
 pub mod address;
 pub mod affinity;
 pub mod answer;
+pub mod askers;
 pub mod client_address;
 pub mod connection;
 pub mod deadline;

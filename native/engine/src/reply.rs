@@ -55,6 +55,8 @@ pub enum Reason {
     UnknownExpectation,
     /// A limit refused the request.
     RateLimited,
+    /// The bucket of a limit that gateways share was asked, and did not answer for as long as a request may wait.
+    LimitUnanswered,
     /// A limit could not count the request, and refuses what it cannot count.
     Uncounted,
     /// Of the client as many requests are under way as may be.
@@ -137,6 +139,9 @@ impl Reason {
             Self::TargetTooLong => answer(414, "URI Too Long", REQUEST, "target too long"),
             Self::UnknownExpectation => answer(417, "Expectation Failed", REQUEST, "unknown expectation"),
             Self::RateLimited => answer(429, "Too Many Requests", "http_request_denied", "rate limit"),
+            Self::LimitUnanswered => {
+                answer(503, "Service Unavailable", "http_request_denied", "no answer of the shared limit")
+            }
             Self::Uncounted => answer(503, "Service Unavailable", "http_request_denied", "limit table full"),
             Self::ClientTooManyAtOnce => {
                 answer(429, "Too Many Requests", "http_request_denied", "too many requests at once")

@@ -278,6 +278,8 @@ pub trait State {
     ///
     /// [`Gcra::owing`]: crate::limit::Gcra::owing
     fn owe(&self, claim: &Claim, now: u64) -> bool;
+    /// Has the keeper of the stocks look at once what is wanted: somebody waits for its answer.
+    fn call_keeper(&self);
     /// The theoretical arrival time of a bucket; 0, that of a full one, where there is none.
     fn tat(&self, key: u64, now: u64) -> u64;
     /// The secret that seeds the hash of bucket keys, one per segment.

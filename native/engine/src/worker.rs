@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::access_log::AccessLog;
+use crate::askers::Askers;
 use crate::deadline::Deadlines;
 use crate::queue::Lines;
 use crate::random::Random;
@@ -29,6 +30,8 @@ pub struct Worker<S> {
     pub lines: Lines,
     /// How many copies of requests for mirrors are under way.
     pub(crate) copies: u32,
+    /// Who waits for a token of a limit that gateways share.
+    pub askers: Askers,
     /// Since when each connection is at rest.
     pub rests: Rests,
     /// The random numbers of this worker.
@@ -54,6 +57,7 @@ impl<S: State> Worker<S> {
             deadlines: Deadlines::default(),
             lines: Lines::default(),
             copies: 0,
+            askers: Askers::default(),
             rests: Rests::default(),
             random: Random::new(random_seed),
             output: Vec::new(),

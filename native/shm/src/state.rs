@@ -1,7 +1,6 @@
 //! A worker's hold on the shared memory: the engine's `State` over the segment and the worker's own lane.
 
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
@@ -29,6 +28,8 @@ use crate::queue;
 use crate::retire;
 use crate::ring;
 use crate::segment::{OwnLane, Segment};
+use crate::stocks::credit_of;
+use crate::wakes::Wakes;
 use crate::wants::Want;
 use crate::word::add_alone;
 
@@ -78,8 +79,8 @@ pub struct Worker {
     lane: OwnLane,
     generation: u64,
     marks: LaneMarks,
-    /// An eventfd for each lane, which wakes its worker; none where nobody is to be woken.
-    wakes: Vec<OwnedFd>,
+    /// None where nobody is to be woken.
+    wakes: Wakes,
 }
 
 impl Worker {
@@ -89,12 +90,12 @@ impl Worker {
             segment.lane_header(lane).filter(|_| is_live(segment.live(), lane)).ok_or(LaneError { lane })?;
         let generation = header.generation.load(Ordering::Acquire);
         let marks = LaneMarks::new(lane, generation);
-        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks, wakes: Vec::new() })
+        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks, wakes: Wakes::default() })
     }
 
-    /// With an eventfd for each lane, in their order, by which workers wake each other.
+    /// By which it wakes the others.
     #[must_use]
-    pub fn waking(self, wakes: Vec<OwnedFd>) -> Self {
+    pub fn waking(self, wakes: Wakes) -> Self {
         Self { wakes, ..self }
     }
 
@@ -179,23 +180,10 @@ impl Worker {
         })
     }
 
-    /// Wakes the worker of a lane. What keeps it from being woken (there is nothing to wake it with, or it has been woken
-    /// 2⁶⁴ times) its next tick makes up for.
-    fn wake(&self, lane: u32) {
-        if let Some(wake) = self.wakes.get(lane as usize) {
-            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
-        }
-    }
-
     /// Wakes whoever waits for anything: a place was there for a moment less than it seemed.
     #[cold]
     fn wake_all(&self) {
-        for lane in LiveLanes::new(self.segment().live()) {
-            let waits = |header: &LaneHeader| header.seen.0.waiting.load(Ordering::SeqCst) > 0;
-            if self.segment().lane_header(lane).is_some_and(waits) {
-                self.wake(lane);
-            }
-        }
+        self.wakes.all_that_wait(self.segment());
     }
 
     /// Has the worker of a lane ticked lately?
@@ -244,9 +232,10 @@ impl Charger for Worker {
     }
 
     fn terms(&self, row: u32) -> Terms {
-        let credit = self.segment().credits().get(row as usize).map(|word| word.load(Ordering::Relaxed));
+        let word = self.segment().credits().get(row as usize).map(|word| word.load(Ordering::Relaxed));
+        let (credit, waits) = credit_of(self.sensible(word, 0));
         let reachable = self.lane.wants().is_some_and(|wants| wants.has_room());
-        Terms { credit: self.sensible(credit, 0), reachable }
+        Terms { credit, waits, reachable }
     }
 
     fn want(&self, key: u64, row: u32) {
@@ -447,7 +436,7 @@ impl State for Worker {
         fence(Ordering::SeqCst); // holds are given back without an order of their own
         let next = queue::next(self.segment().fronts(service), |lane| self.hears(lane, now));
         if let Some(lane) = next {
-            self.wake(lane);
+            self.wakes.lane(lane);
         }
     }
 
@@ -524,6 +513,10 @@ impl State for Worker {
 
     fn owe(&self, claim: &Claim, now: u64) -> bool {
         Table::new(self.segment().buckets(), self).owe(claim, now)
+    }
+
+    fn call_keeper(&self) {
+        self.wakes.keeper(self.segment());
     }
 
     fn tat(&self, key: u64, now: u64) -> u64 {

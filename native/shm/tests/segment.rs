@@ -22,6 +22,7 @@ use headgate_shm::layout::Capacities;
 use headgate_shm::segment::{Segment, SegmentError};
 use headgate_shm::state::Worker;
 use headgate_shm::view::{LimitTable, View};
+use headgate_shm::wakes::Wakes;
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
@@ -467,8 +468,9 @@ fn a_place_wakes_who_waits_for_it() {
     let wakes: Vec<OwnedFd> =
         (0..CAPACITIES.lanes).map(|_| eventfd(0, EventfdFlags::NONBLOCK).unwrap()).collect();
     let woken = |lane: usize| rustix::io::read(&wakes[lane], &mut [0; 8]).is_ok();
-    let [one, two] =
-        workers.map(|worker| worker.waking(wakes.iter().map(|wake| wake.try_clone().unwrap()).collect()));
+    let [one, two] = workers.map(|worker| {
+        worker.waking(Wakes::new(wakes.iter().map(|wake| wake.try_clone().unwrap()).collect()))
+    });
     control.write_instance(0, &instance(1, 1, HEALTH_HEALTHY)).unwrap();
     let since = |since| Some(Front { since, newest_first: false });
     let return_a_place = || {
@@ -492,7 +494,7 @@ fn a_place_wakes_who_waits_for_it() {
     one.publish_front(0, None);
     two.count_wait(0, WaitEnd::Late, 9);
     let status = View::new(Arc::clone(&segment)).queue(0).unwrap();
-    assert_eq!((status.waiting, status.ends, status.waited), (1, vec![1, 0, 0, 1, 0, 0], 3));
+    assert_eq!((status.waiting, status.ends, status.waited), (1, vec![1, 0, 0, 1, 0, 0, 0], 3));
     control.close_lane(two.lane()).unwrap();
     assert_eq!(return_a_place(), [false, false], "nobody waits at a dead worker");
     assert_eq!(View::new(segment).queue(0).unwrap().waiting, 0);

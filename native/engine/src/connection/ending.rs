@@ -93,6 +93,23 @@ impl Connection {
         if self.passes() {
             return self.fail_passing(worker, reason.into(), now);
         }
+        let refusal = match reason {
+            Reason::QueueFull | Reason::QueueTimeout | Reason::LimitUnanswered => {
+                Refusal::for_now(reason, None)
+            }
+            _ => Refusal::because(reason, None),
+        };
+        self.fail_with(worker, &refusal, now)
+    }
+
+    /// As [`Connection::fail`], with more to say; the exchange counts it.
+    pub(super) fn fail_with<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        refusal: &Refusal,
+        now: u64,
+    ) -> Verdict {
+        let reason = refusal.reason;
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
             return self.abort(worker, reason.error().unwrap_or_default(), now);
@@ -102,11 +119,7 @@ impl Connection {
         let record = self.record.take(); // its line tells of the answer that follows
         self.end_exchange(worker, None, now);
         self.record = record;
-        let refusal = match reason {
-            Reason::QueueFull | Reason::QueueTimeout => Refusal::for_now(reason, None),
-            _ => Refusal::because(reason, None),
-        };
-        self.refuse(worker, &refusal, to_head, now)
+        self.refuse(worker, refusal, to_head, now)
     }
 
     /// Answers in the instance's stead.
@@ -247,7 +260,9 @@ impl Connection {
             // It is carried over to the instance, once there is one.
             Phase::Exchange(_) if self.passes() => false,
             // It would take a place from those who are still there.
-            Phase::Exchange(_) if self.queued.is_some() => return self.leave(worker, now),
+            Phase::Exchange(_) if self.queued.is_some() || self.asked.is_some() => {
+                return self.leave(worker, now)
+            }
             Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
             _ => return self.leave(worker, now),
         };
@@ -293,6 +308,7 @@ impl Connection {
         self.response_head = Vec::new();
         let opens_gate = self.holds.give_back(&worker.state);
         self.leave_line(worker, WaitEnd::Left, now);
+        self.stop_asking(worker, WaitEnd::Left, now);
         if let Phase::Tunnel(tunnel) = &mut self.phase {
             if let Some(instance) = tunnel.instance.take() {
                 give_back(&worker.state, instance, tunnel.queue, now);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ending::Refusal;
-use super::limiting::{charge_due, pass, Due, Gate};
+use super::limiting::{charge_due, pass, Consent, Due, Gate};
 use super::mirroring::{self, Copying};
 use super::queueing::Search;
 use super::{
@@ -20,6 +20,7 @@ use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, Request};
 use crate::key::Subject;
 use crate::pace::Stopwatch;
+use crate::random::Random;
 use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
@@ -214,7 +215,7 @@ impl Connection {
         sender: &Sender,
         now: u64,
     ) -> Result<Exchange, Instead> {
-        let Worker { snapshot, state, random, lines, deadlines, .. } = worker;
+        let Worker { snapshot, state, random, lines, askers, deadlines, .. } = worker;
         let client = sender.client.ip();
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
@@ -245,32 +246,59 @@ impl Connection {
         let name = service.map_or("", |service| &service.name);
         let subject = Subject { request, client, route: &route.name, service: name };
         // First what is given back where another limit refuses: tokens are not.
-        let due = self
+        let consent = self
             .holds
             .take(state, route, service, &subject)
             .and_then(|()| pass(state, route, service, &subject, now))
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
-        let (backend, service) = match leads {
-            Leads::Service(backend, service) => (backend, service),
-            Leads::Answer(answer) => {
-                charge_due(state, &due, None, now);
+        let (backend, service) = match (leads, &consent) {
+            (Leads::Service(backend, service), _) => (backend, service),
+            (Leads::Answer(answer), Consent::Given(due)) => {
+                charge_due(state, due, None, now);
                 return Err(Instead::Answered { answer: Arc::clone(answer), row });
             }
+            // No configuration has that: nobody waits for an answer of the gateway itself.
+            (Leads::Answer(_), Consent::Awaited(_)) => return Err(refuse(Reason::LimitUnanswered)),
         };
         let affinity = service.reading.read(&subject);
+        let begin = |instance| {
+            let exchange =
+                Exchange::of_request(request, route.tries, backend, service, instance, affinity, now);
+            Exchange { row: row.unwrap_or(u32::MAX), ..exchange }
+        };
+        let for_now = |reason| match reason {
+            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
+            _ => refuse(reason),
+        };
+        let state = &*state;
+        let copying = |random: &mut Random| {
+            let mirror = route.mirror.as_deref();
+            mirror.map_or(Copying::Nothing, |mirror| {
+                mirroring::plan(mirror, (snapshot, state), request, &subject, random, now)
+            })
+        };
+        let due = match consent {
+            Consent::Given(due) => due,
+            Consent::Awaited(buckets) => {
+                self.ask(state, askers, service, buckets, now).map_err(for_now)?;
+                self.copying = copying(random);
+                return Ok(begin(None));
+            }
+        };
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
         let instance = self.seek_place(&mut search, service.slot, service.queue);
-        let instance = instance.map_err(|reason| match reason {
-            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
-            _ => refuse(reason),
-        })?;
-        self.copying = route.mirror.as_deref().map_or(Copying::Nothing, |mirror| {
-            mirroring::plan(mirror, (snapshot, search.state), request, &subject, search.random, now)
-        });
-        let exchange = Exchange::of_request(request, route.tries, backend, service, instance, affinity, now);
-        Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
+        match instance {
+            Ok(instance) => {
+                self.copying = copying(search.random);
+                Ok(Exchange { due, ..begin(instance) })
+            }
+            Err(reason) => {
+                charge_due(state, &due, None, now);
+                Err(for_now(reason))
+            }
+        }
     }
 
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
@@ -302,6 +330,9 @@ impl Connection {
         };
         if !self.request_body.is_complete() {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
+        }
+        if self.asked.is_some() {
+            return (self.await_answer(worker, now), end + used);
         }
         if self.queued.is_some() {
             let verdict = self.park(worker, now);

@@ -4,6 +4,7 @@ mod access_log;
 mod admission;
 mod affinity;
 mod answering;
+mod asking;
 mod deadlines;
 mod edits;
 mod endings;
