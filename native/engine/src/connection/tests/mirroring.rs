@@ -159,7 +159,8 @@ fn there_is_a_bound_of_copies() {
 /// No failure of the mirror leads to another try, and each ends the copy with its place given back.
 #[test]
 fn a_copy_is_sent_once() {
-    let gone: [(&str, fn(&mut Scene, &mut Connection) -> Action, u16); 5] = [
+    type Failure = fn(&mut Scene, &mut Connection) -> Action;
+    let gone: [(&str, Failure, u16); 5] = [
         ("refuses", |it, copy| copy.upstream_failed(&mut it.worker, true, it.now).action, 502),
         ("resets", |it, copy| copy.upstream_lost(&mut it.worker, false, true, true, it.now).action, 502),
         ("nonsense", |it, copy| copy.respond(&mut it.worker, b"nonsense\r\n\r\n", it.now).action, 502),
