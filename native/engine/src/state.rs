@@ -145,11 +145,19 @@ pub enum Counter {
     AcceptFailures = 14,
     /// Exchanges that were not retried because their service had no retry left in its budget.
     RetriesOverBudget = 15,
+    /// Answers that clients got in a content coding that the gateway put them into.
+    ResponsesCompressed = 16,
+    /// Bytes of their bodies as instances sent them.
+    CompressionBytesIn = 17,
+    /// Bytes of their bodies as clients got them.
+    CompressionBytesOut = 18,
+    /// Answers that went out as they came because the worker had no room for another encoder.
+    CompressionsSkipped = 19,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 20] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -166,6 +174,10 @@ impl Counter {
         "limit_slots_reused",
         "accept_failures",
         "retries_over_budget",
+        "responses_compressed",
+        "compression_bytes_in",
+        "compression_bytes_out",
+        "compressions_skipped",
     ];
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::access_log::AccessLog;
+use crate::compression::Encoders;
 use crate::deadline::Deadlines;
 use crate::queue::Lines;
 use crate::random::Random;
@@ -31,6 +32,8 @@ pub struct Worker<S> {
     pub rests: Rests,
     /// The random numbers of this worker.
     pub random: Random,
+    /// What puts answers into content codings.
+    pub encoders: Encoders,
     /// Where payloads are made; valid until the next call into the engine.
     pub output: Vec<u8>,
     /// The value of Date fields, renewed by [`Worker::tick`].
@@ -53,6 +56,7 @@ impl<S: State> Worker<S> {
             lines: Lines::default(),
             rests: Rests::default(),
             random: Random::new(random_seed),
+            encoders: Encoders::default(),
             output: Vec::new(),
             date: http_date(0),
             access_log: AccessLog::default(),

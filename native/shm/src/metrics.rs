@@ -6,7 +6,7 @@ use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 
 /// Words for the worker's own counters; more than there are names, so that the rows behind them stay aligned.
-pub const COUNTER_WORDS: usize = 16;
+pub const COUNTER_WORDS: usize = 32;
 /// Words of a row of the request table: one per code of [`CODES`].
 pub const REQUEST_WORDS: usize = 64;
 /// Words of a service's histogram: its buckets, then the sum of the durations in nanoseconds.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compressing::Compressing;
 use super::ending::Refusal;
 use super::limiting::{charge_due, pass, Due, Gate};
 use super::queueing::Search;
@@ -406,6 +407,7 @@ impl Exchange {
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
+            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request)),
         }
     }
 }

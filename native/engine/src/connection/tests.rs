@@ -4,6 +4,7 @@ mod access_log;
 mod admission;
 mod affinity;
 mod answering;
+mod compressing;
 mod deadlines;
 mod edits;
 mod endings;

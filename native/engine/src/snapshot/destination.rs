@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Service;
 use crate::answer::Answer;
+use crate::compression::Compression;
 use crate::edits::Edits;
 use crate::key::Subject;
 use crate::random::Random;
@@ -75,6 +76,8 @@ pub struct Backend {
     pub policy: Policy,
     /// What the route changes in the messages that it passes on; `None` for nothing.
     pub edits: Option<Arc<Edits>>,
+    /// What the route compresses; `None` for nothing.
+    pub compression: Option<Arc<Compression>>,
 }
 
 /// Where a request gets to.

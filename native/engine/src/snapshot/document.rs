@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::answer::AnswerText;
+use super::compression::CompressionText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::matching::Conditions;
@@ -313,6 +314,8 @@ pub(super) struct Route {
     rows: Vec<u32>,
     #[serde(default)]
     edits: EditsText,
+    #[serde(default)]
+    compression: Option<CompressionText>,
 }
 
 impl Route {
@@ -391,6 +394,11 @@ impl Route {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             edits: self.edits.compile(self.prefix(), names).map_err(|it| it.within("edits"))?,
+            compression: self
+                .compression
+                .as_ref()
+                .map(|text| text.compile().map_err(|error| error.within("compression")))
+                .transpose()?,
         };
         let logged = access_log::names(&self.name, Some(&service.name));
         Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })
