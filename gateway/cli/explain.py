@@ -10,9 +10,9 @@ import orjson
 
 from gateway.cli.expectations import read_expectations
 from gateway.config.load import load
-from gateway.config.schema import Instance, Route, Service
+from gateway.config.schema import Compress, Instance, Route, Service
 from gateway.errors import ConfigErrors, Mistake
-from gateway.state.judgement import Answer
+from gateway.state.judgement import Answer, Compressed
 from gateway.supervisor.explain import (
     LOCAL_CLIENT,
     Asked,
@@ -141,6 +141,7 @@ def document(told: Told) -> dict[str, Any]:
         "service": whole["service"] if whole else None,
         "status": own.status if own else None,
         "location": told.answer.location if told.answer else None,
+        "compressed": told.compressed._asdict() if told.compressed else None,
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
@@ -171,6 +172,8 @@ def lines(told: Told) -> Iterator[str]:
         yield from _limits(told.route.name, told.route)
         if told.answer is not None:
             yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
+        if told.compressed is not None and told.route.compress is not None:
+            yield f"compress  {_compressed(told.compressed, told.route.compress)}"
         for destination in told.destinations:
             yield from _destination(destination, told.route)
     yield from _others(told)
@@ -188,6 +191,14 @@ def _answer(answer: Answer, route: Route) -> str:
         return f"to {answer.location}"
     body = route.respond.body if route.respond else ""
     return f"{len(body.encode())} bytes of {route.respond.type}" if route.respond and body else "no body"
+
+
+def _compressed(compressed: Compressed, rules: Compress) -> str:
+    if compressed.coding is None:
+        return f"nothing: the request does not ask for {' or '.join(rules.codings)}"
+    answers = "public answers" if compressed.public_only else "answers"
+    types = f"{len(rules.types)} type{'' if len(rules.types) == 1 else 's'}"
+    return f"{answers} of {types} from {rules.min_length} by {compressed.coding}"
 
 
 def _destination(destination: Destination, route: Route) -> Iterator[str]:

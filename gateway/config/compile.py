@@ -10,6 +10,7 @@ from gateway.config.keys import Cost, ResponseCost
 from gateway.config.matching import Pattern, Test, Tests
 from gateway.config.schema import (
     Cluster,
+    Compress,
     Concurrency,
     Config,
     HeaderRules,
@@ -207,6 +208,7 @@ def _route(
         ],
         "rows": [] if route.split else request_rows(service),
         "edits": _edits(route),
+        "compression": _compression(route.compress) if route.compress is not None else None,
     }
 
 
@@ -289,6 +291,15 @@ def _edits(route: Route) -> dict[str, Any]:
         "rewrite": _rewrite(route.rewrite),
     }
     return {key: changes for key, changes in edits.items() if changes}
+
+
+def _compression(compress: Compress) -> dict[str, Any]:
+    return {
+        "codings": [{"coding": coding, "level": compress.level_of(coding)} for coding in compress.codings],
+        "types": compress.types,
+        "min_length": compress.min_length.bytes,
+        "with_credentials": compress.with_credentials,
+    }
 
 
 def _fields(rules: HeaderRules | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.config.compile import compile_snapshot
 from gateway.config.schema import Config, Instance, Listen, Route, Service
 from gateway.config.splits import WHOLE
-from gateway.state.judgement import Answer, Explanation, Judge, Misfit, Refusal
+from gateway.state.judgement import Answer, Compressed, Explanation, Judge, Misfit, Refusal
 from gateway.supervisor.rows import Rows
 
 ANY_HOST = "localhost"
@@ -65,6 +65,8 @@ class Told:
     what the route answers itself."""
     answer: Answer | None
     """What the route answers itself; None when it leads to services, or the request is refused."""
+    compressed: Compressed | None
+    """How answers of instances go out that the route compresses; None where it compresses nothing."""
     destinations: tuple[Destination, ...]
     """Where it may go, in the order of the file: several only where the route splits its requests."""
     others: tuple[tuple[Route, Misfit], ...]
@@ -116,6 +118,7 @@ class Explainer:
             route,
             told.refusal,
             told.answer,
+            told.compressed,
             destinations,
             others,
         )

@@ -7,6 +7,7 @@ from gateway.config.paths import KeyPath, dotted
 from gateway.config.rules import (
     balances,
     cluster,
+    compression,
     destinations,
     instances,
     limits,
@@ -23,6 +24,17 @@ __all__ = ["broken_rules", "broken_rules_of_limit"]
 def broken_rules(data: dict[str, object], where: Callable[[KeyPath], str] = dotted) -> Iterator[Finding]:
     """Every broken rule, whatever else is wrong with the data."""
     draft = Draft(data, where)
-    for part in (listeners, instances, balances, matches, destinations, messages, limits, cluster, room):
+    for part in (
+        listeners,
+        instances,
+        balances,
+        matches,
+        destinations,
+        messages,
+        compression,
+        limits,
+        cluster,
+        room,
+    ):
         for rule in part.RULES:
             yield from rule(draft)

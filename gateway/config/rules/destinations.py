@@ -12,7 +12,7 @@ from gateway.config.suggest import did_you_mean
 DESTINATIONS = ("service", "split", "redirect", "respond")
 """Of these a route has one."""
 ANSWERS = ("redirect", "respond")
-OF_SERVICES = ("subset", "concurrency", "retry", "request_headers", "rewrite")
+OF_SERVICES = ("subset", "concurrency", "retry", "request_headers", "rewrite", "compress")
 """What has to do with instances, which an answer of the route itself never reaches."""
 OF_SPLITS = ("split_by", "split_sticky")
 

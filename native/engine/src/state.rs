@@ -148,9 +148,9 @@ pub enum Counter {
     /// Answers that clients got in a content coding that the gateway put them into.
     ResponsesCompressed = 16,
     /// Bytes of their bodies as instances sent them.
-    CompressionBytesIn = 17,
+    CompressionInputBytes = 17,
     /// Bytes of their bodies as clients got them.
-    CompressionBytesOut = 18,
+    CompressionOutputBytes = 18,
     /// Answers that went out as they came because the worker had no room for another encoder.
     CompressionsSkipped = 19,
 }
@@ -175,8 +175,8 @@ impl Counter {
         "accept_failures",
         "retries_over_budget",
         "responses_compressed",
-        "compression_bytes_in",
-        "compression_bytes_out",
+        "compression_input_bytes",
+        "compression_output_bytes",
         "compressions_skipped",
     ];
 }

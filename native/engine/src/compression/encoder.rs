@@ -88,7 +88,8 @@ impl Encoder {
             State::Zstd(zstd) => {
                 zstd.reset(ResetDirective::SessionOnly).map_err(|_| EncoderFault)?;
                 if !is_same {
-                    zstd.set_parameter(CParameter::CompressionLevel(level.into())).map_err(|_| EncoderFault)?;
+                    zstd.set_parameter(CParameter::CompressionLevel(level.into()))
+                        .map_err(|_| EncoderFault)?;
                 }
                 // It stands in the frame then, as decoders in one step need it, and what is short takes less memory.
                 zstd.set_pledged_src_size(length).map_err(|_| EncoderFault)?;

@@ -33,7 +33,12 @@ impl Change {
 /// Writes the lines that a change brings. `keeps`: does a field of this name of the answer reach the client, as far as its
 /// route goes?
 #[cold] // of most answers
-pub(crate) fn put(output: &mut Vec<u8>, change: Change, fields: &Fields<'_, '_>, keeps: impl Fn(&[u8]) -> bool) {
+pub(crate) fn put(
+    output: &mut Vec<u8>,
+    change: Change,
+    fields: &Fields<'_, '_>,
+    keeps: impl Fn(&[u8]) -> bool,
+) {
     if change == Change::Nothing {
         return;
     }

@@ -146,7 +146,8 @@ fn what_speaks_of_the_very_bytes_is_left_out_of_another_coding() {
         assert!(!Change::Varies.leaves_out(name.as_bytes()), "{name}");
         assert_eq!(Change::Confirms.leaves_out(name.as_bytes()), name == "ETag");
     }
-    for name in ["E-Tag", "Digests", "Last-Modified", "Content-Type", "Content-Language", "Link", "X-Digest"] {
+    for name in ["E-Tag", "Digests", "Last-Modified", "Content-Type", "Content-Language", "Link", "X-Digest"]
+    {
         assert!(!describes_bytes(name.as_bytes()), "{name}");
     }
 }

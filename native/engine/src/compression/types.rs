@@ -22,7 +22,9 @@ impl MediaTypes {
         for (index, text) in list.iter().enumerate() {
             let text = text.to_ascii_lowercase().into_bytes();
             match text.split(|&byte| byte == b'/').collect::<Vec<_>>()[..] {
-                [kind, b"*"] if is_token(kind) && !kind.contains(&b'*') => kinds.push([kind, b"/"].concat().into()),
+                [kind, b"*"] if is_token(kind) && !kind.contains(&b'*') => {
+                    kinds.push([kind, b"/"].concat().into())
+                }
                 [kind, name] if is_token(kind) && is_token(name) && !text.contains(&b'*') => {
                     whole.push(text.into_boxed_slice());
                 }
@@ -52,11 +54,13 @@ mod tests {
     #[test]
     fn a_type_is_found_by_itself_or_by_its_kind_in_any_case() {
         let types = types(&["text/*", "Application/JSON"]).unwrap();
-        for found in ["text/html", "TEXT/x", "application/json", "application/json; charset=utf-8", " text/a ;q"]
+        for found in
+            ["text/html", "TEXT/x", "application/json", "application/json; charset=utf-8", " text/a ;q"]
         {
             assert!(types.contain(found.as_bytes()), "{found:?}");
         }
-        for other in ["", "text", "textual/html", "application/jsonx", "application/jso", "x/application/json", ";"]
+        for other in
+            ["", "text", "textual/html", "application/jsonx", "application/jso", "x/application/json", ";"]
         {
             assert!(!types.contain(other.as_bytes()), "{other:?}");
         }
@@ -64,7 +68,9 @@ mod tests {
 
     #[test]
     fn what_is_no_type_is_told_by_its_place() {
-        for wrong in ["", "text", "text/", "/x", "*/*", "*", "text/x*", "te*/*", "a/b/c", "a/b; c=d", "a /b", "é/b"] {
+        for wrong in
+            ["", "text", "text/", "/x", "*/*", "*", "text/x*", "te*/*", "a/b/c", "a/b; c=d", "a /b", "é/b"]
+        {
             assert_eq!(types(&["a/b", wrong]), Err((1, InvalidType)), "{wrong:?}");
         }
     }

@@ -137,6 +137,6 @@ fn put_encoded<S: State>(worker: &mut Worker<S>, encoder: &mut Encoder, encoded:
     }
     worker.encoders.put_scratch(encoded);
     let (taken, written) = encoder.take_counts();
-    worker.state.count(Counter::CompressionBytesIn, taken);
-    worker.state.count(Counter::CompressionBytesOut, written);
+    worker.state.count(Counter::CompressionInputBytes, taken);
+    worker.state.count(Counter::CompressionOutputBytes, written);
 }

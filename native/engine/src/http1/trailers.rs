@@ -106,9 +106,10 @@ mod tests {
     #[test]
     fn what_speaks_of_the_bytes_does_not_pass_behind_others() {
         let section = b"Content-Digest: a\nETag: \"b\"\nServer-Timing: c\n";
-        for (is_recoded, expected) in
-            [(false, "Content-Digest: a\r\nETag: \"b\"\r\nServer-Timing: c\r\n"), (true, "Server-Timing: c\r\n")]
-        {
+        for (is_recoded, expected) in [
+            (false, "Content-Digest: a\r\nETag: \"b\"\r\nServer-Timing: c\r\n"),
+            (true, "Server-Timing: c\r\n"),
+        ] {
             let mut output = Vec::new();
             write(&mut output, Trailers { section, nominated: b"", is_recoded });
             assert_eq!(String::from_utf8(output).unwrap(), expected);

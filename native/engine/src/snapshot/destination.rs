@@ -107,4 +107,12 @@ impl Destination {
             Target::Answer(_) => None,
         }
     }
+
+    /// What of the answers to them is compressed.
+    pub fn compression(&self) -> Option<&Arc<Compression>> {
+        match &self.target {
+            Target::Service(backend) => backend.compression.as_ref(),
+            Target::Answer(_) => None,
+        }
+    }
 }

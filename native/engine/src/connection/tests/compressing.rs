@@ -39,7 +39,9 @@ fn answers() -> [String; 3] {
 /// What a client has got: its body, whether the last chunk has come, and the trailers.
 fn received(payload: &[u8]) -> (Vec<u8>, bool, String) {
     let text = String::from_utf8_lossy(payload);
-    let Some(at) = payload.windows(4).position(|it| it == b"\r\n\r\n") else { return (vec![], false, String::new()) };
+    let Some(at) = payload.windows(4).position(|it| it == b"\r\n\r\n") else {
+        return (vec![], false, String::new());
+    };
     assert!(text.contains("\r\nTransfer-Encoding: chunked\r\n"), "{text}");
     let (mut reader, mut body) = (Chunked::default(), Vec::new());
     let used = reader.read(&payload[at + 4..], |data| body.extend_from_slice(data)).unwrap();
@@ -76,7 +78,10 @@ fn a_body_arrives_whatever_the_pieces() {
                     let (text, is_complete) = decode(coding, &body);
                     assert!(TEXT.as_bytes().starts_with(&text) && !is_complete, "{split}");
                     let data = answer[..split].rsplit("\r\n\r\n").next().unwrap();
-                    assert!(text.len() + 14 > data.len().min(TEXT.len()), "{split}: as far as it came: {data:?}");
+                    assert!(
+                        text.len() + 14 > data.len().min(TEXT.len()),
+                        "{split}: as far as it came: {data:?}"
+                    );
                 }
                 let last = scene.respond(&answer[split..]);
                 payload.extend_from_slice(&last.payload);
@@ -111,9 +116,9 @@ fn the_head_says_what_became_of_the_body() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: d\r\nContent-Encoding: gzip\r\nETag: W/\"e\"\r\n\
          Vary: Accept-Encoding\r\nTransfer-Encoding: chunked"
     );
-    let given = scene.worker.state.counter(Counter::CompressionBytesOut);
+    let given = scene.worker.state.counter(Counter::CompressionOutputBytes);
     assert_eq!(scene.worker.state.counter(Counter::ResponsesCompressed), 1);
-    assert_eq!(scene.worker.state.counter(Counter::CompressionBytesIn), TEXT.len() as u64);
+    assert_eq!(scene.worker.state.counter(Counter::CompressionInputBytes), TEXT.len() as u64);
     assert_eq!(received(&told.payload).0.len() as u64, given);
 }
 
@@ -159,8 +164,16 @@ fn other_answers_pass_as_they_are() {
     let body = "0123456789".repeat(2);
     let mut scene = scene();
     scene.receive(get("br"));
-    assert_eq!(scene.respond(format!("{text}\r\n{body}")).text(), format!("{}Vary: Accept-Encoding\r\nContent-Length: 20\r\n\r\n{body}", text.replace("Content-Length: 20\r\n", "")));
-    for fields in ["Content-Encoding: br\r\n", "Cache-Control: no-transform\r\n", "Content-Range: bytes 0-19/40\r\n"] {
+    assert_eq!(
+        scene.respond(format!("{text}\r\n{body}")).text(),
+        format!(
+            "{}Vary: Accept-Encoding\r\nContent-Length: 20\r\n\r\n{body}",
+            text.replace("Content-Length: 20\r\n", "")
+        )
+    );
+    for fields in
+        ["Content-Encoding: br\r\n", "Cache-Control: no-transform\r\n", "Content-Range: bytes 0-19/40\r\n"]
+    {
         scene.receive(get("gzip"));
         let told = scene.respond(format!("{text}{fields}\r\n{body}"));
         assert_eq!((told.action, told.body()), (Action::Finish, body.clone()));
@@ -171,7 +184,10 @@ fn other_answers_pass_as_they_are() {
     let told = scene.respond(format!("{text}\r\n{body}"));
     assert_eq!((told.action, told.body()), (Action::FinishClose, body.clone()));
     assert!(told.text().contains("Vary: Accept-Encoding\r\nContent-Length: 20\r\n"), "{}", told.text());
-    assert_eq!((scene.worker.encoders.bytes(), scene.worker.state.counter(Counter::ResponsesCompressed)), (0, 0));
+    assert_eq!(
+        (scene.worker.encoders.bytes(), scene.worker.state.counter(Counter::ResponsesCompressed)),
+        (0, 0)
+    );
 }
 
 /// An interim answer is none that the rules are about, and one to switch protocols neither.
@@ -183,7 +199,9 @@ fn interim_answers_and_tunnels_pass() {
     assert_eq!(scene.respond(hints).text(), hints);
     assert_eq!(scene.respond(&answers()[0]).action, Action::Finish);
     scene.receive(get("gzip").replace("\r\n\r\n", "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"));
-    let told = scene.respond("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Type: text/plain\r\n\r\nraw");
+    let told = scene.respond(
+        "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Type: text/plain\r\n\r\nraw",
+    );
     assert_eq!(told.action, Action::Switch);
     assert!(told.text().ends_with("\r\n\r\nraw") && !told.text().contains("Encoding"));
 }
@@ -242,7 +260,8 @@ fn a_broken_body_is_cut_off_too() {
 
         let mut scene = self::scene();
         scene.receive(get(name));
-        let told = scene.respond(format!("{}1e\r\ntoo long and not a chunk, then something else\r\n", &answer[..body]));
+        let told = scene
+            .respond(format!("{}1e\r\ntoo long and not a chunk, then something else\r\n", &answer[..body]));
         assert_eq!(told.status(), 502, "nothing had gone out");
         assert_all_given_back(&mut scene, coding);
     }
@@ -255,7 +274,9 @@ fn what_comes_and_pauses_is_with_the_client() {
         let mut scene = scene();
         scene.receive(get(name));
         let mut payload = scene
-            .respond("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .respond(
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+            )
             .payload;
         let mut said = String::new();
         for number in 0..50 {
