@@ -16,7 +16,7 @@ _Level = Annotated[int, whole(1, MAX_LEVEL)]
 class Compress(Table):
     """Answers of instances go out compressed, to clients that accept it."""
 
-    codings: Annotated[tuple[_Coding, ...], Counted("coding")] = CODINGS
+    codings: Annotated[tuple[_Coding, ...], Counted("coding")] = ("zstd", "gzip")
     """"zstd" and "gzip": of those that a client likes alike the first is taken."""
     types: Annotated[tuple[_Type, ...], Counted("type", MAX_TYPES)] = DEFAULT_TYPES
     """Media types of answers that are compressed: ``text/html``, or all of a kind, ``text/*``. Without it, what is text or like text."""

@@ -231,6 +231,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
             "edits": {},
+            "compression": None,
         },
         {
             "name": "*",
@@ -250,6 +251,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
             "edits": {},
+            "compression": None,
         },
     ]
 

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import zstandard
@@ -135,7 +136,7 @@ def test_bodies_arrive_byte_for_byte(
     """What came is with the client after each event; nothing is complete before its end, and then it is exact."""
     raw, text = HEAD + FRAMINGS[framing](body), b"".join(body)
     places = [0, *sorted(cut % len(raw) for cut in cuts), len(raw)]
-    events = (raw[start:end] for start, end in zip(places, places[1:], strict=False) if start < end)
+    events = (raw[start:end] for start, end in pairwise(places) if start < end)
     states = [received(got) for got in exchange(lane, coding, events, closes=framing == "close") if got]
     assert all(state.coding == coding for state in states)
     for state in states:

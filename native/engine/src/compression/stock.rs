@@ -14,7 +14,7 @@ const KEPT_SCRATCH_BYTES: usize = 256 * 1024;
 /// The encoders of one worker.
 #[derive(Debug, Default)]
 pub struct Encoders {
-    idle: [Vec<Box<Encoder>>; Coding::ALL.len()],
+    idle: [Vec<Encoder>; Coding::ALL.len()],
     /// Of those that are at work, and of the idle ones.
     bytes: usize,
     /// Where a piece of a body is encoded, before it is framed.
@@ -24,7 +24,7 @@ pub struct Encoders {
 impl Encoders {
     /// An encoder at the beginning of a body, of that length where it is known; `None`: there is no room for it. It is
     /// given back by [`Encoders::give_back`], whatever becomes of the body.
-    pub fn take(&mut self, grade: Grade, length: Option<u64>) -> Option<Box<Encoder>> {
+    pub fn take(&mut self, grade: Grade, length: Option<u64>) -> Option<Encoder> {
         let Grade { coding, level } = grade;
         let mut encoder = match self.idle[coding as usize].pop() {
             Some(encoder) => encoder,
@@ -37,18 +37,18 @@ impl Encoders {
         Some(encoder)
     }
 
-    fn make(&mut self, grade: Grade) -> Option<Box<Encoder>> {
+    fn make(&mut self, grade: Grade) -> Option<Encoder> {
         let bytes = self.bytes + Encoder::bytes(grade.coding);
         if bytes > MOST_BYTES {
             return None;
         }
         let encoder = Encoder::new(grade)?;
         self.bytes = bytes;
-        Some(Box::new(encoder))
+        Some(encoder)
     }
 
     /// The body of an encoder is over, or was cut off.
-    pub fn give_back(&mut self, encoder: Box<Encoder>) {
+    pub fn give_back(&mut self, encoder: Encoder) {
         let coding = encoder.coding();
         let idle = &mut self.idle[coding as usize];
         if idle.len() < KEPT {
@@ -91,7 +91,9 @@ mod tests {
             let grade = Grade { coding, level: 2 };
             let taken: Vec<_> = (0..5).map(|_| encoders.take(grade, None).unwrap()).collect();
             assert_eq!(encoders.bytes(), 5 * Encoder::bytes(coding));
-            taken.into_iter().for_each(|encoder| encoders.give_back(encoder));
+            for encoder in taken {
+                encoders.give_back(encoder);
+            }
             assert_eq!(encoders.bytes(), KEPT * Encoder::bytes(coding));
             for grade in [grade, Grade { coding, level: 5 }] {
                 let again = encoders.take(grade, Some(1)).unwrap();
@@ -111,7 +113,9 @@ mod tests {
         }
         assert_eq!(taken.len(), MOST_BYTES / Encoder::bytes(Coding::Gzip));
         assert!(encoders.take(ZSTD, None).is_none());
-        taken.into_iter().for_each(|encoder| encoders.give_back(encoder));
+        for encoder in taken {
+            encoders.give_back(encoder);
+        }
         assert!(encoders.take(ZSTD, None).is_some());
     }
 }

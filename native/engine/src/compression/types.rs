@@ -23,7 +23,7 @@ impl MediaTypes {
             let text = text.to_ascii_lowercase().into_bytes();
             match text.split(|&byte| byte == b'/').collect::<Vec<_>>()[..] {
                 [kind, b"*"] if is_token(kind) && !kind.contains(&b'*') => {
-                    kinds.push([kind, b"/"].concat().into())
+                    kinds.push([kind, b"/"].concat().into());
                 }
                 [kind, name] if is_token(kind) && is_token(name) && !text.contains(&b'*') => {
                     whole.push(text.into_boxed_slice());

@@ -19,12 +19,12 @@ use crate::worker::Worker;
 pub(super) struct Compressing {
     wish: Wish,
     /// At work from the answer's head on, if that is encoded and has a body.
-    encoder: Option<Box<Encoder>>,
+    encoder: Option<Encoder>,
 }
 
 impl Compressing {
-    pub(super) fn begin(rules: &Arc<Compression>, request: &Request<'_, '_>) -> Box<Self> {
-        Box::new(Self { wish: Wish::of(rules, request), encoder: None })
+    pub(super) fn begin(rules: &Arc<Compression>, request: &Request<'_, '_>) -> Self {
+        Self { wish: Wish::of(rules, request), encoder: None }
     }
 }
 

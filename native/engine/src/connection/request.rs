@@ -407,7 +407,7 @@ impl Exchange {
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
-            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request)),
+            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request).into()),
         }
     }
 }
