@@ -332,7 +332,7 @@ class Lane:
         those that have been silent since they connected."""
     def address(self, instance: int) -> tuple[str, int] | str | None:
         """(ip, port) or a socket path; None when the slot has another occupant by now."""
-    def select(self, service: str, key: bytes | None = None, *, now: int | None = None) -> int | None:
+    def select(self, service: str, key: bytes | None = None, now: int | None = None) -> int | None:
         """The instance key that the next request to the service would get, None when there is none; reserves
         nothing. ``key``: the value that the service hashes its requests by, or that of its sticky cookie. Without ``now``
         the lane's clock is read. Raises KeyError for an unknown service."""

@@ -7,23 +7,20 @@ request was due: a stall shows in every request that falls into it.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.build import DebugBuildError, require_release
+from bench.child import ChildError, serving
 from bench.instructions.report import table
 from bench.peers.job import Workload
 from bench.peers.load import LoadError, open_loop
 from bench.peers.load.open_loop import Latencies
 
-_ROOT = Path(__file__).parents[2]
 _WARM_UP_SECONDS = 2.0
-_STOP_SECONDS = 30.0
 _WORKLOAD = Workload("churn", "members that come and go", (("Host", "churn.example"), ("Accept", "*/*")))
 _CONFIGURATION = """\
 [gateway]
@@ -54,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for changes, latencies in found.items():
                 print(f"round {number + 1}, {changes:,} changes a second", file=sys.stderr)
                 latencies.append(_measured(options, changes))
-    except (DebugBuildError, LoadError) as failure:
+    except (ChildError, DebugBuildError, LoadError) as failure:
         print(f"bench.churn: {failure}", file=sys.stderr)
         return 1
     print(_page(found, options))
@@ -62,35 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(options: argparse.Namespace, changes: int) -> Latencies:
-    origin = [sys.executable, "-m", "bench.churn.origin"]
-    with _running(origin) as port, tempfile.TemporaryDirectory(prefix="headgate-churn-") as folder:
+    with (
+        serving("bench.churn.origin") as port,
+        tempfile.TemporaryDirectory(prefix="headgate-churn-") as folder,
+    ):
         file = Path(folder) / "gateway.toml"
         file.write_text(_CONFIGURATION.format(port=int(port)))
-        command = [sys.executable, "-m", "bench.churn.command", str(options.instances), str(changes)]
-        with _running([*command, "run", str(file)]) as ready:
+        members = (str(options.instances), str(changes))
+        with serving("bench.churn.command", *members, "run", str(file)) as ready:
             listening = urlsplit(json.loads(ready)["listen"][0]).port
             assert listening is not None, "a TCP listener has a port"
             return open_loop.run(
                 listening, _WORKLOAD, options.rate, warm_up_seconds=_WARM_UP_SECONDS, seconds=options.seconds
             )
-
-
-@contextmanager
-def _running(command: Sequence[str]) -> Iterator[str]:
-    """A process until the end of the block, and its first line: then it serves."""
-    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None, "asked for above"
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise LoadError(f"{command[2]} did not start")
-            yield line
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def _page(found: dict[int, list[Latencies]], options: argparse.Namespace) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from bench.build import DebugBuildError, require_release
+from bench.child import ChildError
 from bench.instructions import baseline, engine, report, worker
 from bench.instructions.baseline import Baseline
 from bench.instructions.callgrind import CallgrindError, Profile
@@ -22,7 +23,7 @@ class BaselineError(Exception):
         )
 
 
-_EXPECTED_FAILURES = (BaselineError, CallgrindError, DebugBuildError, PackageError)
+_EXPECTED_FAILURES = (BaselineError, CallgrindError, ChildError, DebugBuildError, PackageError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,16 +6,14 @@ One client sends one request at a time, so that every request takes the same pat
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from urllib.parse import urlsplit
 
+from bench.child import serving
 from bench.configuration import configuration
 from bench.instructions import callgrind
 from bench.instructions.callgrind import CallgrindError, Profile
@@ -29,7 +27,6 @@ _WARM_UP = 1_000
 _ANSWER_SECONDS = 10.0
 _READ_BYTES = 64 * 1024
 _BODY = RESPONSE[-64:]
-_STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ CASES = (
 
 
 def count(requests: int = REQUESTS, cases: Sequence[Case] = CASES) -> Iterator[tuple[Case, Profile]]:
-    """What one request of each case takes. Raises CallgrindError."""
+    """What one request of each case takes. Raises CallgrindError and ChildError."""
     for access_log in (False, True):
         alike = [case for case in cases if case.access_log == access_log]
         if alike:
@@ -103,32 +100,11 @@ def _worker(*, access_log: bool) -> Iterator[_Worker]:
         file, profile = folder / "gateway.toml", folder / "profile"
         log = str(folder / "access.log") if access_log else "off"
         file.write_text(configuration(origin.address, access_log=log))
-        with _gateway(file, profile) as ready:
+        hashing = os.environ | {"PYTHONHASHSEED": "0"}  # a dict's collisions would be others in every run
+        command = (str(profile), "run", str(file))
+        with serving("bench.instructions.command", *command, environment=hashing) as line:
+            ready = json.loads(line)
             address = urlsplit(ready["listen"][0])
             target = (address.hostname, address.port)
             with socket.create_connection(target, _ANSWER_SECONDS) as client:
                 yield _Worker(ready["workers"][0], target, client, profile)
-
-
-@contextmanager
-def _gateway(file: Path, profile: Path) -> Iterator[dict[str, Any]]:
-    """The command, until the end of the block; what its ready line says."""
-    module = "bench.instructions.command"
-    gateway = subprocess.Popen(
-        [sys.executable, "-m", module, str(profile), "run", str(file)],
-        stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONHASHSEED": "0"},  # a dict's collisions would be others in every run
-    )
-    assert gateway.stdout is not None, "asked for above"
-    with gateway:
-        try:
-            line = gateway.stdout.readline()
-            if not line:
-                raise CallgrindError("the gateway did not start")
-            yield json.loads(line)
-        finally:
-            gateway.terminate()
-            try:
-                gateway.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                gateway.kill()

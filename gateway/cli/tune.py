@@ -62,7 +62,7 @@ SEED = 1  # of the order of the rounds
 @click.option("--rate", metavar="RATE", callback=with_unit(Rate), help="Requests a second; by default 40 % of what the file as it is can do.")  # fmt: skip
 @click.option("--requests", "mix", type=FILE, help="Weighted requests from a TOML file ([[requests]]); by default one for each route.")  # fmt: skip
 @click.option("--connections", type=click.IntRange(1, 20_000), help="At the most so many connections.")
-@click.option("--simulate", multiple=True, metavar="KEY=VALUE,...", help="Generated instances instead of one's own: count, latency, p99, failures, capacity, size; may be repeated.")  # fmt: skip
+@click.option("--simulate", multiple=True, metavar="KEY=VALUE,...", help="Generated instances instead of one's own: count, latency, p99, failures, drops, capacity, size; may be repeated.")  # fmt: skip
 @click.option("--out", type=FILE, help="Where to write the better configuration; by default FILE.tuned.toml.")
 @click.option("--json", "json_file", type=FILE, help="Write all that was measured as JSON.")
 @click.option(

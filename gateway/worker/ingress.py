@@ -253,9 +253,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
 
     def _switch(self, _: int, payload: bytes) -> None:
         """The instance has agreed to another protocol: a tunnel takes everything over."""
-        if (
-            self._transport.is_closing()
-        ):  # the client has gone in this very turn, and its end is yet to be told
+        if self._transport.is_closing():  # the client has gone in this very turn: its end is yet to be told
             self._drop()
             return
         assert self._upstream is not None, "it has just answered"

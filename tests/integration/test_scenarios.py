@@ -43,6 +43,27 @@ async def test_what_a_scenario_expects_holds(file: Path) -> None:
     assert [str(one) for one in judged if not one.held] == []
 
 
+async def test_instances_that_drop_and_fail() -> None:
+    """Each as often as is said: what is dropped may be sent again, what has failed was answered."""
+    document = {
+        "configuration": {
+            "listen": [{}],
+            "services": {"s": {"instances": ["@a"], "passive": False, "retry_budget": False}},
+            "routes": [{"service": "s", "retry": {"attempts": 0}}],
+        },
+        "instances": {"a": {"failures": "20%", "drops": "30%"}},
+        "load": {"rate": "300/s", "duration": "2s"},
+    }
+    bench = ScenarioBench(
+        parse_scenario(document, "mine.toml", Path()), "mine", Progress(io.StringIO()), None
+    )
+    await bench.run()
+    (phase,) = bench.result.phases
+    statuses = phase.whole.statuses
+    assert statuses["502"] == pytest.approx(0.3 * statuses.total(), rel=0.3)
+    assert statuses["503"] == pytest.approx(0.2 * statuses.total(), rel=0.3)
+
+
 async def test_the_command_judges_a_scenario(tmp_path: Path) -> None:
     """A broken expectation is told, with exit code 1, and so is one from the command line."""
     text = (FOLDER / "slow-instance.toml").read_text().replace('"errors <= 0%"', '"errors > 50%"')
@@ -65,6 +86,7 @@ async def test_the_command_judges_a_scenario(tmp_path: Path) -> None:
         ({"configuration": {}, "load": {"rate": "5/s", "speed": 1}}, "unknown key 'speed'"),
         ({"configuration": {}, "instances": {"a": {"latancy": "1ms"}}}, 'did you mean "latency"'),
         ({"configuration": {}, "instances": {"a": {"failures": "200%"}}}, "expected a share"),
+        ({"configuration": {}, "instances": {"a": {"failures": "60%", "drops": "41%"}}}, "more than 100%"),
         ({"configuration": {}, "instances": {"a": {"count": 0}}}, "count: expected a whole number"),
         (
             {"configuration": {}, "instances": {"a": {"latency": "9ms", "p99": "1ms"}}},

@@ -13,6 +13,9 @@ from tests.helpers.proof import PROOF
 
 GOOD = ("count=3,latency=5ms,p99=15ms",)
 BESIDE_A_SLOW_ONE = (*GOOD, "latency=50ms,p99=120ms,capacity=4")
+DROPPING = ("count=3,latency=20ms,capacity=4,drops=40%",)
+"""They serve 600 requests a second, and are asked for more where each that they drop may be sent again."""
+RATE_FOR_DROPPING = "450/s"
 NOBODY = "127.0.0.1:1"
 """Replaced by generated instances."""
 
@@ -37,19 +40,29 @@ async def tune(
 )
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("service", "simulate", "objective", "better"),
+    ("service", "simulate", "arguments", "better"),
     [
-        ('balance = "round_robin"', BESIDE_A_SLOW_ONE, "latency", {"balance": "p2c"}),
-        ("max_idle = 0", GOOD, "cpu", {"max_idle": 64}),
+        ('balance = "round_robin"', BESIDE_A_SLOW_ONE, ("--objective", "latency"), {"balance": "p2c"}),
+        ("max_idle = 1", GOOD, ("--objective", "cpu"), {"max_idle": 64}),
+        (
+            'passive = false\nretry_budget = { share = "100%" }',
+            DROPPING,
+            ("--objective", "latency", "--rate", RATE_FOR_DROPPING),
+            {"retry_budget": {"share": "20%"}},
+        ),
     ],
-    ids=["goes round over a slow instance", "keeps no connection"],
+    ids=["goes round over a slow instance", "keeps one connection", "retries without an end"],
 )
 async def test_a_planted_mistake_is_found(
-    tmp_path: Path, service: str, simulate: tuple[str, ...], objective: str, better: dict[str, Any]
+    tmp_path: Path,
+    service: str,
+    simulate: tuple[str, ...],
+    arguments: tuple[str, ...],
+    better: dict[str, Any],
 ) -> None:
     """It is named with its interval, and written into a copy of the file that is otherwise the user's."""
     found, said, tuned = await tune(
-        tmp_path, service, simulate, "--budget", "5m", "--objective", objective, "--only", "balance,pool"
+        tmp_path, service, simulate, "--budget", "5m", "--only", "balance,pool,budget", *arguments
     )
     assert found["adopted"] is not None, said
     written = tomllib.loads(tuned.read_text())["services"]["api"]

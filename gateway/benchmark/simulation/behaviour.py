@@ -38,6 +38,8 @@ class Behaviour:
     """99 of 100 do; the distribution is log-normal, or constant when this is the median."""
     failures: float = 0.0
     """Share of the requests that are answered with 503."""
+    drops: float = 0.0
+    """Share of the requests whose connection is ended when the answer is due."""
     capacity: int = MAX_CAPACITY
     """Requests that are worked on at the same time; more of them wait."""
     size: int = 64
@@ -52,7 +54,7 @@ class Behaviour:
         return self.median_seconds * source.lognormvariate(0.0, sigma)
 
 
-_KEYS = ("count", "latency", "p99", "failures", "capacity", "size", "outages")
+_KEYS = ("count", "latency", "p99", "failures", "drops", "capacity", "size", "outages")
 _OUTAGE_KEYS = ("every", "for", "first")
 
 
@@ -68,11 +70,16 @@ def parse_behaviour(table: Mapping[str, Any], where: str) -> Behaviour:
         raise LoadError(f"{where}: {error}") from None
     if p99 < median or (p99 > median == 0):
         raise LoadError(f"{where}: p99 is the latency, or more, and needs one")
+    failures = _share(table.get("failures", "0%"), f"{where}.failures")
+    drops = _share(table.get("drops", "0%"), f"{where}.drops")
+    if failures + drops > 1:
+        raise LoadError(f"{where}: failures and drops are more than 100% together")
     return Behaviour(
         _whole(table.get("count", 1), 1, MAX_COUNT, f"{where}.count"),
         median,
         p99,
-        _share(table.get("failures", "0%"), f"{where}.failures"),
+        failures,
+        drops,
         _whole(table.get("capacity", MAX_CAPACITY), 1, MAX_CAPACITY, f"{where}.capacity"),
         size,
         outages,

@@ -9,6 +9,7 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 import httptools
@@ -47,16 +48,21 @@ class Instance:
     def _begin(self, connection: "Connection", path: bytes, *, head: bool) -> None:
         self._busy += 1
         latency = self.behaviour.latency(self._source)
-        failed = self._source.random() < self.behaviour.failures
-        status, body = (503, b"") if failed else (200, self._content(path))
-        if latency <= 0:
-            self._end(connection, status, body, head)
+        drawn = self._source.random()
+        if drawn < self.behaviour.failures:
+            end: Callable[[], None] = partial(connection.answer, 503, b"", head=head)
+        elif drawn < self.behaviour.failures + self.behaviour.drops:
+            end = connection.reset
         else:
-            self._loop.call_later(latency, self._end, connection, status, body, head)
+            end = partial(connection.answer, 200, self._content(path), head=head)
+        if latency <= 0:
+            self._end(end)
+        else:
+            self._loop.call_later(latency, self._end, end)
 
-    def _end(self, connection: "Connection", status: int, body: bytes, head: bool) -> None:
+    def _end(self, end: Callable[[], None]) -> None:
         self._busy -= 1
-        connection.answer(status, body, head=head)
+        end()
         if self._waiting:
             self._waiting.popleft()()
 

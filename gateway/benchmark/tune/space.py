@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.benchmark.load import LoadError
 from gateway.config.paths import KeyPath, dotted
-from gateway.config.schema import FAILURE_STATUSES, Config
+from gateway.config.schema import FAILURE_STATUSES, Config, RetryBudget
 from gateway.config.suggest import did_you_mean
 from gateway.config.units import Duration
 from gateway.model import Balance
@@ -17,8 +17,9 @@ QUEUE_SIZES = (8, 65_535)
 """Between these a queue is tried: a shorter one is hardly any, a longer one there is not."""
 WHOLE_PERCENT = 100
 SERVER_FAILURES = [500, 502, 503, 504]
-AFFINITY = (Balance.HASH, Balance.STICKY)
 """Statuses that say that an instance is in trouble, not that the request is wrong."""
+AFFINITY = (Balance.HASH, Balance.STICKY)
+"""Where it matters to which instance a request goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +159,16 @@ def _budget(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:
     """The share of requests that may be sent again; how often each may be is another knob."""
     if not any(route.retry.attempts for route in config.routes):
         return
+    usual = RetryBudget().share.percent
     for name, service in config.services.items():
+        path: KeyPath = ("services", name, "retry_budget")
         if service.retry_budget is None:
+            yield (Change(path, {"share": f"{usual}%"}, False),)
             continue
         share = service.retry_budget.share
-        for percent in (share.percent // 2, share.percent * 2):
+        for percent in sorted({share.percent // 2, share.percent * 2, usual} - {share.percent}):
             if 1 <= percent <= WHOLE_PERCENT:
-                yield (Change(("services", name, "retry_budget", "share"), f"{percent}%", str(share)),)
+                yield (Change((*path, "share"), f"{percent}%", str(share)),)
 
 
 def _ejection(config: Config, _: Machine) -> Iterator[tuple[Change, ...]]:

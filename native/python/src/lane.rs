@@ -158,7 +158,7 @@ impl Lane {
         }
     }
 
-    #[pyo3(signature = (service, key = None, *, now = None))]
+    #[pyo3(signature = (service, key = None, now = None))]
     fn select(
         &mut self,
         service: &Bound<'_, PyString>,

@@ -147,6 +147,20 @@ def test_several_values() -> None:
     assert "# the edge" in text
 
 
+def test_budgets_of_retries() -> None:
+    """What is usual is tried wherever it is not what holds."""
+    path = "services.api.retry_budget"
+    retrying = CONFIGURATION.replace("attempts = 0", "attempts = 2").replace("passive = false", "{budget}")
+    for budget, tried in {
+        "": ['share = "10%"', 'share = "40%"'],
+        'retry_budget = { share = "100%" }': ['share = "20%"', 'share = "50%"'],
+    }.items():
+        names = named("budget", text=retrying.replace("{budget}", budget))
+        assert [name for name in names if "api" in name] == [f"{path}.{one}" for one in tried]
+    without = named("budget", text=retrying.replace("{budget}", "retry_budget = false"))
+    assert f'{path} = {{ share = "20%" }}' in without
+
+
 def test_inside_a_scenario() -> None:
     """There the configuration is a table of the file."""
     text = rewritten(
