@@ -10,10 +10,10 @@ import orjson
 
 from gateway.cli.expectations import read_expectations
 from gateway.config.load import load
-from gateway.config.schema import Instance, Route, Service
+from gateway.config.schema import Compress, Instance, Route, Service
 from gateway.errors import ConfigErrors, Mistake
 from gateway.model import ListenMode
-from gateway.state.judgement import Answer
+from gateway.state.judgement import Answer, Compressed
 from gateway.supervisor.explain import (
     LOCAL_CLIENT,
     Asked,
@@ -143,6 +143,7 @@ def document(told: Told) -> dict[str, Any]:
         "service": whole["service"] if whole else None,
         "status": own.status if own else None,
         "location": told.answer.location if told.answer else None,
+        "compressed": told.compressed._asdict() if told.compressed else None,
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
@@ -192,6 +193,8 @@ def lines(told: Told) -> Iterator[str]:
             yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
         if told.destinations:
             yield from _side_of_request(told.route)
+        if told.compressed is not None and told.route.compress is not None:
+            yield f"compress  {_compressed(told.compressed, told.route.compress)}"
         for destination in told.destinations:
             yield from _destination(destination, told.route)
         if mirror := _mirror(told):
@@ -246,6 +249,14 @@ def _side_of_request(route: Route) -> Iterator[str]:
     words += [f"sticky by {route.split_sticky}"] if route.split_sticky is not None else []
     if words:
         yield f"split     {', '.join(words)}"
+
+
+def _compressed(compressed: Compressed, rules: Compress) -> str:
+    if compressed.coding is None:
+        return f"nothing: the request does not ask for {' or '.join(rules.codings)}"
+    answers = "public answers" if compressed.public_only else "answers"
+    types = f"{len(rules.types)} type{'' if len(rules.types) == 1 else 's'}"
+    return f"{answers} of {types} from {rules.min_length} by {compressed.coding}"
 
 
 def _destination(destination: Destination, route: Route) -> Iterator[str]:

@@ -11,6 +11,7 @@ from gateway.config.matching import Pattern, Test, Tests
 from gateway.config.naming import host_pattern, names_service, path_pattern
 from gateway.config.schema import (
     Cluster,
+    Compress,
     Concurrency,
     Config,
     ErrorPage,
@@ -232,6 +233,7 @@ def _route(
         ],
         "rows": [] if route.split or route.selects_by_name else request_rows(service),
         "edits": _edits(route),
+        "compression": _compression(route.compress) if route.compress is not None else None,
     }
 
 
@@ -370,6 +372,15 @@ def _edits(route: Route) -> dict[str, Any]:
         "rewrite": _rewrite(route),
     }
     return {key: changes for key, changes in edits.items() if changes}
+
+
+def _compression(compress: Compress) -> dict[str, Any]:
+    return {
+        "codings": [{"coding": coding, "level": compress.level_of(coding)} for coding in compress.codings],
+        "types": compress.types,
+        "min_length": compress.min_length.bytes,
+        "with_credentials": compress.with_credentials,
+    }
 
 
 def _fields(rules: HeaderRules | None) -> dict[str, Any]:

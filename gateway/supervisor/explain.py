@@ -9,7 +9,7 @@ from gateway.config.compile import compile_snapshot
 from gateway.config.schema import Config, Instance, Listen, Route, Service
 from gateway.config.splits import WHOLE
 from gateway.model import ListenMode
-from gateway.state.judgement import Answer, Explanation, Judge, Misfit, Refusal
+from gateway.state.judgement import Answer, Compressed, Explanation, Judge, Misfit, Refusal
 from gateway.supervisor.rows import Rows
 
 ANY_HOST = "localhost"
@@ -67,6 +67,8 @@ class Told:
     what the route answers itself."""
     answer: Answer | None
     """What the route answers itself; None when it leads to services, or the request is refused."""
+    compressed: Compressed | None
+    """How answers of instances go out that the route compresses; None where it compresses nothing."""
     destinations: tuple[Destination, ...]
     """Where it may go, in the order of the file: several only where the route splits its requests."""
     others: tuple[tuple[Route, Misfit], ...]
@@ -119,7 +121,7 @@ class Explainer:
         assert listen.service is not None, "the rules see to it"
         service = self._config.services[listen.service]
         destination = Destination(listen.service, service, WHOLE, tuple(_usable(service, {})))
-        return Told(listen, client, "", "", None, None, None, (destination,), ())
+        return Told(listen, client, "", "", None, None, None, None, (destination,), ())
 
     def _named(self, listen: Listen, told: Explanation) -> Told:
         routes = self._config.routes
@@ -134,6 +136,7 @@ class Explainer:
             route,
             told.refusal,
             told.answer,
+            told.compressed,
             destinations,
             others,
         )

@@ -7,6 +7,7 @@ from gateway.config.paths import KeyPath, dotted
 from gateway.config.rules import (
     balances,
     cluster,
+    compression,
     destinations,
     instances,
     limits,
@@ -28,6 +29,7 @@ PARTS = (
     destinations,
     pass_through,
     messages,
+    compression,
     limits,
     cluster,
     room,

@@ -34,7 +34,9 @@ def _queues_have_an_effect(draft: Draft) -> Iterator[Finding]:
     """Requests wait for an instance that holds as many as it may, or a service that does, so one must have a bound; or for a
     token of a strict limit.
     """
-    asking = {name for route in draft.routes if _has_strict_limit(route) for name, _ in services_of(route)}
+    asking = {
+        name for route in draft.routes if _has_strict_limit(route) for name, _ in services_of(draft, route)
+    }
     for name, service in draft.services.items():
         instances = service.tables("instances", Instance, instance_table)
         gates = (

@@ -14,7 +14,16 @@ from gateway.model import ListenMode
 DESTINATIONS = ("service", "service_by", "split", "redirect", "respond")
 """Of these a route has one, unless its path or host says where requests name their service."""
 ANSWERS = ("redirect", "respond")
-OF_SERVICES = ("subset", "concurrency", "retry", "timeouts", "request_headers", "rewrite", "mirror")
+OF_SERVICES = (
+    "subset",
+    "concurrency",
+    "retry",
+    "timeouts",
+    "request_headers",
+    "rewrite",
+    "mirror",
+    "compress",
+)
 """What has to do with instances, which an answer of the route itself never reaches."""
 OF_SPLITS = ("split_by", "split_sticky")
 

@@ -24,7 +24,7 @@ def _header_rules(draft: Draft) -> Iterator[Part]:
                 yield route.table(direction, HeaderRules)
 
 
-def _named(rules: Part, key: str) -> Iterator[tuple[str, KeyPath]]:
+def named_fields(rules: Part, key: str) -> Iterator[tuple[str, KeyPath]]:
     """The fields that a key speaks of, each with its place."""
     fields = (rules[key] if rules.has(key) else None) or ()
     for index, name in enumerate(fields):
@@ -36,7 +36,7 @@ def _fields_are_the_routes_to_change(draft: Draft) -> Iterator[Finding]:
     for rules in _header_rules(draft):
         of_request = rules.path[-1] == "request_headers"
         for key in HeaderRules.model_fields:
-            for name, path in _named(rules, key):
+            for name, path in named_fields(rules, key):
                 if is_managed(name, of_request=of_request):
                     hint = "rewrite.host changes it" if of_request and folded(name) == "host" else ""
                     yield Finding(path, "a field that the gateway sets itself, or takes out", hint)
@@ -47,12 +47,12 @@ def _fields_have_one_rule(draft: Draft) -> Iterator[Finding]:
     for rules in _header_rules(draft):
         for key in HeaderRules.model_fields:
             seen: dict[str, KeyPath] = {}
-            for name, path in _named(rules, key):
+            for name, path in named_fields(rules, key):
                 first = seen.setdefault(folded(name), path)
                 if first != path:
                     yield Finding(path, f"the same field as {draft.where(first)}")
-        replaced = {folded(name) for name, _ in _named(rules, "set")}
-        for name, path in _named(rules, "remove"):
+        replaced = {folded(name) for name, _ in named_fields(rules, "set")}
+        for name, path in named_fields(rules, "remove"):
             if folded(name) in replaced:
                 yield Finding(path, "no effect: the field is set, which replaces it")
 
@@ -106,7 +106,7 @@ def _redirects_say_where_themselves(draft: Draft) -> Iterator[Finding]:
             continue
         rules = route.table("response_headers", HeaderRules)
         for key in HeaderRules.model_fields:
-            for name, path in _named(rules, key):
+            for name, path in named_fields(rules, key):
                 if folded(name) == "location":
                     yield Finding(path, f"{draft.where((*route.path, 'redirect'))} says where to go")
 

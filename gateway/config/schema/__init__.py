@@ -1,6 +1,7 @@
 """The model of the configuration file: every key with its meaning, its unit and its default. One module for each table."""
 
 from gateway.config.schema.cluster import Cluster, ClusterTls
+from gateway.config.schema.compress import Compress
 from gateway.config.schema.config import Config
 from gateway.config.schema.gateway import Gateway
 from gateway.config.schema.limits import (
@@ -47,6 +48,7 @@ __all__ = [
     "MAX_SERVICES",
     "Cluster",
     "ClusterTls",
+    "Compress",
     "Concurrency",
     "Config",
     "ErrorPage",

@@ -35,6 +35,7 @@ from gateway.config.fields import (
 )
 from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
 from gateway.config.naming import names_service
+from gateway.config.schema.compress import Compress, compress_table
 from gateway.config.schema.gateway import MAX_PROXIES
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
 from gateway.config.schema.listen import MAX_BODY
@@ -234,6 +235,10 @@ class Route(Table):
     """What clients get of the header fields of an instance's answers."""
     rewrite: Rewrite | None = None
     """Another path or host than the client asked for."""
+    compress: Annotated[
+        Compress | None, BeforeValidator(compress_table, json_schema_input_type=Compress | bool)
+    ] = None
+    """Answers of instances go out compressed: true, or a table. Without it they go out as they come."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 

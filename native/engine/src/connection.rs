@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`compressing`] puts it into a content coding, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -10,6 +10,7 @@
 mod answering;
 mod asking;
 mod client;
+mod compressing;
 mod ending;
 mod judging;
 mod limiting;
@@ -245,6 +246,8 @@ struct Exchange {
     /// The instance keeps its connection open after its response, as far as it has said.
     instance_persists: bool,
     response_body: Body,
+    /// What its route makes of the answer's coding; `None` where that is nothing, and only there it takes no memory.
+    compressing: Option<Box<compressing::Compressing>>,
 }
 
 /// What is left of an exchange whose peers have switched protocols: it is counted, and holds its reservation.

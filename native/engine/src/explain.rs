@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::address::Address;
 use crate::answer::{Answer, Content, NoHost};
+use crate::compression::{Coding, Wish};
 use crate::dispatch::{find_route, head_rules, objection, sender};
 use crate::forwarding::{self, Sender};
 use crate::http1::head::{find_end, slots, HeadFault, Request};
@@ -36,6 +37,8 @@ pub struct Explanation<'e> {
     pub service: Option<u32>,
     /// What the route answers itself behind its limits; `None` where there is no such route, or where it leads to services.
     pub answer: Option<Answered>,
+    /// How answers of instances go out that the route compresses; `None` where it compresses nothing.
+    pub compressed: Option<Compressed>,
     /// For each route that was not taken what does not fit; `None` where all fits and a more specific route was taken.
     /// Empty when the request was not understood.
     pub others: Vec<(u32, Option<Misfit<'e>>)>,
@@ -48,6 +51,15 @@ pub struct Answered {
     pub status: u16,
     /// Where the client is to ask instead; `None` where it is not.
     pub location: Option<String>,
+}
+
+/// How the answers to one request are compressed that its route compresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compressed {
+    /// The coding; `None` where the request accepts none of them.
+    pub coding: Option<Coding>,
+    /// Only those are that say that they are for everybody.
+    pub public_only: bool,
 }
 
 impl Explainer {
@@ -103,18 +115,19 @@ impl Explainer {
         });
         let ((service, answer), refusal) =
             outcome.map_or_else(|reason| ((None, None), Some(reason)), |told| (told, None));
+        let compressed = found.filter(|_| refusal.is_none()).and_then(|(_, it)| compressed(it, request));
         let route = found.map(|(index, _)| index);
         let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);
         let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival))).collect();
-        Explanation { client, host, path, route, refusal, service, answer, others }
+        Explanation { client, host, path, route, refusal, service, answer, compressed, others }
     }
 }
 
 impl Explanation<'_> {
     fn refused(client: IpAddr, reason: Reason) -> Self {
         let (host, path, others) = (String::new(), String::new(), Vec::new());
-        let (route, service, answer) = (None, None, None);
-        Self { client, host, path, route, refusal: Some(reason), service, answer, others }
+        let (route, service, answer, compressed) = (None, None, None, None);
+        Self { client, host, path, route, refusal: Some(reason), service, answer, compressed, others }
     }
 }
 
@@ -129,6 +142,13 @@ fn named_destination<'r>(
         None => Ok(None),
         Some(named) => named.map(Some).ok_or(Reason::NoService),
     }
+}
+
+/// How the answers of instances to a request of this route are compressed: alike, whichever side of a split gives them.
+fn compressed(route: &Route, request: &Request<'_, '_>) -> Option<Compressed> {
+    let rules = route.destinations.all().iter().find_map(Destination::compression)?;
+    let wish = Wish::of(rules, request);
+    Some(Compressed { coding: wish.grade().map(|grade| grade.coding), public_only: wish.is_guarded() })
 }
 
 /// What a route answers, by the function that writes it.

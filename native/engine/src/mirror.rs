@@ -34,7 +34,7 @@ mod tests {
         const DRAWS: u32 = 100_000;
         let policy = Policy { bank: 0, balance: Balance::P2C, slow_start: 0 };
         let timeouts = Timeouts { connect: 1, first_byte: 1, idle: 1, tunnel: 1 };
-        let backend = Backend { service: 0, policy, timeouts, edits: None };
+        let backend = Backend { service: 0, policy, timeouts, edits: None, compression: None };
         for share in [1, 10, 50, 99, 100] {
             let mirror = Mirror { backend: backend.clone(), share, row: 0 };
             let mut random = Random::new(7);

@@ -4,6 +4,7 @@
 //! request path need not. Times are nanoseconds from here on.
 
 mod answer;
+mod compression;
 mod destination;
 mod document;
 mod edits;

@@ -154,11 +154,19 @@ pub enum Counter {
     MirrorsSlow = 18,
     /// Copies cut off because their request did not get to its end, or to make room for requests.
     MirrorsIncomplete = 19,
+    /// Answers that clients got in a content coding that the gateway put them into.
+    ResponsesCompressed = 20,
+    /// Bytes of their bodies as instances sent them.
+    CompressionInputBytes = 21,
+    /// Bytes of their bodies as clients got them.
+    CompressionOutputBytes = 22,
+    /// Answers that went out as they came because the worker had no room for another encoder.
+    CompressionsSkipped = 23,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 24] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -179,6 +187,10 @@ impl Counter {
         "mirrors_dropped_unavailable",
         "mirrors_dropped_slow",
         "mirrors_dropped_incomplete",
+        "responses_compressed",
+        "compression_input_bytes",
+        "compression_output_bytes",
+        "compressions_skipped",
     ];
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access_log::AccessLog;
 use crate::askers::Askers;
+use crate::compression::Encoders;
 use crate::deadline::Deadlines;
 use crate::queue::Lines;
 use crate::random::Random;
@@ -36,6 +37,8 @@ pub struct Worker<S> {
     pub rests: Rests,
     /// The random numbers of this worker.
     pub random: Random,
+    /// What puts answers into content codings.
+    pub encoders: Encoders,
     /// Where payloads are made; valid until the next call into the engine.
     pub output: Vec<u8>,
     /// The value of Date fields, renewed by [`Worker::tick`].
@@ -60,6 +63,7 @@ impl<S: State> Worker<S> {
             askers: Askers::default(),
             rests: Rests::default(),
             random: Random::new(random_seed),
+            encoders: Encoders::default(),
             output: Vec::new(),
             date: http_date(0),
             access_log: AccessLog::default(),

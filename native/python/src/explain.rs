@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use headgate_engine::compression::Coding;
 use headgate_engine::explain;
 use headgate_engine::pattern::Pattern;
 use headgate_engine::routing::Unmet;
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 pub(crate) struct Explainer(explain::Explainer);
 
 /// Client, host, path, route, status and words of a refusal, the service that is named, status and location of the route's own
-/// answer, and of every other route what does not fit and its name.
+/// answer, the coding of instances' answers and whether only public ones get it, and of every other route what does not fit and its name.
 type Explanation = (
     String,
     String,
@@ -23,6 +24,7 @@ type Explanation = (
     Option<(u16, &'static str)>,
     Option<u32>,
     Option<(u16, Option<String>)>,
+    Option<(Option<&'static str>, bool)>,
     Vec<(u32, &'static str, String)>,
 );
 
@@ -43,8 +45,9 @@ impl Explainer {
         let others = others.collect();
         let refusal = told.refusal.map(|reason| (reason.status(), reason.details()));
         let answer = told.answer.map(|answer| (answer.status, answer.location));
+        let compressed = told.compressed.map(|it| (it.coding.map(Coding::name), it.public_only));
         let client = told.client.to_string();
-        Ok((client, told.host, told.path, told.route, refusal, told.service, answer, others))
+        Ok((client, told.host, told.path, told.route, refusal, told.service, answer, compressed, others))
     }
 }
 

@@ -274,6 +274,21 @@ def test_options_describe_the_request(file: Path) -> None:
     assert "not       /v1/*: matches, and is less specific" in result.output
 
 
+def test_compression_is_explained(file: Path) -> None:
+    """The coding that the request would get, and what it depends on."""
+    with file.open("a", encoding="utf-8") as more:
+        more.write('[[routes]]\npath = "/text"\nservice = "api"\ncompress = { types = ["text/*"] }\n')
+    for headers, coding, public_only, line in (
+        (["Accept-Encoding: gzip"], "gzip", False, "answers of 1 type from 1KiB by gzip"),
+        (["Accept-Encoding: *", "Cookie: a=b"], "zstd", True, "public answers of 1 type from 1KiB by zstd"),
+        (["Accept-Encoding: br"], None, False, "nothing: the request does not ask for zstd or gzip"),
+    ):
+        options = [part for header in headers for part in ("-H", header)]
+        assert f"compress  {line}" in run(file, "GET", "/text", *options).output.splitlines()
+        told = json.loads(run(file, "GET", "/text", *options, "--json").output)
+        assert told["compressed"] == {"coding": coding, "public_only": public_only}
+
+
 def test_tools_read_json(file: Path) -> None:
     """Everything, whatever its number."""
     document = json.loads(run(file, "GET", "http://a/v1", "--json").output)
@@ -287,6 +302,7 @@ def test_tools_read_json(file: Path) -> None:
         "service": "api",
         "status": None,
         "location": None,
+        "compressed": None,
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
@@ -312,7 +328,19 @@ def test_the_page_says_it_all(file: Path) -> None:
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     documented = {word.split(" ")[0] for row in rows for word in re.findall("`(.+?)`", row)}
     options = {name for option in explain.params for name in option.opts if name.startswith("-")}
-    lines = {"request", "route", "terms", "closed", "limit", "answer", "split", "service", "instance", "not"}
+    lines = {
+        "request",
+        "route",
+        "terms",
+        "closed",
+        "limit",
+        "answer",
+        "compress",
+        "split",
+        "service",
+        "instance",
+        "not",
+    }
     told = json.loads(run(file, "GET", "/", "--json").output).keys()
     assert documented == options | lines | KEYS.keys() | told
 

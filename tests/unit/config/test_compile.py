@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.compile import compile_snapshot
+from gateway.config.compression import DEFAULT_TYPES
 from gateway.config.load import parse
 from gateway.model import Labels
 from gateway.state.control import Snapshot
@@ -246,6 +247,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
             "edits": {},
+            "compression": None,
         },
         {
             "name": "*",
@@ -270,6 +272,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
             "edits": {},
+            "compression": None,
         },
     ]
 
@@ -438,6 +441,34 @@ def test_the_engine_learns_what_a_route_changes() -> None:
         {
             "response": {"set": [], "add": [["C", "2"]], "remove": []},
             "rewrite": {"host": None, "path": {"whole": "/b"}},
+        },
+    ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_a_route_compresses() -> None:
+    """``true`` stands for all the defaults, and a table changes some; levels go with their codings."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\npath = "/1"\nservice = "a"\ncompress = true\n'
+        '[[routes]]\npath = "/2"\nservice = "a"\ncompress = false\n'
+        '[[routes]]\npath = "/3"\nservice = "a"\n'
+        'compress = { codings = ["gzip"], types = ["Text/*"], min_length = "2KiB", gzip_level = 9, with_credentials = true }\n'
+    )
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
+    assert [route["compression"] for route in orjson.loads(blob)["routes"]] == [
+        {
+            "codings": [{"coding": "zstd", "level": 3}, {"coding": "gzip", "level": 4}],
+            "types": list(DEFAULT_TYPES),
+            "min_length": 1024,
+            "with_credentials": False,
+        },
+        None,
+        {
+            "codings": [{"coding": "gzip", "level": 9}],
+            "types": ["text/*"],
+            "min_length": 2048,
+            "with_credentials": True,
         },
     ]
     Snapshot.compile(blob)

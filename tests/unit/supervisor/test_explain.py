@@ -17,6 +17,7 @@ from gateway.state.lane import FORWARD, REPLY, REPLY_CLOSE, Connection, Lane, Sn
 from gateway.state.view import View
 from gateway.supervisor.explain import Asked, Explainer, Told, UnaskableError
 from gateway.supervisor.rows import Rows
+from tests.helpers import configuration
 from tests.helpers.proof import PROOF
 
 ROUTES, REQUESTS = (1_000, 10_000) if PROOF else (100, 1_000)
@@ -137,6 +138,25 @@ def test_the_service_that_a_request_names_is_told(sample: Explainer) -> None:
         assert told.route is not None
         assert told.refusal is not None
         assert (told.refusal, told.destinations) == ((404, NO_SERVICE), ())
+
+
+def test_the_coding_of_answers_is_told() -> None:
+    """The one that the request would get, and whether only for what is public."""
+    compress = 'compress = { codings = ["gzip"] }'
+    explainer = Explainer(parse(configuration("127.0.0.1:9", route=compress, routes=(
+        'path = "/no"\nservice = "api"', 'path = "/own"\nrespond = {}',
+    )), "g", {}))  # fmt: skip
+    accepts, cookie = ("Accept-Encoding", "zstd, *;q=0.1"), ("Cookie", "a=b")
+    for url, headers, compressed in (
+        ("/", (accepts,), ("gzip", False)),
+        ("/", (accepts, cookie), ("gzip", True)),
+        ("/", (cookie,), (None, True)),
+        ("/", (), (None, False)),
+        ("/no", (accepts,), None),
+        ("/own", (accepts,), None),
+        ("/%00", (accepts,), None),
+    ):
+        assert explainer.explain(Asked("GET", url, headers)).compressed == compressed
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ use crate::worker::Worker;
 
 /// The instance's connection ended within the answer.
 pub(super) const RESPONSE_INCOMPLETE: &str = "http_response_incomplete";
+/// The gateway could not go on with the answer.
+pub(super) const INTERNAL_ERROR: &str = "proxy_internal_error";
 /// The instance paused too long within the answer.
 const RESPONSE_TIMEOUT: &str = "http_response_timeout";
 /// The client's connection ended before the answer was complete.
@@ -317,6 +319,9 @@ impl Connection {
             return;
         }
         let Phase::Exchange(exchange) = &mut self.phase else { return };
+        if exchange.compressing.is_some() {
+            exchange.stop_compressing(&mut worker.encoders);
+        }
         match (exchange.instance.take(), exchange.awaited()) {
             (Some(instance), awaited) => give_back(&worker.state, instance, awaited, now),
             // It had left its instance, but not the gate.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compressing::Compressing;
 use super::ending::Refusal;
 use super::limiting::{charge_due, pass, Consent, Due, Gate};
 use super::mirroring::{self, Copying};
@@ -432,6 +433,7 @@ impl Exchange {
             tunnel_timeout: request.upgrade().map(|_| backend.timeouts.tunnel),
             idempotent: IDEMPOTENT.contains(&request.method),
             to_head: request.method == b"HEAD",
+            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request).into()),
             ..Self::new(tries, backend.policy, backend.timeouts, service, instance, affinity, now)
         }
     }
@@ -477,6 +479,7 @@ impl Exchange {
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
+            compressing: None,
         }
     }
 }

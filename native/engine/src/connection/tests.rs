@@ -5,6 +5,7 @@ mod admission;
 mod affinity;
 mod answering;
 mod asking;
+mod compressing;
 mod deadlines;
 mod edits;
 mod endings;

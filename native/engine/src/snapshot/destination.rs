@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Maintenance, Service, Timeouts};
 use crate::answer::Answer;
+use crate::compression::Compression;
 use crate::edits::Edits;
 use crate::key::Subject;
 use crate::naming::Naming;
@@ -92,6 +93,8 @@ pub struct Backend {
     pub timeouts: Timeouts,
     /// What the route changes in the messages that it passes on; `None` for nothing.
     pub edits: Option<Arc<Edits>>,
+    /// What the route compresses; `None` for nothing.
+    pub compression: Option<Arc<Compression>>,
 }
 
 /// Where a request gets to.
@@ -124,6 +127,14 @@ impl Destination {
     pub fn service(&self) -> Option<u32> {
         match &self.target {
             Target::Service(backend) => Some(backend.service),
+            Target::Answer(_) => None,
+        }
+    }
+
+    /// What of the answers to them is compressed.
+    pub fn compression(&self) -> Option<&Arc<Compression>> {
+        match &self.target {
+            Target::Service(backend) => backend.compression.as_ref(),
             Target::Answer(_) => None,
         }
     }

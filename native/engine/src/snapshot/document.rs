@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::answer::AnswerText;
+use super::compression::CompressionText;
 use super::edits::EditsText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::maintenance::MaintenanceText;
@@ -377,6 +378,8 @@ pub(super) struct Route {
     rows: Vec<u32>,
     #[serde(default)]
     edits: EditsText,
+    #[serde(default)]
+    compression: Option<CompressionText>,
 }
 
 impl Route {
@@ -472,6 +475,11 @@ impl Route {
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             timeouts: self.timeouts.compile(service.timeouts).map_err(|it| it.within("timeouts"))?,
             edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
+            compression: self
+                .compression
+                .as_ref()
+                .map(|text| text.compile().map_err(|error| error.within("compression")))
+                .transpose()?,
         };
         let logged = access_log::names(Some(&self.name), Some(&service.name));
         let maintenance = maintenance.into_iter().chain(&service.maintenance).cloned().collect();

@@ -28,6 +28,7 @@ impl MirrorText {
             policy: service.policy,
             timeouts: service.timeouts,
             edits: None,
+            compression: None,
         };
         Ok(Box::new(Mirror { backend, share: self.share, row: self.row }))
     }

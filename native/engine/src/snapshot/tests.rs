@@ -10,6 +10,7 @@ use super::{
 };
 use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
+use crate::compression::{Coding, Grade};
 use crate::edits::PathRewrite;
 use crate::http1::path::Spelling;
 use crate::key::{network, Key, Part};
@@ -245,6 +246,36 @@ fn a_prefix_is_replaced_where_one_is_matched() {
     for path in [json!("/a/*"), json!("/*"), Value::Null] {
         assert_eq!(compile(path.clone(), Value::Null, false), Ok(()));
         assert_eq!(compile(path, Value::Null, true), Ok(()));
+    }
+}
+
+/// What a route compresses is the same for each side of a split.
+#[test]
+fn compression_arrives() {
+    let mut document = document();
+    let compression = |snapshot: &Snapshot| only(&snapshot.routes[0]).compression().cloned();
+    assert_eq!(compression(&compile(&document).unwrap()), None);
+    document["routes"][0]["compression"] = json!({
+        "codings": [{"coding": "gzip", "level": 9}, {"coding": "zstd", "level": 1}],
+        "types": ["text/*", "a/b"], "min_length": 7, "with_credentials": true
+    });
+    let rules = compression(&compile(&document).unwrap()).unwrap();
+    let grades = [Grade { coding: Coding::Gzip, level: 9 }, Grade { coding: Coding::Zstd, level: 1 }];
+    assert_eq!((&*rules.grades, rules.min_length, rules.with_credentials), (&grades[..], 7, true));
+    assert!(rules.types.contain(b"text/x") && rules.types.contain(b"a/b") && !rules.types.contain(b"a/c"));
+    for (change, place) in [
+        (json!({"codings": []}), "codings"),
+        (json!({"codings": [{"coding": "gzip", "level": 0}]}), "codings[0].level"),
+        (json!({"codings": [{"coding": "gzip", "level": 10}]}), "codings[0].level"),
+        (json!({"codings": [{"coding": "gzip", "level": 1}, {"coding": "gzip", "level": 2}]}), "codings[1]"),
+        (json!({"types": ["a/b", "a"]}), "types[1]"),
+    ] {
+        let mut wrong = document.clone();
+        for (key, value) in change.as_object().unwrap() {
+            wrong["routes"][0]["compression"][key] = value.clone();
+        }
+        let error = compile(&wrong).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("routes[0].compression.{place}:")), "{error}");
     }
 }
 
