@@ -81,7 +81,7 @@ impl<S: State> Search<'_, S> {
             Some(Front { newest_first: true, .. }) => true,
             Some(_) => return false,
         };
-        !self.state.is_ahead(service, Front { since: now, newest_first })
+        !self.state.is_ahead(service, Front { since: now, newest_first }, now)
     }
 }
 
@@ -141,7 +141,7 @@ impl Connection {
         let Some(Queued { service, ticket, since, timeout, .. }) = self.queued else { return Verdict::WAIT };
         let front = worker.lines.front(service, now);
         let its_turn = worker.lines.is_next(service, ticket)
-            && front.is_some_and(|front| !worker.state.is_ahead(service, front));
+            && front.is_some_and(|front| !worker.state.is_ahead(service, front, now));
         if its_turn {
             if let Some(instance) = self.take_place(worker, now) {
                 self.record_try();

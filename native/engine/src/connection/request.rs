@@ -76,10 +76,14 @@ impl Connection {
             }
             verdict
         };
-        // Behind a FIN nothing that is incomplete will ever be whole.
+        // Behind a FIN nothing that is incomplete will ever be whole, and nobody waits for a place (see `client_eof`).
         let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
-        let goes_on = matches!(verdict.action, Action::Wait | Action::Forward | Action::Park);
-        if self.half_closed && cut_off && goes_on {
+        let ends_here = match verdict.action {
+            Action::Wait | Action::Forward => cut_off,
+            Action::Park => true,
+            _ => false,
+        };
+        if self.half_closed && ends_here {
             return self.leave(worker, now);
         }
         verdict
@@ -253,9 +257,12 @@ impl Connection {
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
         let instance = self.seek_place(&mut search, service.slot, service.queue);
-        let instance = instance.map_err(|reason| match reason {
-            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
-            _ => refuse(reason),
+        let instance = instance.map_err(|reason| {
+            charge_due(state, &due, None, now);
+            match reason {
+                Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
+                _ => refuse(reason),
+            }
         })?;
         let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
         Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
