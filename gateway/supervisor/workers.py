@@ -286,7 +286,9 @@ class Workers:
     async def _first_snapshot(self, snapshot: Mapping[str, Any], blob: bytes) -> None:
         refusals = await self.publisher.publish(snapshot, blob, self.processes())
         if refusals:
-            raise StartError(f"worker {refusals[0].worker.slot} refuses the configuration: {refusals[0].reason}")
+            raise StartError(
+                f"worker {refusals[0].worker.slot} refuses the configuration: {refusals[0].reason}"
+            )
 
     async def _spawn(self, slot: Slot) -> None:
         slot.worker = await self._launcher.launch(slot.number, self._equipment, self)
