@@ -18,7 +18,7 @@ LOCAL_CLIENT = "127.0.0.1"
 ENOUGH_ROWS = 1 << 30  # nothing is counted, so no table is ever full
 
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*))?(?P<target>.*)", re.DOTALL)
-_PORT = re.compile(r":([0-9]+)$", re.ASCII)
+_PORT = re.compile(r":([0-9]{1,5})$", re.ASCII)
 
 
 class UnaskableError(ValueError):
@@ -93,8 +93,9 @@ class Explainer:
         if listen.mode is ListenMode.TCP:
             return self._passed(listen, asked.client)
         number = self._rows.listener_number(listen.name)
+        head = _head(asked, authority, target)
         try:
-            told = self._judge.explain(_head(asked, authority, target), number, asked.client)
+            told = self._judge.explain(head, number, asked.client)
         except ValueError:
             raise UnaskableError("the client is no IP address") from None
         return self._named(listen, told)
@@ -173,4 +174,7 @@ def _head(asked: Asked, authority: str | None, target: str) -> bytes:
     lines = [f"{asked.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
     if any("\r" in line or "\n" in line for line in lines):
         raise UnaskableError("a request has no line breaks within its lines")
-    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+    try:
+        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise UnaskableError("a request has no lone surrogates") from None

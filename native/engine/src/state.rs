@@ -260,8 +260,8 @@ pub trait State {
     /// Tells the other workers whose turn is next in this worker's line; `None`: nobody waits in it any more. Whoever looks
     /// for a place afterwards finds it, or the worker is woken when there is one.
     fn publish_front(&self, service: u32, front: Option<Front>);
-    /// Does somebody wait for the service at another worker whose turn is before this one?
-    fn is_ahead(&self, service: u32, mine: Front) -> bool;
+    /// Does somebody wait for the service at another worker, one that runs, whose turn is before this one?
+    fn is_ahead(&self, service: u32, mine: Front, now: u64) -> bool;
     /// Wakes the worker whose turn is next in the queue of the service: a place may have come free, by whatever was given back
     /// before.
     fn wake_next(&self, service: u32, now: u64);

@@ -426,9 +426,9 @@ impl State for Worker {
     }
 
     #[inline]
-    fn is_ahead(&self, service: u32, mine: Front) -> bool {
+    fn is_ahead(&self, service: u32, mine: Front, now: u64) -> bool {
         let others = self.segment().fronts(service).filter(|&(lane, _)| lane != self.lane());
-        queue::is_ahead(others.map(|(_, front)| front), mine)
+        queue::is_ahead(others, |lane| self.hears(lane, now), mine)
     }
 
     #[inline]

@@ -484,7 +484,9 @@ fn a_place_wakes_who_waits_for_it() {
     one.publish_front(0, since(7));
     two.publish_front(0, since(5));
     assert_eq!(return_a_place(), [false, true]);
-    assert!(one.is_ahead(0, since(6).unwrap()) && !two.is_ahead(0, since(6).unwrap()));
+    let six = since(6).unwrap();
+    assert!(one.is_ahead(0, six, NOW) && !two.is_ahead(0, six, NOW));
+    assert!(!one.is_ahead(0, six, NOW + SECOND), "the other one has not ticked for a second");
     assert!(one.tick(NOW + SECOND, 1));
     assert!(one.reserve(0));
     one.hand_on(0, 0, NOW + SECOND);
@@ -745,7 +747,7 @@ fn a_spoiled_segment_makes_nobody_panic() {
             worker.release(number);
             worker.hand_on(number, number, NOW);
             let front = Front { since: 1, newest_first: true };
-            let _ = (worker.enter_queue(number, 3), worker.is_ahead(number, front), view.queue(number));
+            let _ = (worker.enter_queue(number, 3), worker.is_ahead(number, front, NOW), view.queue(number));
             worker.publish_front(number, Some(front));
             worker.leave_queue(number);
             worker.note_failure(number);

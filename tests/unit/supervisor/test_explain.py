@@ -168,6 +168,7 @@ def test_the_coding_of_answers_is_told() -> None:
         (Asked("GET", "http://a:8080/", listener="127.0.0.2:8081"), 1),
         (Asked("GET", "http://[::1]:8081"), 1),
         (Asked("GET", "http://[::8081]"), 0),
+        (Asked("GET", f"http://a:{'8' * 5_000}/"), 0),
     ],
 )
 def test_the_listener_is_that_of_the_port(sample: Explainer, asked: Asked, listener: int) -> None:
@@ -240,17 +241,18 @@ def test_the_client_is_the_one_that_proxies_tell_of(sample: Explainer) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("asked", "why"),
     [
-        Asked("GET", "/", client="nobody"),
-        Asked("GET", "/", listener="127.0.0.3:80"),
-        Asked("GET", "/\r\nX: y"),
-        Asked("GET", "/", (("X", "y\nZ: z"),)),
+        (Asked("GET", "/", client="nobody"), "no IP address"),
+        (Asked("GET", "/", listener="127.0.0.3:80"), "no listener"),
+        (Asked("GET", "/\r\nX: y"), "no line breaks"),
+        (Asked("GET", "/", (("X", "y\nZ: z"),)), "no line breaks"),
+        (Asked("GET", "/\ud800"), "no lone surrogates"),
     ],
 )
-def test_what_cannot_be_asked(sample: Explainer, asked: Asked) -> None:
+def test_what_cannot_be_asked(sample: Explainer, asked: Asked, why: str) -> None:
     """No request would be like that, or not of this configuration."""
-    with pytest.raises(UnaskableError):
+    with pytest.raises(UnaskableError, match=why):
         sample.explain(asked)
 
 

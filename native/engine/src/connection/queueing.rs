@@ -81,7 +81,7 @@ impl<S: State> Search<'_, S> {
             Some(Front { newest_first: true, .. }) => true,
             Some(_) => return false,
         };
-        !self.state.is_ahead(service, Front { since: now, newest_first })
+        !self.state.is_ahead(service, Front { since: now, newest_first }, now)
     }
 }
 
@@ -161,7 +161,7 @@ impl Connection {
         let Queued { service, ticket, since, timeout, .. } = self.queued?;
         let front = worker.lines.front(service, now);
         let its_turn = worker.lines.is_next(service, ticket)
-            && front.is_some_and(|front| !worker.state.is_ahead(service, front));
+            && front.is_some_and(|front| !worker.state.is_ahead(service, front, now));
         let place = its_turn.then(|| self.take_place(worker, now)).flatten();
         if place.is_none() {
             self.arm_for_others(worker, Waiting::Place, since, timeout);

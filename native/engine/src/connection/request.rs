@@ -79,13 +79,14 @@ impl Connection {
             }
             verdict
         };
-        // Behind a FIN nothing that is incomplete will ever be whole.
+        // Behind a FIN nothing that is incomplete will ever be whole, and nobody waits for a place (see `client_eof`).
         let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
-        let goes_on = matches!(
-            verdict.action,
-            Action::Wait | Action::Forward | Action::Park | Action::ForwardCopied | Action::ParkCopied
-        );
-        if self.half_closed && cut_off && goes_on {
+        let ends_here = match verdict.action {
+            Action::Wait | Action::Forward | Action::ForwardCopied => cut_off,
+            Action::Park | Action::ParkCopied => true,
+            _ => false,
+        };
+        if self.half_closed && ends_here {
             return self.leave(worker, now);
         }
         verdict

@@ -348,7 +348,7 @@ impl State for Hollow {
     }
     fn leave_queue(&self, _: u32) {}
     fn publish_front(&self, _: u32, _: Option<crate::queue::Front>) {}
-    fn is_ahead(&self, _: u32, _: crate::queue::Front) -> bool {
+    fn is_ahead(&self, _: u32, _: crate::queue::Front, _: u64) -> bool {
         false
     }
     fn wake_next(&self, _: u32, _: u64) {}

@@ -520,7 +520,7 @@ impl State for FakeState {
         }
     }
 
-    fn is_ahead(&self, _: u32, mine: Front) -> bool {
+    fn is_ahead(&self, _: u32, mine: Front, _: u64) -> bool {
         self.front_elsewhere.get().is_some_and(|front| front.is_before(mine))
     }
 
