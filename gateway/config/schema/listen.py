@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from gateway.config.fields import Counted, Flag, Listening, MinRate, Name, choice, size_between, whole
-from gateway.config.schema.routes import Retry
+from gateway.config.schema.retry import Retry
 from gateway.config.schema.services import EXCHANGE_TIMEOUT
 from gateway.config.schema.table import Table
 from gateway.config.units import Duration, Size, Throughput

@@ -41,6 +41,7 @@ from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, 
 from gateway.config.schema.listen import MAX_BODY
 from gateway.config.schema.maintenance import MaintenanceTable
 from gateway.config.schema.pages import ErrorPage
+from gateway.config.schema.retry import Retry
 from gateway.config.schema.services import CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, LabelTable
 from gateway.config.schema.table import Table, one_or_list
 from gateway.config.splits import WHOLE
@@ -51,13 +52,6 @@ from gateway.model import ERROR_STATUSES
 MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
 MAX_SIDES = 16  # a request looks at each until it has found its own
 MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
-
-
-class Retry(Table):
-    """What happens when an instance fails before the client has seen any of the response."""
-
-    attempts: Annotated[int, whole(0, 10)] = 2
-    """Extra tries after the first, on another instance where there is one."""
 
 
 class _ByKey(Protocol):
