@@ -162,11 +162,11 @@ async def test_workers_that_leave_follow_as_well() -> None:
         async with Gateway(configuration(one, workers=3)) as gateway, AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(Client(gateway)) for _ in range(12)]
             for client in clients:
-                assert (await client.exchange(GET))[0].body == b"one"
+                assert (await client.exchange(GET))[0].body.data == b"one"
             assert (await gateway.reload(configuration(one, workers=1)))[0] == 200
             assert (await gateway.reload(configuration(two, workers=1)))[0] == 200
             answers = [(await client.exchange(GET))[0] for client in clients]
-        assert {(answer.status, answer.body) for answer in answers} == {(200, b"two")}
+        assert {(answer.status, answer.body.data) for answer in answers} == {(200, b"two")}
 
 
 async def test_more_and_fewer_workers_fail_no_request() -> None:

@@ -178,7 +178,7 @@ async def test_redis_cluster() -> None:
         store = connect(
             Cluster.model_validate({"redis": server.address, "topology": "cluster", "timeout": "5s"}), "a"
         )
-        many = [Take(replace(SLOW, key=number), 0, 1) for number in range(600)]
+        many = [Take(replace(SLOW, key=1_000 + number), 0, 1) for number in range(600)]
         assert sum(taken.granted for taken in await store.take(many)) == 600
         await store.close()
 

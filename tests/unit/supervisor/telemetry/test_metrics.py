@@ -122,7 +122,7 @@ def test_the_page() -> None:
 
 def test_without_a_listener_that_passes_through_there_are_no_such_metrics() -> None:
     """Most gateways have none."""
-    legend = Legend([RequestRow(0, "127.0.0.1:80", "", "")], [], {}, frozenset())
+    legend = Legend([RequestRow(0, "127.0.0.1:80", "", "")], [], [], {}, frozenset())
     process = ProcessGauges(epoch=1, workers_ready=1, restarts=[0], panics={})
     assert "headgate_passed" not in render(Memory(), legend, [], process, vocabulary=VOCABULARY, now=NOW)
 
