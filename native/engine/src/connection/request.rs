@@ -334,7 +334,8 @@ impl Connection {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
         if self.asked.is_some() {
-            return (self.await_answer(worker, now), end + used);
+            let verdict = self.await_answer(worker, now);
+            return (self.with_copy(verdict), end + used);
         }
         if self.queued.is_some() {
             let verdict = self.park(worker, now);
