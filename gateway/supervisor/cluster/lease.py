@@ -18,6 +18,8 @@ COVER_NS = 40_000_000
 """The time for which the stock suffices at the present use: several turns and round trips."""
 MEMORY_NS = 250_000_000
 """Time constant of the measured use."""
+LEAST_USE = 1e-3
+"""Tokens per second; less is none, or what an average forgets would never be nothing."""
 IDLE_NS = NANOSECONDS
 """Use that has ended for so long gives its stock back."""
 GOOD_FOR_NS = 3 * NANOSECONDS
@@ -73,6 +75,8 @@ class Lease:
         if elapsed > 0:
             weight = 1 - exp(-elapsed / MEMORY_NS)
             self.use += weight * (used * NANOSECONDS / elapsed - self.use)
+            if self.use < LEAST_USE:
+                self.use = 0.0
             self.seen_at = now
         if used:
             self.used_at = now
