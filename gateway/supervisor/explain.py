@@ -145,7 +145,7 @@ class Explainer:
     def _destinations(self, route: Route, named: int | None) -> Iterator[Destination]:
         parts = [(self._services[named], WHOLE)] if named is not None else []
         parts += [(route.service, WHOLE)] if route.service is not None else []
-        parts += [(side.service, side.weight) for side in route.split or ()]
+        parts += [(side.service, side.weight) for side in route.split]
         for name, weight in parts:
             service = self._config.services[name]
             yield Destination(name, service, weight, tuple(_usable(service, route.subset or {})))

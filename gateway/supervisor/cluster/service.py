@@ -233,7 +233,7 @@ class ClusterService:
         if self.over:
             return
         if self.away_since is not None:
-            self._found()
+            self._found(self.away_since)
         if gateways != self.gateways:
             self.gateways = gateways
             self._set_credits()
@@ -370,13 +370,12 @@ class ClusterService:
         """Is nothing charged of what passes now?"""
         return self.away_since is not None and lease.limit.unreachable is not Unreachable.LOCAL
 
-    def _found(self) -> None:
+    def _found(self, away_since: int) -> None:
         now = self._clock()
-        if self.away_since is not None:
-            gone = now - self.away_since
-            self.away_since = None
-            self.tally.unreachable_ns += gone
-            logger.info("Redis is back after %.1f s", gone / NANOSECONDS)
+        gone = now - away_since
+        self.away_since = None
+        self.tally.unreachable_ns += gone
+        logger.info("Redis is back after %.1f s", gone / NANOSECONDS)
         self._set_credits()
         for key, lease in list(self._leases.items()):
             if lease.limit.unreachable is Unreachable.LOCAL:
