@@ -334,8 +334,10 @@ impl Connection {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
         if self.asked.is_some() {
+            // Kept before the answer is heard, for that may be a refusal, which tells whether more waits.
+            self.inbound.extend_from_slice(&rest[used..]);
             let verdict = self.await_answer(worker, now);
-            return (self.with_copy(verdict), end + used);
+            return (self.with_copy(verdict), end + rest.len());
         }
         if self.queued.is_some() {
             let verdict = self.park(worker, now);

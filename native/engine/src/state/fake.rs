@@ -78,7 +78,7 @@ pub struct FakeState {
     /// Requests that began to wait for one.
     wants: Cell<u32>,
     calls_of_keeper: Cell<u32>,
-    granted_when_called: Cell<Option<i64>>,
+    granted_when_called: Cell<Option<(i64, bool)>>,
     /// What stocks with credit may owe, of every limit.
     credit: Cell<u32>,
     /// Retries by service.
@@ -262,9 +262,9 @@ impl FakeState {
         }
     }
 
-    /// The keeper adds so many as soon as it is called.
-    pub fn grant_when_called(&self, tokens: i64) {
-        self.granted_when_called.set(Some(tokens));
+    /// The keeper adds so many as soon as it is called, as [`FakeState::grant`] does.
+    pub fn grant_when_called(&self, tokens: i64, short: bool) {
+        self.granted_when_called.set(Some((tokens, short)));
     }
 
     /// Requests that the keeper was told of because they wait, and how often it was called.
@@ -652,8 +652,8 @@ impl State for FakeState {
 
     fn call_keeper(&self) {
         self.calls_of_keeper.set(self.calls_of_keeper.get() + 1);
-        if let Some(tokens) = self.granted_when_called.take() {
-            self.grant(tokens, false);
+        if let Some((tokens, short)) = self.granted_when_called.take() {
+            self.grant(tokens, short);
         }
     }
 

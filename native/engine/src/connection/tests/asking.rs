@@ -197,9 +197,29 @@ fn other_limits_beside() {
 #[test]
 fn it_looks_once_more() {
     let mut scene = strict_beside(&[]);
-    scene.worker.state.grant_when_called(1);
+    scene.worker.state.grant_when_called(1, false);
     assert_eq!(scene.receive(GET).action, Action::Forward);
     assert_nobody_waits(&scene);
+}
+
+/// Nor is a refusal; and it says that more waits, of what has just come as of what was kept.
+#[test]
+fn a_refusal_at_the_second_look_says_that_more_waits() {
+    for kept in [false, true] {
+        let mut scene = strict_beside(&[]);
+        if kept {
+            scene.worker.state.grant_when_called(1, false);
+            assert_eq!(scene.receive(GET.repeat(4)).action, Action::Forward);
+            assert_eq!((scene.respond(OK).status(), scene.held()), (200, 0));
+        }
+        scene.worker.state.grant_when_called(0, true);
+        let mut come = if kept { String::new() } else { GET.repeat(3) };
+        for more in [1, 1, 0] {
+            let told = scene.receive(std::mem::take(&mut come));
+            assert_eq!((told.answer(), told.argument), ((Action::Reply, 429), more), "kept: {kept}");
+        }
+        assert_nobody_waits(&scene);
+    }
 }
 
 /// A request of which the answer says what it cost, and that found no place, cost 1.
