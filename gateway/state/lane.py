@@ -11,14 +11,17 @@ from gateway._native import (
     ABORT,
     BACK_OFF,
     CLOSE,
+    CONNECT,
     FINISH,
     FINISH_CLOSE,
     FINISH_DROP,
     FINISH_DROP_CLOSE,
     FORWARD,
+    FORWARD_COPIED,
     HIGH_WATER_BYTES,
     HOLD,
     PARK,
+    PARK_COPIED,
     RELAY,
     REPLY,
     REPLY_CLOSE,
@@ -43,14 +46,17 @@ __all__ = [
     "ABORT",
     "BACK_OFF",
     "CLOSE",
+    "CONNECT",
     "FINISH",
     "FINISH_CLOSE",
     "FINISH_DROP",
     "FINISH_DROP_CLOSE",
     "FORWARD",
+    "FORWARD_COPIED",
     "HIGH_WATER_BYTES",
     "HOLD",
     "PARK",
+    "PARK_COPIED",
     "RELAY",
     "REPLY",
     "REPLY_CLOSE",
@@ -80,7 +86,8 @@ def open_lane(
     clock: Callable[[], int] | None = None,
     wakes: Sequence[int] = (),
 ) -> Lane:
-    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes.
+    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes,
+    and one for the supervisor.
     Raises ValueError if the memory is foreign.
     """
     return Lane(Segment.attach(memory), lane, random_seed=random_seed, clock=clock, wakes=wakes)

@@ -21,7 +21,7 @@ from gateway.errors import ConfigErrors, Mistake
 from gateway.model import AddressKind, Labels, labels_of
 from gateway.supervisor.cluster.bucket import SharedLimit
 from gateway.supervisor.cluster.membership import shared_limits
-from gateway.supervisor.rows import NoRowError, Rows
+from gateway.supervisor.rows import ALL, NoRowError, Rows
 from gateway.supervisor.telemetry.metrics import Legend
 
 NO_CHANGES = Changes()
@@ -55,8 +55,9 @@ class Edition:
         used = {
             (service, labels_of(route.subset or {}))
             for route in self.config.routes
-            for service in route.services()
+            for service in self.config.services_of(route)
         }
+        used |= {(route.mirror.service, ALL) for route in self.config.routes if route.mirror is not None}
         return {
             service: frozenset(labels for labels in rows if (service, labels) not in used)
             for service, rows in self.rows.banks().items()
@@ -140,7 +141,7 @@ def _edition(
     changes = NO_CHANGES if before is None else diff(before, config)
     head, blob = compile_snapshot(config, epoch, rows, retired.values())
     queued = frozenset(name for name, service in config.services.items() if service.queue is not None)
-    legend = Legend(rows.requests(), rows.limits(), rows.services(), queued)
+    legend = Legend(rows.requests(), rows.mirrors(), rows.limits(), rows.services(), queued)
     shared = shared_limits(config, rows.limit_row)
     return Edition(epoch, written, config, rows, retired, head, blob, legend, shared, changes)
 

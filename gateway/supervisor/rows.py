@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gateway.model import Labels
-from gateway.supervisor.telemetry.metrics import LimitRow, RequestRow
+from gateway.supervisor.telemetry.metrics import LimitRow, MirrorRow, RequestRow
 
 Identity = TypeVar("Identity", str, tuple[str, str, str], tuple[str, Labels], tuple[str, str | None, str])
 
 
 ALL: Labels = ()
 """The labels that every instance has."""
+NO_LISTENER = ""
+"""By this copies come in: no client has sent them."""
 MAX_LISTENERS = 1024  # every one that there ever was stands in each snapshot, for its connections may live on
 
 
@@ -94,6 +96,10 @@ class Rows:
         """
         return self._series.row((listener, route, service))
 
+    def mirror_row(self, route: str, service: str) -> int:
+        """The row of the copies of a route's requests that a service gets."""
+        return self._series.row((NO_LISTENER, route, service))
+
     def limit_row(self, kind: str, owner: str, limit: str) -> int:
         """The row of a limit."""
         return self._limits.row((kind, owner, limit))
@@ -114,6 +120,15 @@ class Rows:
         return [
             RequestRow(row, listener, route or "", service)
             for (listener, route, service), row in self._series.items()
+            if listener != NO_LISTENER
+        ]
+
+    def mirrors(self) -> list[MirrorRow]:
+        """What every row of the request table counts that is about copies."""
+        return [
+            MirrorRow(row, route or "", service)
+            for (listener, route, service), row in self._series.items()
+            if listener == NO_LISTENER
         ]
 
     def limits(self) -> list[LimitRow]:

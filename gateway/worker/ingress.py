@@ -14,13 +14,16 @@ from gateway.state.lane import (
     ABORT,
     BACK_OFF,
     CLOSE,
+    CONNECT,
     FINISH,
     FINISH_CLOSE,
     FINISH_DROP,
     FINISH_DROP_CLOSE,
     FORWARD,
+    FORWARD_COPIED,
     HOLD,
     PARK,
+    PARK_COPIED,
     RELAY,
     REPLY,
     REPLY_CLOSE,
@@ -34,6 +37,7 @@ from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import NO_DESCRIPTOR, NOT_ASKED
 
 if TYPE_CHECKING:
+    from gateway.worker.mirror import Copy
     from gateway.worker.plane import DataPlane
     from gateway.worker.short_clock import ShortDeadline
     from gateway.worker.upstream import UpstreamConnection
@@ -63,6 +67,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     )
 
     _upstream: "UpstreamConnection | None"
+    _copy: "Copy | None"
 
     def __init__(self, plane: "DataPlane", listener: int) -> None:  # noqa: ARG002 - the fast path has them
         # connection
@@ -84,6 +89,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def _give_up(self) -> None:
         """The connection is over, and with it the exchange that is under way."""
         self._leave_instance()
+        self._leave_copy()
         self._forget_replay()
 
     def pause_writing(self) -> None:
@@ -110,8 +116,9 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def instance_connected(self, upstream: "UpstreamConnection") -> None:
         """The connection is there: what was held back goes out."""
         self._opening = None
-        self._machine.connected(monotonic_ns())
+        verdict = self._machine.connected(monotonic_ns())
         self._send_held_back(upstream)
+        self._perform(*verdict)
 
     def instance_unreachable(self, error: int) -> None:
         """The connection could not be made, for this reason of the system's (errno)."""
@@ -207,6 +214,9 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
             self._upstream.transport.write(payload)
         elif self._replay_bytes > self._most_replayed:
             self._pause(CONNECTING)
+        if self._copy is not None:
+            self._copy.go_on(payload)
+            self._finish_copy()
 
     def _relay(self, _: int, payload: bytes) -> None:
         """More of the response, after which the request is not sent again."""
@@ -237,6 +247,15 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         """A new exchange that waits for an instance; what comes of its body is held back with its head."""
         self._begin_replay(payload)
         self._written = False
+
+    def _forward_copied(self, instance: int, payload: bytes) -> None:
+        """A new exchange, of whose request a mirror gets a copy."""
+        self._begin_copy(payload)
+        self._forward(instance, payload)
+
+    def _park_copied(self, _: int, payload: bytes) -> None:
+        self._begin_copy(payload)
+        self._park(0, payload)
 
     def _hold(self, *_: object) -> None:
         """Too much is pipelined: the rest waits in the kernel until some of it has been taken up."""
@@ -269,11 +288,35 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
             instance_full=bool(paused & INSTANCE_FULL),
         )
 
+    def _connect_afresh(self, instance: int, _: bytes) -> None:
+        """What is passed through gets a connection that nothing else has used; what comes meanwhile the engine keeps."""
+        self._leave_instance()
+        self._begin_replay(b"")
+        self._connect(instance)
+
     def _wait(self, *_: object) -> None:
         """Nothing to do."""
 
     def _perform(self, action: int, argument: int, payload: bytes) -> None:
         self._PERFORM[action](self, argument, payload)
+
+    # The copy for a mirror
+
+    def _begin_copy(self, payload: bytes) -> None:
+        self._copy = self._plane.begin_copy(self._machine, payload)
+        self._finish_copy()
+
+    def _finish_copy(self) -> None:
+        """A copy that has all of the request goes its own way."""
+        if self._copy is not None and self._machine.is_request_whole:
+            self._copy.is_whole()
+            self._copy = None
+
+    def _leave_copy(self) -> None:
+        """The exchange is over before its request was whole."""
+        if self._copy is not None:
+            self._copy.cut_off()
+            self._copy = None
 
     # Connecting
 
@@ -301,6 +344,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
             return
         self._machine.connecting(monotonic_ns())
         self._opening = upstream
+        upstream.may_speak = self._machine.passes
         self._plane.connect(upstream)
 
     def _send_held_back(self, upstream: "UpstreamConnection") -> None:
@@ -340,6 +384,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def _release(self, now: int) -> None:
         """The exchange is over and the instance's connection may serve another."""
         self._release_instance(now)
+        self._leave_copy()
         if self._paused:
             self._resume(INSTANCE_FULL)
             self._resume_held()
@@ -347,6 +392,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def _drop(self) -> None:
         """The exchange is over, and the instance's connection with it."""
         self._leave_instance()
+        self._leave_copy()
         self._forget_replay()
         self._resume(CONNECTING | INSTANCE_FULL)
         self._resume_held()
@@ -419,5 +465,8 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         BACK_OFF: _back_off,
         SWITCH: _switch,
         PARK: _park,
+        FORWARD_COPIED: _forward_copied,
+        PARK_COPIED: _park_copied,
+        CONNECT: _connect_afresh,
     }
     """What each action of a verdict leads to."""

@@ -9,11 +9,12 @@ from typing import Any
 
 from gateway import tcp
 from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
-from gateway.state.lane import Lane, Pool, Reactor, Snapshot
+from gateway.state.lane import Connection, Lane, Pool, Reactor, Snapshot
 from gateway.worker.access_log import AccessLog
 from gateway.worker.admission import NO_LIMIT, Admission, Room
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection
+from gateway.worker.mirror import MOST_BYTES, Copies, Copy
 from gateway.worker.short_clock import ShortClock
 from gateway.worker.tunnel import Tunnel
 from gateway.worker.upstream import NO_DESCRIPTOR, ServicePolicy, UpstreamConnection
@@ -58,19 +59,20 @@ class DataPlane:
         self.access_log = AccessLog(lane, loop.call_soon)
         self.pool = Pool(MAX_IDLE)
         self.short_clock = ShortClock(loop)
-        self.waiting = WaitingLine(lane, self._take_turn)
+        self.waiting = WaitingLine(lane, self._take_turn, loop.call_soon)
         self.admission = Admission()
+        self.copies = Copies()
         self.accept: Callable[[bool], None] = lambda _: None
         """Told whether clients are to be accepted, when that changes."""
         self.descriptors: Callable[[], tuple[int, int]] = lambda: (NO_LIMIT, 0)
         """Asked for the limit of descriptors as it is, and for how many of them it takes to accept clients."""
         self._found = (0, 0)
         self._complain_at: dict[str, int] = {}
-        self._connections: list[ClientConnection | Tunnel | None] = []
+        self._connections: list[ClientConnection | Tunnel | Copy | None] = []
         self._policies: dict[int, ServicePolicy] = {}
         self._ticks = 0
         self._sweeping = False
-        self._closing: Iterator[ClientConnection | Tunnel | None] | None = None
+        self._closing: Iterator[ClientConnection | Tunnel | Copy | None] | None = None
         """The connections that the closing of idle ones has yet to look at, while it is under way."""
         self._emptied: asyncio.Event | None = None
         self._keep_idle_until = 0
@@ -98,10 +100,7 @@ class DataPlane:
 
     def opened(self, connection: ClientConnection, index: int) -> None:
         """A client connection exists, under a number of the engine's choice: the next one, or one that was free."""
-        if index == len(self._connections):
-            self._connections.append(connection)
-        else:
-            self._connections[index] = connection
+        self._keep(connection, index)
         if self.admission.came():
             if self.admission.is_full:
                 self._evict_upstreams(1)
@@ -110,6 +109,12 @@ class DataPlane:
             self._emptied.clear()
             self._newcomers.add(connection)
             self.loop.call_later(NEWCOMER_SECONDS, self._newcomers.discard, connection)
+
+    def _keep(self, connection: ClientConnection | Copy, index: int) -> None:
+        if index == len(self._connections):
+            self._connections.append(connection)
+        else:
+            self._connections[index] = connection
 
     def replaced(self, index: int, tunnel: Tunnel) -> None:
         """A client connection has become a tunnel, under the same number."""
@@ -128,6 +133,26 @@ class DataPlane:
         if isinstance(connection, ClientConnection):
             self._guarded(connection, connection.take_turn)
 
+    # Copies for mirrors
+
+    def begin_copy(self, machine: Connection, payload: bytes) -> Copy | None:
+        """The copy of the request whose beginning goes on now. It is sent in the loop's next turn, after its request."""
+        begun = machine.begin_copy(monotonic_ns())
+        if begun is None:
+            return None
+        own, instance = begun
+        copy = Copy(self, own, payload)
+        self._keep(copy, own.index)
+        if self.copies.bytes > MOST_BYTES:
+            copy.cut_off(slow=True)
+            return None
+        self.loop.call_soon(copy.start, instance)
+        return copy
+
+    def copy_ended(self, index: int) -> None:
+        """A copy has ended, under this number."""
+        self._connections[index] = None
+
     # Connections to instances
 
     def is_crowded(self, instance: int, service: int) -> bool:
@@ -135,7 +160,9 @@ class DataPlane:
         most = self._policies.get(service, GONE).max_pending
         return self.admission.pending.get(instance, 0) >= most
 
-    def upstream(self, instance: int, service: int, asker: ClientConnection) -> UpstreamConnection | None:
+    def upstream(
+        self, instance: int, service: int, asker: ClientConnection | Copy
+    ) -> UpstreamConnection | None:
         """A connection to an instance, yet to be made; None when there is no descriptor for one."""
         if self.admission.is_full:
             self._evict_upstreams(1)
@@ -150,13 +177,17 @@ class DataPlane:
         if address is None:
             self.reactor.fail(upstream, errno.ENXIO)  # the instance is gone since the decision
             return
-        upstream.attempt = self.reactor.connect(address, upstream, upstream.user_timeout_ms)
+        upstream.attempt = self.reactor.connect(
+            address, upstream, upstream.user_timeout_ms, upstream.may_speak
+        )
 
     def _evict_upstreams(self, most: int) -> None:
+        """Closes idle connections, and those of copies where that does not do."""
         evicted = self.pool.evict(most)
         for upstream in evicted:
             upstream.close()
         self.lane.count_upstreams_evicted(len(evicted))
+        self.copies.give_way(most - len(evicted))
 
     # Admission
 
@@ -244,7 +275,7 @@ class DataPlane:
         if len(expired) == ENDED_A_TURN:
             self.loop.call_soon(self._sweep_pool, now)
 
-    def _guarded(self, connection: ClientConnection | Tunnel, step: Callable[[], None]) -> None:
+    def _guarded(self, connection: ClientConnection | Tunnel | Copy, step: Callable[[], None]) -> None:
         try:
             step()
         except BaseException as error:
@@ -254,6 +285,8 @@ class DataPlane:
 
     def start_drain(self) -> None:
         """From now on every answer is its connection's last, and a connection without an exchange is closed soon."""
+        if self._emptied is not None:
+            return
         self.lane.drain()
         self._emptied = asyncio.Event()
         self._keep_idle_until = monotonic_ns() + IDLE_GRACE_NS
@@ -301,7 +334,7 @@ class DataPlane:
                 return
             await asyncio.sleep(TICK_SECONDS)
 
-    def _close_idle(self, connections: Iterator[ClientConnection | Tunnel | None]) -> None:
+    def _close_idle(self, connections: Iterator[ClientConnection | Tunnel | Copy | None]) -> None:
         """Closes those of the connections that are idle and no newcomers, as ``_sweep`` does: each is looked at once."""
         closed = 0
         for connection in connections:
@@ -314,4 +347,5 @@ class DataPlane:
         self._closing = None
 
     def _left(self) -> list[ClientConnection | Tunnel]:
-        return [connection for connection in self._connections if connection is not None]
+        """Those whose clients are waited for."""
+        return [one for one in self._connections if isinstance(one, ClientConnection | Tunnel)]

@@ -13,6 +13,7 @@ from gateway.worker.admission import Admission
 
 if TYPE_CHECKING:
     from gateway.worker.ingress import ClientConnection
+    from gateway.worker.mirror import Copy
 
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
@@ -37,9 +38,18 @@ class ServicePolicy:
 class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
     """One connection to one instance. ``data_received`` is the fast path's."""
 
-    __slots__ = ("_admission", "_asker", "_counted", "_pending", "_pool", "attempt", "user_timeout_ms")
+    __slots__ = (
+        "_admission",
+        "_asker",
+        "_counted",
+        "_pending",
+        "_pool",
+        "attempt",
+        "may_speak",
+        "user_timeout_ms",
+    )
 
-    client: "ClientConnection | None"
+    client: "ClientConnection | Copy | None"
 
     def __new__(
         cls,
@@ -47,7 +57,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         policy: ServicePolicy,
         pool: Pool,  # noqa: ARG004 - __init__ has these three
         admission: Admission,  # noqa: ARG004
-        asker: "ClientConnection",  # noqa: ARG004
+        asker: "ClientConnection | Copy",  # noqa: ARG004
     ) -> Self:
         """The fast path has what the pool goes by."""
         return super().__new__(cls, instance, policy.keepalive_ns, policy.max_idle)
@@ -58,7 +68,7 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         policy: ServicePolicy,
         pool: Pool,
         admission: Admission,
-        asker: "ClientConnection",
+        asker: "ClientConnection | Copy",
     ) -> None:
         """It is counted from here on, before the system is asked for a descriptor, until its first end. ``asker`` waits
         for it.
@@ -66,13 +76,15 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         # wiring
         self._pool = pool
         self._admission = admission
-        self._asker: ClientConnection | None = asker
+        self._asker: ClientConnection | Copy | None = asker
         self._counted = self._pending = True
         admission.upstreams += 1
         admission.pending[instance] = admission.pending.get(instance, 0) + 1
         # connection
         self.attempt: Transport | None = None
         """The connection while it is under way."""
+        self.may_speak = False
+        """It may say something before it is asked, which is no HTTP."""
         self.user_timeout_ms = policy.user_timeout_ms
 
     # What the transport calls

@@ -1,6 +1,7 @@
 """The model of the configuration file: every key with its meaning, its unit and its default. One module for each table."""
 
 from gateway.config.schema.cluster import Cluster, ClusterTls
+from gateway.config.schema.compress import Compress
 from gateway.config.schema.config import Config
 from gateway.config.schema.gateway import Gateway
 from gateway.config.schema.limits import (
@@ -10,8 +11,20 @@ from gateway.config.schema.limits import (
     Limit,
     concurrency_table,
 )
-from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
-from gateway.config.schema.routes import HeaderRules, Redirect, Respond, Rewrite, Route, Side, match_of
+from gateway.config.schema.listen import Listen, ListenMax, ListenPaths, ListenTimeouts
+from gateway.config.schema.maintenance import Maintenance, maintenance_table
+from gateway.config.schema.pages import ErrorPage
+from gateway.config.schema.routes import (
+    HeaderRules,
+    Mirror,
+    Redirect,
+    Respond,
+    Rewrite,
+    Route,
+    RouteTimeouts,
+    Side,
+    match_of,
+)
 from gateway.config.schema.services import (
     FAILURE_STATUSES,
     MAX_SERVICES,
@@ -22,6 +35,7 @@ from gateway.config.schema.services import (
     Queue,
     RetryBudget,
     Service,
+    ServiceTimeouts,
     Sticky,
     instance_table,
 )
@@ -34,8 +48,10 @@ __all__ = [
     "MAX_SERVICES",
     "Cluster",
     "ClusterTls",
+    "Compress",
     "Concurrency",
     "Config",
+    "ErrorPage",
     "Gateway",
     "Hash",
     "HeaderRules",
@@ -45,6 +61,9 @@ __all__ = [
     "Listen",
     "ListenMax",
     "ListenPaths",
+    "ListenTimeouts",
+    "Maintenance",
+    "Mirror",
     "Passive",
     "Queue",
     "Redirect",
@@ -52,11 +71,14 @@ __all__ = [
     "RetryBudget",
     "Rewrite",
     "Route",
+    "RouteTimeouts",
     "Service",
+    "ServiceTimeouts",
     "Side",
     "Sticky",
     "Table",
     "concurrency_table",
     "instance_table",
+    "maintenance_table",
     "match_of",
 ]

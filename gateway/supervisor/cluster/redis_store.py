@@ -106,9 +106,8 @@ class RedisStore:
         try:
             async with asyncio.TaskGroup() as group:
                 answers = [group.create_task(self._ask(part)) for part in parts]
-        except (
-            ExceptionGroup
-        ) as errors:  # none of the others goes on: what is asked anew may not be asked beside it
+        except ExceptionGroup as errors:
+            # None of the others goes on: what is asked anew may not be asked beside it.
             raise errors.exceptions[0] from None
         numbers = [number for answer in answers for number in answer.result()]
         return zip(*(numbers[place::NUMBERS_EACH] for place in range(NUMBERS_EACH)), strict=True)

@@ -10,6 +10,8 @@ from gateway.model import Health
 from gateway.supervisor.cluster.membership import Report
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+DROPPED_COPIES = "mirrors_dropped_"
+"""What the names of counters begin with that end with a reason for it."""
 Labels = Mapping[str, str]
 Sample = tuple[str, Labels, float]
 
@@ -19,6 +21,9 @@ class Readings(Protocol):
 
     def requests(self, row: int) -> list[tuple[int, int]]:
         """(status code, count) of a row."""
+
+    def passed(self, row: int) -> tuple[int, int, int, list[int]]:
+        """Of a row of connections: (how many, bytes of clients, bytes for clients, ends in the order of ``Vocabulary.pass_ends``)."""
 
     def durations(self, service: int) -> tuple[list[int], int]:
         """(count per bucket, sum in nanoseconds)."""
@@ -44,12 +49,29 @@ class Readings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """What a row of the request table counts; route and service are empty where no route matched."""
+    """What a row of the request table counts; route and service are empty where no route matched. Without a route, but with a
+    service, it counts connections that a listener passes through.
+    """
 
     row: int
     listener: str
     route: str
     service: str
+
+    @property
+    def is_of_connections(self) -> bool:
+        """Does it count connections that are passed through, and no requests?"""
+        return not self.route and bool(self.service)
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorRow:
+    """What a row of the request table counts that is about copies for a mirror."""
+
+    row: int
+    route: str
+    service: str
+    """The mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +91,7 @@ class Legend:
     """The meaning of the rows of the shared memory, as the running configuration gives it."""
 
     requests: Sequence[RequestRow]
+    mirrors: Sequence[MirrorRow]
     limits: Sequence[LimitRow]
     services: Mapping[str, int]
     queued: frozenset[str]
@@ -110,6 +133,8 @@ class Vocabulary:
     """What becomes of a request at a limit."""
     wait_ends: Sequence[str]
     """How those end that want to wait in a queue; the first of them got a place."""
+    pass_ends: Sequence[str]
+    """How connections end that are passed through."""
     bounds: Sequence[float]
     """The histogram's buckets in seconds."""
 
@@ -126,6 +151,7 @@ def render(
     """The whole page, at the time ``now``."""
     families = [
         *_traffic(readings, legend, vocabulary.bounds),
+        *_passed(readings, legend, vocabulary.pass_ends),
         *_instances(readings, list(instances)),
         _family(
             "headgate_limit_decisions_total",
@@ -135,12 +161,15 @@ def render(
         ),
         *_limit_table(readings.limit_table(now)),
         *_queues(readings, legend, vocabulary.wait_ends),
+        _family(
+            "headgate_mirror_requests_total",
+            "counter",
+            "Copies sent to mirrors, by what they were answered.",
+            _copies(readings, legend),
+        ),
         *_process(process),
         *(_cluster(process.cluster) if process.cluster is not None else ()),
-        *(
-            _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
-            for name, count in zip(vocabulary.counters, readings.counters(), strict=True)
-        ),
+        *_counters(dict(zip(vocabulary.counters, readings.counters(), strict=True))),
     ]
     return "".join(families)
 
@@ -189,10 +218,52 @@ def _instances(readings: Readings, instances: Sequence[InstanceGauge]) -> list[s
 
 
 def _requests(readings: Readings, legend: Legend) -> Iterator[Sample]:
-    for row in legend.requests:
+    for row in (row for row in legend.requests if not row.is_of_connections):
         labels = {"listener": row.listener, "route": row.route, "service": row.service}
         for code, count in readings.requests(row.row):
             yield "", {**labels, "code": str(code)}, count
+
+
+def _copies(readings: Readings, legend: Legend) -> Iterator[Sample]:
+    for row in legend.mirrors:
+        for code, count in readings.requests(row.row):
+            yield "", {"route": row.route, "service": row.service, "code": str(code)}, count
+
+
+def _counters(counts: Mapping[str, int]) -> Iterator[str]:
+    """The workers' own counters; those of copies that were dropped are one family, by reason."""
+    drops: list[Sample] = []
+    for name, count in counts.items():
+        reason = name.removeprefix(DROPPED_COPIES)
+        if reason != name:
+            drops.append(("", {"reason": reason}, count))
+        else:
+            yield _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
+    text = "Copies for mirrors that were not made, or were cut off."
+    yield _family("headgate_mirror_drops_total", "counter", text, drops)
+
+
+def _passed(readings: Readings, legend: Legend, ends: Sequence[str]) -> list[str]:
+    """Connections that are passed through, where a listener does that."""
+    connections: list[Sample] = []
+    transferred: list[Sample] = []
+    ended: list[Sample] = []
+    for row in (row for row in legend.requests if row.is_of_connections):
+        labels = {"listener": row.listener, "service": row.service}
+        count, received, sent, counts = readings.passed(row.row)
+        connections.append(("", labels, count))
+        transferred += [
+            ("", {**labels, "direction": "received"}, received),
+            ("", {**labels, "direction": "sent"}, sent),
+        ]
+        ended += [("", {**labels, "end": end}, number) for end, number in zip(ends, counts, strict=True)]
+    if not connections:
+        return []
+    return [
+        _family("headgate_passed_connections_total", "counter", "Connections to pass through.", connections),
+        _family("headgate_passed_bytes_total", "counter", "Bytes from and to their clients.", transferred),
+        _family("headgate_passed_ends_total", "counter", "How those ended that have.", ended),
+    ]
 
 
 def _durations(readings: Readings, legend: Legend, bounds: Sequence[float]) -> Iterator[Sample]:

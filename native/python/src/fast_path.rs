@@ -50,6 +50,9 @@ pub(crate) struct ClientFastPath {
     replay: Replay,
     #[pyo3(get, set, name = "_most_replayed")]
     most_replayed: usize,
+    /// The copy of the request for a mirror, as long as the request goes on.
+    #[pyo3(get, set, name = "_copy")]
+    copy: Option<Py<PyAny>>,
 }
 
 impl ClientFastPath {
@@ -132,7 +135,8 @@ impl ClientFastPath {
         let py = slf.py();
         let link = {
             let mut client = slf.borrow_mut();
-            let Some(upstream) = client.upstream.as_ref().map(|upstream| upstream.clone_ref(py)) else {
+            let upstream = client.upstream.as_ref().filter(|_| client.copy.is_none());
+            let Some(upstream) = upstream.map(|upstream| upstream.clone_ref(py)) else {
                 drop(client);
                 return Self::perform(slf, step);
             };
@@ -214,6 +218,7 @@ impl ClientFastPath {
             written: false,
             replay: Replay::default(),
             most_replayed: REPLAY_BYTES,
+            copy: None,
         })
     }
 
@@ -225,7 +230,10 @@ impl ClientFastPath {
             client.link = Some(link.clone_ref(py));
             (client.lane.clone_ref(py), client.plane.clone_ref(py), client.listener)
         };
-        let machine = Connection::open(py, lane, listener, link.peer(py)?)?;
+        let mut machine = Connection::open(py, lane, listener, link.peer(py)?)?;
+        if machine.is_passed_through(py) {
+            link.ends(py).into_iter().for_each(|ends| machine.lies_between(ends));
+        }
         let index = machine.index();
         let machine = Py::new(py, machine)?;
         slf.borrow_mut().machine = Some(machine.clone_ref(py));
@@ -341,12 +349,14 @@ impl ClientFastPath {
         visit.call(&self.pool)?;
         visit.call(&self.machine)?;
         visit.call(&self.upstream)?;
+        visit.call(&self.copy)?;
         self.link.as_ref().map_or(Ok(()), |link| link.visit(&visit))
     }
 
     fn __clear__(&mut self) {
         self.machine = None;
         self.upstream = None;
+        self.copy = None;
         self.link = None;
     }
 }

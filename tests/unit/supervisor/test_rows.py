@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.supervisor.rows import NoRowError, Rows, Table
-from gateway.supervisor.telemetry.metrics import LimitRow, RequestRow
+from gateway.supervisor.telemetry.metrics import LimitRow, MirrorRow, RequestRow
 
 
 def test_an_identity_keeps_its_row() -> None:
@@ -30,7 +30,9 @@ def test_the_rows_know_what_they_count() -> None:
     assert rows.limit_row("routes", "all", "default") == 0
     assert rows.limit_row("services", "all", "default") == 1
     assert rows.services() == {"api": 0}
+    assert rows.mirror_row("all", "shadow") == 2
     assert rows.requests() == [RequestRow(0, ":80", "", ""), RequestRow(1, ":80", "all", "api")]
+    assert rows.mirrors() == [MirrorRow(2, "all", "shadow")]
     assert rows.limits() == [
         LimitRow(0, route="all", service="", limit="default"),
         LimitRow(1, route="", service="all", limit="default"),

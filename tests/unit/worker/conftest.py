@@ -21,7 +21,7 @@ def stage_with(monkeypatch: pytest.MonkeyPatch) -> SetUp:
 
     async def set_up(**settings: Any) -> Stage:
         stage = Stage(**settings)
-        for module in ("ingress", "plane", "short_clock", "tunnel", "waiting"):
+        for module in ("ingress", "mirror", "plane", "short_clock", "tunnel", "waiting"):
             monkeypatch.setattr(f"gateway.worker.{module}.monotonic_ns", lambda: stage.now)
         monkeypatch.setattr("gateway.worker.transport._in_kernel", in_kernel)
         return stage

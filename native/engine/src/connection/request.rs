@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use super::compressing::Compressing;
 use super::ending::Refusal;
-use super::limiting::{charge_due, pass, Due, Gate};
+use super::limiting::{charge_due, pass, Consent, Due, Gate};
+use super::mirroring::{self, Copying};
 use super::queueing::Search;
 use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
 use crate::answer;
 use crate::deadline::NEVER;
-use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::dispatch::{find_route, head_rules, max_body_bytes, objection, sender};
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -19,12 +21,13 @@ use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, Request};
 use crate::key::Subject;
 use crate::pace::Stopwatch;
+use crate::random::Random;
 use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
-use crate::selection::{Affinity, Criteria, Tried};
-use crate::snapshot::{Backend, Leads, Service};
+use crate::selection::{Affinity, Criteria, Policy, Tried};
+use crate::snapshot::{Backend, Leads, Service, Timeouts};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -76,10 +79,14 @@ impl Connection {
             }
             verdict
         };
-        // Behind a FIN nothing that is incomplete will ever be whole.
+        // Behind a FIN nothing that is incomplete will ever be whole, and nobody waits for a place (see `client_eof`).
         let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
-        let goes_on = matches!(verdict.action, Action::Wait | Action::Forward | Action::Park);
-        if self.half_closed && cut_off && goes_on {
+        let ends_here = match verdict.action {
+            Action::Wait | Action::Forward | Action::ForwardCopied => cut_off,
+            Action::Park | Action::ParkCopied => true,
+            _ => false,
+        };
+        if self.half_closed && ends_here {
             return self.leave(worker, now);
         }
         verdict
@@ -148,6 +155,7 @@ impl Connection {
         self.form = request.fields.preferred_form();
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
+        self.terms = None;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
@@ -209,22 +217,23 @@ impl Connection {
         sender: &Sender,
         now: u64,
     ) -> Result<Exchange, Instead> {
-        let Worker { snapshot, state, random, lines, deadlines, .. } = worker;
+        let Worker { snapshot, state, random, lines, askers, deadlines, .. } = worker;
         let client = sender.client.ip();
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
-        let chosen = find_route(snapshot, &arrival).and_then(|(_, route)| {
+        let chosen = find_route(snapshot, &arrival).ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            self.terms.clone_from(&route.terms);
             let subject = Subject { request, client, route: &route.name, service: "" };
-            let destination = route.destinations.choose(&subject, random)?;
-            Some((route, destination, snapshot.leads(destination)?))
+            let leads = |destination| Some((route, destination, snapshot.leads(destination)?));
+            route.destinations.choose(&subject, random).and_then(leads).ok_or(Reason::NoService)
         });
         if let Some(record) = &mut self.record {
-            record.routed(chosen.map(|(_, destination, _)| &*destination.logged));
+            record.routed(chosen.ok().map(|(_, destination, _)| &*destination.logged));
         }
-        let Some((route, destination, leads)) = chosen else {
+        let (route, destination, leads) = chosen.map_err(|reason| {
             let unrouted = listener.map(|listener| listener.row);
-            return Err(Refusal::because(Reason::NoRoute, unrouted).into());
-        };
+            Instead::from(Refusal::because(reason, unrouted))
+        })?;
         let row = destination.rows.get(self.listener as usize).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if let Some(reason) = objection(route, listener, request) {
@@ -232,33 +241,66 @@ impl Connection {
             self.persists &= reason != Reason::UpgradeWithBody;
             return Err(refuse(reason));
         }
+        if let Some(maintenance) = destination.closed_to(client) {
+            return Err(Refusal::kept_out(maintenance, row).into());
+        }
         let service = leads.service();
         let name = service.map_or("", |service| &service.name);
         let subject = Subject { request, client, route: &route.name, service: name };
         // First what is given back where another limit refuses: tokens are not.
-        let due = self
+        let consent = self
             .holds
             .take(state, route, service, &subject)
             .and_then(|()| pass(state, route, service, &subject, now))
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
-        let (backend, service) = match leads {
-            Leads::Service(backend, service) => (backend, service),
-            Leads::Answer(answer) => {
-                charge_due(state, &due, None, now);
+        let (backend, service) = match (leads, &consent) {
+            (Leads::Service(backend, service), _) => (backend, service),
+            (Leads::Answer(answer), Consent::Given(due)) => {
+                charge_due(state, due, None, now);
                 return Err(Instead::Answered { answer: Arc::clone(answer), row });
             }
+            // No configuration has that: nobody waits for an answer of the gateway itself.
+            (Leads::Answer(_), Consent::Awaited(_)) => return Err(refuse(Reason::LimitUnanswered)),
         };
         let affinity = service.reading.read(&subject);
+        let begin = |instance| {
+            let exchange =
+                Exchange::of_request(request, route.tries, backend, service, instance, affinity, now);
+            Exchange { row: row.unwrap_or(u32::MAX), ..exchange }
+        };
+        let for_now = |reason| match reason {
+            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
+            _ => refuse(reason),
+        };
+        let state = &*state;
+        let copying = |random: &mut Random| {
+            let mirror = route.mirror.as_deref();
+            mirror.map_or(Copying::Nothing, |mirror| {
+                mirroring::plan(mirror, (snapshot, state), request, &subject, random, now)
+            })
+        };
+        let due = match consent {
+            Consent::Given(due) => due,
+            Consent::Awaited(buckets) => {
+                self.ask(state, askers, service, buckets, now).map_err(for_now)?;
+                self.copying = copying(random);
+                return Ok(begin(None));
+            }
+        };
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
         let instance = self.seek_place(&mut search, service.slot, service.queue);
-        let instance = instance.map_err(|reason| match reason {
-            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
-            _ => refuse(reason),
-        })?;
-        let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
-        Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
+        match instance {
+            Ok(instance) => {
+                self.copying = copying(search.random);
+                Ok(Exchange { due, ..begin(instance) })
+            }
+            Err(reason) => {
+                charge_due(state, &due, None, now);
+                Err(for_now(reason))
+            }
+        }
     }
 
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
@@ -291,11 +333,19 @@ impl Connection {
         if !self.request_body.is_complete() {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
+        if self.asked.is_some() {
+            // Kept before the answer is heard, for that may be a refusal, which tells whether more waits.
+            self.inbound.extend_from_slice(&rest[used..]);
+            let verdict = self.await_answer(worker, now);
+            return (self.with_copy(verdict), end + rest.len());
+        }
         if self.queued.is_some() {
-            return (self.park(worker, now), end + used);
+            let verdict = self.park(worker, now);
+            return (self.with_copy(verdict), end + used);
         }
         self.flowing(worker, now);
-        (Verdict { action: Action::Forward, argument: instance, payload: Payload::Output }, end + used)
+        let verdict = Verdict { action: Action::Forward, argument: instance, payload: Payload::Output };
+        (self.with_copy(verdict), end + used)
     }
 
     fn receive_body<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
@@ -322,7 +372,7 @@ impl Connection {
     /// Reads bytes of a body that is not complete and appends them to the output, framed for the instance.
     fn read_body<S>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, Reason> {
         let chunked = matches!(self.request_body, Body::Chunked(_));
-        let limit = self.listener(worker).and_then(|listener| listener.max_body_bytes).unwrap_or(u64::MAX);
+        let limit = self.max_body_bytes(worker).unwrap_or(u64::MAX);
         let (output, total) = (&mut worker.output, &mut self.body_bytes);
         let used = self.request_body.read(bytes, |data| {
             *total += data.len() as u64;
@@ -342,6 +392,11 @@ impl Connection {
         Ok(used)
     }
 
+    /// Bytes of the body of the current request; `None` for no bound.
+    fn max_body_bytes<S>(&self, worker: &Worker<S>) -> Option<u64> {
+        max_body_bytes(self.terms.as_deref(), self.listener(worker))
+    }
+
     /// A body that is broken or too large: nobody knows where it ends, so nothing behind it is read.
     fn refuse_body<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
         self.request_body = Body::UntilClose;
@@ -357,6 +412,7 @@ impl Connection {
     ) -> Verdict {
         self.request_body = Body::UntilClose;
         self.form = Form::Text;
+        self.terms = None;
         let request_id = RequestId::of(None, &mut worker.random);
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);
@@ -366,10 +422,31 @@ impl Connection {
 }
 
 impl Exchange {
-    fn new(
+    /// One for what a request asks.
+    pub(super) fn of_request(
         request: &Request<'_, '_>,
         tries: u8,
         backend: &Backend,
+        service: &Service,
+        instance: Option<Instance>,
+        affinity: Affinity,
+        now: u64,
+    ) -> Self {
+        Self {
+            edits: backend.edits.clone(),
+            tunnel_timeout: request.upgrade().map(|_| backend.timeouts.tunnel),
+            idempotent: IDEMPOTENT.contains(&request.method),
+            to_head: request.method == b"HEAD",
+            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request).into()),
+            ..Self::new(tries, backend.policy, backend.timeouts, service, instance, affinity, now)
+        }
+    }
+
+    /// One that asks for nothing in particular.
+    pub(super) fn new(
+        tries: u8,
+        policy: Policy,
+        timeouts: Timeouts,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
@@ -383,29 +460,30 @@ impl Exchange {
             retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
-            policy: backend.policy,
+            policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
             row: u32::MAX,
             started: now,
             asked: now,
-            connect_timeout: service.connect_timeout,
-            first_byte_timeout: service.first_byte_timeout,
-            idle_timeout: service.idle_timeout,
-            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
-            idempotent: IDEMPOTENT.contains(&request.method),
+            connect_timeout: timeouts.connect,
+            first_byte_timeout: timeouts.first_byte,
+            idle_timeout: timeouts.idle,
+            tunnel_timeout: None,
+            idempotent: false,
             failure_statuses: service.failure_statuses,
-            to_head: request.method == b"HEAD",
+            to_head: false,
             onward: Framing::Empty,
             answer: Answer::Awaited,
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
-            edits: backend.edits.clone(),
+            edits: None,
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
+            compressing: None,
         }
     }
 }
