@@ -60,7 +60,8 @@ async def test_a_wrong_file_changes_nothing() -> None:
         assert answer["mistakes"][0]["line"] == line
         assert (await ask(gateway.url))[1] == b"one"
         gateway.signal(signal.SIGHUP)
-        await eventually(lambda: f"{line}:1: services.api.balanc: unknown key" in gateway.stderr())
+        told = f"{line}:1: services.api.balanc: unknown key"
+        await eventually(lambda: gateway.stderr().count(told) == 2)
         assert (await gateway.status())["epoch"] == 1
         assert (await gateway.reload(configuration(origin)))[1]["epoch"] == 2
 
