@@ -116,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.mirror", description="Latencies of clients beside mirrors of several kinds."
     )
-    parser.add_argument("--percent", type=int, default=10, metavar="N", help="of the requests that are copied")
+    parser.add_argument(
+        "--percent", type=int, default=10, metavar="N", help="of the requests that are copied"
+    )
     parser.add_argument("--rate", type=int, default=1_000, metavar="N", help="requests in a second")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of all kinds")

@@ -12,6 +12,7 @@ from gateway.config.schema import (
     Cluster,
     Concurrency,
     Config,
+    Fault,
     HeaderRules,
     Limit,
     Listen,
@@ -201,6 +202,7 @@ def _route(
         "split": _split(route, services, request_rows),
         "answer": _answer(route),
         "mirror": _mirror(route, services, rows),
+        "fault": _fault(route.fault),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "limits": [
@@ -274,6 +276,19 @@ def _mirror(route: Route, services: Mapping[str, int], rows: Rows) -> dict[str, 
         return None
     row = rows.mirror_row(route.name, mirror.service)
     return {"service": services[mirror.service], "share": mirror.percent, "row": row}
+
+
+def _fault(fault: Fault | None) -> dict[str, Any] | None:
+    """What the route injects."""
+    if fault is None:
+        return None
+    abort, delay = fault.abort, fault.delay
+    return {
+        "abort": {"status": abort, "share": fault.abort_percent} if abort is not None else None,
+        "delay": {"delay_ms": delay.milliseconds, "share": fault.delay_percent}
+        if delay is not None
+        else None,
+    }
 
 
 def _answer(route: Route) -> dict[str, Any] | None:

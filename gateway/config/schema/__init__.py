@@ -12,6 +12,7 @@ from gateway.config.schema.limits import (
 )
 from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
 from gateway.config.schema.routes import (
+    Fault,
     HeaderRules,
     Mirror,
     Redirect,
@@ -45,6 +46,7 @@ __all__ = [
     "ClusterTls",
     "Concurrency",
     "Config",
+    "Fault",
     "Gateway",
     "Hash",
     "HeaderRules",

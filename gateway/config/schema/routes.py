@@ -29,6 +29,7 @@ from gateway.config.fields import (
     RouteName,
     TestedCookieName,
     TestedFieldName,
+    between,
     choice,
     whole,
 )
@@ -38,6 +39,7 @@ from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, 
 from gateway.config.schema.services import LabelTable
 from gateway.config.schema.table import Table, one_or_list
 from gateway.config.splits import WHOLE
+from gateway.config.units import Duration
 from gateway.errors import InvalidValueError
 
 MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
@@ -102,6 +104,19 @@ class Mirror(Table):
     """Its name."""
     percent: Annotated[int, whole(1, WHOLE)] = WHOLE
     """How many of the requests that go on to an instance are copied."""
+
+
+class Fault(Table):
+    """What is injected into a route's requests on purpose, to try a set-up with."""
+
+    delay: Annotated[Duration, between("1ms", "1h")] | None = None
+    """How long requests wait before they go on to an instance."""
+    delay_percent: Annotated[int, whole(1, WHOLE)] = WHOLE
+    """How many do, of those that are not answered."""
+    abort: Annotated[int, whole(400, 599)] | None = None
+    """The status that requests are answered with in the place of an instance."""
+    abort_percent: Annotated[int, whole(1, WHOLE)] = WHOLE
+    """How many are."""
 
 
 class Redirect(Table):
@@ -181,6 +196,8 @@ class Route(Table):
     """The part of a request by which clients stay with their service of the split. Without it each request is drawn."""
     mirror: Mirror | None = None
     """Who gets copies of the requests, besides those who answer them."""
+    fault: Fault | None = None
+    """What is injected into the requests on purpose."""
     redirect: Redirect | None = None
     """Where clients are to ask instead."""
     respond: Respond | None = None

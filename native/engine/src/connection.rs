@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`delaying`] holds what is to be late, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -9,6 +9,7 @@
 
 mod answering;
 mod client;
+mod delaying;
 mod ending;
 mod judging;
 mod limiting;
@@ -148,6 +149,8 @@ enum Waiting {
     Head,
     /// More of a request's body.
     RequestBody,
+    /// The end of an injected delay.
+    Delay,
     /// A place on an instance.
     Place,
     /// A connection to the instance.
@@ -315,6 +318,8 @@ pub struct Connection {
     queued: Option<queueing::Queued>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
+    /// The delay that is injected into its current request; `None` beyond its end.
+    delayed: Option<Box<delaying::Delayed>>,
     /// What it has to do with copies for mirrors.
     copying: mirroring::Copying,
 }
@@ -361,6 +366,7 @@ impl Connection {
             holds: limiting::Holds::default(),
             queued: None,
             record: None,
+            delayed: None,
             copying: mirroring::Copying::Nothing,
         }
     }
@@ -466,8 +472,8 @@ impl Connection {
 
     /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
     fn received<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        use Waiting::{BackOff, ClientTakes, Connect, InstanceTakes, Place};
-        if !matches!(self.waiting, Place | Connect | BackOff | InstanceTakes | ClientTakes) {
+        use Waiting::{BackOff, ClientTakes, Connect, Delay, InstanceTakes, Place};
+        if !matches!(self.waiting, Delay | Place | Connect | BackOff | InstanceTakes | ClientTakes) {
             self.flowing(worker, now);
         }
     }

@@ -9,6 +9,7 @@ mod document;
 mod edits;
 mod error;
 mod failure_statuses;
+mod fault;
 mod limit;
 mod matching;
 mod mirror;
@@ -29,6 +30,7 @@ use hashbrown::HashMap;
 
 use crate::address::Networks;
 use crate::affinity::Reading;
+use crate::fault::Fault;
 use crate::http1::path::Kept;
 use crate::mirror::Mirror;
 use crate::pace::MinRate;
@@ -123,6 +125,8 @@ pub struct Route {
     pub destinations: Destinations,
     /// Who gets copies of its requests; `None` for nobody.
     pub mirror: Option<Box<Mirror>>,
+    /// What is injected into its requests on purpose; `None` for nothing.
+    pub fault: Option<Box<Fault>>,
     /// Extra tries after the first.
     pub tries: u8,
     /// The limits, in the order in which they are charged.

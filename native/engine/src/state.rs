@@ -153,11 +153,15 @@ pub enum Counter {
     MirrorsSlow = 18,
     /// Copies cut off because their request did not get to its end, or to make room for requests.
     MirrorsIncomplete = 19,
+    /// Requests that waited because their route injects delays.
+    InjectedDelays = 20,
+    /// Requests that were answered in an instance's stead because their route injects that.
+    InjectedAborts = 21,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 22] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -178,6 +182,8 @@ impl Counter {
         "mirrors_dropped_unavailable",
         "mirrors_dropped_slow",
         "mirrors_dropped_incomplete",
+        "injected_delays",
+        "injected_aborts",
     ];
 }
 

@@ -239,6 +239,7 @@ def test_tools_read_json(file: Path) -> None:
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
         "mirror": None,
+        "fault": None,
         "others": [
             {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
             {"route": "PUT /v1/*", "misfit": "method", "name": None},

@@ -210,6 +210,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "split": None,
             "answer": None,
             "mirror": None,
+            "fault": None,
             "subset": None,
             "tries": 1,
             "limits": [
@@ -248,6 +249,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "split": None,
             "answer": None,
             "mirror": None,
+            "fault": None,
             "subset": None,
             "tries": 2,
             "limits": [],

@@ -21,6 +21,8 @@ pub(super) const RESPONSE_INCOMPLETE: &str = "http_response_incomplete";
 const RESPONSE_TIMEOUT: &str = "http_response_timeout";
 /// The client's connection ended before the answer was complete.
 const CLIENT_CLOSED: &str = "client_closed";
+/// An answer that the route injects.
+pub(super) const FAULT_ABORT: &str = "fault_abort";
 /// The client did not take the answer.
 const CLIENT_WRITE_TIMEOUT: &str = "client_write_timeout";
 
@@ -182,6 +184,7 @@ impl Connection {
                 worker.state.count(Counter::UpstreamConnectFailures, 1);
                 self.retry(worker, Reason::ConnectTimeout, true, false, now)
             }
+            Waiting::Delay => self.end_delay(worker, now),
             Waiting::Place => self.wait_in_vain(worker, now),
             Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
@@ -228,7 +231,9 @@ impl Connection {
             // What was searched is the beginning of a head; what was not waits to be taken up.
             Phase::Request if !self.inbound.is_empty() && self.searched == 0 => false,
             // It would take a place from those who are still there.
-            Phase::Exchange(_) if self.queued.is_some() => return self.leave(worker, now),
+            Phase::Exchange(_) if self.queued.is_some() || self.delayed.is_some() => {
+                return self.leave(worker, now)
+            }
             Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
             _ => return self.leave(worker, now),
         };

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ending::Refusal;
+use super::delaying::Delayed;
+use super::ending::{Refusal, FAULT_ABORT};
 use super::limiting::{charge_due, pass, Due, Gate};
 use super::mirroring::{self, Copying};
 use super::queueing::Search;
@@ -12,6 +13,7 @@ use super::{
 use crate::answer;
 use crate::deadline::NEVER;
 use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::fault::Injected;
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -26,7 +28,7 @@ use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
 use crate::selection::{Affinity, Criteria, Tried};
 use crate::snapshot::{Backend, Leads, Service};
-use crate::state::{Instance, State};
+use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
 /// Empty lines before a request line that are passed over: RFC 9112 §2.2 asks for one, and a flood of them is an attack.
@@ -40,7 +42,7 @@ enum Instead {
     /// The gateway refuses it.
     Refused(Refusal),
     /// Its route answers it, counted by a row of the request table.
-    Answered { answer: Arc<answer::Answer>, row: Option<u32> },
+    Answered { answer: Arc<answer::Answer>, row: Option<u32>, reason: Option<&'static str> },
 }
 
 impl From<Refusal> for Instead {
@@ -189,9 +191,9 @@ impl Connection {
                     Instead::Refused(refusal) => {
                         self.refuse(worker, &refusal, request.method == b"HEAD", now)
                     }
-                    Instead::Answered { answer, row } => {
+                    Instead::Answered { answer, row, reason } => {
                         let client = self.client(worker, &sender, request_id);
-                        self.answer(worker, &answer, row, &request, &client, now)
+                        self.answer(worker, &answer, (row, reason), &request, &client, now)
                     }
                 };
                 (verdict, bytes.len())
@@ -249,14 +251,29 @@ impl Connection {
             Leads::Service(backend, service) => (backend, service),
             Leads::Answer(answer) => {
                 charge_due(state, &due, None, now);
-                return Err(Instead::Answered { answer: Arc::clone(answer), row });
+                return Err(Instead::Answered { answer: Arc::clone(answer), row, reason: None });
+            }
+        };
+        let delay = match route.fault.as_deref().and_then(|fault| fault.draw(random)) {
+            None => None,
+            Some(Injected::Delay(nanos)) => Some(nanos),
+            Some(Injected::Abort(answer)) => {
+                charge_due(state, &due, None, now);
+                state.count(Counter::InjectedAborts, 1);
+                let reason = Some(FAULT_ABORT);
+                return Err(Instead::Answered { answer: Arc::clone(answer), row, reason });
             }
         };
         let affinity = service.reading.read(&subject);
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
-        let instance = self.seek_place(&mut search, service.slot, service.queue);
+        let instance = if let Some(nanos) = delay {
+            self.delayed = Some(Box::new(Delayed::new(nanos, gate)));
+            Ok(None)
+        } else {
+            self.seek_place(&mut search, service.slot, service.queue)
+        };
         let instance = instance.map_err(|reason| match reason {
             Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
             _ => refuse(reason),
@@ -288,7 +305,7 @@ impl Connection {
         if let Some(lines) = edits.map(|edits| edits.response.lines()).filter(|it| it.has_variables()) {
             lines.put(&mut exchange.lines, &client.words(request));
         }
-        let instance = exchange.instance.map_or(0, Instance::key);
+        let instance = exchange.instance.map(Instance::key);
         self.phase = Phase::Exchange(exchange);
         self.record_try();
         let used = match self.read_body(worker, rest) {
@@ -298,10 +315,10 @@ impl Connection {
         if !self.request_body.is_complete() {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
-        if self.queued.is_some() {
-            let verdict = self.park(worker, now);
+        let Some(instance) = instance else {
+            let verdict = self.wait(worker, now);
             return (self.with_copy(verdict), end + used);
-        }
+        };
         self.flowing(worker, now);
         let verdict = Verdict { action: Action::Forward, argument: instance, payload: Payload::Output };
         (self.with_copy(verdict), end + used)

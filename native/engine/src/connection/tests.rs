@@ -5,6 +5,7 @@ mod admission;
 mod affinity;
 mod answering;
 mod deadlines;
+mod delaying;
 mod edits;
 mod endings;
 mod evictions;

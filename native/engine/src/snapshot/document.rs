@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::answer::AnswerText;
 use super::edits::EditsText;
+use super::fault::FaultText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::matching::Conditions;
 use super::mirror::MirrorText;
@@ -307,6 +308,8 @@ pub(super) struct Route {
     answer: Option<AnswerText>,
     /// Who gets copies.
     mirror: Option<MirrorText>,
+    /// What is injected.
+    fault: Option<FaultText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
@@ -332,10 +335,13 @@ impl Route {
         let destinations = self.destinations(services, listeners)?;
         let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
         let mirror = mirror.map_err(|error| error.within("mirror"))?;
+        let fault = self.fault.map(FaultText::compile).transpose();
+        let fault = fault.map_err(|error| error.within("fault"))?;
         let owner = if splits { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
             destinations,
             mirror,
+            fault,
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
@@ -572,7 +578,7 @@ fn compile_key(parts: &[String]) -> Result<Key, SnapshotError> {
 }
 
 /// A time-out in nanoseconds.
-fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
+pub(super) fn nanos(place: &str, millis: u64) -> Result<u64, SnapshotError> {
     positive(place, millis)?
         .checked_mul(NANOS_PER_MILLI)
         .ok_or_else(|| SnapshotError::invalid(place, "longer than 64 bits of nanoseconds"))
