@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,25 +27,25 @@ async def ask(gateway: Gateway) -> tuple[int, float]:
         return answer.status, time.monotonic() - begun
 
 
-async def test_delays_wait_beside_each_other() -> None:
+async def test_delays_wait_beside_each_other(tmp_path: Path) -> None:
     """Not one after the other, and none shorter than it is to be; the log and the metrics know of them."""
     async with Origin(b"late") as origin:
-        async with Gateway(faulty(origin, 'delay = "300ms"', access="access.log")) as gateway:
+        async with Gateway(faulty(origin, 'delay = "300ms"', access=str(tmp_path / "access.log"))) as gateway:
             answers = await asyncio.gather(*[ask(gateway) for _ in range(20)])
             assert all(status == 200 and took >= 0.3 for status, took in answers), answers
             assert sum(took for _, took in answers) > 3 * max(took for _, took in answers)
             metrics = await gateway.metrics()
             assert metrics.sum("headgate_injected_delays_total") == 20
-            log = gateway.folder / "access.log"
+            log = tmp_path / "access.log"
             await eventually(lambda: log.read_text().count("\n") == 20)
             assert {json.loads(line)["reason"] for line in log.read_text().splitlines()} == {"fault_delay"}
             assert await gateway.empty()
 
 
-async def test_an_abort_reaches_no_instance_and_can_be_ended() -> None:
+async def test_an_abort_reaches_no_instance_and_can_be_ended(tmp_path: Path) -> None:
     """Until a reload takes the fault away; the gateway warns of it meanwhile."""
     async with Origin(b"fine") as origin:
-        text = faulty(origin, "abort = 503", access="access.log")
+        text = faulty(origin, "abort = 503", access=str(tmp_path / "access.log"))
         async with Gateway(text) as gateway:
             assert [(await ask(gateway))[0] for _ in range(5)] == [503] * 5
             assert "the route all injects faults" in gateway.stderr()
@@ -52,7 +53,7 @@ async def test_an_abort_reaches_no_instance_and_can_be_ended() -> None:
             metrics = await gateway.metrics()
             assert metrics.sum("headgate_injected_aborts_total") == 5
             assert metrics.sum("headgate_requests_total", route="all", code="503") == 5
-            log = gateway.folder / "access.log"
+            log = tmp_path / "access.log"
             await eventually(lambda: log.read_text().count("\n") == 5)
             assert {json.loads(line)["reason"] for line in log.read_text().splitlines()} == {"fault_abort"}
             status, told = await gateway.reload(text + "# the same\n")
