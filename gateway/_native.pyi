@@ -13,6 +13,7 @@ __all__ = [
     "ABORT",
     "BACK_OFF",
     "CLOSE",
+    "CONNECT",
     "COUNTERS",
     "ClientFastPath",
     "Connection",
@@ -39,6 +40,7 @@ __all__ = [
     "MOST_IN_STOCK",
     "PARK",
     "PARK_COPIED",
+    "PASS_ENDS",
     "Pool",
     "RELAY",
     "REPLY",
@@ -82,6 +84,8 @@ COUNTERS: Final[tuple[str, ...]]
 """Names of a worker's own counters, in the order ``View.counters`` returns them."""
 LIMIT_DECISIONS: Final[tuple[str, ...]]
 """What becomes of a request at a limit, in the order ``View.limit_decisions`` counts it."""
+PASS_ENDS: Final[tuple[str, ...]]
+"""How connections end that are passed through, in the order ``View.passed`` counts it."""
 WAIT_ENDS: Final[tuple[str, ...]]
 """How those end that want to wait in a queue, in the order ``View.queue`` counts it."""
 DURATION_BOUNDS: Final[tuple[float, ...]]
@@ -170,7 +174,8 @@ class Control:
 class Stocks:
     """Hears what workers want of shared buckets, and hands out what was granted. One process at a time may."""
 
-    def __new__(cls, segment: Segment) -> Stocks: ...
+    def __new__(cls, segment: Segment, *, wakes: Sequence[int] | None = None) -> Stocks:
+        """``wakes``: as those of ``Lane``."""
     def wanted(self, most: int) -> list[tuple[int, int]]:
         """(key, row of its limit) of up to ``most`` wants of each worker; a key may come more than once."""
     def balance(self, key: int, now: int) -> int | None:
@@ -183,8 +188,11 @@ class Stocks:
         left then is lost."""
     def take_back(self, key: int, now: int) -> int:
         """Ends a stock; returns what was left, below 0 what was owed."""
-    def set_credit(self, row: int, tokens: int) -> None:
-        """What stocks with credit may owe, of the limit of this row. Raises IndexError."""
+    def wake(self) -> None:
+        """Wakes the workers at which anybody waits."""
+    def set_credit(self, row: int, tokens: int, *, waits: bool) -> None:
+        """What stocks with credit may owe, of the limit of this row, and whether claims beyond that wait for an answer. Raises
+        IndexError."""
 
 @final
 class View:
@@ -201,6 +209,9 @@ class View:
         """(slot, failures in a row) of every instance in the first so many slots whose last exchange has failed."""
     def requests(self, row: int) -> list[tuple[int, int]]:
         """(status code, count) of a row of the request table, counts above 0 only."""
+    def passed(self, row: int) -> tuple[int, int, int, list[int]]:
+        """Of a row that counts connections that are passed through: (how many there were, bytes of clients, bytes for clients, ends in
+        the order of ``PASS_ENDS``)."""
     def durations(self, service: int) -> tuple[list[int], int]:
         """(count per bucket, sum in nanoseconds)."""
     def limit_decisions(self, row: int) -> list[int]:
@@ -240,13 +251,17 @@ class Explainer:
         str,
         int | None,
         tuple[int, str] | None,
+        int | None,
         tuple[int, str | None] | None,
+        tuple[str | None, bool] | None,
         list[tuple[int, str, str]],
     ]:
         """What becomes of a request with this head that comes in at a listener from ``peer``, an IP address.
 
         Returns the client; host and path that it is routed by; the index of its route; status and words of a refusal;
-        status and location of what the route answers itself; and (index, what, name) of every other route: what does not
+        the index of the service that it names, where its route asks for a name; status and location of what the route answers itself;
+        the coding that answers of instances get, and whether only public ones do, None where the route compresses nothing; and
+        (index, what, name) of every other route: what does not
         fit, and the name of a header field, cookie or parameter. "precedence": all fits, and a more specific route was
         taken. Raises ValueError when ``peer`` is no address.
         """
@@ -291,6 +306,9 @@ FORWARD_COPIED: Final[int]
 """As FORWARD, and a mirror gets a copy of ``payload`` and of what is sent on after it: ``begin_copy``."""
 PARK_COPIED: Final[int]
 """As PARK, with a copy likewise."""
+CONNECT: Final[int]
+"""Make a connection of its own to the instance ``argument``, for bytes that are passed through; drop the one before, if there is one.
+``connected`` says SWITCH."""
 
 _Verdict = tuple[int, int, bytes]
 """(action, argument, payload). The argument of FORWARD is an instance key; of FINISH, FINISH_DROP and REPLY 1 when
@@ -310,8 +328,9 @@ class Lane:
         wakes: Sequence[int] | None = None,
     ) -> Lane:
         """Raises ValueError for a lane beyond the segment's. ``clock`` gives the fast path's time, in nanoseconds;
-        None is CLOCK_MONOTONIC. ``wakes``: an eventfd for each lane, whose worker is woken by it when a place may have
-        come free that somebody waits for there; they are duplicated."""
+        None is CLOCK_MONOTONIC. ``wakes``: an eventfd for each lane, whose worker is woken by it when what somebody waits
+        for there may have come, and one for the keeper of the stocks, who is woken when somebody begins to wait for an answer; they
+        are duplicated."""
     def adopt(self, snapshot: Snapshot) -> None:
         """Every request from now on is decided by this snapshot."""
     @property
@@ -336,7 +355,7 @@ class Lane:
         those that have been silent since they connected."""
     def address(self, instance: int) -> tuple[str, int] | str | None:
         """(ip, port) or a socket path; None when the slot has another occupant by now."""
-    def select(self, service: str, key: bytes | None = None, *, now: int | None = None) -> int | None:
+    def select(self, service: str, key: bytes | None = None, now: int | None = None) -> int | None:
         """The instance key that the next request to the service would get, None when there is none; reserves
         nothing. ``key``: the value that the service hashes its requests by, or that of its sticky cookie. Without ``now``
         the lane's clock is read. Raises KeyError for an unknown service."""
@@ -412,8 +431,15 @@ class Connection:
         """A place may have come free for it: FORWARD without a payload, WAIT while there is none, or an answer of our own."""
     def connecting(self, now: int) -> None:
         """A connection to the instance has to be made first."""
-    def connected(self, now: int) -> None:
-        """The connection is there; what was held back goes out now."""
+    def connected(self, now: int) -> _Verdict:
+        """The connection is there; what was held back goes out now. SWITCH where a tunnel begins with it."""
+    @property
+    def passes(self) -> bool:
+        """Its bytes are passed through as they are."""
+    def carried(self, from_client: bool, bytes: int) -> None:
+        """So many bytes are on their way from the client, or else to it; counted where bytes are passed through."""
+    def ends_by(self, end: str) -> None:
+        """Why a tunnel of passed bytes ends, one of ``PASS_ENDS``; what is said first counts. Raises ValueError."""
     def stalled(self, client: bool, now: int) -> None:
         """The client, or else the instance, does not take what is ready for it."""
     def flowing(self, now: int) -> None:
@@ -473,10 +499,15 @@ class Reactor:
         """Accepts from a duplicate of a listening socket; ``accepted`` makes the protocol of each connection. Clients for
         which there is no descriptor wait. Raises OSError."""
     def connect(
-        self, address: tuple[str, int] | str, protocol: _Connecting, user_timeout_ms: int
+        self,
+        address: tuple[str, int] | str,
+        protocol: _Connecting,
+        user_timeout_ms: int,
+        may_speak: bool = False,
     ) -> Transport | None:
         """Begins to connect to an IP address and port, or to the path of a Unix socket. The protocol hears of the outcome,
-        unless what is returned is closed before; None where it has failed already. Raises ValueError."""
+        unless what is returned is closed before; None where it has failed already. A peer that speaks or hangs up before the
+        protocol has heard has failed, unless it ``may_speak``. Raises ValueError."""
     def fail(self, protocol: _Connecting, errno: int) -> None:
         """Has a protocol hear that there will be no connection, as from ``connect``."""
     def close(self) -> None:

@@ -98,6 +98,34 @@ def labels_of(table: Mapping[str, str]) -> Labels:
     return tuple(sorted(table.items()))
 
 
+class ListenMode(StrEnum):
+    """What a listener does with what its clients send."""
+
+    HTTP = "http"
+    """Requests go to routes."""
+    TCP = "tcp"
+    """Connections are passed through to a service."""
+
+
+class ProxyVersion(StrEnum):
+    """The form of a PROXY header."""
+
+    V1 = "v1"
+    """A line of text."""
+    V2 = "v2"
+    """A block of bytes."""
+
+
+class PassEnd(StrEnum):
+    """How a connection that is passed through ends, as far as the worker is the one that knows; the engine has the others."""
+
+    CLOSED = "closed"
+    CLIENT_RESET = "client_reset"
+    INSTANCE_RESET = "instance_reset"
+    IDLE_TIMEOUT = "idle_timeout"
+    CUT = "cut"
+
+
 class PathSpelling(StrEnum):
     """A way to write a path that readers resolve differently."""
 

@@ -71,7 +71,7 @@ class PlainDecisions:
         """Lists the eligible members again after a health change."""
         self._eligible = [member for member in self._members.values() if member.health == Health.HEALTHY]
 
-    def select(self, service: str, /) -> int | None:
+    def select(self, service: str, _key: None = None, _now: int | None = None, /) -> int | None:
         """As the service is balanced; all have the same members."""
         return self._select[service]()
 

@@ -35,7 +35,7 @@ PREFIXES = {WIDE: b"/some", NARROW: b"/limited"}
 class Decisions(Protocol):
     """What is timed; ``gateway.state.lane.Lane`` says what each answer means."""
 
-    def select(self, service: str, /) -> int | None:
+    def select(self, service: str, key: None = None, now: int | None = None, /) -> int | None:
         """The key of the instance that the next request would get."""
 
     def charge(self, limit: str, key: bytes, cost: int, now: int, /) -> tuple[bool, int]:

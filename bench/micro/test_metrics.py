@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.messages import REQUEST_12_FIELDS, RESPONSE
 from bench.micro.headgate import LANES, HeadgateSide
 from gateway.state.lane import Connection
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, WAIT_ENDS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, PASS_ENDS, WAIT_ENDS, View
 from gateway.supervisor.telemetry.metrics import Legend, ProcessGauges, RequestRow, Vocabulary, render
 
 ROWS = (10, 1_000, 10_000)
@@ -20,7 +20,7 @@ _COUNTED = 1
 def _legend(rows: int) -> Legend:
     """Every row of the page shows the same row of the memory."""
     named = [RequestRow(_COUNTED, "127.0.0.1:80", f"route-{row}", "p2c") for row in range(rows)]
-    return Legend(named, [], {"p2c": 0}, frozenset())
+    return Legend(named, [], [], {"p2c": 0}, frozenset())
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -32,7 +32,7 @@ def test_headgate(benchmark: BenchmarkFixture, rows: int) -> None:
         connection.receive(REQUEST_12_FIELDS, 1)
         connection.respond(RESPONSE, 1)
     view, legend, process = View(side.segment), _legend(rows), ProcessGauges(1, LANES, [0] * LANES, panics={})
-    vocabulary = Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, DURATION_BOUNDS)
+    vocabulary = Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, PASS_ENDS, DURATION_BOUNDS)
 
     def page() -> str:
         return render(view, legend, [], process, vocabulary=vocabulary, now=1)

@@ -25,7 +25,7 @@ def test_select(benchmark: BenchmarkFixture, make_side: MakeSide, service: str, 
 
     def calls(names: Sequence[str]) -> None:
         for name in names:
-            select(name)
+            select(name, None, NOW)
 
     time_rounds(benchmark, _group(service, instances), calls, [service])
 
@@ -43,7 +43,7 @@ def test_hash(benchmark: BenchmarkFixture, instances: int) -> None:
 
     def calls(clients: Sequence[bytes]) -> None:
         for client in clients:
-            select(HASHED, client, now=NOW)
+            select(HASHED, client, NOW)
 
     time_rounds(benchmark, _group(HASHED, instances), calls, clients)
 

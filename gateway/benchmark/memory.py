@@ -1,6 +1,7 @@
 """Memory accounting: what a process group holds, as the kernel counts it in /proc."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,12 @@ def parse_rollup(text: str) -> Memory:
 
 
 def group_memory(group: int) -> Memory:
-    """What all living processes of a group hold."""
-    return sum(map(process_memory, group_time(group).pids), Memory())
+    """What all living processes of a group hold; one that ends meanwhile holds nothing."""
+    held = Memory()
+    for pid in group_time(group).pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            held += process_memory(pid)
+    return held
 
 
 def process_memory(pid: int) -> Memory:

@@ -35,7 +35,7 @@ def on_free_ports(tables: Mapping[str, Any]) -> tuple[Tables, list[str]]:
     All load comes from one address and through one listener: what would refuse it for that is left out.
     """
     changed: Tables = copy.deepcopy(dict(tables))
-    notes = []
+    notes = _without_passages(changed)
     listeners = changed.get("listen") or [{}]
     chosen = next((one for one in listeners if not one.get("proxy_protocol")), listeners[0])
     notes += _at_one_listener(changed, chosen.get("address"))
@@ -53,6 +53,19 @@ def on_free_ports(tables: Mapping[str, Any]) -> tuple[Tables, list[str]]:
     if any([route.pop("limit", None) for route in routes]):  # noqa: C419 - every route loses its limits
         notes.append("Limits of routes are left out of the trials: all load comes from one address.")
     return changed, notes
+
+
+def _without_passages(changed: Tables) -> list[str]:
+    """Leaves out what is no HTTP, listeners and services, and says so."""
+    passing = [one for one in changed.get("listen", []) if one.get("mode") == "tcp"]
+    if not passing:
+        return []
+    changed["listen"] = [one for one in changed["listen"] if one not in passing]
+    routes = [route for route in changed.get("routes", []) if isinstance(route, dict)]
+    routed = {side.get("service") for route in routes for side in (route, *route.get("split", ()))}
+    for service in {one.get("service") for one in passing} - routed:
+        changed.get("services", {}).pop(service, None)
+    return ["Listeners that pass connections through are left out of the trials."]
 
 
 def _at_one_listener(changed: Tables, address: object) -> list[str]:

@@ -10,9 +10,10 @@ import orjson
 
 from gateway.cli.expectations import read_expectations
 from gateway.config.load import load
-from gateway.config.schema import Instance, Route, Service
+from gateway.config.schema import Compress, Instance, Route, Service
 from gateway.errors import ConfigErrors, Mistake
-from gateway.state.judgement import Answer
+from gateway.model import ListenMode
+from gateway.state.judgement import Answer, Compressed
 from gateway.supervisor.explain import (
     LOCAL_CLIENT,
     Asked,
@@ -134,6 +135,7 @@ def document(told: Told) -> dict[str, Any]:
     whole = sides[0] if len(sides) == 1 else None
     return {
         "listener": told.listener.name,
+        "mode": told.listener.mode,
         "client": told.client,
         "host": told.host,
         "path": told.path,
@@ -141,9 +143,15 @@ def document(told: Told) -> dict[str, Any]:
         "service": whole["service"] if whole else None,
         "status": own.status if own else None,
         "location": told.answer.location if told.answer else None,
+        "compressed": told.compressed._asdict() if told.compressed else None,
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
+        "timeouts": _timeouts(told.route) if told.route else {},
+        "max_body": str(told.route.max_body) if told.route and told.route.max_body is not None else None,
+        "errors": [int(status) for status in told.route.errors or ()] if told.route else [],
+        "split_by": told.route.split_by if told.route else None,
+        "split_sticky": told.route.split_sticky if told.route else None,
         "mirror": _mirror(told),
         "fault": _fault(told),
         "others": [
@@ -179,16 +187,25 @@ def _side(destination: Destination) -> dict[str, Any]:
 
 def lines(told: Told) -> Iterator[str]:
     """An explanation as people read it."""
+    if told.listener.mode is ListenMode.TCP:
+        yield from _passed(told)
+        return
     understood = f"{told.host}{told.path}" or "not understood"
     yield f"request   {understood}, of {told.client}, at {told.listener.name}"
     if told.route is not None:
         yield f"route     {told.route.name}"
+        yield from _terms(told.route)
+        yield from _maintenance(told.route.name, told.route)
     if told.refusal is not None:
         yield f"answer    {told.refusal.status}: {told.refusal.details}"
     elif told.route is not None:
         yield from _limits(told.route.name, told.route)
         if told.answer is not None:
             yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
+        if told.destinations:
+            yield from _side_of_request(told.route)
+        if told.compressed is not None and told.route.compress is not None:
+            yield f"compress  {_compressed(told.compressed, told.route.compress)}"
         for destination in told.destinations:
             yield from _destination(destination, told.route)
         if fault := _fault(told):
@@ -197,6 +214,33 @@ def lines(told: Told) -> Iterator[str]:
         if mirror := _mirror(told):
             yield f"mirror    copies of {mirror['percent']} % to {mirror['service']}"
     yield from _others(told)
+
+
+def _passed(told: Told) -> Iterator[str]:
+    """A connection of which no request is read."""
+    yield f"passed    every connection of {told.client}, at {told.listener.name}"
+    for destination in told.destinations:
+        yield from _service(destination, told.listener.retry.attempts)
+
+
+def _timeouts(route: Route) -> dict[str, str]:
+    own = dict(route.timeouts) if route.timeouts is not None else {}
+    return {name: str(timeout) for name, timeout in own.items() if timeout is not None}
+
+
+def _terms(route: Route) -> Iterator[str]:
+    """What the route says in place of service, listener and the whole file."""
+    words = [f"{name} {timeout}" for name, timeout in _timeouts(route).items()]
+    words += [f"body {route.max_body}"] if route.max_body is not None else []
+    words += [f"page {status}" for status in route.errors or ()]
+    if words:
+        yield f"terms     {', '.join(words)}"
+
+
+def _maintenance(name: str, owner: Route | Service) -> Iterator[str]:
+    if owner.maintenance is not None and owner.maintenance.on:
+        admitted = ", ".join(map(str, owner.maintenance.allow)) or "nobody"
+        yield f"closed    {name} is under maintenance and lets in {admitted}"
 
 
 def _limits(name: str, owner: Route | Service) -> Iterator[str]:
@@ -213,13 +257,34 @@ def _answer(answer: Answer, route: Route) -> str:
     return f"{len(body.encode())} bytes of {route.respond.type}" if route.respond and body else "no body"
 
 
+def _side_of_request(route: Route) -> Iterator[str]:
+    """What decides for a side of a split before chance does."""
+    words = [f"by the name in {route.split_by}"] if route.split_by is not None else []
+    words += [f"sticky by {route.split_sticky}"] if route.split_sticky is not None else []
+    if words:
+        yield f"split     {', '.join(words)}"
+
+
+def _compressed(compressed: Compressed, rules: Compress) -> str:
+    if compressed.coding is None:
+        return f"nothing: the request does not ask for {' or '.join(rules.codings)}"
+    answers = "public answers" if compressed.public_only else "answers"
+    types = f"{len(rules.types)} type{'' if len(rules.types) == 1 else 's'}"
+    return f"{answers} of {types} from {rules.min_length} by {compressed.coding}"
+
+
 def _destination(destination: Destination, route: Route) -> Iterator[str]:
     """A service with its limits and instances; each side of a split begins with its part of the requests."""
     name, service = destination.name, destination.service
     if route.split:
         yield f"split     {destination.weight} % to {name}"
+    yield from _maintenance(name, service)
     yield from _limits(name, service)
-    yield f"service   {name}, by {service.balance}, {route.retry.attempts} more tries"
+    yield from _service(destination, route.retry.attempts)
+
+
+def _service(destination: Destination, tries: int) -> Iterator[str]:
+    yield f"service   {destination.name}, by {destination.service.balance}, {tries} more tries"
     for instance in destination.instances:
         yield f"instance  {_instance(instance)}"
 

@@ -8,14 +8,18 @@ import orjson
 
 from gateway.config.keys import Cost, ResponseCost
 from gateway.config.matching import Pattern, Test, Tests
+from gateway.config.naming import host_pattern, names_service, path_pattern
 from gateway.config.schema import (
     Cluster,
+    Compress,
     Concurrency,
     Config,
+    ErrorPage,
     Fault,
     HeaderRules,
     Limit,
     Listen,
+    Maintenance,
     Queue,
     Redirect,
     RetryBudget,
@@ -24,7 +28,7 @@ from gateway.config.schema import (
     Service,
     Sticky,
 )
-from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, labels_of
+from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, ListenMode, labels_of
 from gateway.tcp import user_timeout_ms
 
 LOW_NS = 5_000_000
@@ -90,15 +94,15 @@ def compile_snapshot(
         "epoch": epoch,
         "access_log": access_log,
         "trusted_proxies": [str(network) for network in config.gateway.trusted_proxies],
-        "errors": [
-            {"status": int(status), "content_type": page.type, "body": page.body}
-            for status, page in config.errors.items()
-        ],
-        "listeners": [_listener(listen, rows.request_row(listen.name, None, "")) for listen in listeners],
+        "errors": _pages(config.errors),
+        "listeners": [_listener(listen, indexes, rows) for listen in listeners],
         "services": [
             _service(name, slots[name], service, rows, seed) for name, service in config.services.items()
         ],
-        "routes": [_route(route, indexes, listeners, rows, seed) for route in config.routes],
+        "routes": [
+            _route(route, config.services_of(route), indexes, listeners, rows, seed=seed)
+            for route in config.routes
+        ],
     }
     return head, orjson.dumps(blob)
 
@@ -116,17 +120,22 @@ def _pool(name: str, slot: int, service: Service, user_timeout: int) -> dict[str
     }
 
 
-def _listener(listen: Listen, row: int) -> dict[str, Any]:
+def _listener(listen: Listen, services: Mapping[str, int], rows: Rows) -> dict[str, Any]:
+    """``services``: the index of each; that of a retired listener may be gone."""
+    passed = listen.mode is ListenMode.TCP
     return {
         "name": listen.name,
-        "scheme": "http",
+        "scheme": listen.mode.value,
         "proxy_protocol": listen.proxy_protocol,
-        "row": row,
+        "row": rows.request_row(listen.name, None, (listen.service or "") if passed else ""),
+        "passage": {"service": services.get(listen.service or ""), "tries": listen.retry.attempts}
+        if passed
+        else None,
         "header_timeout_ms": listen.timeouts.header.milliseconds,
         "body_idle_timeout_ms": listen.timeouts.body_idle.milliseconds,
         "keepalive_timeout_ms": listen.timeouts.keepalive.milliseconds,
         "write_timeout_ms": listen.timeouts.write.milliseconds,
-        "min_bytes_per_second": listen.min_rate.bytes_per_second,
+        "min_bytes_per_second": 0 if passed else listen.min_rate.bytes_per_second,
         "max_head_bytes": listen.max.head.bytes,
         "max_line_bytes": listen.max.line.bytes,
         "max_fields": listen.max.fields,
@@ -151,8 +160,10 @@ def _service(name: str, slot: int, service: Service, rows: Rows, seed: int) -> d
         "first_byte_timeout_ms": service.timeouts.first_byte.milliseconds,
         "idle_timeout_ms": service.timeouts.idle.milliseconds,
         "tunnel_timeout_ms": service.timeouts.tunnel.milliseconds,
+        "proxy_protocol": service.proxy_protocol,
         "failure_statuses": service.passive.statuses if service.passive is not None else [],
         "retry_budget": _retry_budget(service.retry_budget),
+        "maintenance": _maintenance(service.maintenance),
         "queue": _queue(service.queue) if service.queue is not None else None,
         "limits": [
             _limit(limit, rows.limit_row("services", name, limit.name), seed) for limit in service.limit
@@ -187,9 +198,15 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
 
 
 def _route(
-    route: Route, services: Mapping[str, int], listeners: Iterable[Listen], rows: Rows, seed: int
+    route: Route,
+    led_to: Iterable[str],
+    services: Mapping[str, int],
+    listeners: Iterable[Listen],
+    rows: Rows,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """``services``: the index of each."""
+    """``led_to``: the services that get its requests; ``services``: the index of each that there is."""
     service = route.service or ""
 
     def request_rows(service: str) -> list[int]:
@@ -200,11 +217,15 @@ def _route(
         **_match(route, rows),
         "service": services.get(service),
         "split": _split(route, services, request_rows),
+        "named": _named(route, {name: services[name] for name in led_to}, request_rows),
         "answer": _answer(route),
         "mirror": _mirror(route, services, rows),
         "fault": _fault(route.fault),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
+        "timeouts": _timeouts(route),
+        "terms": _terms(route),
+        "maintenance": _maintenance(route.maintenance),
         "limits": [
             _limit(limit, rows.limit_row("routes", route.name, limit.name), seed) for limit in route.limit
         ],
@@ -212,9 +233,42 @@ def _route(
             _concurrency(limit, "route", rows.limit_row("routes", route.name, limit.name))
             for limit in route.concurrency
         ],
-        "rows": [] if route.split else request_rows(service),
+        "rows": [] if route.split or route.selects_by_name else request_rows(service),
         "edits": _edits(route),
+        "compression": _compression(route.compress) if route.compress is not None else None,
     }
+
+
+def _timeouts(route: Route) -> dict[str, int]:
+    """Those that the route has of its own."""
+    own = dict(route.timeouts) if route.timeouts is not None else {}
+    return {f"{name}_ms": timeout.milliseconds for name, timeout in own.items() if timeout is not None}
+
+
+def _terms(route: Route) -> dict[str, Any]:
+    """What the route says in place of its listener and of the whole file."""
+    return {
+        "max_body_bytes": route.max_body.bytes if route.max_body is not None else None,
+        "errors": _pages(route.errors or {}),
+    }
+
+
+def _maintenance(maintenance: Maintenance | None) -> dict[str, Any] | None:
+    if maintenance is None or not maintenance.on:
+        return None
+    page, retry_after = maintenance.page, maintenance.retry_after
+    return {
+        "admitted": [str(network) for network in maintenance.allow],
+        "retry_after_s": -(-retry_after.milliseconds // 1000) if retry_after is not None else None,
+        "page": {"content_type": page.type, "body": page.body} if page is not None else None,
+    }
+
+
+def _pages(errors: Mapping[str, ErrorPage]) -> list[dict[str, Any]]:
+    return [
+        {"status": int(status), "content_type": page.type, "body": page.body}
+        for status, page in errors.items()
+    ]
 
 
 def _match(route: Route, rows: Rows) -> dict[str, Any]:
@@ -227,8 +281,8 @@ def _match(route: Route, rows: Rows) -> dict[str, Any]:
         "listeners": [rows.listener_number(str(address)) for address in route.listeners],
     }
     return {
-        "host": route.host,
-        "path": None if isinstance(route.path, Pattern) else route.path,
+        "host": host_pattern(route.host) if route.host is not None else None,
+        "path": path_pattern(route.path) if isinstance(route.path, str) else None,
         "pattern": route.path.regex if isinstance(route.path, Pattern) else None,
         "methods": route.methods,
         "conditions": {kind: asked for kind, asked in conditions.items() if asked},
@@ -269,6 +323,21 @@ def _split(
     }
 
 
+def _named(
+    route: Route, services: Mapping[str, int], request_rows: Callable[[str], list[int]]
+) -> dict[str, Any] | None:
+    """The services that requests name, each with rows of its own, and where they do."""
+    if not route.selects_by_name:
+        return None
+    place = "segment" if names_service(route.path) else "host"
+    return {
+        "place": {"part": route.service_by} if route.service_by is not None else place,
+        "services": [
+            {"service": index, "rows": request_rows(service)} for service, index in services.items()
+        ],
+    }
+
+
 def _mirror(route: Route, services: Mapping[str, int], rows: Rows) -> dict[str, Any] | None:
     """The service that gets copies, how many of a hundred, and what counts them."""
     mirror = route.mirror
@@ -279,15 +348,13 @@ def _mirror(route: Route, services: Mapping[str, int], rows: Rows) -> dict[str, 
 
 
 def _fault(fault: Fault | None) -> dict[str, Any] | None:
-    """What the route injects."""
-    if fault is None:
+    """What the route injects; what hits nobody is nothing."""
+    if fault is None or not fault.hits:
         return None
-    abort, delay = fault.abort, fault.delay
+    abort, abort_share, delay, delay_share = fault.abort, fault.abort_percent, fault.delay, fault.delay_percent
     return {
-        "abort": {"status": abort, "share": fault.abort_percent} if abort is not None else None,
-        "delay": {"delay_ms": delay.milliseconds, "share": fault.delay_percent}
-        if delay is not None
-        else None,
+        "abort": {"status": abort, "share": abort_share} if abort and abort_share else None,
+        "delay": {"delay_ms": delay.milliseconds, "share": delay_share} if delay and delay_share else None,
     }
 
 
@@ -315,9 +382,18 @@ def _edits(route: Route) -> dict[str, Any]:
     edits = {
         "request": _fields(route.request_headers),
         "response": _fields(route.response_headers),
-        "rewrite": _rewrite(route.rewrite),
+        "rewrite": _rewrite(route),
     }
     return {key: changes for key, changes in edits.items() if changes}
+
+
+def _compression(compress: Compress) -> dict[str, Any]:
+    return {
+        "codings": [{"coding": coding, "level": compress.level_of(coding)} for coding in compress.codings],
+        "types": compress.types,
+        "min_length": compress.min_length.bytes,
+        "with_credentials": compress.with_credentials,
+    }
 
 
 def _fields(rules: HeaderRules | None) -> dict[str, Any]:
@@ -331,10 +407,11 @@ def _fields(rules: HeaderRules | None) -> dict[str, Any]:
     }
 
 
-def _rewrite(rewrite: Rewrite | None) -> dict[str, Any]:
-    if rewrite is None:
-        return {}
-    return {"host": rewrite.host, "path": _path(rewrite)}
+def _rewrite(route: Route) -> dict[str, Any]:
+    rewrite = route.rewrite or Rewrite()
+    # Where the path names the service, the name is no part of what is asked of it.
+    path = _path(rewrite) or ({"prefix": "/"} if names_service(route.path) else None)
+    return {"host": rewrite.host, "path": path} if rewrite.host or path else {}
 
 
 def _path(rewrite: Rewrite | Redirect) -> dict[str, str] | None:

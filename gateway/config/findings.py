@@ -29,4 +29,5 @@ class Draft:
         self.cluster = root.table("cluster", Cluster)
         self.listen = root.tables("listen", Listen)
         self.services = root.named_tables("services", Service)
+        self.has_routes = root.is_given("routes")
         self.routes = root.tables("routes", Route)

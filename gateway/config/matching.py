@@ -8,6 +8,7 @@ from operator import itemgetter
 from urllib.parse import quote
 
 from gateway.config.interpolate import Interpolated
+from gateway.config.naming import SERVICE, host_pattern, path_pattern
 from gateway.config.networks import Network
 from gateway.config.suggest import did_you_mean
 from gateway.errors import InvalidValueError
@@ -30,6 +31,7 @@ METHODS = frozenset({
 })  # fmt: skip
 
 _PATH_FORM = 'a path: "/v1" (exactly), or "/v1/*" (it and everything below)'
+_NAMING_FORM = f'write "/{SERVICE}/*": the name is the last segment before "/*"'
 _TEST_FORMS = 'a text, true (it is there), false (it is not), or { regex = "…" }'
 # RFC 3986 §3.3, without "*", which only ends a prefix.
 _PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,;=:@/-]|%[0-9A-Fa-f]{2})+", re.ASCII)
@@ -64,13 +66,13 @@ Test = bool | str | Pattern
 
 
 def read_host(text: str) -> str:
-    """A host to match, in lower case, perhaps with ``*`` as its leftmost label. Raises InvalidValueError."""
+    """A host to match, in lower case, perhaps with ``*`` or ``{service}`` as its leftmost label. Raises InvalidValueError."""
     if text == "*":
         raise InvalidValueError("a host name", "a route without host matches every host")
     if not text.isascii():
         raise InvalidValueError("a host name in ASCII", "an international name is written in its xn-- form")
     host = text.lower()
-    if not (is_dns_name(host.removeprefix("*.")) or is_ipv4(host) or is_bracketed_ipv6(host)):
+    if not (is_dns_name(host_pattern(host).removeprefix("*.")) or is_ipv4(host) or is_bracketed_ipv6(host)):
         raise InvalidValueError('a host name without a port, such as "api.example.com" or "*.example.com"')
     return host
 
@@ -81,6 +83,11 @@ def read_path(text: str) -> str:
         raise InvalidValueError(f"a path of at most {MAX_PATH_CHARACTERS} characters")
     if text == "*":
         raise InvalidValueError(_PATH_FORM, 'write "/*", or leave path out')
+    if (pattern := path_pattern(text)) != text:
+        read_path(pattern)
+        return text
+    if SERVICE in text:
+        raise InvalidValueError(_PATH_FORM, _NAMING_FORM)
     fixed = text.removesuffix("*") if text.endswith("/*") else text
     if not fixed.startswith("/"):
         raise InvalidValueError(_PATH_FORM, "a path starts with a slash")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from gateway.config.matching import Match, Test, folded
+from gateway.config.naming import host_pattern, path_pattern
 from gateway.config.networks import contains
 from gateway.config.paths import KeyPath
 
@@ -49,7 +50,9 @@ def is_same(match: Match, other: Match) -> bool:
 
 
 def _key(match: Match, method: str | None, asked: frozenset[Asked]) -> _Key:
-    return match.host, match.path or "/*", method, asked  # no path and "/*" take every path
+    host = match.host and host_pattern(match.host)
+    path = match.path or "/*"  # no path and "/*" take every path
+    return host, path_pattern(path) if isinstance(path, str) else path, method, asked
 
 
 def _asked(match: Match) -> Iterator[Asked]:

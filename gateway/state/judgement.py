@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway._native import Explainer, check_pattern
 
-__all__ = ["Answer", "Explanation", "Judge", "Misfit", "Refusal", "check_pattern"]
+__all__ = ["Answer", "Compressed", "Explanation", "Judge", "Misfit", "Refusal", "check_pattern"]
 
 
 class Refusal(NamedTuple):
@@ -22,6 +22,15 @@ class Answer(NamedTuple):
     status: int
     location: str | None
     """Where the client is to ask instead; None where it is not."""
+
+
+class Compressed(NamedTuple):
+    """How the answers of instances to a request go out that its route compresses."""
+
+    coding: str | None
+    """None where the request accepts no coding that the route has."""
+    public_only: bool
+    """Only those are compressed that say that they are for everybody."""
 
 
 class Misfit(NamedTuple):
@@ -46,8 +55,12 @@ class Explanation(NamedTuple):
     """Index of the route that matches."""
     refusal: Refusal | None
     """None when the request goes on to the limits of its route."""
+    service: int | None
+    """Index of the service that the request names; None where its route does not ask for a name."""
     answer: Answer | None
     """What comes behind these limits where the route leads to no service."""
+    compressed: Compressed | None
+    """None where the route compresses nothing."""
     others: tuple[Misfit, ...]
     """All other routes; none when the request was not understood."""
 
@@ -61,13 +74,16 @@ class Judge:
 
     def explain(self, head: bytes, listener: int, peer: str) -> Explanation:
         """What becomes of a request with this head, from ``peer``. Raises ValueError when that is no IP address."""
-        client, host, path, route, refusal, answer, others = self._explainer.explain(head, listener, peer)
+        told = self._explainer.explain(head, listener, peer)
+        client, host, path, route, refusal, service, answer, compressed, others = told
         return Explanation(
             client,
             host,
             path,
             route,
             Refusal(*refusal) if refusal else None,
+            service,
             Answer(*answer) if answer else None,
+            Compressed(*compressed) if compressed else None,
             tuple(Misfit(*other) for other in others),
         )

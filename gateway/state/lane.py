@@ -11,6 +11,7 @@ from gateway._native import (
     ABORT,
     BACK_OFF,
     CLOSE,
+    CONNECT,
     FINISH,
     FINISH_CLOSE,
     FINISH_DROP,
@@ -45,6 +46,7 @@ __all__ = [
     "ABORT",
     "BACK_OFF",
     "CLOSE",
+    "CONNECT",
     "FINISH",
     "FINISH_CLOSE",
     "FINISH_DROP",
@@ -84,7 +86,8 @@ def open_lane(
     clock: Callable[[], int] | None = None,
     wakes: Sequence[int] = (),
 ) -> Lane:
-    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes.
+    """Maps the inherited memory (a file descriptor) and opens one of its lanes. ``wakes``: an eventfd for each of its lanes,
+    and one for the supervisor.
     Raises ValueError if the memory is foreign.
     """
     return Lane(Segment.attach(memory), lane, random_seed=random_seed, clock=clock, wakes=wakes)

@@ -55,7 +55,7 @@ class Edition:
         used = {
             (service, labels_of(route.subset or {}))
             for route in self.config.routes
-            for service in route.services()
+            for service in self.config.services_of(route)
         }
         used |= {(route.mirror.service, ALL) for route in self.config.routes if route.mirror is not None}
         return {

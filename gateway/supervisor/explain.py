@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.schema import Config, Instance, Listen, Route, Service
 from gateway.config.splits import WHOLE
-from gateway.state.judgement import Answer, Explanation, Judge, Misfit, Refusal
+from gateway.model import ListenMode
+from gateway.state.judgement import Answer, Compressed, Explanation, Judge, Misfit, Refusal
 from gateway.supervisor.rows import Rows
 
 ANY_HOST = "localhost"
@@ -16,7 +18,7 @@ LOCAL_CLIENT = "127.0.0.1"
 ENOUGH_ROWS = 1 << 30  # nothing is counted, so no table is ever full
 
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>[^/?#]*))?(?P<target>.*)", re.DOTALL)
-_PORT = re.compile(r":([0-9]+)$", re.ASCII)
+_PORT = re.compile(r":([0-9]{1,5})$", re.ASCII)
 
 
 class UnaskableError(ValueError):
@@ -51,7 +53,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What becomes of a request."""
+    """What becomes of a request, or of a connection at a listener that passes them through: it has destinations and no route."""
 
     listener: Listen
     client: str
@@ -65,6 +67,8 @@ class Told:
     what the route answers itself."""
     answer: Answer | None
     """What the route answers itself; None when it leads to services, or the request is refused."""
+    compressed: Compressed | None
+    """How answers of instances go out that the route compresses; None where it compresses nothing."""
     destinations: tuple[Destination, ...]
     """Where it may go, in the order of the file: several only where the route splits its requests."""
     others: tuple[tuple[Route, Misfit], ...]
@@ -80,14 +84,18 @@ class Explainer:
         self._rows = Rows.fresh(services=ENOUGH_ROWS, series=ENOUGH_ROWS, limits=ENOUGH_ROWS)
         _, blob = compile_snapshot(config, 1, self._rows)
         self._judge = Judge(blob)
+        self._services = tuple(config.services)
 
     def explain(self, asked: Asked) -> Told:
         """What becomes of a request. Raises UnaskableError."""
         authority, target = _split(asked.url)
         listen = self._listener(asked, authority)
+        if listen.mode is ListenMode.TCP:
+            return self._passed(listen, asked.client)
         number = self._rows.listener_number(listen.name)
+        head = _head(asked, authority, target)
         try:
-            told = self._judge.explain(_head(asked, authority, target), number, asked.client)
+            told = self._judge.explain(head, number, asked.client)
         except ValueError:
             raise UnaskableError("the client is no IP address") from None
         return self._named(listen, told)
@@ -101,13 +109,26 @@ class Explainer:
             raise UnaskableError("there is no listener of this address")
         port = _PORT.search(authority or "")
         wanted = int(port[1]) if port else None
-        return next((listen for listen in listeners if listen.address.port == wanted), listeners[0])
+        named = (listen for listen in listeners if wanted is not None and listen.address.port == wanted)
+        asking = (listen for listen in listeners if listen.mode is ListenMode.HTTP)
+        return next(named, next(asking, listeners[0]))
+
+    def _passed(self, listen: Listen, client: str) -> Told:
+        """What becomes of a connection, whatever is asked over it."""
+        try:
+            client = str(ip_address(client))
+        except ValueError:
+            raise UnaskableError("the client is no IP address") from None
+        assert listen.service is not None, "the rules see to it"
+        service = self._config.services[listen.service]
+        destination = Destination(listen.service, service, WHOLE, tuple(_usable(service, {})))
+        return Told(listen, client, "", "", None, None, None, None, (destination,), ())
 
     def _named(self, listen: Listen, told: Explanation) -> Told:
         routes = self._config.routes
         route = routes[told.route] if told.route is not None else None
         others = tuple((routes[misfit.route], misfit) for misfit in told.others)
-        destinations = tuple(self._destinations(route)) if route and not told.refusal else ()
+        destinations = tuple(self._destinations(route, told.service)) if route and not told.refusal else ()
         return Told(
             listen,
             told.client,
@@ -116,13 +137,15 @@ class Explainer:
             route,
             told.refusal,
             told.answer,
+            told.compressed,
             destinations,
             others,
         )
 
-    def _destinations(self, route: Route) -> Iterator[Destination]:
-        parts = [(route.service, WHOLE)] if route.service is not None else []
-        parts += [(side.service, side.weight) for side in route.split or ()]
+    def _destinations(self, route: Route, named: int | None) -> Iterator[Destination]:
+        parts = [(self._services[named], WHOLE)] if named is not None else []
+        parts += [(route.service, WHOLE)] if route.service is not None else []
+        parts += [(side.service, side.weight) for side in route.split]
         for name, weight in parts:
             service = self._config.services[name]
             yield Destination(name, service, weight, tuple(_usable(service, route.subset or {})))
@@ -151,4 +174,7 @@ def _head(asked: Asked, authority: str | None, target: str) -> bytes:
     lines = [f"{asked.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
     if any("\r" in line or "\n" in line for line in lines):
         raise UnaskableError("a request has no line breaks within its lines")
-    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+    try:
+        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise UnaskableError("a request has no lone surrogates") from None

@@ -27,7 +27,7 @@ class Equipment:
 
     memory: int
     wakes: Sequence[int]
-    """An eventfd for each lane, which wakes its worker."""
+    """An eventfd for each lane, which wakes its worker, and one for the supervisor."""
     sockets: Mapping[str, list[int]]
     log_level: str
 

@@ -21,7 +21,7 @@ from gateway.config.advice import warnings_of
 from gateway.config.load import load
 from gateway.config.schema import Cluster, Config
 from gateway.state.control import MOST_IN_STOCK, Control, Segment, Snapshot, Stocks
-from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, WAIT_ENDS, View
+from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, PASS_ENDS, WAIT_ENDS, View
 from gateway.supervisor import logs, machine
 from gateway.supervisor.access_log import require_writable
 from gateway.supervisor.admin.app import application
@@ -107,7 +107,10 @@ class Supervisor:
         self._workers = Workers(slots, self._equipment, launcher, clock=monotonic_ns)
         self._monitor = Monitor(self._workers, view, clock=monotonic_ns)
         self._membership = Membership(
-            Stocks(self._segment), _redis, clock=monotonic_ns, most_in_stock=MOST_IN_STOCK
+            Stocks(self._segment, wakes=self._wakes),
+            _redis,
+            clock=monotonic_ns,
+            most_in_stock=MOST_IN_STOCK,
         )
         overrides = OverrideBook(wall_ns)
         rows = Rows.fresh(services=sizes.services, series=sizes.series, limits=sizes.limits)
@@ -131,14 +134,14 @@ class Supervisor:
             readings=view,
             dictionary=Dictionary(
                 lambda: self._reloader.edition.legend,
-                Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, DURATION_BOUNDS),
+                Vocabulary(COUNTERS, LIMIT_DECISIONS, WAIT_ENDS, PASS_ENDS, DURATION_BOUNDS),
             ),
             instances=self._roster.instances,
             health=self._roster.health,
             ejections=self._roster.ejections,
             workers=self._workers,
             overrides=overrides.document,
-            listeners=listeners.urls,
+            listeners=self._urls,
             cluster=self._membership.report,
         )
         self._admin = AdminServer(application(overview, self._reloader), admin.sockets[0])
@@ -174,9 +177,15 @@ class Supervisor:
         edition = self._reloader.edition
         settings = edition.config.cluster
         self._membership.adopt(settings, self._membership.prepare(settings), edition.shared)
+        asyncio.get_running_loop().add_reader(self._wakes[-1], self._called)
         self._roster.start()
         services, zone = edition.config.services, edition.config.gateway.zone
         await self._roster.set(services, edition.rows.banks(), zone, edition.idle_subsets())
+
+    def _called(self) -> None:
+        """A request waits for a token of a limit that gateways share."""
+        os.eventfd_read(self._wakes[-1])
+        self._membership.call()
 
     async def _start_workers(self) -> bool:
         """Starts the workers; False when a signal came first."""
@@ -189,7 +198,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         """The ready line of the outside contract; nothing else is ever printed on standard output."""
-        urls = list(self._listeners.urls().values())
+        urls = list(self._urls().values())
         ready = {
             "ready": True,
             "pid": os.getpid(),
@@ -203,6 +212,14 @@ class Supervisor:
         logger.info("ready: %s", ", ".join(urls))
         for warning in warnings_of(self._reloader.edition.config):
             logger.warning("%s", warning)
+
+    def _urls(self) -> dict[str, str]:
+        """Where each listener can be reached, by name, and what it speaks."""
+        passed = {listen.name for listen in self._reloader.edition.config.listen if listen.mode == "tcp"}
+        return {
+            name: url.replace("http://", "tcp://", 1) if name in passed else url
+            for name, url in self._listeners.urls().items()
+        }
 
     async def _reload_until_signalled(self) -> None:
         """Failing to read or take a new configuration is no reason to end; a bug where it is brought into force is."""
@@ -294,8 +311,10 @@ def _shared_memory(sizes: Capacities) -> Segment:
 
 
 def _wakes(lanes: int) -> list[int]:
-    """An eventfd for each lane, by which workers wake each other; they last as long as the process."""
+    """An eventfd for each lane, by which its worker is woken, and one by which workers call the supervisor; they last as long as
+    the process.
+    """
     try:
-        return [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(lanes)]
+        return [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(lanes + 1)]
     except OSError as error:
         raise StartError(f"cannot make what wakes the workers: {error}") from None

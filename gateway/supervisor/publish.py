@@ -13,7 +13,7 @@ from gateway.supervisor.process import WorkerProcess
 class Refusal:
     """A worker could not take the snapshot, for the reason it gave."""
 
-    slot: int
+    worker: WorkerProcess
     reason: str
 
 
@@ -71,7 +71,7 @@ class Publisher:
     def refused(self, worker: WorkerProcess, epoch: int, reason: str) -> None:
         """The worker keeps what it had."""
         if self._round is not None and self._round.epoch == epoch:
-            self._round.refusals.append(Refusal(worker.slot, reason))
+            self._round.refusals.append(Refusal(worker, reason))
             self._round.answered(worker)
 
     def gone(self, worker: WorkerProcess) -> None:

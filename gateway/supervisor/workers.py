@@ -110,11 +110,12 @@ class Workers:
     async def publish(
         self, snapshot: Mapping[str, Any], blob: bytes, further: Mapping[str, list[int]]
     ) -> None:
-        """Brings a snapshot to every worker; returns when each has acknowledged it, or was replaced by one that will.
+        """Brings a snapshot to every worker, those that are leaving included; returns when each has acknowledged it, or was
+        replaced by one that will.
 
         ``further``: the sockets, by listener, that running workers have to be given with it.
         """
-        workers = [slot.worker for slot in self.slots if slot.worker is not None]
+        workers = self.processes()
         for listener, numbers in further.items():
             for worker in workers:
                 worker.hand_over(Parcel(snapshot["epoch"], listener, numbers))
@@ -122,7 +123,7 @@ class Workers:
         try:
             async with asyncio.timeout(ACKNOWLEDGE_TIMEOUT_S):
                 refusals = await self.publisher.publish(snapshot, blob, workers)
-            broken += (worker for worker in workers if worker.slot in {refusal.slot for refusal in refusals})
+            broken += (refusal.worker for refusal in refusals)
         except TimeoutError:
             broken += self.publisher.silent()
         for worker in broken:  # it would go on with what is no longer the configuration
@@ -285,7 +286,9 @@ class Workers:
     async def _first_snapshot(self, snapshot: Mapping[str, Any], blob: bytes) -> None:
         refusals = await self.publisher.publish(snapshot, blob, self.processes())
         if refusals:
-            raise StartError(f"worker {refusals[0].slot} refuses the configuration: {refusals[0].reason}")
+            raise StartError(
+                f"worker {refusals[0].worker.slot} refuses the configuration: {refusals[0].reason}"
+            )
 
     async def _spawn(self, slot: Slot) -> None:
         slot.worker = await self._launcher.launch(slot.number, self._equipment, self)

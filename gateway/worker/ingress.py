@@ -14,6 +14,7 @@ from gateway.state.lane import (
     ABORT,
     BACK_OFF,
     CLOSE,
+    CONNECT,
     FINISH,
     FINISH_CLOSE,
     FINISH_DROP,
@@ -115,8 +116,9 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def instance_connected(self, upstream: "UpstreamConnection") -> None:
         """The connection is there: what was held back goes out."""
         self._opening = None
-        self._machine.connected(monotonic_ns())
+        verdict = self._machine.connected(monotonic_ns())
         self._send_held_back(upstream)
+        self._perform(*verdict)
 
     def instance_unreachable(self, error: int) -> None:
         """The connection could not be made, for this reason of the system's (errno)."""
@@ -286,6 +288,12 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
             instance_full=bool(paused & INSTANCE_FULL),
         )
 
+    def _connect_afresh(self, instance: int, _: bytes) -> None:
+        """What is passed through gets a connection that nothing else has used; what comes meanwhile the engine keeps."""
+        self._leave_instance()
+        self._begin_replay(b"")
+        self._connect(instance)
+
     def _wait(self, *_: object) -> None:
         """Nothing to do."""
 
@@ -336,6 +344,7 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
             return
         self._machine.connecting(monotonic_ns())
         self._opening = upstream
+        upstream.may_speak = self._machine.passes
         self._plane.connect(upstream)
 
     def _send_held_back(self, upstream: "UpstreamConnection") -> None:
@@ -458,5 +467,6 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
         PARK: _park,
         FORWARD_COPIED: _forward_copied,
         PARK_COPIED: _park_copied,
+        CONNECT: _connect_afresh,
     }
     """What each action of a verdict leads to."""

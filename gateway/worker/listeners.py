@@ -62,12 +62,12 @@ class Listeners:
         self._numbers = numbers
         for name in self._sockets.keys() - numbers.keys():
             self._forget(name)
-        self._open_all()
+        self._resume()
 
     def serve(self, slot: int) -> None:
         """Accepts from the sockets of a slot on every listener, unless all is closed for good."""
         self._slots.add(slot)
-        self._open_all()
+        self._resume()
 
     def accept(self, accepting: bool) -> None:
         """Accepts from the sockets that it serves, or leaves connections in their queues for the time being."""

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import math
 import os
 import resource
 import secrets
@@ -72,6 +73,9 @@ class Worker:
         self._parcels = socket.socket(fileno=start.parcels)
         self._arrived: list[Parcel] = []
         self._leaving: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
+        self._drain_bounds = (math.inf, math.inf)
+        self._drained: asyncio.Future[None] = loop.create_future()
         self._commands: asyncio.Queue[tuple[Message, bytes]] = asyncio.Queue()
         self._serving = False
 
@@ -82,11 +86,12 @@ class Worker:
         self._loop.set_exception_handler(self._plane.faults.handle)
         clock = self._loop.create_task(self._plane.run())
         obedience = self._loop.create_task(self._obey())
-        ended, others = await asyncio.wait({clock, obedience}, return_when=asyncio.FIRST_COMPLETED)
+        tasks = {clock, obedience, self._drained}
+        ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in others:
             task.cancel()
         for task in ended:
-            task.result()  # the clock only ends by raising
+            task.result()  # clock and obedience only end by raising
         await self._plane.access_log.finish(LOG_FINISH_SECONDS)
         self._supervision.tell({"type": "drained"})
 
@@ -99,9 +104,10 @@ class Worker:
                 os.close(wake)
 
     def _descriptors(self) -> tuple[int, int]:
-        """The limit of descriptors as it is now, and how many of them it takes to accept."""
+        """The limit of descriptors as it is now, and how many of them it takes to accept, and to wake other workers."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return (NO_LIMIT if limit == resource.RLIM_INFINITY else limit), self._listeners.descriptors
+        taken = self._listeners.descriptors + len(self._start.wakes)
+        return (NO_LIMIT if limit == resource.RLIM_INFINITY else limit), taken
 
     def _accepted(self, listener: int) -> ClientConnection:
         return ClientConnection(self._plane, listener)
@@ -115,7 +121,9 @@ class Worker:
         self._commanded({"type": "drain", "timeout_ms": timeout_ms, "tunnel_timeout_ms": timeout_ms}, b"")
 
     async def _obey(self) -> None:
-        """Commands one after the other, until the one that ends it."""
+        """Commands one after the other, for as long as there are clients: logs are rotated and files reloaded while a worker
+        drains as well.
+        """
         while True:
             message, attachment = await self._commands.get()
             match message["type"]:
@@ -133,8 +141,7 @@ class Worker:
                     leave = self._leave(message["timeout_ms"] / 1000, message["tunnel_timeout_ms"] / 1000)
                     self._leaving = self._loop.create_task(leave)
                 case "drain":
-                    await self._drain(message["timeout_ms"] / 1000, message["tunnel_timeout_ms"] / 1000)
-                    return
+                    self._drain(message["timeout_ms"] / 1000, message["tunnel_timeout_ms"] / 1000)
                 case other:
                     log.error("the supervisor sent the unknown command %r", other)
 
@@ -148,7 +155,12 @@ class Worker:
             return
         self._plane.access_log.aim(message.get("access_log"))
         logging.getLogger().setLevel(message["log_level"].upper())
-        self._inherit(epoch)
+        try:
+            self._inherit(epoch)
+        except OSError as error:  # its sockets did not fit below the limit of descriptors
+            reason = f"the sockets of a listener did not come: {error.strerror or error}"
+            self._supervision.tell({"type": "refused", "epoch": epoch, "reason": reason})
+            return
         self._plane.adopt(snapshot, message["services"])
         self._listeners.follow({one["name"]: one["number"] for one in message["listeners"]})
         self._supervision.tell({"type": "ack", "epoch": epoch})
@@ -187,13 +199,32 @@ class Worker:
         drain = {"type": "drain", "timeout_ms": exchanges * 1000, "tunnel_timeout_ms": tunnels * 1000}
         self._commanded(drain, b"")
 
-    async def _drain(self, exchanges: float, tunnels: float) -> None:
-        """Stops accepting, and gives exchanges and tunnels so many seconds."""
+    def _drain(self, exchanges: float, tunnels: float) -> None:
+        """Gives exchanges and tunnels so many seconds from now, or what an earlier command has left them if that is less."""
+        now = self._loop.time()
+        before = self._drain_bounds
+        self._drain_bounds = min(before[0], now + exchanges), min(before[1], now + tunnels)
+        if self._draining is not None:
+            self._draining.cancel()
+        self._draining = self._loop.create_task(self._empty(*self._drain_bounds))
+        self._draining.add_done_callback(self._drain_ended)
+
+    async def _empty(self, exchanges: float, tunnels: float) -> None:
+        """Stops accepting, and waits until these times for the clients to go."""
         self._plane.start_drain()
         await asyncio.sleep(ACCEPT_GRACE_SECONDS)
         self._listeners.close()
-        await self._plane.emptied(exchanges - ACCEPT_GRACE_SECONDS, tunnels - ACCEPT_GRACE_SECONDS)
+        now = self._loop.time()
+        await self._plane.emptied(exchanges - now, tunnels - now)
         self._plane.copies.give_way(len(self._plane.copies))  # nobody waits for them
+
+    def _drain_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._drained.done():
+            return
+        if (error := task.exception()) is not None:
+            self._drained.set_exception(error)
+        else:
+            self._drained.set_result(None)
 
 
 def run(text: str) -> int:

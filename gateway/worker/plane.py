@@ -59,7 +59,7 @@ class DataPlane:
         self.access_log = AccessLog(lane, loop.call_soon)
         self.pool = Pool(MAX_IDLE)
         self.short_clock = ShortClock(loop)
-        self.waiting = WaitingLine(lane, self._take_turn)
+        self.waiting = WaitingLine(lane, self._take_turn, loop.call_soon)
         self.admission = Admission()
         self.copies = Copies()
         self.accept: Callable[[bool], None] = lambda _: None
@@ -177,7 +177,9 @@ class DataPlane:
         if address is None:
             self.reactor.fail(upstream, errno.ENXIO)  # the instance is gone since the decision
             return
-        upstream.attempt = self.reactor.connect(address, upstream, upstream.user_timeout_ms)
+        upstream.attempt = self.reactor.connect(
+            address, upstream, upstream.user_timeout_ms, upstream.may_speak
+        )
 
     def _evict_upstreams(self, most: int) -> None:
         """Closes idle connections, and those of copies where that does not do."""
@@ -283,6 +285,8 @@ class DataPlane:
 
     def start_drain(self) -> None:
         """From now on every answer is its connection's last, and a connection without an exchange is closed soon."""
+        if self._emptied is not None:
+            return
         self.lane.drain()
         self._emptied = asyncio.Event()
         self._keep_idle_until = monotonic_ns() + IDLE_GRACE_NS

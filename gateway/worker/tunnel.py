@@ -1,4 +1,5 @@
-"""A tunnel: after a 101 the bytes of client and instance are passed on as they are, both ways, until both have ended.
+"""A tunnel: after a 101, or at a listener that passes everything through, the bytes of client and instance are passed on as they are,
+both ways, until both have ended.
 
 The law: no byte is looked at, and none is kept beyond a write buffer; what one side does (a FIN, a reset) the other side
 sees. The engine keeps only the deadline and the instance's reservation, until the second connection is over.
@@ -8,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.clock import monotonic_ns
+from gateway.model import PassEnd
 from gateway.state.lane import WAIT, Connection, Transport
 from gateway.worker.transport import untaken
 
@@ -25,6 +27,7 @@ class Tunnel:
         "_instance",
         "_machine",
         "_open",
+        "_passes",
         "_plane",
         "_since",
         "_unsent",
@@ -47,6 +50,7 @@ class Tunnel:
         self._instance = End(self, upstream.transport)
         # connection
         self._open = 2
+        self._passes = machine.passes
         self._closing = False
         self._unsent = 0
         self._since = self.moved_at = monotonic_ns()
@@ -86,12 +90,23 @@ class Tunnel:
         self._client.transport.close()
         self._instance.transport.close()
 
+    def moved(self, end: "End", count: int) -> None:
+        """So many bytes came from one side."""
+        self.moved_at = monotonic_ns()
+        self._machine.carried(end is self._client, count)
+
+    def failed(self, end: "End") -> None:
+        """The connection of one side has failed."""
+        self._machine.ends_by(PassEnd.CLIENT_RESET if end is self._client else PassEnd.INSTANCE_RESET)
+
     def lost(self, end: "End") -> None:
         """One connection is over; after the second nothing is left."""
         if end is self._instance:
             self._upstream.discount()
         self._open -= 1
         if self._open == 0:
+            if self._closing:
+                self._machine.ends_by(PassEnd.CLOSED)
             self._plane.closed(self._machine.index)
             self._machine.close(monotonic_ns())
 
@@ -111,7 +126,7 @@ class Tunnel:
             self._since = self.moved_at
             self._machine.flowing(self.moved_at)
         else:
-            self.break_off()
+            self._end(PassEnd.IDLE_TIMEOUT)
 
     def close_if_idle(self) -> bool:
         """A tunnel is never between two exchanges."""
@@ -121,11 +136,19 @@ class Tunnel:
         """It is over with its connections."""
 
     def break_off(self) -> None:
-        """Ends both connections now. Without a reset: what was sent still arrives, and the protocol within the tunnel
-        tells whether it was all.
+        """Ends both connections now."""
+        self._end(PassEnd.CUT)
+
+    def _end(self, why: PassEnd) -> None:
+        """After a 101 without a reset: what was sent still arrives, and the protocol within the tunnel tells whether it was all. Of
+        bytes that are passed through nobody knows that.
         """
-        self._client.transport.abort()
-        self._instance.transport.abort()
+        self._machine.ends_by(why)
+        for end in (self._client, self._instance):
+            if self._passes:
+                end.transport.send_reset()
+            else:
+                end.transport.abort()
 
     def _waiting_bytes(self) -> int:
         return untaken(self._client.transport) + untaken(self._instance.transport)
@@ -152,7 +175,7 @@ class End(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes for the other side."""
-        self._tunnel.moved_at = monotonic_ns()
+        self._tunnel.moved(self, len(data))
         self.other.transport.write(data)
 
     def pause_writing(self) -> None:
@@ -180,6 +203,7 @@ class End(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """This connection is over. A failure, such as a reset, is passed on; without one the tunnel ends it itself."""
         if exc is not None:
+            self._tunnel.failed(self)
             self.other.transport.send_reset()
         self._tunnel.lost(self)
 

@@ -38,7 +38,16 @@ class ServicePolicy:
 class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
     """One connection to one instance. ``data_received`` is the fast path's."""
 
-    __slots__ = ("_admission", "_asker", "_counted", "_pending", "_pool", "attempt", "user_timeout_ms")
+    __slots__ = (
+        "_admission",
+        "_asker",
+        "_counted",
+        "_pending",
+        "_pool",
+        "attempt",
+        "may_speak",
+        "user_timeout_ms",
+    )
 
     client: "ClientConnection | Copy | None"
 
@@ -74,6 +83,8 @@ class UpstreamConnection(UpstreamFastPath, asyncio.Protocol):
         # connection
         self.attempt: Transport | None = None
         """The connection while it is under way."""
+        self.may_speak = False
+        """It may say something before it is asked, which is no HTTP."""
         self.user_timeout_ms = policy.user_timeout_ms
 
     # What the transport calls

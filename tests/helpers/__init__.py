@@ -5,7 +5,7 @@ from tests.helpers.configuration import configuration
 from tests.helpers.curl import curl
 from tests.helpers.gateway import Gateway
 from tests.helpers.origin import Origin, Reply, Request
-from tests.helpers.patience import eventually
+from tests.helpers.patience import eventually, settled
 
 __all__ = [
     "Client",
@@ -17,4 +17,5 @@ __all__ = [
     "configuration",
     "curl",
     "eventually",
+    "settled",
 ]

@@ -130,6 +130,13 @@ class Client:
                 response.aborted = "reset"
             return response
 
+    async def outcome(self) -> int | None:
+        """The status of the next answer; None if the connection broke."""
+        try:
+            return (await self.response()).status
+        except (AssertionError, ConnectionError, asyncio.IncompleteReadError):
+            return None
+
     async def exchange(self, raw: bytes, to: str | Sequence[str] = "GET") -> list[Response]:
         """Sends the bytes at once and reads one answer for every method in ``to``."""
         await self.send(raw)

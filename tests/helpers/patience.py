@@ -34,6 +34,15 @@ async def eventually(
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
+async def settled(value: Callable[[], int]) -> int:
+    """The value once it has not moved for half a second: what moves it is being held back."""
+    last, unchanged = value(), 0
+    while unchanged < 25:
+        await asyncio.sleep(0.02)
+        last, unchanged = value(), unchanged + 1 if value() == last else 0
+    return last
+
+
 def _source(condition: Callable[[], Any]) -> str:
     """What was waited for, as it stands in the test; a partial has no source of its own."""
     try:

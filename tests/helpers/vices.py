@@ -260,9 +260,17 @@ class Sends100Continue(Origin):
 class StreamsBody(Origin):
     """Sends ``size`` bytes as fast as they are taken, a block at a time; ``sent`` counts what was handed to the kernel."""
 
-    def __init__(self, size: int, *, in_chunks: bool = False, block: bytes = bytes(range(256)) * 256) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        in_chunks: bool = False,
+        block: bytes = bytes(range(256)) * 256,
+        media_type: str = "application/octet-stream",
+    ) -> None:
         super().__init__()
         self._size = size
+        self._media_type = media_type
         self._block = block
         self._in_chunks = in_chunks
         self.sent = 0
@@ -270,7 +278,8 @@ class StreamsBody(Origin):
     async def answer(self, request: Request, connection: OriginConnection) -> None:
         """A large answer."""
         framing = "Transfer-Encoding: chunked" if self._in_chunks else f"Content-Length: {self._size}"
-        await connection.send(f"HTTP/1.1 200 OK\r\n{framing}\r\n\r\n".encode())
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {self._media_type}\r\n{framing}\r\n\r\n"
+        await connection.send(head.encode())
         while self.sent < self._size:
             part = self._block[: self._size - self.sent]
             await connection.send(b"%x\r\n%b\r\n" % (len(part), part) if self._in_chunks else part)

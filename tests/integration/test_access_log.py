@@ -15,6 +15,7 @@ from tests.helpers import Client, Gateway, Origin, Reply, Request, configuration
 from tests.helpers.configuration import HasAddress
 from tests.helpers.gateway import run_to_end
 from tests.helpers.load import Load
+from tests.helpers.origin import OriginConnection
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 KEYS = ["time", "request_id", "client", "peer", "method", "host", "path", "route", "service", "instance", "tries", "status",
@@ -166,6 +167,37 @@ async def test_rotation_under_load_loses_no_line(tmp_path: Path) -> None:
     assert len(lines) == tally.answers.total() == metrics.sum("headgate_requests_total")
     assert len({line["request_id"] for line in lines}) == len(lines)
     assert metrics.sum("headgate_access_log_lines_dropped_total") == 0
+
+
+async def test_rotation_while_a_worker_drains(tmp_path: Path) -> None:
+    """What ends after the rotation is in the new file, though the gateway is about to stop."""
+    path = tmp_path / "access.log"
+    async with Slow() as origin, Gateway(logging(path, origin)) as gateway, Client(gateway) as client:
+        asking = asyncio.create_task(client.exchange(GET))
+        await eventually(lambda: origin.requests)
+        gateway.signal(signal.SIGTERM)
+        await eventually(lambda: "drain" in gateway.stderr() or "stop" in gateway.stderr())
+        path.rename(tmp_path / "access.log.1")
+        gateway.signal(signal.SIGUSR1)
+        await eventually(path.exists)
+        origin.go_on.set()
+        (response,) = await asking
+        await gateway.wait()
+    assert response.status == 200
+    assert [line["status"] for line in parsed(path.read_bytes())] == [200]
+
+
+class Slow(Origin):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(b"late")
+        self.go_on = asyncio.Event()
+
+    async def answer(self, request: Request, connection: OriginConnection) -> None:
+        """Not yet."""
+        await self.go_on.wait()
+        await super().answer(request, connection)
 
 
 async def test_a_reader_that_stops_holds_up_no_request() -> None:

@@ -298,9 +298,11 @@ async def test_a_copy_gives_way_to_requests() -> None:
             contextlib.AsyncExitStack() as stack,
         ):
             clients = [await stack.enter_async_context(Client(gateway)) for _ in range(30)]
-            for client in clients:
+            for number, client in enumerate(
+                clients, 1
+            ):  # one after the other: each has its copy before the next comes
                 await client.send(GET)
-            await eventually(partial(has_come, origin, 30))
+                await eventually(partial(has_come, origin, number))
             origin.gate.set()
             for client in clients:
                 assert (await client.response()).status == 200

@@ -177,7 +177,7 @@ async def test_a_killed_worker_holds_nobody_up() -> None:
             asking = await come(gateway, clients, 16)
             await eventually(partial(waits, gateway, 14))
             os.kill(gateway.workers[0], signal.SIGKILL)
-            outcomes = asyncio.gather(*(outcome(client) for client in asking))
+            outcomes = asyncio.gather(*(client.outcome() for client in asking))
             await asyncio.sleep(0)
             origin.gate.set()
             statuses = await outcomes
@@ -199,11 +199,3 @@ async def test_a_drain_serves_those_who_wait() -> None:
         origin.gate.set()
         responses = [await client.response() for client in asking]
         assert [response.status for response in responses] == [200] * 4
-
-
-async def outcome(client: Client) -> int | None:
-    """The status of the answer; None if the connection broke."""
-    try:
-        return (await client.response()).status
-    except (AssertionError, ConnectionError, asyncio.IncompleteReadError):
-        return None

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -153,6 +154,19 @@ async def test_health_survives() -> None:
             assert (instance["state"], instance["weight"]) == ("unhealthy", 5)
             await gateway.reload(configuration(origin, dead))
             assert (await gateway.instance(dead.address))["state"] == "unknown"
+
+
+async def test_workers_that_leave_follow_as_well() -> None:
+    """A service that is gone is gone for them too: the clients that they still have are led elsewhere."""
+    async with Origin(b"one") as one, Origin(b"two") as two:
+        async with Gateway(configuration(one, workers=3)) as gateway, AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(Client(gateway)) for _ in range(12)]
+            for client in clients:
+                assert (await client.exchange(GET))[0].body.data == b"one"
+            assert (await gateway.reload(configuration(one, workers=1)))[0] == 200
+            assert (await gateway.reload(configuration(two, workers=1)))[0] == 200
+            answers = [(await client.exchange(GET))[0] for client in clients]
+        assert {(answer.status, answer.body.data) for answer in answers} == {(200, b"two")}
 
 
 async def test_more_and_fewer_workers_fail_no_request() -> None:

@@ -1,26 +1,16 @@
 """Bodies of any size stream through in bounded memory: who reads slowly slows down who sends."""
 
 import asyncio
-from collections.abc import Callable
 
 import aiohttp
 
-from tests.helpers import Client, Gateway, configuration, eventually, vices
+from tests.helpers import Client, Gateway, configuration, eventually, settled, vices
 from tests.helpers.processes import private_bytes
 
 MEGABYTE = 1 << 20
 SIZE = 100 * MEGABYTE
 GROWTH = 8 * MEGABYTE  # what a worker may hold for one connection, with the allocator's slack
 KERNEL = 40 * MEGABYTE  # what four socket buffers of the loopback may hold
-
-
-async def settled(value: Callable[[], int]) -> int:
-    """The value once it has not moved for half a second: the sender is being held back."""
-    last, unchanged = value(), 0
-    while unchanged < 25:
-        await asyncio.sleep(0.02)
-        last, unchanged = value(), unchanged + 1 if value() == last else 0
-    return last
 
 
 async def test_a_slow_reader_holds_back_the_instance() -> None:

@@ -42,13 +42,18 @@ async def tune(
 @pytest.mark.parametrize(
     ("service", "simulate", "arguments", "better"),
     [
-        ('balance = "round_robin"', BESIDE_A_SLOW_ONE, ("--objective", "latency"), {"balance": "p2c"}),
-        ("max_idle = 1", GOOD, ("--objective", "cpu"), {"max_idle": 64}),
+        (
+            'balance = "round_robin"',
+            BESIDE_A_SLOW_ONE,
+            ("--objective", "latency"),
+            [{"balance": "p2c"}, {"balance": "ewma"}],
+        ),
+        ("max_idle = 1", GOOD, ("--objective", "cpu"), [{"max_idle": 64}, {"max_idle": 512}]),
         (
             'passive = false\nretry_budget = { share = "100%" }',
             DROPPING,
             ("--objective", "latency", "--rate", RATE_FOR_DROPPING),
-            {"retry_budget": {"share": "20%"}},
+            [{"retry_budget": {"share": "20%"}}],
         ),
     ],
     ids=["goes round over a slow instance", "keeps one connection", "retries without an end"],
@@ -58,15 +63,17 @@ async def test_a_planted_mistake_is_found(
     service: str,
     simulate: tuple[str, ...],
     arguments: tuple[str, ...],
-    better: dict[str, Any],
+    better: list[dict[str, Any]],
 ) -> None:
-    """It is named with its interval, and written into a copy of the file that is otherwise the user's."""
+    """It is named with its interval, and written into a copy of the file that is otherwise the user's: with any value that does
+    away with it.
+    """
     found, said, tuned = await tune(
         tmp_path, service, simulate, "--budget", "5m", "--only", "balance,pool,budget", *arguments
     )
     assert found["adopted"] is not None, said
     written = tomllib.loads(tuned.read_text())["services"]["api"]
-    assert {key: written.get(key) for key in better} == better, said
+    assert any(one.items() <= written.items() for one in better), said
     assert "# headgate tune" in tuned.read_text()
 
 

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Iterator
 
+from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.keys import may_be_missing
-from gateway.config.schema import Concurrency, Hash, Instance, Sticky, concurrency_table, instance_table
+from gateway.config.rules.destinations import services_of
+from gateway.config.schema import (
+    Concurrency,
+    Hash,
+    Instance,
+    Limit,
+    Sticky,
+    concurrency_table,
+    instance_table,
+)
 from gateway.model import Balance, SameSite
 
 NOT_BY_LOAD = (Balance.ROUND_ROBIN, Balance.RANDOM)
@@ -15,16 +25,27 @@ NEEDED = {"hash": 'hash = { key = "client_ip" }', "sticky": 'sticky = { cookie =
 HOST_PREFIX, SECURE_PREFIX = "__host-", "__secure-"  # RFC 6265bis §5.4
 
 
+def _has_strict_limit(owner: Part) -> bool:
+    limits = owner.tables("limit", Limit)
+    return any(limit.has("strict") and limit["strict"] for limit in limits)
+
+
 def _queues_have_an_effect(draft: Draft) -> Iterator[Finding]:
-    """Requests wait for an instance that holds as many as it may, or a service that does, so one must have a bound."""
-    for service in draft.services.values():
+    """Requests wait for an instance that holds as many as it may, or a service that does, so one must have a bound; or for a
+    token of a strict limit.
+    """
+    asking = {
+        name for route in draft.routes if _has_strict_limit(route) for name, _ in services_of(draft, route)
+    }
+    for name, service in draft.services.items():
         instances = service.tables("instances", Instance, instance_table)
         gates = (
             not limit.is_given("key") and (not limit.has("mode") or limit["mode"] == "enforce")
             for limit in service.tables("concurrency", Concurrency, concurrency_table)
         )
         bounded = any(one.is_given("max_in_flight") for one in instances) or any(gates)
-        if service.is_given("queue") and not bounded:
+        asks = name in asking or _has_strict_limit(service)
+        if service.is_given("queue") and not (bounded or asks):
             message = "no effect: expected max_in_flight of an instance, or concurrency, to say what requests wait for"
             yield Finding((*service.path, "queue"), message)
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from gateway.config.findings import Draft, Finding
+from gateway.config.rules.destinations import ANSWERS
 from gateway.config.rules.limits import rate_limits
-from gateway.config.schema import ClusterTls
+from gateway.config.schema import ClusterTls, Limit
 from gateway.model import AddressKind
 
 TOPOLOGY_OF = {"master": "sentinel", "sentinel_username": "sentinel", "sentinel_password": "sentinel"}
@@ -23,10 +24,28 @@ def _shared_limits_have_a_redis(draft: Draft) -> Iterator[Finding]:
             message = 'no gateway knows the level of a shared bucket: expected "refused" or "none"'
             yield Finding((*limit.path, "fields"), message)
     for limit in rate_limits(draft):
-        if limit.is_given("unreachable") and limit.has("scope") and limit["scope"] != "cluster":
-            yield Finding((*limit.path, "unreachable"), 'no effect without scope = "cluster"')
+        for key in ("unreachable", "strict"):
+            if limit.is_given(key) and limit.has("scope") and limit["scope"] != "cluster":
+                yield Finding((*limit.path, key), 'no effect without scope = "cluster"')
     if draft.has_cluster and not shared and all(limit.has("scope") for limit in rate_limits(draft)):
         yield Finding(("cluster",), 'no effect: no limit has scope = "cluster"')
+
+
+def _strict_limits_can_be_waited_for(draft: Draft) -> Iterator[Finding]:
+    """A strict limit refuses, knows before what a request costs, and has its requests wait on their way to a service."""
+    for limit in rate_limits(draft):
+        if not (limit.has("strict", "scope") and limit["strict"] and limit["scope"] == "cluster"):
+            continue
+        path = (*limit.path, "strict")
+        if limit.has("mode") and limit["mode"] == "shadow":
+            yield Finding(path, 'no effect with mode = "shadow"')
+        if limit.has("cost") and not isinstance(limit["cost"], int):
+            yield Finding(path, "expected a cost that is known before the answer: a number of tokens")
+    for route in draft.routes:
+        for limit in route.tables("limit", Limit) if any(map(route.is_given, ANSWERS)) else ():
+            if limit.has("strict") and limit["strict"]:
+                message = "expected a route to a service: what the route answers itself waits for nobody"
+                yield Finding((*limit.path, "strict"), message)
 
 
 def _redis_can_be_asked(draft: Draft) -> Iterator[Finding]:
@@ -63,5 +82,6 @@ def _redis_can_be_asked(draft: Draft) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _shared_limits_have_a_redis,
+    _strict_limits_can_be_waited_for,
     _redis_can_be_asked,
 )

@@ -6,7 +6,7 @@ from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.keys import WHOLE, may_be_missing
 from gateway.config.paths import KeyPath
-from gateway.config.rules.destinations import services_of
+from gateway.config.rules.destinations import naming_of, services_of
 from gateway.config.schema import MAX_CONCURRENCY_LIMITS, MAX_LIMITS, Concurrency, Limit, concurrency_table
 
 MAX_REFILL_SECONDS = 365 * 86_400  # the bucket's clock is in 64-bit nanoseconds, and nobody waits longer
@@ -51,7 +51,7 @@ def _limit_names_differ(draft: Draft) -> Iterator[Finding]:
 
 def _limits_fit(draft: Draft) -> Iterator[Finding]:
     """A request passes at most so many limits, those of its route and those of the route's service."""
-    pairs = ((route, name) for route in draft.routes for name, _ in services_of(route))
+    pairs = ((route, name) for route in draft.routes for name, _ in services_of(draft, route))
     for owner, service in ((route, draft.services[name]) for route, name in pairs if name in draft.services):
         for key, of_service, of_route, most in (
             ("limit", service.tables("limit", Limit), owner.tables("limit", Limit), MAX_LIMITS),
@@ -100,7 +100,7 @@ def _same_for_all(owner: Part) -> tuple[str, ...]:
     route, service = WHOLE
     if owner.path[0] == "services":
         return (service,)
-    return (route,) if owner.is_given("split") else (route, service)
+    return (route,) if owner.is_given("split") or naming_of(owner) else (route, service)
 
 
 def _parts_of_keys_count(draft: Draft) -> Iterator[Finding]:

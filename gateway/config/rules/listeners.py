@@ -6,6 +6,7 @@ from gateway.config.findings import Draft, Finding
 from gateway.config.matching import ambiguous_spellings
 from gateway.config.networks import contained
 from gateway.config.paths import KeyPath
+from gateway.config.rules.destinations import passes
 from gateway.config.schema import ListenMax, ListenPaths
 from gateway.model import ListenAddress
 
@@ -54,7 +55,7 @@ def _parts_of_a_head_fit_in_it(draft: Draft) -> Iterator[Finding]:
 
 def _listeners_take_paths_of_routes(draft: Draft) -> Iterator[Finding]:
     """Some listener keeps the spellings that a route's path has; all others answer such requests with 400."""
-    listeners = [listen.table("paths", ListenPaths) for listen in draft.listen]
+    listeners = [listen.table("paths", ListenPaths) for listen in draft.listen if not passes(listen)]
     if not listeners or not all(paths.has("keep") for paths in listeners):
         return
     for route in draft.routes:

@@ -6,7 +6,7 @@ from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.matching import MATCH_KEYS
 from gateway.config.networks import contained
-from gateway.config.schema import ListenPaths, match_of
+from gateway.config.schema import ListenPaths, Maintenance, match_of
 from gateway.config.shadowing import Shadows, is_same
 from gateway.config.suggest import did_you_mean
 
@@ -47,11 +47,14 @@ def _routes_name_listeners(draft: Draft) -> Iterator[Finding]:
 
 
 def _clients_are_named_once(draft: Draft) -> Iterator[Finding]:
-    """A network of a route's clients that lies within another has no effect."""
-    for route in draft.routes:
-        if route.has("clients"):
-            path = (*route.path, "clients")
-            for inner, outer in contained(route["clients"]):
+    """A network of clients that lies within another of the same list has no effect."""
+    lists = [(route, "clients") for route in draft.routes]
+    owners = (*draft.routes, *draft.services.values())
+    lists += [(owner.table("maintenance", Maintenance), "allow") for owner in owners]
+    for part, key in lists:
+        if part.has(key):
+            path = (*part.path, key)
+            for inner, outer in contained(part[key]):
                 yield Finding((*path, inner), f"no effect: {draft.where((*path, outer))} contains it")
 
 

@@ -7,9 +7,12 @@ from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
 from gateway.config.matching import Pattern, folded
 from gateway.config.paths import KeyPath
-from gateway.config.schema import HeaderRules, Redirect, Respond, Rewrite, Table
+from gateway.config.rules.destinations import naming_of
+from gateway.config.schema import ErrorPage, HeaderRules, Redirect, Respond, Rewrite, RouteTimeouts, Table
 
 DIRECTIONS = ("request_headers", "response_headers")
+BEFORE_ROUTES = ("404", "414", "417", "431", "501", "505")
+"""Statuses of the gateway's own answers to requests that no route has taken yet; a name that nobody has is a 404 as well."""
 BODILESS = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
 
 
@@ -21,7 +24,7 @@ def _header_rules(draft: Draft) -> Iterator[Part]:
                 yield route.table(direction, HeaderRules)
 
 
-def _named(rules: Part, key: str) -> Iterator[tuple[str, KeyPath]]:
+def named_fields(rules: Part, key: str) -> Iterator[tuple[str, KeyPath]]:
     """The fields that a key speaks of, each with its place."""
     fields = (rules[key] if rules.has(key) else None) or ()
     for index, name in enumerate(fields):
@@ -33,7 +36,7 @@ def _fields_are_the_routes_to_change(draft: Draft) -> Iterator[Finding]:
     for rules in _header_rules(draft):
         of_request = rules.path[-1] == "request_headers"
         for key in HeaderRules.model_fields:
-            for name, path in _named(rules, key):
+            for name, path in named_fields(rules, key):
                 if is_managed(name, of_request=of_request):
                     hint = "rewrite.host changes it" if of_request and folded(name) == "host" else ""
                     yield Finding(path, "a field that the gateway sets itself, or takes out", hint)
@@ -44,19 +47,23 @@ def _fields_have_one_rule(draft: Draft) -> Iterator[Finding]:
     for rules in _header_rules(draft):
         for key in HeaderRules.model_fields:
             seen: dict[str, KeyPath] = {}
-            for name, path in _named(rules, key):
+            for name, path in named_fields(rules, key):
                 first = seen.setdefault(folded(name), path)
                 if first != path:
                     yield Finding(path, f"the same field as {draft.where(first)}")
-        replaced = {folded(name) for name, _ in _named(rules, "set")}
-        for name, path in _named(rules, "remove"):
+        replaced = {folded(name) for name, _ in named_fields(rules, "set")}
+        for name, path in named_fields(rules, "remove"):
             if folded(name) in replaced:
                 yield Finding(path, "no effect: the field is set, which replaces it")
 
 
 def _changes_change_something(draft: Draft) -> Iterator[Finding]:
     """An empty table of rules changes nothing."""
-    tables: dict[str, type[Table]] = {**dict.fromkeys(DIRECTIONS, HeaderRules), "rewrite": Rewrite}
+    tables: dict[str, type[Table]] = {
+        **dict.fromkeys(DIRECTIONS, HeaderRules),
+        "rewrite": Rewrite,
+        "timeouts": RouteTimeouts,
+    }
     for route in draft.routes:
         for key, model in tables.items():
             if route.is_given(key) and (table := route.table(key, model)).is_empty:
@@ -99,7 +106,7 @@ def _redirects_say_where_themselves(draft: Draft) -> Iterator[Finding]:
             continue
         rules = route.table("response_headers", HeaderRules)
         for key in HeaderRules.model_fields:
-            for name, path in _named(rules, key):
+            for name, path in named_fields(rules, key):
                 if folded(name) == "location":
                     yield Finding(path, f"{draft.where((*route.path, 'redirect'))} says where to go")
 
@@ -114,10 +121,19 @@ def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
             yield Finding((*respond.path, "type"), "no effect: there is no body")
 
 
+def _pages_can_be_seen(draft: Draft) -> Iterator[Finding]:
+    """The pages of a route are for answers to its requests."""
+    for route in draft.routes:
+        for status, page in route.named_tables("errors", ErrorPage).items():
+            if status in BEFORE_ROUTES and not (status == "404" and naming_of(route)):
+                yield Finding(page.path, "no effect: answered before a route is found; write it in [errors]")
+
+
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _fields_are_the_routes_to_change,
     _fields_have_one_rule,
     _changes_change_something,
+    _pages_can_be_seen,
     _paths_are_replaced_once,
     _redirects_lead_elsewhere,
     _redirects_say_where_themselves,

@@ -1,6 +1,7 @@
 """The model of the configuration file: every key with its meaning, its unit and its default. One module for each table."""
 
 from gateway.config.schema.cluster import Cluster, ClusterTls
+from gateway.config.schema.compress import Compress
 from gateway.config.schema.config import Config
 from gateway.config.schema.gateway import Gateway
 from gateway.config.schema.limits import (
@@ -10,7 +11,9 @@ from gateway.config.schema.limits import (
     Limit,
     concurrency_table,
 )
-from gateway.config.schema.listen import Listen, ListenMax, ListenPaths
+from gateway.config.schema.listen import Listen, ListenMax, ListenPaths, ListenTimeouts
+from gateway.config.schema.maintenance import Maintenance, maintenance_table
+from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import (
     Fault,
     HeaderRules,
@@ -19,6 +22,7 @@ from gateway.config.schema.routes import (
     Respond,
     Rewrite,
     Route,
+    RouteTimeouts,
     Side,
     match_of,
 )
@@ -32,6 +36,7 @@ from gateway.config.schema.services import (
     Queue,
     RetryBudget,
     Service,
+    ServiceTimeouts,
     Sticky,
     instance_table,
 )
@@ -44,8 +49,10 @@ __all__ = [
     "MAX_SERVICES",
     "Cluster",
     "ClusterTls",
+    "Compress",
     "Concurrency",
     "Config",
+    "ErrorPage",
     "Fault",
     "Gateway",
     "Hash",
@@ -56,6 +63,8 @@ __all__ = [
     "Listen",
     "ListenMax",
     "ListenPaths",
+    "ListenTimeouts",
+    "Maintenance",
     "Mirror",
     "Passive",
     "Queue",
@@ -64,11 +73,14 @@ __all__ = [
     "RetryBudget",
     "Rewrite",
     "Route",
+    "RouteTimeouts",
     "Service",
+    "ServiceTimeouts",
     "Side",
     "Sticky",
     "Table",
     "concurrency_table",
     "instance_table",
+    "maintenance_table",
     "match_of",
 ]

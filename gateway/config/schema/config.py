@@ -4,23 +4,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.config.fields import Counted, ErrorStatus, FilePattern, MediaType, Name, PageBody
+from gateway.config.fields import Counted, ErrorStatus, FilePattern, Name
 from gateway.config.schema.cluster import Cluster
 from gateway.config.schema.gateway import Gateway, Log
 from gateway.config.schema.listen import Listen
+from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import Route
 from gateway.config.schema.services import MAX_SERVICES, Service
 from gateway.config.schema.table import Table
 from gateway.model import Labels, labels_of
-
-
-class ErrorPage(Table):
-    """What clients get in place of the gateway's own words."""
-
-    body: PageBody
-    """The whole page, at most 64 KiB."""
-    type: MediaType = "text/html; charset=utf-8"
-    """The value of ``Content-Type``."""
 
 
 class Config(Table):
@@ -40,8 +32,16 @@ class Config(Table):
     """Addresses at which clients connect."""
     services: Annotated[dict[Name, Service], Counted("[services.NAME]", MAX_SERVICES)]
     """Services by name."""
-    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")]
-    """Matches; of several that fit, the most specific is taken, whatever their order."""
+    routes: Annotated[tuple[Route, ...], Counted("[[routes]]")] = ()
+    """Matches; of several that fit, the most specific is taken, whatever their order. Listeners of mode "tcp" need none."""
+
+    def services_of(self, route: Route) -> tuple[str, ...]:
+        """The services that get the requests of a route; none where it answers them itself."""
+        if route.service is not None:
+            return (route.service,)
+        if route.selects_by_name:
+            return tuple(name for name, service in self.services.items() if service.expose)
+        return tuple(side.service for side in route.split)
 
     def limit_count(self) -> int:
         """Limits of all kinds, of all routes and services."""
@@ -53,7 +53,9 @@ class Config(Table):
         service, there is one of each as well. Copies are counted by route alone.
         """
         mirrors = sum(1 for route in self.routes if route.mirror is not None)
-        return mirrors + len(self.listen) * (1 + sum(max(1, len(route.services())) for route in self.routes))
+        return mirrors + len(self.listen) * (
+            1 + sum(max(1, len(self.services_of(route))) for route in self.routes)
+        )
 
     def write_timeouts_ms(self) -> dict[str, int]:
         """How long a write may take, by the name of the listener that its client came by."""

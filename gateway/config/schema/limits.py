@@ -49,6 +49,8 @@ class Limit(Table):
     """Answers with RateLimit fields: those of the limit's refusals, all, or none."""
     scope: Annotated[Literal["gateway", "cluster"], choice("gateway", "cluster")] = "gateway"
     """Who shares the buckets: "gateway", the workers of this gateway; "cluster", all gateways with the same Redis."""
+    strict: bool = False
+    """Of a limit that gateways share: a request waits for its token where none is in stock, so that nothing passes beyond it."""
     unreachable: Annotated[Unreachable, choice(*Unreachable)] = Unreachable.LOCAL
     """While Redis cannot be reached: "local", this gateway's share of the limit holds; "open", all pass; "closed", none does."""
 

@@ -9,6 +9,7 @@ from gateway.config.fields import (
     BareHost,
     CookieTest,
     Counted,
+    ErrorStatus,
     FieldName,
     FieldTest,
     FieldValue,
@@ -34,24 +35,24 @@ from gateway.config.fields import (
     whole,
 )
 from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
+from gateway.config.naming import names_service
+from gateway.config.schema.compress import Compress, compress_table
 from gateway.config.schema.gateway import MAX_PROXIES
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
-from gateway.config.schema.services import LabelTable
+from gateway.config.schema.listen import MAX_BODY
+from gateway.config.schema.maintenance import MaintenanceTable
+from gateway.config.schema.pages import ErrorPage
+from gateway.config.schema.retry import Retry
+from gateway.config.schema.services import CONNECT_TIMEOUT, EXCHANGE_TIMEOUT, LabelTable
 from gateway.config.schema.table import Table, one_or_list
 from gateway.config.splits import WHOLE
-from gateway.config.units import Duration
+from gateway.config.units import Duration, Size
 from gateway.errors import InvalidValueError
+from gateway.model import ERROR_STATUSES
 
 MAX_TESTS = 16  # of one kind in one route, as in the Kubernetes Gateway API
 MAX_SIDES = 16  # a request looks at each until it has found its own
 MAX_FIELD_RULES = 32  # in one direction; each name that is left out is compared with fields of its length
-
-
-class Retry(Table):
-    """What happens when an instance fails before the client has seen any of the response."""
-
-    attempts: Annotated[int, whole(0, 10)] = 2
-    """Extra tries after the first, on another instance where there is one."""
 
 
 class _ByKey(Protocol):
@@ -97,6 +98,19 @@ class Side(Table):
     """Its part, in percent; those of all sides make 100."""
 
 
+class RouteTimeouts(Table):
+    """How long to wait for instances, where that is not as long as the service says."""
+
+    connect: Annotated[Duration, CONNECT_TIMEOUT] | None = None
+    """For a connection to an instance; then another instance is tried."""
+    first_byte: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """For the first byte of the response after the request was sent; then 504."""
+    idle: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """Between two pieces of a response; then it is aborted."""
+    tunnel: Annotated[Duration, EXCHANGE_TIMEOUT] | None = None
+    """For which a tunnel, such as a WebSocket, may carry nothing; then it is closed."""
+
+
 class Mirror(Table):
     """A service that gets copies of a route's requests, and whose answers nobody gets."""
 
@@ -111,12 +125,17 @@ class Fault(Table):
 
     delay: Annotated[Duration, between("1ms", "1h")] | None = None
     """How long requests wait before they go on to an instance."""
-    delay_percent: Annotated[int, whole(1, WHOLE)] = WHOLE
+    delay_percent: Annotated[int, whole(0, WHOLE)] = WHOLE
     """How many do, of those that are not answered."""
     abort: Annotated[int, whole(400, 599)] | None = None
     """The status that requests are answered with in the place of an instance."""
-    abort_percent: Annotated[int, whole(1, WHOLE)] = WHOLE
+    abort_percent: Annotated[int, whole(0, WHOLE)] = WHOLE
     """How many are."""
+
+    @property
+    def hits(self) -> bool:
+        """Is anything injected into any request? Shares of 0 are there to be set while the gateway runs."""
+        return bool((self.abort and self.abort_percent) or (self.delay and self.delay_percent))
 
 
 class Redirect(Table):
@@ -171,9 +190,10 @@ class Route(Table):
     """A match and what happens to the requests that it matches."""
 
     host: Host | None = None
-    """``api.example.com`` or ``*.example.com``, without a port. Without it every host."""
+    """``api.example.com``, ``*.example.com``, or ``{service}.example.com`` to select by name, without a port. Without it every
+    host."""
     path: Path | None = None
-    """Exactly ``/v1``, by segments ``/v1/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
+    """Exactly ``/v1``, by segments ``/v1/*``, with a service's name ``/{service}/*``, or ``{ regex = "…" }`` for the whole path. Without it every path."""
     methods: Annotated[tuple[Method, ...], Counted("method")] = ()
     """Request methods. Without it every method."""
     headers: _FieldTests | None = None
@@ -187,7 +207,10 @@ class Route(Table):
     listeners: Annotated[tuple[Listening, ...], Counted("listener")] = ()
     """Addresses of the listeners, as they stand in ``[[listen]]``. Without it every listener."""
     service: Name | None = None
-    """Name of the service that gets the requests. A route has this, ``split``, ``redirect`` or ``respond``."""
+    """Name of the service that gets the requests. A route has this, ``service_by``, ``split``, ``redirect`` or ``respond``, or
+    ``{service}`` in its path or host."""
+    service_by: NamingPart | None = None
+    """The part of a request, a header, cookie or query parameter, that names the service it goes to."""
     split: Annotated[tuple[Side, ...], Counted("side", MAX_SIDES)] = ()
     """Services that get the requests by percentage."""
     split_by: NamingPart | None = None
@@ -213,12 +236,24 @@ class Route(Table):
     """Limits on how many requests are under way: a number, a table, or a list; with those of the service at most 4."""
     retry: Retry = Retry()
     """What to do when an instance fails."""
+    timeouts: RouteTimeouts | None = None
+    """How long to wait for instances, in place of what the service says."""
+    max_body: Annotated[Size, MAX_BODY] | None = None
+    """Bytes of a request body, in place of what the listener says; beyond it 413."""
+    errors: Annotated[dict[ErrorStatus, ErrorPage], Counted("page", len(ERROR_STATUSES))] | None = None
+    """Pages by the status code that they stand for. A status without one has that of the whole file."""
+    maintenance: MaintenanceTable = None
+    """Requests are answered with 503, but those of some clients: true, false, or a table."""
     request_headers: HeaderRules | None = None
     """What instances get of the header fields of requests."""
     response_headers: HeaderRules | None = None
     """What clients get of the header fields of an instance's answers."""
     rewrite: Rewrite | None = None
     """Another path or host than the client asked for."""
+    compress: Annotated[
+        Compress | None, BeforeValidator(compress_table, json_schema_input_type=Compress | bool)
+    ] = None
+    """Answers of instances go out compressed: true, or a table. Without it they go out as they come."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 
@@ -227,8 +262,7 @@ class Route(Table):
         """What it asks of requests."""
         return match_of(vars(self))
 
-    def services(self) -> tuple[str, ...]:
-        """The services that get its requests; none where it answers them itself."""
-        if self.service is not None:
-            return (self.service,)
-        return tuple(side.service for side in self.split)
+    @property
+    def selects_by_name(self) -> bool:
+        """Do requests name their service?"""
+        return self.service_by is not None or names_service(self.path) or names_service(self.host)

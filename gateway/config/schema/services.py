@@ -25,9 +25,10 @@ from gateway.config.fields import (
     whole,
 )
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
+from gateway.config.schema.maintenance import MaintenanceTable
 from gateway.config.schema.table import Table, false_or_table, one_or_list
 from gateway.config.units import Duration, Rate, Share
-from gateway.model import Balance, SameSite
+from gateway.model import Balance, ProxyVersion, SameSite
 
 CONNECT_TIMEOUT = between("1ms", "1m")
 EJECTION = between("100ms", "24h")
@@ -73,7 +74,7 @@ class ServiceTimeouts(Table):
     idle: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("60s")
     """Between two pieces of a response; then it is aborted."""
     tunnel: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("1h")
-    """For which a tunnel, such as a WebSocket, may carry nothing; then it is closed."""
+    """For which a tunnel, such as a WebSocket, or a connection that is passed through may carry nothing; then it is ended."""
     keepalive: Annotated[Duration, EXCHANGE_TIMEOUT] = Duration.parse("55s")
     """For which an idle connection to an instance is kept."""
 
@@ -191,6 +192,8 @@ class Service(Table):
         BeforeValidator(one_or_list, json_schema_input_type=int | Concurrency | ConcurrencyLimits),
     ] = ()
     """Limits on how much of what all routes send is under way: a number, a table, or a list."""
+    proxy_protocol: Annotated[ProxyVersion, choice(*ProxyVersion)] | None = None
+    """Version of the PROXY header, "v1" or "v2", with which connections begin that are passed through to instances. Without it none."""
     health: HealthCheck | None = None
     """How instances are probed. Without it they are not."""
     passive: Annotated[
@@ -203,6 +206,10 @@ class Service(Table):
         BeforeValidator(false_or_table, json_schema_input_type=RetryBudget | Literal[False]),
     ] = RetryBudget()
     """How many retries there may be; false: any number."""
+    maintenance: MaintenanceTable = None
+    """Requests are answered with 503, but those of some clients: true, false, or a table."""
+    expose: Flag = False
+    """Requests may name the service, at routes that select by name."""
     queue: Queue | None = None
     """Where requests wait for an instance below its ``max_in_flight``, and for the service to be below its own ``concurrency``.
     Without it they are answered with 503."""

@@ -18,6 +18,8 @@ class SharedLimit:
     burst: float
     """As many at once; at least 1."""
     unreachable: Unreachable
+    strict: bool = False
+    """Nothing passes that the store has not granted before: requests wait for its answer."""
 
     @property
     def per_second(self) -> float:

@@ -2,7 +2,8 @@
 
 The law: what is held here is missing elsewhere, and what is missing here cannot be admitted. So the stock follows the
 use: enough for a moment of it, given back when the use ends. Where the bucket is plentiful nothing need be held at all:
-the workers go ahead on credit, and what they used is told afterwards.
+the workers go ahead on credit, and what they used is told afterwards. Of a strict limit nobody goes ahead: what is not
+here is asked for by as many as wait for it, and they pass with what was granted, or are refused.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ COVER_NS = 40_000_000
 """The time for which the stock suffices at the present use: several turns and round trips."""
 MEMORY_NS = 250_000_000
 """Time constant of the measured use."""
+LEAST_USE = 1e-3
+"""Tokens per second; less is none, or what an average forgets would never be nothing."""
 IDLE_NS = NANOSECONDS
 """Use that has ended for so long gives its stock back."""
 GOOD_FOR_NS = 3 * NANOSECONDS
@@ -40,9 +43,11 @@ class Lease:
     heard_of: bool = False
     """The store has been asked; before, nobody knows what is in the bucket."""
     plentiful: bool = True
-    """There was enough in the bucket for all gateways' credit."""
+    """There was enough in the bucket for all gateways' credit; of a strict limit, for all that was asked for."""
     level: int = 0
     """What was left in the bucket when it was asked last."""
+    waiting: int = 0
+    """Requests that have begun to wait for it since it was asked last: those of a strict limit do."""
     use: float = 0.0
     """Tokens per second."""
     not_before: int = 0
@@ -73,6 +78,8 @@ class Lease:
         if elapsed > 0:
             weight = 1 - exp(-elapsed / MEMORY_NS)
             self.use += weight * (used * NANOSECONDS / elapsed - self.use)
+            if self.use < LEAST_USE:
+                self.use = 0.0
             self.seen_at = now
         if used:
             self.used_at = now
@@ -81,7 +88,7 @@ class Lease:
         """The stock that it should have, to suffice for so many nanoseconds."""
         needed = max(self.limit.per_second * LEAST_SHARE, self.use * cover / NANOSECONDS)
         wanted = int(needed) if self.plentiful else max(1, ceil(needed))
-        return min(wanted, int(self.limit.burst))
+        return min(max(wanted, self.waiting), int(self.limit.burst))
 
     def is_idle(self, now: int) -> bool:
         """Has the use ended?"""
@@ -111,15 +118,15 @@ class Lease:
         short = taken.granted < take.wanted
         self.not_before = now + max(taken.wait_us * 1000, SHORT_PAUSE_NS) if short else now
         self.level = taken.level
-        self.plentiful = not short and taken.level >= self.limit.burst / 2
+        self.plentiful = not short and (self.limit.strict or taken.level >= self.limit.burst / 2)
         self.held += more
         return more
 
     def good_until(self, now: int) -> int:
         """Until when the stock is good. Without credit, at least until the bucket is plentiful again, if nobody takes
-        from it: else the key would pass for a new one, and have credit.
+        from it: else the key would pass for a new one, and have credit. Of a strict limit new ones have none either.
         """
-        missing = 0 if self.plentiful else max(0.0, self.limit.burst / 2 - self.level)
+        missing = 0 if self.plentiful or self.limit.strict else max(0.0, self.limit.burst / 2 - self.level)
         return now + max(GOOD_FOR_NS, ceil(missing * self.limit.interval_us * 1000))
 
     def look_at(self, now: int, turn: int, cover: int = COVER_NS) -> int:
@@ -152,8 +159,8 @@ class Lease:
 
 
 def credit(limit: SharedLimit, gateways: int) -> int:
-    """What a stock may owe: half of the burst, for all gateways together, and one request for each."""
-    return ceil(limit.burst / (2 * gateways))
+    """What a stock may owe: half of the burst, for all gateways together, and one request for each; nothing of a strict one."""
+    return 0 if limit.strict else ceil(limit.burst / (2 * gateways))
 
 
 def credit_without_store(limit: SharedLimit, gateways: int, most: int) -> int:

@@ -41,6 +41,7 @@ def shared_limits(config: Config, row: LimitRow) -> dict[int, SharedLimit]:
             interval_us=limit.rate.period.nanoseconds * limit.tokens_each / (limit.rate.tokens * 1000),
             burst=limit.burst / limit.tokens_each,
             unreachable=limit.unreachable,
+            strict=limit.strict,
         )
         for kind, owner, limit in _limits(config)
         if limit.scope == "cluster"
@@ -110,6 +111,11 @@ class Membership:
             if settings is None:
                 self._service.end()
                 self._close_service()
+
+    def call(self) -> None:
+        """Somebody waits for an answer: it is asked for at once."""
+        if self._service is not None:
+            self._service.call()
 
     async def close(self) -> None:
         """Ends it: what is held is given back. Idempotent."""

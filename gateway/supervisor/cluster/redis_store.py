@@ -24,6 +24,8 @@ from gateway.supervisor.failure import StartError
 SCRIPT = files("gateway.supervisor.cluster").joinpath("take.lua").read_text()
 MOST_IN_ONE = 256
 """Buckets of one call: Redis serves nobody else while a script runs, some microseconds for each."""
+MOST_AT_ONCE = 32
+"""Calls that are under way together: each has a connection of its own, of which a client makes a hundred at most."""
 MEMBER_MS = 5000
 """A gateway that has not been heard of for so long has no share."""
 NUMBERS_EACH = 3
@@ -60,6 +62,7 @@ class RedisStore:
         self._members = f"{prefix}gateways"
         self._timeout = timeout
         self._digest = ""
+        self._free = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def take(self, takes: Sequence[Take]) -> list[Taken]:
         """The script is loaded where it is not known, after a restart of Redis for instance."""
@@ -103,9 +106,8 @@ class RedisStore:
         try:
             async with asyncio.TaskGroup() as group:
                 answers = [group.create_task(self._ask(part)) for part in parts]
-        except (
-            ExceptionGroup
-        ) as errors:  # none of the others goes on: what is asked anew may not be asked beside it
+        except ExceptionGroup as errors:
+            # None of the others goes on: what is asked anew may not be asked beside it.
             raise errors.exceptions[0] from None
         numbers = [number for answer in answers for number in answer.result()]
         return zip(*(numbers[place::NUMBERS_EACH] for place in range(NUMBERS_EACH)), strict=True)
@@ -113,7 +115,8 @@ class RedisStore:
     async def _ask(self, takes: Sequence[Take]) -> list[Any]:
         keys = [f"{self._prefix}{take.bucket.name}" for take in takes]
         numbers = [number for take in takes for number in _numbers(take)]
-        return list(await self._client.evalsha(self._digest, len(keys), *keys, *numbers))
+        async with self._free:
+            return list(await self._client.evalsha(self._digest, len(keys), *keys, *numbers))
 
 
 def connect(cluster: Cluster, identity: str) -> RedisStore:

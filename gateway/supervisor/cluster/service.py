@@ -1,13 +1,15 @@
 """Keeps the stocks of shared buckets filled: looks at those that may need it, asks the store for all of them at once, and
 hands out what it grants.
 
-Workers never wait for any of it. While the store is away each limit goes on by its own rule, and what was used meanwhile
+Workers never wait for any of it; requests do where a strict limit has none in stock, and then the store is asked at once and
+whoever waits is woken by what it says. While the store is away each limit goes on by its own rule, and what was used meanwhile
 by a gateway's share is charged when the store is back.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Protocol
@@ -50,8 +52,11 @@ class Stocks(Protocol):
     def take_back(self, key: int, now: int) -> int:
         """Ends a stock; returns what was left or owed."""
 
-    def set_credit(self, row: int, tokens: int) -> None:
-        """What the stocks of a limit may owe."""
+    def set_credit(self, row: int, tokens: int, *, waits: bool) -> None:
+        """What the stocks of a limit may owe, and whether requests beyond that wait for an answer."""
+
+    def wake(self) -> None:
+        """Whoever waits for an answer asks its stock again."""
 
 
 @dataclass(slots=True)
@@ -100,6 +105,9 @@ class ClusterService:
         self._agenda: list[tuple[int, int]] = []
         self._returned: list[Take] = []
         self._trip_ns = 0.0
+        self._called = asyncio.Event()
+        self._answers = False
+        """Something has changed that requests may be waiting for."""
         self.gateways = gateways
         self.away_since = away_since
         self.over = False
@@ -133,7 +141,8 @@ class ClusterService:
             if lease.limit.name not in names:
                 self._end(key, lease, now)
         for row in gone:
-            self._stocks.set_credit(row, 0)
+            self._stocks.set_credit(row, 0, waits=False)
+        self._wake()
 
     def succeeded(self, store: Store, limits: Mapping[int, SharedLimit]) -> "ClusterService":
         """The service that goes on in this one's place with another store, for these limits and those of this one. Workers
@@ -161,6 +170,7 @@ class ClusterService:
             self._end(key, lease, now)
         self._limits = {}
         self.over = True
+        self._wake()
         if self.away_since is not None:
             self.tally.unreachable_ns += now - self.away_since
 
@@ -170,8 +180,17 @@ class ClusterService:
             greeting = group.create_task(self._keep_greeting())
             while not self.over:
                 await self.turn()
-                await asyncio.sleep(TURN_S)
+                await self._pause()
             greeting.cancel()
+
+    def call(self) -> None:
+        """Ends the pause between two turns."""
+        self._called.set()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TURN_S):
+                await self._called.wait()
 
     async def _keep_greeting(self) -> None:
         while True:
@@ -181,12 +200,13 @@ class ClusterService:
     async def turn(self) -> None:
         """One look at what may need something, and at most one round trip."""
         now = self._clock()
+        self._called.clear()
         self._hear(now)
         asking: list[tuple[int, Lease, Take]] = []
         for key, lease in self._due(now):
             held = self._stocks.balance(key, now)
             if held is None:
-                del self._leases[key]
+                self._forget(key, lease)
                 continue
             lease.observe(held, now)
             if lease.is_idle(now) and (held >= 0 or self._forgives(lease)):
@@ -197,8 +217,11 @@ class ClusterService:
                 asking.append((key, lease, take))
             else:
                 self._hand_out(key, lease, 0, now)
+            lease.waiting = 0
+        self._wake()
         if self.away_since is None and (asking or self._returned):
             await self._ask(asking)
+            self._wake()
 
     async def greet(self) -> None:
         """Tells the other gateways of this one, and finds out whether the store is there."""
@@ -210,7 +233,7 @@ class ClusterService:
         if self.over:
             return
         if self.away_since is not None:
-            self._found()
+            self._found(self.away_since)
         if gateways != self.gateways:
             self.gateways = gateways
             self._set_credits()
@@ -232,6 +255,7 @@ class ClusterService:
             lease = self._leases.get(key)
             if lease is None:
                 lease = self._leases[key] = Lease(Bucket(limit, key), now)
+            lease.waiting += limit.strict
             self._plan(key, lease, max(now, min(lease.not_before, now + COVER_NS)))
 
     def _plan(self, key: int, lease: Lease, due: int) -> None:
@@ -286,15 +310,26 @@ class ClusterService:
         held = self._stocks.settle(
             key, tokens, credit=lease.plentiful, quiet=False, until=lease.good_until(now), now=now
         )
+        self._answers |= lease.limit.strict
         if held is None:
-            del self._leases[key]
+            self._forget(key, lease)
         else:
             self._plan(key, lease, lease.look_at(now, TURN_NS, self._cover))
 
+    def _forget(self, key: int, lease: Lease) -> None:
+        """Its stock is gone: who waits asks anew."""
+        del self._leases[key]
+        self._answers |= lease.limit.strict
+
+    def _wake(self) -> None:
+        if self._answers:
+            self._answers = False
+            self._stocks.wake()
+
     def _end(self, key: int, lease: Lease, now: int) -> None:
         """Gives back what is held; a bucket that was short when it was asked last keeps its slot, without credit."""
-        del self._leases[key]
-        if lease.plentiful or self.away_since is not None:
+        self._forget(key, lease)
+        if lease.plentiful or lease.limit.strict or self.away_since is not None:
             left = self._stocks.take_back(key, now)
         else:
             left = self._stocks.balance(key, now) or 0
@@ -325,6 +360,7 @@ class ClusterService:
         held = self._stocks.settle(
             key, tokens, credit=True, quiet=quiet, until=lease.good_until(now), now=now
         )
+        self._answers |= lease.limit.strict
         if held is None:
             del self._leases[key]
         else:
@@ -334,13 +370,12 @@ class ClusterService:
         """Is nothing charged of what passes now?"""
         return self.away_since is not None and lease.limit.unreachable is not Unreachable.LOCAL
 
-    def _found(self) -> None:
+    def _found(self, away_since: int) -> None:
         now = self._clock()
-        if self.away_since is not None:
-            gone = now - self.away_since
-            self.away_since = None
-            self.tally.unreachable_ns += gone
-            logger.info("Redis is back after %.1f s", gone / NANOSECONDS)
+        gone = now - away_since
+        self.away_since = None
+        self.tally.unreachable_ns += gone
+        logger.info("Redis is back after %.1f s", gone / NANOSECONDS)
         self._set_credits()
         for key, lease in list(self._leases.items()):
             if lease.limit.unreachable is Unreachable.LOCAL:
@@ -348,11 +383,13 @@ class ClusterService:
                 self._plan(key, lease, now)
             else:
                 self._stocks.take_back(key, now)
-                del self._leases[key]
+                self._forget(key, lease)
 
     def _set_credits(self) -> None:
         for row, limit in self._limits.items():
-            tokens = credit(limit, self.gateways)
-            if self.away_since is not None:
-                tokens = credit_without_store(limit, self.gateways, self._most)
-            self._stocks.set_credit(row, min(tokens, self._most))
+            if self.away_since is None:
+                tokens, waits = credit(limit, self.gateways), limit.strict
+            else:
+                tokens, waits = credit_without_store(limit, self.gateways, self._most), False
+            self._stocks.set_credit(row, min(tokens, self._most), waits=waits)
+            self._answers |= limit.strict

@@ -22,6 +22,9 @@ class Readings(Protocol):
     def requests(self, row: int) -> list[tuple[int, int]]:
         """(status code, count) of a row."""
 
+    def passed(self, row: int) -> tuple[int, int, int, list[int]]:
+        """Of a row of connections: (how many, bytes of clients, bytes for clients, ends in the order of ``Vocabulary.pass_ends``)."""
+
     def durations(self, service: int) -> tuple[list[int], int]:
         """(count per bucket, sum in nanoseconds)."""
 
@@ -46,12 +49,19 @@ class Readings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """What a row of the request table counts; route and service are empty where no route matched."""
+    """What a row of the request table counts; route and service are empty where no route matched. Without a route, but with a
+    service, it counts connections that a listener passes through.
+    """
 
     row: int
     listener: str
     route: str
     service: str
+
+    @property
+    def is_of_connections(self) -> bool:
+        """Does it count connections that are passed through, and no requests?"""
+        return not self.route and bool(self.service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,8 @@ class Vocabulary:
     """What becomes of a request at a limit."""
     wait_ends: Sequence[str]
     """How those end that want to wait in a queue; the first of them got a place."""
+    pass_ends: Sequence[str]
+    """How connections end that are passed through."""
     bounds: Sequence[float]
     """The histogram's buckets in seconds."""
 
@@ -139,6 +151,7 @@ def render(
     """The whole page, at the time ``now``."""
     families = [
         *_traffic(readings, legend, vocabulary.bounds),
+        *_passed(readings, legend, vocabulary.pass_ends),
         *_instances(readings, list(instances)),
         _family(
             "headgate_limit_decisions_total",
@@ -205,7 +218,7 @@ def _instances(readings: Readings, instances: Sequence[InstanceGauge]) -> list[s
 
 
 def _requests(readings: Readings, legend: Legend) -> Iterator[Sample]:
-    for row in legend.requests:
+    for row in (row for row in legend.requests if not row.is_of_connections):
         labels = {"listener": row.listener, "route": row.route, "service": row.service}
         for code, count in readings.requests(row.row):
             yield "", {**labels, "code": str(code)}, count
@@ -228,6 +241,29 @@ def _counters(counts: Mapping[str, int]) -> Iterator[str]:
             yield _family(f"headgate_{name}_total", "counter", _words(name), [("", {}, count)])
     text = "Copies for mirrors that were not made, or were cut off."
     yield _family("headgate_mirror_drops_total", "counter", text, drops)
+
+
+def _passed(readings: Readings, legend: Legend, ends: Sequence[str]) -> list[str]:
+    """Connections that are passed through, where a listener does that."""
+    connections: list[Sample] = []
+    transferred: list[Sample] = []
+    ended: list[Sample] = []
+    for row in (row for row in legend.requests if row.is_of_connections):
+        labels = {"listener": row.listener, "service": row.service}
+        count, received, sent, counts = readings.passed(row.row)
+        connections.append(("", labels, count))
+        transferred += [
+            ("", {**labels, "direction": "received"}, received),
+            ("", {**labels, "direction": "sent"}, sent),
+        ]
+        ended += [("", {**labels, "end": end}, number) for end, number in zip(ends, counts, strict=True)]
+    if not connections:
+        return []
+    return [
+        _family("headgate_passed_connections_total", "counter", "Connections to pass through.", connections),
+        _family("headgate_passed_bytes_total", "counter", "Bytes from and to their clients.", transferred),
+        _family("headgate_passed_ends_total", "counter", "How those ended that have.", ended),
+    ]
 
 
 def _durations(readings: Readings, legend: Legend, bounds: Sequence[float]) -> Iterator[Sample]:

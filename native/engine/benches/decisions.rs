@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use headgate_engine::address::Address;
+use headgate_engine::compression::Change;
 use headgate_engine::forwarding::Sender;
 use headgate_engine::http1::framing::Framing;
 use headgate_engine::http1::head::{find_end, slots, HeadLimits, Request, Response};
@@ -79,6 +80,7 @@ fn rewrite_response(bytes: &[u8], output: &mut Vec<u8>) {
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
         set_cookie: None,
         edits: None,
+        change: Change::Nothing,
     };
     rewrite::response(output, &response, &onward);
     assert!(output.ends_with(b"\r\n\r\n"));

@@ -61,13 +61,13 @@ impl AccessLog {
         due
     }
 
-    /// Writes the line of a request that has ended, or counts that there is no room for it. `reason`: why there is no
+    /// Writes the line of a request that has ended, or of a connection without a status, or counts that there is no room for it. `reason`: why there is no
     /// whole answer of an instance.
     pub(crate) fn finish<S: State>(
         &mut self,
         mut record: Record,
         state: &S,
-        status: u16,
+        status: Option<u16>,
         reason: Option<&str>,
         now: u64,
     ) {

@@ -2,11 +2,12 @@
 
 mod sticky;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::key::{cookies, Part, Subject};
+use crate::key::{cookies, network, Part, Subject};
 use crate::selection::Affinity;
 
 pub use sticky::{Attributes, SameSite, SetCookie, StickyCookie, MIN_SECRET_BYTES};
@@ -43,6 +44,14 @@ impl Reading {
             Self::Nothing => Affinity::None,
             Self::Key(_) => Affinity::Key(hash(value)),
             Self::Cookie(sticky) => sticky.open(value).map_or(Affinity::None, Affinity::Instance),
+        }
+    }
+
+    /// What a connection of this client asks for, of which nothing else is known.
+    pub fn of_client(&self, client: IpAddr) -> Affinity {
+        match self {
+            Self::Key(Part::ClientIp { v4, v6 }) => Affinity::Key(hash(&network(client, *v4, *v6))),
+            Self::Nothing | Self::Key(_) | Self::Cookie(_) => Affinity::None,
         }
     }
 

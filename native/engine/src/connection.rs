@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`limiting`] asks the limits, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`delaying`] holds what is to be late, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`injecting`] has some fail or be late on purpose, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`compressing`] puts it into a content coding, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -8,12 +8,15 @@
 //! a byte of an answer has reached the client.
 
 mod answering;
+mod asking;
 mod client;
-mod delaying;
+mod compressing;
 mod ending;
+mod injecting;
 mod judging;
 mod limiting;
 mod mirroring;
+mod passing;
 mod preamble;
 mod queueing;
 mod request;
@@ -43,7 +46,7 @@ use crate::request_id::RequestId;
 use crate::rest::Rest;
 use crate::retry_budget::RetryBudget;
 use crate::selection::{Affinity, Policy, Tried};
-use crate::snapshot::{FailureStatuses, Listener};
+use crate::snapshot::{FailureStatuses, Listener, Terms};
 use crate::state::{Counter, Instance, State};
 use crate::worker::Worker;
 
@@ -100,6 +103,9 @@ pub enum Action {
     ForwardCopied = 16,
     /// As `Park`, with a copy likewise.
     ParkCopied = 17,
+    /// Make a connection of its own to the instance in the argument, for bytes that are passed through; drop the one before, if there
+    /// is one. [`Connection::connected`] says `Switch`.
+    Connect = 18,
 }
 
 /// Where the payload of a verdict lies.
@@ -118,7 +124,7 @@ pub enum Payload {
 pub struct Verdict {
     /// What to do.
     pub action: Action,
-    /// `Forward`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
+    /// `Forward` and `Connect`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
     /// `…Close`: 1 when the client may still be sending. `BackOff`: nanoseconds.
     pub argument: u64,
     /// What to send.
@@ -151,7 +157,7 @@ enum Waiting {
     RequestBody,
     /// The end of an injected delay.
     Delay,
-    /// A place on an instance.
+    /// A place on an instance, or a token of a limit that gateways share.
     Place,
     /// A connection to the instance.
     Connect,
@@ -243,6 +249,8 @@ struct Exchange {
     /// The instance keeps its connection open after its response, as far as it has said.
     instance_persists: bool,
     response_body: Body,
+    /// What its route makes of the answer's coding; `None` where that is nothing, and only there it takes no memory.
+    compressing: Option<Box<compressing::Compressing>>,
 }
 
 /// What is left of an exchange whose peers have switched protocols: it is counted, and holds its reservation.
@@ -316,12 +324,18 @@ pub struct Connection {
     holds: limiting::Holds,
     /// Where its current request waits for a place; `None` while it does not.
     queued: Option<queueing::Queued>,
+    /// The answer that its current request waits for; `None` while it does not.
+    asked: Option<Box<asking::Asked>>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
     /// The delay that is injected into its current request; `None` beyond its end.
-    delayed: Option<Box<delaying::Delayed>>,
+    delayed: Option<Box<injecting::Delayed>>,
+    /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
+    terms: Option<Arc<Terms>>,
     /// What it has to do with copies for mirrors.
     copying: mirroring::Copying,
+    /// What is known of it where its bytes are passed through; it takes memory there only.
+    passed: Option<Box<passing::PassThrough>>,
 }
 
 impl Connection {
@@ -365,9 +379,12 @@ impl Connection {
             client_hold: None,
             holds: limiting::Holds::default(),
             queued: None,
+            asked: None,
             record: None,
             delayed: None,
+            terms: None,
             copying: mirroring::Copying::Nothing,
+            passed: None,
         }
     }
 
@@ -410,10 +427,14 @@ impl Connection {
         self.arm_for_others(worker, Waiting::Connect, now, timeout);
     }
 
-    /// The connection to the instance is there, and what was held back goes out.
-    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
+    /// The connection to the instance is there, and what was held back goes out; or a tunnel begins with it.
+    pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.state.count(Counter::UpstreamConnects, 1);
+        if self.passes() {
+            return self.begin_passing(worker, now);
+        }
         self.flowing(worker, now);
+        Verdict::WAIT
     }
 
     /// The client (`client`) or the instance does not take what is sent to it. A client may still have to take the
@@ -532,7 +553,7 @@ impl Connection {
     /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
     fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
         if let Some(record) = self.record.take() {
-            worker.access_log.finish(record, &worker.state, status, reason, now);
+            worker.access_log.finish(record, &worker.state, Some(status), reason, now);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::http1::head::{HeadLimits, Request};
 use crate::http1::path::Kept;
 use crate::reply::Reason;
 use crate::routing::{host_without_port, Arrival};
-use crate::snapshot::{Listener, Route, Snapshot};
+use crate::snapshot::{Listener, Route, Snapshot, Terms};
 
 /// How often a request may have passed a gateway of our kind. A chain of a few is legal, an edge before a sidecar, say.
 const MAX_HOPS: usize = 8;
@@ -52,6 +52,13 @@ pub fn find_route<'s>(snapshot: &'s Snapshot, arrival: &Arrival<'_>) -> Option<(
     Some((index, snapshot.routes.get(index as usize)?))
 }
 
+/// Bytes that a request's body may have, by its route or else by its listener; `None` for no bound.
+#[inline]
+pub fn max_body_bytes(terms: Option<&Terms>, listener: Option<&Listener>) -> Option<u64> {
+    let own = terms.and_then(|terms| terms.max_body_bytes);
+    own.or_else(|| listener.and_then(|listener| listener.max_body_bytes))
+}
+
 /// Why a route does not take a request that it matches.
 pub fn objection(route: &Route, listener: Option<&Listener>, request: &Request<'_, '_>) -> Option<Reason> {
     if request.method == b"TRACE" && !route.traces {
@@ -66,6 +73,6 @@ pub fn objection(route: &Route, listener: Option<&Listener>, request: &Request<'
     if request.framing != Framing::Empty && request.upgrade().is_some() {
         return Some(Reason::UpgradeWithBody);
     }
-    let most = listener.and_then(|listener| listener.max_body_bytes)?;
+    let most = max_body_bytes(route.terms.as_deref(), listener)?;
     matches!(request.framing, Framing::Length(length) if length > most).then_some(Reason::BodyTooLarge)
 }

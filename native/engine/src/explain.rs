@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use crate::address::Address;
 use crate::answer::{Answer, Content, NoHost};
+use crate::compression::{Coding, Wish};
 use crate::dispatch::{find_route, head_rules, objection, sender};
 use crate::forwarding::{self, Sender};
 use crate::http1::head::{find_end, slots, HeadFault, Request};
+use crate::key::Subject;
 use crate::reply::Reason;
 use crate::routing::{host_without_port, Arrival};
-use crate::snapshot::{Listener, Misfit, Parts, Snapshot, SnapshotError};
+use crate::snapshot::{Destination, Listener, Misfit, Parts, Route, Snapshot, SnapshotError};
 
 /// A configuration whose decisions can be asked for.
 #[derive(Debug)]
@@ -31,8 +33,12 @@ pub struct Explanation<'e> {
     pub route: Option<u32>,
     /// Why the gateway refuses it; `None` when the request goes on to the limits of its route.
     pub refusal: Option<Reason>,
+    /// The index of the service that the request names; `None` where its route does not ask for a name.
+    pub service: Option<u32>,
     /// What the route answers itself behind its limits; `None` where there is no such route, or where it leads to services.
     pub answer: Option<Answered>,
+    /// How answers of instances go out that the route compresses; `None` where it compresses nothing.
+    pub compressed: Option<Compressed>,
     /// For each route that was not taken what does not fit; `None` where all fits and a more specific route was taken.
     /// Empty when the request was not understood.
     pub others: Vec<(u32, Option<Misfit<'e>>)>,
@@ -45,6 +51,15 @@ pub struct Answered {
     pub status: u16,
     /// Where the client is to ask instead; `None` where it is not.
     pub location: Option<String>,
+}
+
+/// How the answers to one request are compressed that its route compresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compressed {
+    /// The coding; `None` where the request accepts none of them.
+    pub coding: Option<Coding>,
+    /// Only those are that say that they are for everybody.
+    pub public_only: bool,
 }
 
 impl Explainer {
@@ -86,27 +101,54 @@ impl Explainer {
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener };
         let found = find_route(&self.snapshot, &arrival);
         let listener = self.snapshot.listeners.get(listener as usize);
-        let outcome = match found {
-            None => Err(Reason::NoRoute),
-            Some((_, route)) => match (objection(route, listener, request), route.destinations.answer()) {
+        let outcome = found.ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            let named = named_destination(route, request, client)?;
+            let service = named.and_then(Destination::service);
+            let mut destinations = named.map_or(route.destinations.all(), std::slice::from_ref).iter();
+            let is_closed = destinations.all(|destination| destination.closed_to(client).is_some());
+            let objection = objection(route, listener, request).or(is_closed.then_some(Reason::Maintenance));
+            match (objection, route.destinations.answer()) {
                 (Some(reason), _) => Err(reason),
-                (None, Some(answer)) => answered(answer, request, &sender, listener).map(Some),
-                (None, None) => Ok(None),
-            },
-        };
-        let (answer, refusal) = outcome.map_or_else(|reason| (None, Some(reason)), |answer| (answer, None));
+                (None, Some(answer)) => Ok((service, Some(answered(answer, request, &sender, listener)?))),
+                (None, None) => Ok((service, None)),
+            }
+        });
+        let ((service, answer), refusal) =
+            outcome.map_or_else(|reason| ((None, None), Some(reason)), |told| (told, None));
+        let compressed = found.filter(|_| refusal.is_none()).and_then(|(_, it)| compressed(it, request));
         let route = found.map(|(index, _)| index);
         let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);
         let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival))).collect();
-        Explanation { client, host, path, route, refusal, answer, others }
+        Explanation { client, host, path, route, refusal, service, answer, compressed, others }
     }
 }
 
 impl Explanation<'_> {
     fn refused(client: IpAddr, reason: Reason) -> Self {
         let (host, path, others) = (String::new(), String::new(), Vec::new());
-        Self { client, host, path, route: None, refusal: Some(reason), answer: None, others }
+        let (route, service, answer, compressed) = (None, None, None, None);
+        Self { client, host, path, route, refusal: Some(reason), service, answer, compressed, others }
     }
+}
+
+/// Where a request goes by the name that it gives; `None` where its route does not ask for a name.
+fn named_destination<'r>(
+    route: &'r Route,
+    request: &Request<'_, '_>,
+    client: IpAddr,
+) -> Result<Option<&'r Destination>, Reason> {
+    let subject = Subject { request, client, route: &route.name, service: "" };
+    match route.destinations.named(&subject) {
+        None => Ok(None),
+        Some(named) => named.map(Some).ok_or(Reason::NoService),
+    }
+}
+
+/// How the answers of instances to a request of this route are compressed: alike, whichever side of a split gives them.
+fn compressed(route: &Route, request: &Request<'_, '_>) -> Option<Compressed> {
+    let rules = route.destinations.all().iter().find_map(Destination::compression)?;
+    let wish = Wish::of(rules, request);
+    Some(Compressed { coding: wish.grade().map(|grade| grade.coding), public_only: wish.is_guarded() })
 }
 
 /// What a route answers, by the function that writes it.

@@ -107,6 +107,15 @@ pub struct Claim {
     pub shared: Option<Shared>,
 }
 
+/// Why a claim is not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Its bucket has too little, for so many nanoseconds more.
+    Empty(u64),
+    /// The bucket that gateways share is asked for more, and nobody is refused before it has answered.
+    Unanswered,
+}
+
 /// What became of a set of claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
@@ -132,6 +141,12 @@ pub enum Charge {
     NoPlace {
         /// Index of the claim.
         claim: usize,
+        /// How many earlier claims could not be given back.
+        forfeited: usize,
+    },
+    /// None was refused, and a bucket that gateways share is to answer first. As for [`Charge::Refused`], nothing was taken,
+    /// except that tokens of earlier claims may have been lost. The same claims are to be made again when it has answered.
+    Unanswered {
         /// How many earlier claims could not be given back.
         forfeited: usize,
     },

@@ -26,13 +26,15 @@ impl Mirror {
 mod tests {
     use super::*;
     use crate::selection::{Balance, Policy};
+    use crate::snapshot::Timeouts;
 
     /// Copies are as many as their share of all requests, within one part in a hundred of these.
     #[test]
     fn a_share_is_kept() {
         const DRAWS: u32 = 100_000;
         let policy = Policy { bank: 0, balance: Balance::P2C, slow_start: 0 };
-        let backend = Backend { service: 0, policy, edits: None };
+        let timeouts = Timeouts { connect: 1, first_byte: 1, idle: 1, tunnel: 1 };
+        let backend = Backend { service: 0, policy, timeouts, edits: None, compression: None };
         for share in [1, 10, 50, 99, 100] {
             let mirror = Mirror { backend: backend.clone(), share, row: 0 };
             let mut random = Random::new(7);

@@ -55,11 +55,13 @@ pub enum WaitEnd {
     Left = 4,
     /// No instance was left to wait for.
     Failed = 5,
+    /// The limit that it waited for had no token for it.
+    Refused = 6,
 }
 
 impl WaitEnd {
     /// Every end with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 6] = ["served", "full", "displaced", "late", "left", "failed"];
+    pub const NAMES: [&'static str; 7] = ["served", "full", "displaced", "late", "left", "failed", "refused"];
 }
 
 /// The number of one that waits; none has the number of another.

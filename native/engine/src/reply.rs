@@ -7,6 +7,7 @@ mod pages;
 
 pub use pages::{Page, Pages};
 
+use crate::answer::phrase;
 use crate::client_address::ForwardingFault;
 use crate::http1::accept::Form;
 use crate::http1::framing::FramingFault;
@@ -33,6 +34,10 @@ pub enum Reason {
     BadForwarding,
     /// No route matches.
     NoRoute,
+    /// The request names no service that may be named.
+    NoService,
+    /// Route or service let only some clients in for now.
+    Maintenance,
     /// CONNECT is not offered.
     ConnectNotOffered,
     /// TRACE is not offered by this route.
@@ -51,6 +56,8 @@ pub enum Reason {
     UnknownExpectation,
     /// A limit refused the request.
     RateLimited,
+    /// The bucket of a limit that gateways share was asked, and did not answer for as long as a request may wait.
+    LimitUnanswered,
     /// A limit could not count the request, and refuses what it cannot count.
     Uncounted,
     /// Of the client as many requests are under way as may be.
@@ -93,6 +100,8 @@ pub enum Reason {
     WriteTimeout,
     /// Another version of HTTP.
     UnsupportedVersion,
+    /// The route injects an answer with this status.
+    Injected(u16),
 }
 
 /// One row of the table.
@@ -120,6 +129,10 @@ impl Reason {
             Self::UpgradeWithBody => answer(400, "Bad Request", REQUEST, "upgrade with a body"),
             Self::BadForwarding => answer(400, "Bad Request", REQUEST, "contradictory forwarding fields"),
             Self::NoRoute => answer(404, "Not Found", "destination_not_found", "no route"),
+            Self::NoService => answer(404, "Not Found", "destination_not_found", "no service of this name"),
+            Self::Maintenance => {
+                answer(503, "Service Unavailable", "destination_unavailable", "under maintenance")
+            }
             Self::ConnectNotOffered => answer(405, "Method Not Allowed", REQUEST, "CONNECT is not offered"),
             Self::TraceNotOffered => answer(405, "Method Not Allowed", REQUEST, "TRACE is not offered"),
             Self::LastHop => answer(200, "OK", "", "no hop left"),
@@ -129,6 +142,9 @@ impl Reason {
             Self::TargetTooLong => answer(414, "URI Too Long", REQUEST, "target too long"),
             Self::UnknownExpectation => answer(417, "Expectation Failed", REQUEST, "unknown expectation"),
             Self::RateLimited => answer(429, "Too Many Requests", "http_request_denied", "rate limit"),
+            Self::LimitUnanswered => {
+                answer(503, "Service Unavailable", "http_request_denied", "no answer of the shared limit")
+            }
             Self::Uncounted => answer(503, "Service Unavailable", "http_request_denied", "limit table full"),
             Self::ClientTooManyAtOnce => {
                 answer(429, "Too Many Requests", "http_request_denied", "too many requests at once")
@@ -172,6 +188,7 @@ impl Reason {
                 answer(504, "Gateway Timeout", "connection_write_timeout", "request not taken")
             }
             Self::UnsupportedVersion => answer(505, "HTTP Version Not Supported", REQUEST, "unknown version"),
+            Self::Injected(status) => answer(status, phrase(status), "http_request_denied", "injected fault"),
         }
     }
 
@@ -180,9 +197,17 @@ impl Reason {
         self.answer().status
     }
 
-    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status` and in the access log; `None` for no error.
+    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status`; `None` for no error.
     pub fn error(self) -> Option<&'static str> {
         Some(self.answer().error).filter(|error| !error.is_empty())
+    }
+
+    /// The word of the access log for it: its error type, but for what nothing else may be mistaken for.
+    pub fn logged(self) -> Option<&'static str> {
+        match self {
+            Self::Injected(_) => Some("fault_abort"),
+            _ => self.error(),
+        }
     }
 
     /// What it says in words.
@@ -238,8 +263,8 @@ pub struct Circumstances<'a> {
     pub to_head: bool,
     /// What the client would rather have.
     pub form: Form,
-    /// The operator's own pages, in place of text.
-    pub pages: &'a Pages,
+    /// The operator's own page, in place of text.
+    pub page: Option<&'a Page>,
 }
 
 /// Writes a whole response.
@@ -247,10 +272,9 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     let Answer { status, phrase, error, details } = reason.answer();
     let (mut code, mut number) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (code, phrase, details) = (code.format(status).as_bytes(), phrase.as_bytes(), details.as_bytes());
-    let page = circumstances.pages.find(status);
     let json: [&[u8]; 7] =
         [b"{\"status\":", code, b",\"title\":\"", phrase, b"\",\"detail\":\"", details, b"\"}\n"];
-    let (content_type, body): (&str, &[&[u8]]) = match page {
+    let (content_type, body): (&str, &[&[u8]]) = match circumstances.page {
         _ if circumstances.form == Form::Json => ("application/problem+json", &json),
         Some(Page { content_type, body }) => (content_type, &[body]),
         None => ("text/plain; charset=utf-8", &[code, b" ", phrase, b"\n"]),
@@ -373,7 +397,7 @@ mod tests {
             confirm_keep_alive: false,
             to_head: false,
             form: Form::Text,
-            pages: &Pages::default(),
+            page: None,
         };
         write(&mut output, Reason::RateLimited, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -399,7 +423,7 @@ mod tests {
             confirm_keep_alive: true,
             to_head: true,
             form: Form::Text,
-            pages: &Pages::default(),
+            page: None,
         };
         write(&mut output, Reason::NoRoute, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -411,7 +435,7 @@ mod tests {
         let (date, body) = (http_date(0), "<p>bald zurück</p>");
         let page = Page { content_type: "text/html; charset=utf-8".into(), body: body.as_bytes().into() };
         let pages = Pages::from_iter([(503, page)]);
-        let written = |reason, form, to_head| {
+        let written = |reason: Reason, form, to_head| {
             let circumstances = Circumstances {
                 date: &date,
                 retry_after: None,
@@ -420,7 +444,7 @@ mod tests {
                 confirm_keep_alive: false,
                 to_head,
                 form,
-                pages: &pages,
+                page: pages.find(reason.status()),
             };
             let mut output = Vec::new();
             write(&mut output, reason, &circumstances);

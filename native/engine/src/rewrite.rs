@@ -6,6 +6,7 @@
 use httparse::Header;
 
 use crate::affinity::SetCookie;
+use crate::compression::{self, Change};
 use crate::edits::{AnswerEdits, Edits, Words};
 use crate::forwarding::{self, Sender};
 use crate::http1::fields::Field;
@@ -61,6 +62,8 @@ pub struct Onward<'a> {
     pub set_cookie: Option<SetCookie<'a>>,
     /// What the route changes.
     pub edits: Option<AnswerEdits<'a>>,
+    /// What the coding of the content changes.
+    pub change: Change,
 }
 
 /// Writes the head of a request as the instance gets it, always in HTTP/1.1.
@@ -126,7 +129,9 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
                 | Field::Via
         ) || (kind == Field::Trailer && onward.framing == Framing::Chunked)
     };
-    if let Some(AnswerEdits { fields, lines }) = onward.edits {
+    if onward.change != Change::Nothing {
+        put_recoded(output, response, onward, passes);
+    } else if let Some(AnswerEdits { fields, lines }) = onward.edits {
         put_fields(output, &response.fields, |header, kind| {
             passes(kind) && !fields.leaves_out(header.name.as_bytes())
         });
@@ -151,6 +156,26 @@ pub fn response(output: &mut Vec<u8>, response: &Response<'_, '_>, onward: &Onwa
         output.extend_from_slice(b"Connection: keep-alive\r\n");
     }
     output.extend_from_slice(b"\r\n");
+}
+
+/// Writes the fields of an answer whose coding is not for everybody the one that it came in, those of its route and of its
+/// coding included.
+#[cold] // of most answers
+fn put_recoded(
+    output: &mut Vec<u8>,
+    response: &Response<'_, '_>,
+    onward: &Onward<'_>,
+    passes: impl Fn(Field) -> bool,
+) {
+    let keeps = |name: &[u8]| onward.edits.is_none_or(|edits| !edits.fields.leaves_out(name));
+    put_fields(output, &response.fields, |header, kind| {
+        let name = header.name.as_bytes();
+        passes(kind) && keeps(name) && !onward.change.leaves_out(name)
+    });
+    if let Some(AnswerEdits { lines, .. }) = onward.edits {
+        output.extend_from_slice(lines);
+    }
+    compression::put(output, onward.change, &response.fields, keeps);
 }
 
 /// Writes the head of an interim response (1xx) as the client gets it.
@@ -290,6 +315,7 @@ mod tests {
             quotas: &[],
             set_cookie: None,
             edits,
+            change: Change::Nothing,
         };
         response(&mut output, &parsed, &onward);
         String::from_utf8(output).unwrap()

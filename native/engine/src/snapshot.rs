@@ -4,6 +4,7 @@
 //! request path need not. Times are nanoseconds from here on.
 
 mod answer;
+mod compression;
 mod destination;
 mod document;
 mod edits;
@@ -11,17 +12,22 @@ mod error;
 mod failure_statuses;
 mod fault;
 mod limit;
+mod maintenance;
 mod matching;
 mod mirror;
+mod naming;
 mod parts;
 mod split;
+mod terms;
 
 pub use destination::{Backend, Destination, Destinations, Leads, Target};
 pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
 pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
+pub use maintenance::Maintenance;
 pub use parts::{Misfit, Parts};
+pub use terms::{Terms, Timeouts};
 
 use std::sync::Arc;
 
@@ -34,6 +40,7 @@ use crate::fault::Fault;
 use crate::http1::path::Kept;
 use crate::mirror::Mirror;
 use crate::pace::MinRate;
+use crate::proxy_protocol::Version;
 use crate::queue::Queue;
 use crate::reply::Pages;
 use crate::retry_budget::RetryBudget;
@@ -51,7 +58,7 @@ pub struct Listener {
     pub scheme: Scheme,
     /// Its connections begin with a PROXY header.
     pub proxy_protocol: bool,
-    /// The row of the request table for requests that matched no route.
+    /// The row of the request table for requests that matched no route, or for connections that are passed through.
     pub row: u32,
     /// Nanoseconds a client has for a request head.
     pub header_timeout: u64,
@@ -81,6 +88,19 @@ pub struct Listener {
     pub max_age: Option<u64>,
     /// Connections that one client may have, over all workers; `None` for no bound.
     pub max_connections_per_client: Option<u32>,
+    /// Where its connections are passed through to; `None` where they carry requests.
+    pub passage: Option<Passage>,
+}
+
+/// Where connections are passed through to, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Index into [`Snapshot::services`]; `None` where the service is configured no more.
+    pub service: Option<u32>,
+    /// Extra tries after the first.
+    pub tries: u8,
+    /// What the access log says of route and service.
+    pub logged: Box<[u8]>,
 }
 
 /// What holds for every exchange with a service.
@@ -94,16 +114,14 @@ pub struct Service {
     pub policy: Policy,
     /// What of a request decides for one of them.
     pub reading: Reading,
-    /// Nanoseconds a connection to an instance may take to come about.
-    pub connect_timeout: u64,
-    /// Nanoseconds an instance may take to begin its answer.
-    pub first_byte_timeout: u64,
-    /// Nanoseconds an instance may pause within its answer.
-    pub idle_timeout: u64,
-    /// Nanoseconds a tunnel may be idle in both directions.
-    pub tunnel_timeout: u64,
+    /// Whom it lets in for now; `None` for all.
+    pub maintenance: Option<Arc<Maintenance>>,
+    /// How long its instances are waited for where a route says nothing else.
+    pub timeouts: Timeouts,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
+    /// The PROXY header with which connections to its instances begin that are passed through; `None` for none.
+    pub proxy_protocol: Option<Version>,
     /// The bound of its retries; `None` for no bound.
     pub retry_budget: Option<RetryBudget>,
     /// The bounds of its queue; `None` where nobody waits for a place.
@@ -129,6 +147,8 @@ pub struct Route {
     pub fault: Option<Box<Fault>>,
     /// Extra tries after the first.
     pub tries: u8,
+    /// What it says in place of its listener and of the whole file; `None` where it says nothing.
+    pub terms: Option<Arc<Terms>>,
     /// The limits, in the order in which they are charged.
     pub limits: Vec<Arc<Limit>>,
     /// The limits on how many of its requests are under way.
@@ -189,7 +209,7 @@ impl Snapshot {
             pages: compile_all("errors", document.errors, document::ErrorPage::compile)?
                 .into_iter()
                 .collect(),
-            listeners: compile_all("listeners", document.listeners, document::Listener::compile)?,
+            listeners: compile_all("listeners", document.listeners, |listener| listener.compile(&services))?,
             routes: compile_all("routes", document.routes, |route| route.compile(&services, listeners))?,
             services,
             table,

@@ -7,6 +7,7 @@
 pub mod fake;
 
 use crate::limit::{Charge, Claim};
+use crate::pass_through::{End, Passed};
 use crate::queue::{Front, WaitEnd};
 use crate::retry_budget::RetryBudget;
 use crate::selection::ring::Point;
@@ -153,15 +154,23 @@ pub enum Counter {
     MirrorsSlow = 18,
     /// Copies cut off because their request did not get to its end, or to make room for requests.
     MirrorsIncomplete = 19,
+    /// Answers that clients got in a content coding that the gateway put them into.
+    ResponsesCompressed = 20,
+    /// Bytes of their bodies as instances sent them.
+    CompressionInputBytes = 21,
+    /// Bytes of their bodies as clients got them.
+    CompressionOutputBytes = 22,
+    /// Answers that went out as they came because the worker had no room for another encoder.
+    CompressionsSkipped = 23,
     /// Requests that waited because their route injects delays.
-    InjectedDelays = 20,
+    InjectedDelays = 24,
     /// Requests that were answered in an instance's stead because their route injects that.
-    InjectedAborts = 21,
+    InjectedAborts = 25,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 26] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -182,6 +191,10 @@ impl Counter {
         "mirrors_dropped_unavailable",
         "mirrors_dropped_slow",
         "mirrors_dropped_incomplete",
+        "responses_compressed",
+        "compression_input_bytes",
+        "compression_output_bytes",
+        "compressions_skipped",
         "injected_delays",
         "injected_aborts",
     ];
@@ -253,8 +266,8 @@ pub trait State {
     /// Tells the other workers whose turn is next in this worker's line; `None`: nobody waits in it any more. Whoever looks
     /// for a place afterwards finds it, or the worker is woken when there is one.
     fn publish_front(&self, service: u32, front: Option<Front>);
-    /// Does somebody wait for the service at another worker whose turn is before this one?
-    fn is_ahead(&self, service: u32, mine: Front) -> bool;
+    /// Does somebody wait for the service at another worker, one that runs, whose turn is before this one?
+    fn is_ahead(&self, service: u32, mine: Front, now: u64) -> bool;
     /// Wakes the worker whose turn is next in the queue of the service: a place may have come free, by whatever was given back
     /// before.
     fn wake_next(&self, service: u32, now: u64);
@@ -283,6 +296,8 @@ pub trait State {
     ///
     /// [`Gcra::owing`]: crate::limit::Gcra::owing
     fn owe(&self, claim: &Claim, now: u64) -> bool;
+    /// Has the keeper of the stocks look at once what is wanted: somebody waits for its answer.
+    fn call_keeper(&self);
     /// The theoretical arrival time of a bucket; 0, that of a full one, where there is none.
     fn tat(&self, key: u64, now: u64) -> u64;
     /// The secret that seeds the hash of bucket keys, one per segment.
@@ -290,6 +305,10 @@ pub trait State {
 
     /// Counts one answered request in a row of the request table by its status code.
     fn count_request(&self, row: u32, code: u16);
+    /// Adds to what a row counts of connections that are passed through. A row of the request table counts these or requests.
+    fn count_passed(&self, row: u32, what: Passed, amount: u64);
+    /// Counts the end of one of them.
+    fn count_pass_end(&self, row: u32, end: End);
     /// Adds one duration in nanoseconds to a service's histogram.
     fn observe_duration(&self, service: u32, nanos: u64);
     /// Counts one decision of a limit.

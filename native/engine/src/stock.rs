@@ -5,10 +5,12 @@
 //! is told afterwards: by what a request was found to cost, and, where the common bucket was plentiful when it was last
 //! heard of, by its limit's *credit*, so that a client's first requests need not be refused before anybody has asked.
 //!
+//! Of a *strict* limit no stock owes what was not granted: a request that finds none waits until the common bucket has answered.
+//!
 //! A stock is good until a time. What is left of it then is lost, and never what it owes: so too little may be admitted
 //! of what was granted, never too much.
 
-use crate::limit::{Claim, Gcra, MAX_TAT};
+use crate::limit::{Claim, Denial, Gcra, MAX_TAT};
 
 /// The most that a stock can hold, and the most that it can owe.
 pub const MOST: i32 = (1 << (BALANCE_BITS - 1)) - 1;
@@ -30,6 +32,8 @@ pub struct Shared {
     pub row: u32,
     /// More is wanted when a stock comes down to this.
     pub low: u32,
+    /// The request has waited for an answer already: the keeper was told of it.
+    pub again: bool,
 }
 
 /// What is in a stock.
@@ -37,7 +41,8 @@ pub struct Shared {
 pub struct Stock {
     /// Tokens; below 0 they are owed.
     pub balance: i32,
-    /// It may come to owe its limit's credit.
+    /// The common bucket was not short: the stock may come to owe its limit's credit, and where claims wait for answers they wait for
+    /// one. Without it the last answer stands, and what is not in the stock is refused.
     pub credit: bool,
     /// The keeper knows that more is wanted, and need not be told again.
     pub wanted: bool,
@@ -91,6 +96,8 @@ impl Stock {
 pub struct Terms {
     /// What a stock with credit may owe; [`MOST`] is for all stocks, and means that nobody is refused.
     pub credit: u32,
+    /// A claim beyond that waits for the keeper's answer.
+    pub waits: bool,
     /// The keeper can be told that more is wanted.
     pub reachable: bool,
 }
@@ -102,8 +109,8 @@ pub struct Outcome {
     pub word: Option<u64>,
     /// The word that comes says that the keeper knows of the want, and it is to be told.
     pub announce: bool,
-    /// Is the claim met; if not, in how many nanoseconds it may be.
-    pub verdict: Result<(), u64>,
+    /// Is the claim met; if not, why?
+    pub verdict: Result<(), Denial>,
 }
 
 /// Takes what a request costs from the stock with this word. The unit of a stock is what one request takes: a stock of three
@@ -115,7 +122,11 @@ pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) ->
     let floor = if before.credit { -credit } else { 0 };
     let met = open || i64::from(before.balance) > floor;
     let after = if met && claim.cost > 0 { before.with(-1) } else { before };
-    let verdict = if met { Ok(()) } else { Err(wait(before, claim, now)) };
+    let verdict = match met {
+        true => Ok(()),
+        false if terms.waits && before.credit => Err(Denial::Unanswered),
+        false => Err(Denial::Empty(wait(before, claim, now))),
+    };
     told(word, after, shared, terms, verdict)
 }
 
@@ -131,10 +142,12 @@ fn current(word: u64, claim: &Claim, now: u64) -> Stock {
     Stock::in_force(word, now, claim.rate).unwrap_or_else(|| Stock::unanswered(owed(), now))
 }
 
-/// A stock that has come to its mark is wanted, once; so is one that nobody has answered for.
-fn told(word: u64, stock: Stock, shared: Shared, terms: Terms, verdict: Result<(), u64>) -> Outcome {
+/// A stock that has come to its mark is wanted, once; so is one that nobody has answered for. Each request that begins to wait
+/// is told of, so that the keeper asks for all of them at once.
+fn told(word: u64, stock: Stock, shared: Shared, terms: Terms, verdict: Result<(), Denial>) -> Outcome {
     let low = i64::from(stock.balance) <= i64::from(shared.low);
-    let announce = low && !stock.wanted && terms.reachable;
+    let begins_to_wait = verdict == Err(Denial::Unanswered) && !shared.again;
+    let announce = low && (!stock.wanted || begins_to_wait) && terms.reachable;
     let new = Stock { wanted: stock.wanted || announce, ..stock }.to_word();
     // A refusal is worth a write only where it tells something.
     let word = (new != word && (verdict.is_ok() || announce)).then_some(new);
@@ -154,14 +167,14 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
     const NOW: u64 = 1_000 * SECOND;
-    const SHARED: Shared = Shared { row: 3, low: 2 };
+    const SHARED: Shared = Shared { row: 3, low: 2, again: false };
 
     fn claim(cost: u32) -> Claim {
         Claim { key: 7, rate: Gcra::per(100, SECOND, 200), cost, must_fit: false, shared: Some(SHARED) }
     }
 
     fn terms(credit: u32) -> Terms {
-        Terms { credit, reachable: true }
+        Terms { credit, waits: false, reachable: true }
     }
 
     fn stock(balance: i32) -> Stock {
@@ -181,8 +194,9 @@ mod tests {
         assert_eq!(announced, 1);
         assert_eq!(Stock::of_word(word).balance, -3);
         let refused = take(word, &claim(1), SHARED, terms(3), NOW);
-        assert_eq!((refused.verdict, refused.word), (Err(SECOND / 100), None));
-        assert_eq!(take(0, &claim(1), SHARED, terms(0), NOW).verdict, Err(SECOND / 100));
+        assert_eq!((refused.verdict, refused.word), (Err(Denial::Empty(SECOND / 100)), None));
+        let nothing = take(0, &claim(1), SHARED, terms(0), NOW);
+        assert_eq!(nothing.verdict, Err(Denial::Empty(SECOND / 100)));
     }
 
     /// Where nobody is refused, no stock is too small.
@@ -205,17 +219,38 @@ mod tests {
             word = outcome.word.unwrap();
         }
         assert_eq!(announced, [false, true, false, false]);
-        assert_eq!(take(word, &claim(25), SHARED, terms(9), NOW).verdict, Err(SECOND / 4));
+        assert_eq!(take(word, &claim(25), SHARED, terms(9), NOW).verdict, Err(Denial::Empty(SECOND / 4)));
     }
 
     /// Where nobody can be told, nobody counts as told.
     #[test]
     fn unreachable_keeper_is_told_later() {
-        let lost = Terms { credit: 9, reachable: false };
+        let lost = Terms { reachable: false, ..terms(9) };
         let word = take(0, &claim(1), SHARED, lost, NOW).word.unwrap();
         assert!(!Stock::of_word(word).wanted);
         let refusal = take(stock(0).to_word(), &claim(1), SHARED, terms(0), NOW);
         assert!(refusal.announce && refusal.verdict.is_err() && refusal.word.is_some());
+    }
+
+    /// Who finds no stock of a strict limit waits, and each is told of once; when the answer is that there is none they are refused.
+    #[test]
+    fn strict_claims_wait_for_the_answer() {
+        let strict = Terms { waits: true, ..terms(0) };
+        let again = Shared { again: true, ..SHARED };
+        let first = take(0, &claim(1), SHARED, strict, NOW);
+        assert_eq!((first.verdict, first.announce), (Err(Denial::Unanswered), true));
+        let asked = first.word.unwrap();
+        assert_eq!(Stock::of_word(asked).balance, 0, "nothing is owed");
+        let second = take(asked, &claim(1), SHARED, strict, NOW);
+        assert_eq!((second.verdict, second.announce, second.word), (Err(Denial::Unanswered), true, None));
+        let same = take(asked, &claim(1), again, strict, NOW);
+        assert_eq!((same.verdict, same.announce, same.word), (Err(Denial::Unanswered), false, None));
+        let forgotten = Stock { credit: true, ..stock(0) }.to_word();
+        assert!(take(forgotten, &claim(1), again, strict, NOW).announce, "the answer was for others");
+        let granted = Stock { credit: true, ..stock(1) }.to_word();
+        assert_eq!(take(granted, &claim(1), again, strict, NOW).verdict, Ok(()));
+        let none = take(stock(0).to_word(), &claim(1), again, strict, NOW);
+        assert_eq!(none.verdict, Err(Denial::Empty(SECOND / 100)));
     }
 
     /// When the time is over, tokens are lost and debts are not.
@@ -257,9 +292,10 @@ mod tests {
 
         /// No word, claim or time overflows; what is met takes one, and no more than credit is ever owed for it.
         #[test]
-        fn total_over_all_words(word: u64, cost: u32, credit: u32, now: u64, tokens: u64, burst: u64, reachable: bool) {
+        fn total_over_all_words(word: u64, cost: u32, credit: u32, now: u64, tokens: u64, burst: u64,
+                                waits: bool, reachable: bool) {
             let claim = Claim { rate: Gcra::per(tokens, SECOND, burst), ..claim(cost) };
-            let terms = Terms { credit, reachable };
+            let terms = Terms { credit, waits, reachable };
             let outcome = take(word & MAX_TAT, &claim, SHARED, terms, now);
             if let (Ok(()), Some(new)) = (outcome.verdict, outcome.word) {
                 let balance = Stock::of_word(new).balance;

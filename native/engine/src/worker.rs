@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::access_log::AccessLog;
+use crate::askers::Askers;
+use crate::compression::Encoders;
 use crate::deadline::Deadlines;
 use crate::queue::Lines;
 use crate::random::Random;
@@ -29,10 +31,14 @@ pub struct Worker<S> {
     pub lines: Lines,
     /// How many copies of requests for mirrors are under way.
     pub(crate) copies: u32,
+    /// Who waits for a token of a limit that gateways share.
+    pub askers: Askers,
     /// Since when each connection is at rest.
     pub rests: Rests,
     /// The random numbers of this worker.
     pub random: Random,
+    /// What puts answers into content codings.
+    pub encoders: Encoders,
     /// Where payloads are made; valid until the next call into the engine.
     pub output: Vec<u8>,
     /// The value of Date fields, renewed by [`Worker::tick`].
@@ -54,8 +60,10 @@ impl<S: State> Worker<S> {
             deadlines: Deadlines::default(),
             lines: Lines::default(),
             copies: 0,
+            askers: Askers::default(),
             rests: Rests::default(),
             random: Random::new(random_seed),
+            encoders: Encoders::default(),
             output: Vec::new(),
             date: http_date(0),
             access_log: AccessLog::default(),

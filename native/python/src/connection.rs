@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use headgate_engine::connection::{self, Action, CutOff, Payload, Verdict};
+use headgate_engine::pass_through::End;
+use headgate_engine::proxy_protocol::Ends;
 use headgate_engine::worker::Worker;
 use headgate_shm::state::Worker as SharedState;
 use pyo3::exceptions::PyValueError;
@@ -93,6 +95,14 @@ impl Connection {
         let now = lane.borrow(py).now(py)?;
         let connection = connection::Connection::open(&mut lane.borrow_mut(py).worker, listener, peer, now);
         Ok(Self { connection, lane })
+    }
+
+    pub(crate) fn is_passed_through(&self, py: Python<'_>) -> bool {
+        self.connection.is_passed_through(&self.lane.borrow(py).worker)
+    }
+
+    pub(crate) fn lies_between(&mut self, ends: Ends) {
+        self.connection.lies_between(ends);
     }
 
     pub(crate) fn admit_now<'a, 'py>(&mut self, py: Python<'py>) -> PyResult<Step<'a, 'py>> {
@@ -243,8 +253,23 @@ impl Connection {
         self.answer(py, None, |connection, worker| connection.take_turn(worker, now))
     }
 
-    fn connected(&mut self, py: Python<'_>, now: u64) {
-        self.connection.connected(&mut self.lane.borrow_mut(py).worker, now);
+    fn connected<'py>(&mut self, py: Python<'py>, now: u64) -> Answer<'py> {
+        self.answer(py, None, |connection, worker| connection.connected(worker, now))
+    }
+
+    #[getter]
+    fn passes(&self) -> bool {
+        self.connection.passes()
+    }
+
+    fn carried(&mut self, py: Python<'_>, from_client: bool, bytes: u64) {
+        self.connection.carried(&self.lane.borrow(py).worker, from_client, bytes);
+    }
+
+    fn ends_by(&mut self, end: &str) -> PyResult<()> {
+        let end = End::named(end).ok_or_else(|| PyValueError::new_err(format!("{end:?} is no end")))?;
+        self.connection.ends_by(end);
+        Ok(())
     }
 
     fn stalled(&mut self, py: Python<'_>, client: bool, now: u64) {
@@ -304,6 +329,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("PARK", Action::Park),
         ("FORWARD_COPIED", Action::ForwardCopied),
         ("PARK_COPIED", Action::ParkCopied),
+        ("CONNECT", Action::Connect),
     ] {
         module.add(name, action as u8)?;
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use headgate_engine::compression::Coding;
 use headgate_engine::explain;
 use headgate_engine::pattern::Pattern;
 use headgate_engine::routing::Unmet;
@@ -13,15 +14,17 @@ use pyo3::prelude::*;
 #[pyclass(frozen, module = "gateway._native")]
 pub(crate) struct Explainer(explain::Explainer);
 
-/// Client, host, path, route, status and words of a refusal, status and location of the route's own answer, and of every
-/// other route what does not fit and its name.
+/// Client, host, path, route, status and words of a refusal, the service that is named, status and location of the route's own
+/// answer, the coding of instances' answers and whether only public ones get it, and of every other route what does not fit and its name.
 type Explanation = (
     String,
     String,
     String,
     Option<u32>,
     Option<(u16, &'static str)>,
+    Option<u32>,
     Option<(u16, Option<String>)>,
+    Option<(Option<&'static str>, bool)>,
     Vec<(u32, &'static str, String)>,
 );
 
@@ -42,7 +45,9 @@ impl Explainer {
         let others = others.collect();
         let refusal = told.refusal.map(|reason| (reason.status(), reason.details()));
         let answer = told.answer.map(|answer| (answer.status, answer.location));
-        Ok((told.client.to_string(), told.host, told.path, told.route, refusal, answer, others))
+        let compressed = told.compressed.map(|it| (it.coding.map(Coding::name), it.public_only));
+        let client = told.client.to_string();
+        Ok((client, told.host, told.path, told.route, refusal, told.service, answer, compressed, others))
     }
 }
 

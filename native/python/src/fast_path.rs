@@ -230,7 +230,10 @@ impl ClientFastPath {
             client.link = Some(link.clone_ref(py));
             (client.lane.clone_ref(py), client.plane.clone_ref(py), client.listener)
         };
-        let machine = Connection::open(py, lane, listener, link.peer(py)?)?;
+        let mut machine = Connection::open(py, lane, listener, link.peer(py)?)?;
+        if machine.is_passed_through(py) {
+            link.ends(py).into_iter().for_each(|ends| machine.lies_between(ends));
+        }
         let index = machine.index();
         let machine = Py::new(py, machine)?;
         slf.borrow_mut().machine = Some(machine.clone_ref(py));

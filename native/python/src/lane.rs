@@ -7,7 +7,6 @@ use headgate_engine::selection::{peek, Affinity, Criteria, Selection, Tried};
 use headgate_engine::snapshot;
 use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
-use headgate_shm::descriptor::duplicate;
 use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
 use headgate_shm::state::Worker as SharedState;
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -18,7 +17,7 @@ use rustix::time::{clock_gettime, ClockId};
 
 use crate::clock::Nanoseconds;
 use crate::names::Names;
-use crate::segment::Segment;
+use crate::segment::{duplicated, Segment};
 
 /// A compiled, immutable configuration.
 #[pyclass(frozen, module = "gateway._native")]
@@ -85,8 +84,7 @@ impl Lane {
         clock: Option<Py<PyAny>>,
         wakes: Option<Vec<i32>>,
     ) -> PyResult<Self> {
-        let wakes = wakes.unwrap_or_default().into_iter().map(duplicate).collect::<Result<_, _>>();
-        let wakes = wakes.map_err(std::io::Error::from)?;
+        let wakes = duplicated(wakes)?;
         let state = SharedState::attach(segment.memory(), lane)
             .map(|state| state.waking(wakes))
             .map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -132,15 +130,16 @@ impl Lane {
 
     #[getter]
     fn has_waiting(&self) -> bool {
-        !self.worker.lines.is_empty()
+        !(self.worker.lines.is_empty() && self.worker.askers.is_empty())
     }
 
     fn begin_round(&mut self) {
         self.worker.lines.begin_round();
+        self.worker.askers.begin_round();
     }
 
     fn next_turn(&mut self, now: u64) -> Option<u32> {
-        self.worker.lines.next(now)
+        self.worker.askers.next_in_round().or_else(|| self.worker.lines.next(now))
     }
 
     fn spared(&self, now: u64, most: usize) -> Vec<u32> {
@@ -158,7 +157,7 @@ impl Lane {
         }
     }
 
-    #[pyo3(signature = (service, key = None, *, now = None))]
+    #[pyo3(signature = (service, key = None, now = None))]
     fn select(
         &mut self,
         service: &Bound<'_, PyString>,
@@ -195,7 +194,10 @@ impl Lane {
         let key = limit.rule.count_key_of(state.hash_seed(), key);
         match state.charge(&[Claim { cost, ..limit.claim(key) }], now.0) {
             Charge::Refused { retry_after, .. } => (false, retry_after).into_pyobject(py),
-            Charge::NoPlace { .. } => (false, RETRY_WITHOUT_PLACE).into_pyobject(py),
+            // Who asks here does not wait; a request would.
+            Charge::NoPlace { .. } | Charge::Unanswered { .. } => {
+                (false, RETRY_WITHOUT_PLACE).into_pyobject(py)
+            }
             Charge::Allowed | Charge::Overflow { .. } => Ok(self.allowed.bind(py).clone()),
         }
     }

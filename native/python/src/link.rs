@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use headgate_engine::proxy_protocol::Ends;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -39,6 +40,14 @@ impl Link {
                 let address = transport.bind(py).getattr(intern!(py, "peer_address"))?;
                 parse(address.extract::<PyBackedStr>()?.as_ref())
             }
+        }
+    }
+
+    /// The ends of an accepted connection, as far as they are known.
+    pub(crate) fn ends(&self, py: Python<'_>) -> Option<Ends> {
+        match self {
+            Self::Native(transport) => transport.get().ends(py),
+            Self::Foreign { .. } => None,
         }
     }
 

@@ -108,11 +108,13 @@ impl Reactor {
         Ok(Listener { reactor: slf.clone().unbind(), token: token.map_err(to_python)? })
     }
 
+    #[pyo3(signature = (address, protocol, user_timeout_ms, may_speak = false))]
     fn connect(
         slf: &Bound<'_, Self>,
         address: Destination,
         protocol: &Bound<'_, PyAny>,
         user_timeout_ms: u32,
+        may_speak: bool,
     ) -> PyResult<Option<Transport>> {
         let address = address.parse()?;
         let owner = Owner::of(protocol)?;
@@ -123,7 +125,12 @@ impl Reactor {
             reactor.sockets.connect(&address, &Watch { idle, interval, probes, user_timeout_ms }, owner)
         };
         match begun {
-            Ok(token) => Ok(Some(Transport::new(slf.clone().unbind(), token, None))),
+            Ok(token) => {
+                if may_speak {
+                    slf.borrow_mut().sockets.let_speak(token);
+                }
+                Ok(Some(Transport::new(slf.clone().unbind(), token, None)))
+            }
             Err((errno, owner)) => {
                 Self::tell(slf, Outcome::Failed(owner, errno));
                 Ok(None)

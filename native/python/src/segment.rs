@@ -3,8 +3,10 @@
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
+use headgate_shm::descriptor::duplicate;
 use headgate_shm::layout::{Capacities, LAYOUT_HASH};
 use headgate_shm::segment::{Segment as Memory, SegmentError};
+use headgate_shm::wakes::Wakes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,6 +22,12 @@ impl Segment {
     pub(crate) fn memory(&self) -> Arc<Memory> {
         Arc::clone(&self.memory)
     }
+}
+
+/// The eventfds by which processes wake each other, as duplicates.
+pub(crate) fn duplicated(wakes: Option<Vec<i32>>) -> PyResult<Wakes> {
+    let eventfds = wakes.unwrap_or_default().into_iter().map(duplicate).collect::<Result<_, _>>();
+    Ok(Wakes::new(eventfds.map_err(std::io::Error::from)?))
 }
 
 #[pymethods]

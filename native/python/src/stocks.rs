@@ -4,7 +4,7 @@ use headgate_shm::stocks::{Stocks as Keeper, Terms};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
-use crate::segment::Segment;
+use crate::segment::{duplicated, Segment};
 
 /// Hears what workers want of shared buckets, and hands out what was granted.
 #[pyclass(frozen, module = "gateway._native")]
@@ -15,8 +15,9 @@ pub(crate) struct Stocks {
 #[pymethods]
 impl Stocks {
     #[new]
-    fn new(segment: &Segment) -> Self {
-        Self { keeper: Keeper::new(segment.memory()) }
+    #[pyo3(signature = (segment, *, wakes = None))]
+    fn new(segment: &Segment, wakes: Option<Vec<i32>>) -> PyResult<Self> {
+        Ok(Self { keeper: Keeper::new(segment.memory()).waking(duplicated(wakes)?) })
     }
 
     fn wanted(&self, most: usize) -> Vec<(u64, u32)> {
@@ -36,9 +37,14 @@ impl Stocks {
         self.keeper.take_back(key, now)
     }
 
-    fn set_credit(&self, row: u32, tokens: u32) -> PyResult<()> {
+    fn wake(&self) {
+        self.keeper.wake();
+    }
+
+    #[pyo3(signature = (row, tokens, *, waits))]
+    fn set_credit(&self, row: u32, tokens: u32, waits: bool) -> PyResult<()> {
         let missing = || PyIndexError::new_err(format!("row {row} of the limit table does not exist"));
-        self.keeper.set_credit(row, tokens).then_some(()).ok_or_else(missing)
+        self.keeper.set_credit(row, tokens, waits).then_some(()).ok_or_else(missing)
     }
 }
 

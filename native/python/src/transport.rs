@@ -1,7 +1,8 @@
 //! One connection of the reactor as Python sees it: `gateway._native.Transport`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use headgate_engine::proxy_protocol::Ends;
 use headgate_reactor::reactor::Kind;
 use headgate_reactor::stream::{Phase, Written};
 use headgate_reactor::token::Token;
@@ -20,17 +21,23 @@ pub(crate) struct Transport {
     reactor: Py<Reactor>,
     token: Token,
     /// Who has connected to us.
-    peer: Option<IpAddr>,
+    peer: Option<SocketAddr>,
 }
 
 impl Transport {
-    pub(crate) fn new(reactor: Py<Reactor>, token: Token, peer: Option<IpAddr>) -> Self {
+    pub(crate) fn new(reactor: Py<Reactor>, token: Token, peer: Option<SocketAddr>) -> Self {
         Self { reactor, token, peer }
     }
 
     /// A process of this machine has no address of its own.
     pub(crate) fn peer(&self) -> IpAddr {
-        self.peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        self.peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip())
+    }
+
+    /// The ends of the connection of a client; `None` for a process of this machine.
+    pub(crate) fn ends(&self, py: Python<'_>) -> Option<Ends> {
+        let destination = self.reactor.borrow(py).sockets.local_address(self.token)?;
+        Some(Ends { source: self.peer?, destination })
     }
 
     /// Writes, and tells the protocol where it has to pause. Of a failure it hears by the connection's end.

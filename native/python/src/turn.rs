@@ -2,7 +2,7 @@
 //!
 //! The law: no borrow is held across a call into Python.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use headgate_reactor::listener::Accepted;
@@ -164,7 +164,7 @@ impl Reactor {
     }
 
     /// A client has connected.
-    fn take_in(slf: &Bound<'_, Self>, listener: Token, fd: OwnedFd, peer: Option<IpAddr>) {
+    fn take_in(slf: &Bound<'_, Self>, listener: Token, fd: OwnedFd, peer: Option<SocketAddr>) {
         let py = slf.py();
         let Some(makes) = Self::owner(slf, listener) else { return };
         let Owner::Listener(accepted) = &makes else { return };

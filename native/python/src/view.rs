@@ -1,9 +1,10 @@
 //! `View`: sums over the lanes, for status and metrics.
 
+use headgate_engine::pass_through::End;
 use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 use headgate_shm::metrics::DURATION_BOUNDS_NS;
-use headgate_shm::view::{LimitTable, QueueStatus, View as Reader};
+use headgate_shm::view::{LimitTable, PassedStatus, QueueStatus, View as Reader};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -48,6 +49,12 @@ impl View {
         there(self.reader.requests(row), "row of the request table", row)
     }
 
+    fn passed(&self, row: u32) -> PyResult<(u64, u64, u64, Vec<u64>)> {
+        let PassedStatus { connections, received, sent, ends } =
+            there(self.reader.passed(row), "row of the request table", row)?;
+        Ok((connections, received, sent, ends))
+    }
+
     fn durations(&self, service: u32) -> PyResult<(Vec<u64>, u64)> {
         there(self.reader.durations(service), "service", service)
     }
@@ -87,6 +94,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let seconds = DURATION_BOUNDS_NS.map(|nanos| nanos as f64 / 1e9);
     module.add("COUNTERS", PyTuple::new(py, Counter::NAMES)?)?;
     module.add("LIMIT_DECISIONS", PyTuple::new(py, LimitDecision::NAMES)?)?;
+    module.add("PASS_ENDS", PyTuple::new(py, End::NAMES)?)?;
     module.add("WAIT_ENDS", PyTuple::new(py, WaitEnd::NAMES)?)?;
     module.add("DURATION_BOUNDS", PyTuple::new(py, seconds)?)?;
     module.add_class::<View>()

@@ -1,6 +1,6 @@
 //! A listening socket, and the connections that wait at it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::io::{self, Errno};
@@ -21,7 +21,7 @@ pub(crate) struct Listener<T> {
 #[derive(Debug)]
 pub enum Accepted {
     /// A connection, and the address of its client; `None`: a process of this machine.
-    Client(OwnedFd, Option<IpAddr>),
+    Client(OwnedFd, Option<SocketAddr>),
     /// None waits any more.
     Nobody,
     /// There is no descriptor for it, or no memory. It waits, as all that follow.
@@ -44,7 +44,7 @@ pub(crate) fn open(listening: &OwnedFd, backlog: i32) -> Result<(), Errno> {
 pub(crate) fn accept(listening: &OwnedFd) -> Accepted {
     loop {
         match net::acceptfrom_with(listening, FLAGS) {
-            Ok((fd, peer)) => return Accepted::Client(fd, peer.and_then(ip)),
+            Ok((fd, peer)) => return Accepted::Client(fd, peer.and_then(internet)),
             Err(errno) => {
                 if let Some(accepted) = without_client(errno) {
                     return accepted;
@@ -74,8 +74,9 @@ fn without_client(errno: Errno) -> Option<Accepted> {
     }
 }
 
-fn ip(address: SocketAddrAny) -> Option<IpAddr> {
-    SocketAddr::try_from(address).ok().map(|address| address.ip())
+/// The address, if it is one of IP.
+pub(crate) fn internet(address: SocketAddrAny) -> Option<SocketAddr> {
+    SocketAddr::try_from(address).ok()
 }
 
 #[cfg(test)]

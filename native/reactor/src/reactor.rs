@@ -4,16 +4,17 @@
 //! or registered anew, which brings another edge. Nothing here calls back, so nothing can change while it is looked at.
 
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::sockopt;
+use rustix::net::{self, sockopt};
 use rustix::time::Timespec;
 
 use crate::connect::{self, Address, Watch};
-use crate::listener::{self, Accepted, Listener};
+use crate::listener::{self, internet, Accepted, Listener};
 use crate::stream::{Phase, Read, Sent, Stream, Written};
 use crate::token::{Slab, Token};
 
@@ -206,6 +207,13 @@ impl<T> Reactor<T> {
         }
     }
 
+    /// The peer of a connection that is being made may speak before it was asked, as servers of many protocols do.
+    pub fn let_speak(&mut self, token: Token) {
+        if let Some(stream) = self.stream(token) {
+            stream.may_speak = true;
+        }
+    }
+
     fn add(&mut self, fd: OwnedFd, owner: T, phase: Phase, flags: EventFlags) -> Result<Token, (Errno, T)> {
         let data = EventData::new_u64(self.sockets.next().number());
         if let Err(errno) = epoll::add(&self.epoll, &fd, data, flags) {
@@ -216,14 +224,17 @@ impl<T> Reactor<T> {
 
     /// What became of a connection that was being made: it is there (`None`), or has failed.
     ///
-    /// A peer that has hung up or spoken by then has failed too: whatever it says is no answer.
+    /// A peer that has hung up or spoken by then has failed too, unless it may speak: whatever it says is no answer.
     pub fn connected(&mut self, ready: Ready) -> Option<Errno> {
         let stream = self.stream(ready.token)?;
         match sockopt::socket_error(&stream.fd) {
             Err(errno) | Ok(Err(errno)) => Some(errno),
-            Ok(Ok(())) if ready.incoming() => Some(Errno::CONNRESET),
+            Ok(Ok(())) if ready.incoming() && !stream.may_speak => Some(Errno::CONNRESET),
             Ok(Ok(())) => {
                 stream.phase = Phase::Open;
+                if ready.incoming() {
+                    self.register_anew(ready.token); // this edge was that of the connection
+                }
                 None
             }
         }
@@ -309,6 +320,14 @@ impl<T> Reactor<T> {
             Socket::Listener(listener) => listener.fd.as_raw_fd(),
             Socket::Stream(stream) => stream.fd.as_raw_fd(),
         })
+    }
+
+    /// Where a connection came to; `None` for one of this machine.
+    pub fn local_address(&self, token: Token) -> Option<SocketAddr> {
+        match self.sockets.get(token)? {
+            Socket::Listener(_) => None,
+            Socket::Stream(stream) => net::getsockname(&stream.fd).ok().and_then(internet),
+        }
     }
 
     /// Is what is written lost: is the connection closed or about to be, or has a write to it failed?

@@ -77,6 +77,8 @@ pub(crate) struct Stream<T> {
     pub(crate) finished: bool,
     /// How a write has failed. The peer takes nothing any more; what it has said before can still be read.
     refused: Option<Errno>,
+    /// While the connection is being made: its peer may speak before it was asked.
+    pub(crate) may_speak: bool,
     /// The kernel tells when there is room to send. Only what was ever full asks for that.
     pub(crate) told_of_room: bool,
 }
@@ -91,6 +93,7 @@ impl<T> Stream<T> {
             reading: Reading::On,
             finished: false,
             refused: None,
+            may_speak: false,
             told_of_room: phase == Phase::Connecting,
         }
     }

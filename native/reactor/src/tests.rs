@@ -355,6 +355,26 @@ fn who_speaks_or_hangs_up_before_it_was_asked_has_failed() {
 }
 
 #[test]
+fn who_may_speak_first_is_heard_when_its_connection_is_there() {
+    let mut set = Set::new();
+    let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = Address::Ip(listening.local_addr().unwrap());
+    let token = set.reactor.connect(&address, &WATCH, "early").unwrap();
+    set.reactor.let_speak(token);
+    let (mut peer, _) = listening.accept().unwrap();
+    peer.write_all(b"220 hello").unwrap();
+    drop(peer);
+    let ready = set.soon();
+    assert!(ready.incoming());
+    assert_eq!((ready.token, set.reactor.connected(ready)), (token, None));
+    assert_eq!(set.soon().token, token, "it is told again");
+    let mut buffer = [0; 64];
+    assert!(matches!(set.reactor.read(token, &mut buffer), Read::Bytes(9)));
+    assert_eq!(&buffer[..9], b"220 hello");
+    assert!(matches!(set.reactor.read(token, &mut buffer), Read::End));
+}
+
+#[test]
 fn clients_are_accepted_with_their_address() {
     let mut set = Set::new();
     let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -365,10 +385,12 @@ fn clients_are_accepted_with_their_address() {
     assert_eq!((set.soon().token, set.soon().token), (token, token));
     for _ in &clients {
         let Accepted::Client(fd, peer) = set.reactor.accept(token) else { panic!("nobody") };
-        assert_eq!(peer, Some(Ipv4Addr::LOCALHOST.into()));
+        assert!(clients.iter().any(|client| Some(client.local_addr().unwrap()) == peer));
         assert!(sockopt::tcp_nodelay(&fd).unwrap(), "inherited");
-        set.reactor.adopt(fd, "client").unwrap();
+        let accepted = set.reactor.adopt(fd, "client").unwrap();
+        assert_eq!(set.reactor.local_address(accepted), Some(address));
     }
+    assert_eq!(set.reactor.local_address(token), None, "nobody has come there");
     assert!(matches!(set.reactor.accept(token), Accepted::Nobody));
     assert!(set.ready().is_empty());
 }

@@ -15,8 +15,8 @@
 
 use core::sync::atomic::Ordering;
 
-use headgate_engine::limit::{conforms, Charge, Claim, CLOCK_SLACK_NS};
-use headgate_engine::stock::{self, Shared, Terms};
+use headgate_engine::limit::{conforms, Charge, Claim, Denial, CLOCK_SLACK_NS};
+use headgate_engine::stock::{self, Shared, Stock, Terms};
 
 use crate::word::Word;
 
@@ -94,6 +94,14 @@ fn name(claim: &Claim) -> u64 {
     claim.key.max(1)
 }
 
+/// What becomes of the claims of which one is not met.
+fn denied(denial: Denial, claim: usize, forfeited: usize) -> Charge {
+    match denial {
+        Denial::Empty(retry_after) => Charge::Refused { claim, retry_after, forfeited },
+        Denial::Unanswered => Charge::Unanswered { forfeited },
+    }
+}
+
 /// What there is in the window of a key, by index and content.
 enum Found {
     /// The key's live slot.
@@ -116,9 +124,7 @@ struct Taken {
 enum Outcome {
     /// It was met; what was written, if anything was.
     Met(Option<Taken>),
-    Refused {
-        retry_after: u64,
-    },
+    Denied(Denial),
     Overflow,
 }
 
@@ -138,7 +144,7 @@ pub trait Charger {
     fn note_reuse(&self) {}
     /// What the memory says of a limit that gateways share.
     fn terms(&self, _row: u32) -> Terms {
-        Terms { credit: 0, reachable: false }
+        Terms { credit: 0, waits: false, reachable: false }
     }
     /// More of a key of the limit of this row is wanted.
     fn want(&self, _key: u64, _row: u32) {}
@@ -157,14 +163,15 @@ struct Decision {
     word: Option<u64>,
     /// The keeper of the stocks is to be told.
     announce: bool,
-    /// Is the claim met; if not, in how many nanoseconds it may be.
-    verdict: Result<(), u64>,
+    /// Is the claim met; if not, why?
+    verdict: Result<(), Denial>,
 }
 
 impl Decision {
     /// Of a bucket that only this gateway has.
     fn own(tat: Result<Option<u64>, u64>) -> Self {
-        Self { word: tat.unwrap_or_default(), announce: false, verdict: tat.map(|_| ()) }
+        let verdict = tat.map(|_| ()).map_err(Denial::Empty);
+        Self { word: tat.unwrap_or_default(), announce: false, verdict }
     }
 }
 
@@ -213,7 +220,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         }
         match self.take(claim, now, first) {
             Outcome::Met(_) => Charge::Allowed,
-            Outcome::Refused { retry_after } => Charge::Refused { claim: 0, retry_after, forfeited: 0 },
+            Outcome::Denied(denial) => denied(denial, 0, 0),
             Outcome::Overflow if claim.must_fit => Charge::NoPlace { claim: 0, forfeited: 0 },
             Outcome::Overflow => Charge::Overflow { claims: 1 },
         }
@@ -258,24 +265,38 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         }
     }
 
-    /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing.
+    /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing, and waits for
+    /// no answer.
     fn charge_all(&self, claims: &[Claim], now: u64) -> Charge {
+        let mut unanswered = None;
         for (index, claim) in claims.iter().enumerate() {
-            if let Err(retry_after) = self.look(claim, now) {
-                return Charge::Refused { claim: index, retry_after, forfeited: 0 };
+            match self.look(claim, now) {
+                Ok(()) => {}
+                Err(Denial::Unanswered) => unanswered = unanswered.or(Some(claim)),
+                Err(denial) => return denied(denial, index, 0),
+            }
+        }
+        if let Some(claim) = unanswered {
+            match self.take(claim, now, self.first(name(claim))) {
+                Outcome::Denied(Denial::Unanswered) => return Charge::Unanswered { forfeited: 0 },
+                // The answer has come meanwhile.
+                Outcome::Met(Some(taken)) if !self.give_back(&taken) => {
+                    let _ = self.change(name(claim), now, |word| Stock::of_word(word).with(1).to_word());
+                }
+                _ => {}
             }
         }
         self.take_all(claims, now)
     }
 
-    /// Would a claim be met now? If not, in how many nanoseconds it may be.
-    fn look(&self, claim: &Claim, now: u64) -> Result<(), u64> {
+    /// Would a claim be met now?
+    fn look(&self, claim: &Claim, now: u64) -> Result<(), Denial> {
         let word = self.tat(claim.key, now);
         if let Some(shared) = claim.shared {
             return self.ask(word, claim, shared, now).verdict;
         }
         let tat = claim.rate.emptied(word, now).unwrap_or(word);
-        conforms(tat, now, claim.rate, claim.cost).map(|_| ())
+        conforms(tat, now, claim.rate, claim.cost).map(|_| ()).map_err(Denial::Empty)
     }
 
     /// What a claim makes of a stock.
@@ -293,9 +314,8 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
                         *place = charge;
                     }
                 }
-                Outcome::Refused { retry_after } => {
-                    let forfeited = self.give_all_back(&taken, index);
-                    return Charge::Refused { claim: index, retry_after, forfeited };
+                Outcome::Denied(denial) => {
+                    return denied(denial, index, self.give_all_back(&taken, index));
                 }
                 Outcome::Overflow if claim.must_fit => {
                     return Charge::NoPlace { claim: index, forfeited: self.give_all_back(&taken, index) };
@@ -320,7 +340,8 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         self.replace(charge.index, charge.after, charge.before)
     }
 
-    /// Takes tokens from one bucket. A claim of nothing writes nothing. `first`: what was found in the key's first place.
+    /// Takes tokens from one bucket. A claim of nothing takes nothing: of a bucket that only this gateway has it writes nothing, of a stock
+    /// perhaps that more is wanted. `first`: what was found in the key's first place.
     fn take(&self, claim: &Claim, now: u64, first: Slot) -> Outcome {
         let Claim { rate, cost, .. } = *claim;
         match claim.shared {
@@ -355,7 +376,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         }
         match decision.verdict {
             Ok(()) => Outcome::Met(taken),
-            Err(retry_after) => Outcome::Refused { retry_after },
+            Err(denial) => Outcome::Denied(denial),
         }
     }
 

@@ -5,7 +5,7 @@
 //! algorithms over it,
 //! with [`live`], the set of lanes; [`layout`] says where everything lies and [`segment`] maps it; [`instance`],
 //! [`metrics`], `bank` and `extents` give words their meaning; [`state`] is a worker, [`control`] the
-//! supervisor, [`stocks`] the keeper of what gateways share, [`view`] a reader. [`descriptor`] is what a process inherits.
+//! supervisor, [`stocks`] the keeper of what gateways share, [`view`] a reader; [`wakes`] is how they wake each other. [`descriptor`] is what a process inherits.
 
 pub mod bucket;
 pub mod budget;
@@ -24,6 +24,7 @@ pub mod segment;
 pub mod state;
 pub mod stocks;
 pub mod view;
+pub mod wakes;
 pub mod wants;
 pub mod word;
 

@@ -2,12 +2,14 @@
 
 use core::ops::Range;
 
+use headgate_engine::pass_through::{End, Passed};
 use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 
 /// Words for the worker's own counters; more than there are names, so that the rows behind them stay aligned.
 pub const COUNTER_WORDS: usize = 32;
-/// Words of a row of the request table: one per code of [`CODES`].
+/// Words of a row of the request table: one per code of [`CODES`]; or, at a listener that passes its connections through, one per
+/// kind of [`Passed`] and then one per [`End`].
 pub const REQUEST_WORDS: usize = 64;
 /// Words of a service's histogram: its buckets, then the sum of the durations in nanoseconds.
 pub const DURATION_WORDS: usize = DURATION_BOUNDS_NS.len() + 2;
@@ -19,6 +21,7 @@ pub const LIMIT_WORDS: usize = 8;
 /// nanoseconds.
 pub const QUEUE_WORDS: usize = 8;
 
+const _: () = assert!(Passed::COUNT + End::NAMES.len() <= REQUEST_WORDS);
 const _: () = assert!(WaitEnd::NAMES.len() < QUEUE_WORDS);
 const _: () = assert!(Counter::NAMES.len() <= COUNTER_WORDS);
 const _: () = assert!(LimitDecision::NAMES.len() <= LIMIT_WORDS);

@@ -26,10 +26,17 @@ pub fn publish<W: Word<u64>>(own: &W, front: Option<Front>) {
     own.store(front.map_or(0, encode), Ordering::SeqCst);
 }
 
-/// Is a turn in one of the other lines before this one?
+/// Is a turn in one of the other lines, given with their numbers, before this one? One that does not hear has none: it could not
+/// take the place, and nobody would wake it.
 #[inline]
-pub fn is_ahead<'a, W: Word<u64> + 'a>(mut others: impl Iterator<Item = &'a W>, mine: Front) -> bool {
-    others.any(|front| decode(front.load(Ordering::SeqCst)).is_some_and(|front| front.is_before(mine)))
+pub fn is_ahead<'a, W: Word<u64> + 'a>(
+    mut others: impl Iterator<Item = (u32, &'a W)>,
+    hears: impl Fn(u32) -> bool,
+    mine: Front,
+) -> bool {
+    let is_before =
+        |front: &W| decode(front.load(Ordering::SeqCst)).is_some_and(|front| front.is_before(mine));
+    others.any(|(line, front)| is_before(front) && hears(line))
 }
 
 /// The line whose turn is next, of those with their numbers; `None` where nobody waits. `hears`: is there any use in waking it?
@@ -90,6 +97,19 @@ mod tests {
         assert_eq!(next_of(&[waits(5, false), waits(7, false)], &[0]), Some(1));
         assert_eq!(next_of(&[waits(5, false), nobody()], &[0]), Some(0));
         assert_eq!(next_of(&[waits(0, false)], &[]), Some(0), "a clock that starts");
+    }
+
+    /// Whoever came before goes first, unless it cannot go at all.
+    #[test]
+    fn who_is_ahead() {
+        let lines = [waits(5, false), waits(7, false)];
+        let is_ahead = |since, deaf: u32| {
+            let mine = Front { since, newest_first: false };
+            is_ahead((0..).zip(&lines), |line| line != deaf, mine)
+        };
+        assert!(is_ahead(6, 1) && !is_ahead(5, 1) && !is_ahead(4, u32::MAX));
+        assert!(!is_ahead(6, 0));
+        assert!(is_ahead(8, 0), "the other one is as well");
     }
 
     /// Whatever stands in a word is somebody or nobody, never a panic.

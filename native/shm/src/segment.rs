@@ -274,7 +274,7 @@ impl Segment {
         self.array(self.layout.ring_arena)
     }
 
-    /// By row of the limit table: what a stock with credit may owe.
+    /// By row of the limit table: what a stock with credit may owe, and whether claims wait for an answer.
     #[inline]
     pub(crate) fn credits(&self) -> &[AtomicU32] {
         self.array(self.layout.credits)

@@ -1,10 +1,10 @@
 //! A worker's hold on the shared memory: the engine's `State` over the segment and the worker's own lane.
 
 use core::sync::atomic::{fence, AtomicU32, AtomicU64, Ordering};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use headgate_engine::limit::{Charge, Claim};
+use headgate_engine::pass_through::{End, Passed};
 use headgate_engine::queue::{Front, WaitEnd};
 use headgate_engine::retry_budget::{RetryBudget, Traffic};
 use headgate_engine::selection::ring::Point;
@@ -28,6 +28,8 @@ use crate::queue;
 use crate::retire;
 use crate::ring;
 use crate::segment::{OwnLane, Segment};
+use crate::stocks::credit_of;
+use crate::wakes::Wakes;
 use crate::wants::Want;
 use crate::word::add_alone;
 
@@ -77,8 +79,8 @@ pub struct Worker {
     lane: OwnLane,
     generation: u64,
     marks: LaneMarks,
-    /// An eventfd for each lane, which wakes its worker; none where nobody is to be woken.
-    wakes: Vec<OwnedFd>,
+    /// None where nobody is to be woken.
+    wakes: Wakes,
 }
 
 impl Worker {
@@ -88,12 +90,12 @@ impl Worker {
             segment.lane_header(lane).filter(|_| is_live(segment.live(), lane)).ok_or(LaneError { lane })?;
         let generation = header.generation.load(Ordering::Acquire);
         let marks = LaneMarks::new(lane, generation);
-        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks, wakes: Vec::new() })
+        Ok(Self { lane: OwnLane::of(segment, lane), generation, marks, wakes: Wakes::default() })
     }
 
-    /// With an eventfd for each lane, in their order, by which workers wake each other.
+    /// By which it wakes the others.
     #[must_use]
-    pub fn waking(self, wakes: Vec<OwnedFd>) -> Self {
+    pub fn waking(self, wakes: Wakes) -> Self {
         Self { wakes, ..self }
     }
 
@@ -178,23 +180,10 @@ impl Worker {
         })
     }
 
-    /// Wakes the worker of a lane. What keeps it from being woken (there is nothing to wake it with, or it has been woken
-    /// 2⁶⁴ times) its next tick makes up for.
-    fn wake(&self, lane: u32) {
-        if let Some(wake) = self.wakes.get(lane as usize) {
-            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
-        }
-    }
-
     /// Wakes whoever waits for anything: a place was there for a moment less than it seemed.
     #[cold]
     fn wake_all(&self) {
-        for lane in LiveLanes::new(self.segment().live()) {
-            let waits = |header: &LaneHeader| header.seen.0.waiting.load(Ordering::SeqCst) > 0;
-            if self.segment().lane_header(lane).is_some_and(waits) {
-                self.wake(lane);
-            }
-        }
+        self.wakes.all_that_wait(self.segment());
     }
 
     /// Has the worker of a lane ticked lately?
@@ -243,9 +232,10 @@ impl Charger for Worker {
     }
 
     fn terms(&self, row: u32) -> Terms {
-        let credit = self.segment().credits().get(row as usize).map(|word| word.load(Ordering::Relaxed));
+        let word = self.segment().credits().get(row as usize).map(|word| word.load(Ordering::Relaxed));
+        let (credit, waits) = credit_of(self.sensible(word, 0));
         let reachable = self.lane.wants().is_some_and(|wants| wants.has_room());
-        Terms { credit: self.sensible(credit, 0), reachable }
+        Terms { credit, waits, reachable }
     }
 
     fn want(&self, key: u64, row: u32) {
@@ -436,9 +426,9 @@ impl State for Worker {
     }
 
     #[inline]
-    fn is_ahead(&self, service: u32, mine: Front) -> bool {
+    fn is_ahead(&self, service: u32, mine: Front, now: u64) -> bool {
         let others = self.segment().fronts(service).filter(|&(lane, _)| lane != self.lane());
-        queue::is_ahead(others.map(|(_, front)| front), mine)
+        queue::is_ahead(others, |lane| self.hears(lane, now), mine)
     }
 
     #[inline]
@@ -446,7 +436,7 @@ impl State for Worker {
         fence(Ordering::SeqCst); // holds are given back without an order of their own
         let next = queue::next(self.segment().fronts(service), |lane| self.hears(lane, now));
         if let Some(lane) = next {
-            self.wake(lane);
+            self.wakes.lane(lane);
         }
     }
 
@@ -525,6 +515,10 @@ impl State for Worker {
         Table::new(self.segment().buckets(), self).owe(claim, now)
     }
 
+    fn call_keeper(&self) {
+        self.wakes.keeper(self.segment());
+    }
+
     fn tat(&self, key: u64, now: u64) -> u64 {
         Table::new(self.segment().buckets(), self).tat(key, now)
     }
@@ -538,6 +532,17 @@ impl State for Worker {
     fn count_request(&self, row: u32, code: u16) {
         let row = self.segment().layout().rows.requests(row);
         self.add(row.map(|row| row.start + code_index(code)), 1);
+    }
+
+    #[inline]
+    fn count_passed(&self, row: u32, what: Passed, amount: u64) {
+        let row = self.segment().layout().rows.requests(row);
+        self.add(row.map(|row| row.start + what as usize), amount);
+    }
+
+    fn count_pass_end(&self, row: u32, end: End) {
+        let row = self.segment().layout().rows.requests(row);
+        self.add(row.map(|row| row.start + Passed::COUNT + end as usize), 1);
     }
 
     #[inline]

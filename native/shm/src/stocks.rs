@@ -6,12 +6,22 @@
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use headgate_engine::stock::Stock;
+use headgate_engine::stock::{Stock, MOST};
 
 use crate::bucket::{Charger, Table};
 use crate::live::LiveLanes;
 use crate::segment::Segment;
+use crate::wakes::Wakes;
 use crate::wants::Want;
+
+/// In the word of a limit's credit: claims beyond it wait for the keeper's answer.
+const WAITS: u32 = 1 << 31;
+const _: () = assert!(MOST.unsigned_abs() < WAITS);
+
+/// What the word of a limit's credit says: what a stock with credit may owe, and whether claims beyond that wait for an answer.
+pub(crate) fn credit_of(word: u32) -> (u32, bool) {
+    (word & !WAITS, word & WAITS != 0)
+}
 
 /// Whoever changes what is there and inserts nothing.
 struct Keeper;
@@ -36,12 +46,24 @@ pub struct Terms {
 /// Keeps stocks. One process at a time may do that.
 pub struct Stocks {
     segment: Arc<Segment>,
+    wakes: Wakes,
 }
 
 impl Stocks {
     /// The stocks of a segment.
     pub fn new(segment: Arc<Segment>) -> Self {
-        Self { segment }
+        Self { segment, wakes: Wakes::default() }
+    }
+
+    /// By which it wakes the workers.
+    #[must_use]
+    pub fn waking(self, wakes: Wakes) -> Self {
+        Self { wakes, ..self }
+    }
+
+    /// Wakes the workers at which anybody waits: what has changed may be an answer.
+    pub fn wake(&self) {
+        self.wakes.all_that_wait(&self.segment);
     }
 
     /// Up to `most` wants of each worker, those of one worker in their order. A key may come more than once.
@@ -73,8 +95,10 @@ impl Stocks {
         self.change(key, now, |_| ended.to_word()).map_or(0, |(before, _)| counted(before, now).balance)
     }
 
-    /// Says what stocks with credit may owe, of the limit of this row. False: there is no such row.
-    pub fn set_credit(&self, row: u32, tokens: u32) -> bool {
+    /// Says what stocks with credit may owe, of the limit of this row, and whether claims beyond that wait for an answer. False:
+    /// there is no such row.
+    pub fn set_credit(&self, row: u32, tokens: u32, waits: bool) -> bool {
+        let tokens = tokens.min(MOST.unsigned_abs()) | if waits { WAITS } else { 0 };
         let word = self.segment.credits().get(row as usize);
         word.inspect(|word| word.store(tokens, Ordering::Relaxed)).is_some()
     }

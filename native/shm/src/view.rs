@@ -4,6 +4,7 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use headgate_engine::pass_through::{End, Passed};
 use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
 use rustix::io::Errno;
@@ -38,6 +39,19 @@ pub struct QueueStatus {
     pub ends: Vec<u64>,
     /// How long those waited that got a place, in nanoseconds.
     pub waited: u64,
+}
+
+/// The connections that a listener has passed through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedStatus {
+    /// How many there were.
+    pub connections: u64,
+    /// Bytes of their clients.
+    pub received: u64,
+    /// Bytes for their clients.
+    pub sent: u64,
+    /// How those ended that have, in the order of [`End::NAMES`].
+    pub ends: Vec<u64>,
 }
 
 /// How full the bucket table is.
@@ -105,6 +119,14 @@ impl View {
     pub fn requests(&self, row: u32) -> Option<Vec<(u16, u64)>> {
         let counts = self.sum::<REQUEST_WORDS>(self.segment.layout().rows.requests(row)?);
         Some(CODES.into_iter().zip(counts).filter(|&(_, count)| count > 0).collect())
+    }
+
+    /// What a row of the request table counts of connections that are passed through.
+    pub fn passed(&self, row: u32) -> Option<PassedStatus> {
+        let counts = self.sum::<REQUEST_WORDS>(self.segment.layout().rows.requests(row)?);
+        let ([connections, received, sent], ends) = counts.split_first_chunk::<{ Passed::COUNT }>()?;
+        let ends = ends[..End::NAMES.len()].to_vec();
+        Some(PassedStatus { connections: *connections, received: *received, sent: *sent, ends })
     }
 
     /// Counts by bucket of a service's histogram, and the sum of the durations in nanoseconds.

@@ -97,7 +97,9 @@ fn admitted<'a>(results: impl Iterator<Item = &'a Done>, key: u64) -> u64 {
 fn forfeited(world: &World<Done>) -> u64 {
     let lost = |(claims, charge): &(Vec<Claim>, Charge)| match charge {
         Charge::Allowed => 0,
-        Charge::Refused { forfeited, .. } | Charge::NoPlace { forfeited, .. } => *forfeited as u64,
+        Charge::Refused { forfeited, .. }
+        | Charge::NoPlace { forfeited, .. }
+        | Charge::Unanswered { forfeited } => *forfeited as u64,
         Charge::Overflow { .. } => claims.len() as u64 - 1,
     };
     world.results().flatten().map(lost).sum()
@@ -270,7 +272,7 @@ fn without_numbers_a_mark_is_mistaken_for_another() {
 
 /// A bucket that gateways share, of which a stock may owe one.
 fn shared() -> Claim {
-    Claim { shared: Some(Shared { row: 0, low: 0 }), ..claim(4) }
+    Claim { shared: Some(Shared { row: 0, low: 0, again: false }), ..claim(4) }
 }
 
 /// A worker that can tell the keeper what it wants.
@@ -282,11 +284,11 @@ impl Charger for Reachable {
     }
 
     fn terms(&self, _: u32) -> Terms {
-        Terms { credit: 1, reachable: true }
+        Terms { credit: 1, waits: false, reachable: true }
     }
 }
 
-/// The keeper of the stocks adds a token, if the key has a slot; a charge of nothing stands for it.
+/// The keeper of the stocks adds a token, if the key has a slot; a charge without claims stands for it.
 fn lender() -> Program<Done> {
     let words = SimWord::<u128>::stretch(0..SLOTS);
     Rc::new(move || {
@@ -327,6 +329,94 @@ fn a_stock_gives_what_was_added() {
         (0..cases(300, 20_000)).for_each(|seed| wander(three.clone(), seed, 20, &checks));
     }
     assert!(worlds > 100, "only {worlds} worlds");
+}
+
+/// A worker whose claims wait for the keeper's answer.
+struct Strict(Numbered);
+
+impl Charger for Strict {
+    fn next_mark(&self) -> u64 {
+        self.0.next_mark()
+    }
+
+    fn terms(&self, _: u32) -> Terms {
+        Terms { credit: 0, waits: true, reachable: true }
+    }
+}
+
+/// Behind the table: how many wait, and what wakes them.
+const WAITING: usize = SLOTS;
+const WOKEN: usize = SLOTS + 1;
+
+/// Asks for one token, says that it waits, and looks once more if it `looks_again`, and once when it was woken; true when it
+/// has the token.
+fn asker(looks_again: bool) -> Program<bool> {
+    let slots = SimWord::<u128>::stretch(0..SLOTS);
+    let words = SimWord::<u64>::stretch(WAITING..WOKEN + 1);
+    Rc::new(move || {
+        let strict = Strict(Numbered(Cell::new(1 << 32)));
+        let table = Table::bounded(&slots, &strict, SMALL);
+        let passes = |again| {
+            let claim = Claim { shared: Some(Shared { row: 0, low: 0, again }), ..claim(4) };
+            table.charge(&[claim], NOW) == Charge::Allowed
+        };
+        if passes(false) {
+            return true;
+        }
+        words[0].store(1, Ordering::SeqCst);
+        let served = looks_again && passes(true) || words[1].exchange(1, 0).is_ok() && passes(true);
+        if served {
+            words[0].store(0, Ordering::SeqCst);
+        }
+        served
+    })
+}
+
+/// Adds a token where somebody has asked, and wakes whoever waits then; true when it has added one.
+fn granter() -> Program<bool> {
+    let slots = SimWord::<u128>::stretch(0..SLOTS);
+    let words = SimWord::<u64>::stretch(WAITING..WOKEN + 1);
+    Rc::new(move || {
+        let marks = Numbered(Cell::new(9 << 32));
+        let table = Table::bounded(&slots, &marks, SMALL);
+        let more = |word| Stock { wanted: false, ..Stock::of_word(word).with(1) }.to_word();
+        let added = table.change(4, NOW, more).is_some();
+        if words[0].load(Ordering::SeqCst) > 0 {
+            words[1].store(1, Ordering::SeqCst);
+        }
+        added
+    })
+}
+
+/// Who waits while there is a token for it was woken; and there is no token but the one that was added.
+fn assert_answer_is_heard(world: &World<bool>) {
+    let word = world.memory[..SLOTS].iter().find(|&&word| word as u64 == 4 && word >> 127 == 0);
+    let balance = word.map_or(0, |&word| Stock::of_word((word >> 64) as u64).balance);
+    let added = world.participants[1].result == Some(true);
+    assert!((0..=1).contains(&balance) && (balance == 0 || added || world.participants[1].killed));
+    let sleeps = world.participants[0].result == Some(false) && world.memory[WAITING] == 1;
+    let heard = world.memory[WOKEN] == 1 || world.participants[1].killed;
+    assert!(!(sleeps && balance > 0) || heard, "an answer was missed: {:?}", world.memory);
+}
+
+/// The cases of one that asks and the keeper that grants, killed or not.
+fn questions(looks_again: bool) -> usize {
+    let checks = Checks { always: &|_| (), at_end: &|world| assert_answer_is_heard(&world) };
+    let world = World::new(vec![0; WOKEN + 1], &[asker(looks_again), granter()]);
+    exhaust(world, 1, &checks)
+}
+
+/// No answer of the keeper is missed, in any interleaving.
+#[test]
+fn no_answer_is_missed() {
+    let worlds = questions(true);
+    assert!(worlds > 30, "only {worlds} worlds");
+}
+
+/// The scheduler finds what the second look is for.
+#[test]
+fn without_a_second_look_an_answer_is_missed() {
+    assert!(catch_unwind(|| questions(false)).is_err());
 }
 
 /// Exchanges in flight: word 0, 1, 2 are the lanes' words, 3, 4, 5 say who holds a place.
@@ -564,7 +654,8 @@ impl Gate {
     fn begin(&self, who: usize) -> bool {
         let mine = Front { since: who as u64 + 1, newest_first: false };
         queue::publish(&self.fronts[who], Some(mine));
-        !queue::is_ahead(Self::others(&self.fronts, who), mine) && self.try_place(who)
+        let others = (0..).zip(&self.fronts).filter(|&(other, _)| other != who as u32);
+        !queue::is_ahead(others, |_| true, mine) && self.try_place(who)
     }
 
     /// Sees to a wake-up, if there is one.

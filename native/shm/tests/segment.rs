@@ -22,6 +22,7 @@ use headgate_shm::layout::Capacities;
 use headgate_shm::segment::{Segment, SegmentError};
 use headgate_shm::state::Worker;
 use headgate_shm::view::{LimitTable, View};
+use headgate_shm::wakes::Wakes;
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
@@ -467,8 +468,9 @@ fn a_place_wakes_who_waits_for_it() {
     let wakes: Vec<OwnedFd> =
         (0..CAPACITIES.lanes).map(|_| eventfd(0, EventfdFlags::NONBLOCK).unwrap()).collect();
     let woken = |lane: usize| rustix::io::read(&wakes[lane], &mut [0; 8]).is_ok();
-    let [one, two] =
-        workers.map(|worker| worker.waking(wakes.iter().map(|wake| wake.try_clone().unwrap()).collect()));
+    let [one, two] = workers.map(|worker| {
+        worker.waking(Wakes::new(wakes.iter().map(|wake| wake.try_clone().unwrap()).collect()))
+    });
     control.write_instance(0, &instance(1, 1, HEALTH_HEALTHY)).unwrap();
     let since = |since| Some(Front { since, newest_first: false });
     let return_a_place = || {
@@ -482,7 +484,9 @@ fn a_place_wakes_who_waits_for_it() {
     one.publish_front(0, since(7));
     two.publish_front(0, since(5));
     assert_eq!(return_a_place(), [false, true]);
-    assert!(one.is_ahead(0, since(6).unwrap()) && !two.is_ahead(0, since(6).unwrap()));
+    let six = since(6).unwrap();
+    assert!(one.is_ahead(0, six, NOW) && !two.is_ahead(0, six, NOW));
+    assert!(!one.is_ahead(0, six, NOW + SECOND), "the other one has not ticked for a second");
     assert!(one.tick(NOW + SECOND, 1));
     assert!(one.reserve(0));
     one.hand_on(0, 0, NOW + SECOND);
@@ -492,7 +496,7 @@ fn a_place_wakes_who_waits_for_it() {
     one.publish_front(0, None);
     two.count_wait(0, WaitEnd::Late, 9);
     let status = View::new(Arc::clone(&segment)).queue(0).unwrap();
-    assert_eq!((status.waiting, status.ends, status.waited), (1, vec![1, 0, 0, 1, 0, 0], 3));
+    assert_eq!((status.waiting, status.ends, status.waited), (1, vec![1, 0, 0, 1, 0, 0, 0], 3));
     control.close_lane(two.lane()).unwrap();
     assert_eq!(return_a_place(), [false, false], "nobody waits at a dead worker");
     assert_eq!(View::new(segment).queue(0).unwrap().waiting, 0);
@@ -743,7 +747,7 @@ fn a_spoiled_segment_makes_nobody_panic() {
             worker.release(number);
             worker.hand_on(number, number, NOW);
             let front = Front { since: 1, newest_first: true };
-            let _ = (worker.enter_queue(number, 3), worker.is_ahead(number, front), view.queue(number));
+            let _ = (worker.enter_queue(number, 3), worker.is_ahead(number, front, NOW), view.queue(number));
             worker.publish_front(number, Some(front));
             worker.leave_queue(number);
             worker.note_failure(number);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +16,7 @@ use headgate_shm::segment::Segment;
 use headgate_shm::state::Worker;
 use headgate_shm::stocks::{Stocks, Terms};
 use headgate_shm::view::View;
+use headgate_shm::wakes::Wakes;
 use headgate_shm::wants::Want;
 
 const SECOND: u64 = 1_000_000_000;
@@ -25,7 +27,7 @@ const CAPACITIES: Capacities =
 const PLAIN: Terms = Terms { credit: false, quiet: false, until: NOW + 5 * SECOND };
 
 fn claim(key: u64) -> Claim {
-    let shared = Some(Shared { row: ROW, low: 1 });
+    let shared = Some(Shared { row: ROW, low: 1, again: false });
     Claim { key, rate: Gcra::per(100, SECOND, 200), cost: 1, must_fit: false, shared }
 }
 
@@ -37,7 +39,7 @@ fn populated() -> (Arc<Segment>, Control, Stocks, [Worker; 2]) {
         Worker::attach(Arc::clone(&segment), lane).unwrap()
     });
     let stocks = Stocks::new(Arc::clone(&segment));
-    assert!(stocks.set_credit(ROW, 3));
+    assert!(stocks.set_credit(ROW, 3, false));
     (segment, control, stocks, workers)
 }
 
@@ -64,11 +66,11 @@ fn workers_share_one_stock() {
 #[test]
 fn no_credit_no_pass() {
     let (segment, _, stocks, [worker, _]) = populated();
-    assert!(stocks.set_credit(ROW, 0) && !stocks.set_credit(CAPACITIES.limits, 1));
+    assert!(stocks.set_credit(ROW, 0, false) && !stocks.set_credit(CAPACITIES.limits, 1, false));
     let refused = Charge::Refused { claim: 0, retry_after: SECOND / 100, forfeited: 0 };
     assert_eq!(worker.charge(&[claim(7)], NOW), refused);
     assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }]);
-    let nowhere = Claim { shared: Some(Shared { row: 9_999, low: 0 }), ..claim(8) };
+    let nowhere = Claim { shared: Some(Shared { row: 9_999, low: 0, again: false }), ..claim(8) };
     assert_eq!(worker.charge(&[nowhere], NOW), refused);
     assert!(View::new(segment).counters()[Counter::Nonsense as usize] > 0);
 }
@@ -125,6 +127,63 @@ fn shared_and_own_limits_together() {
     assert!(matches!(worker.charge(&[own, claim(7)], NOW), Charge::Refused { claim: 0, .. }));
 }
 
+/// A strict limit admits what was granted and nothing before: who comes first waits, each is told of, and the answer that there is no
+/// more refuses the others.
+#[test]
+fn strict_claims_wait_for_tokens() {
+    let (_, _, stocks, [one, other]) = populated();
+    assert!(stocks.set_credit(ROW, 0, true));
+    let unanswered = Charge::Unanswered { forfeited: 0 };
+    assert_eq!([&one, &other].map(|worker| worker.charge(&[claim(7)], NOW)), [unanswered; 2]);
+    assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }; 2]);
+    assert_eq!(stocks.balance(7, NOW), Some(0));
+    stocks.settle(7, 1, PLAIN, NOW);
+    assert_eq!(one.charge(&[claim(7)], NOW), Charge::Allowed);
+    assert!(matches!(other.charge(&[claim(7)], NOW), Charge::Refused { claim: 0, .. }));
+    assert!(stocks.set_credit(ROW, 2, false));
+    stocks.settle(7, 0, Terms { credit: true, ..PLAIN }, NOW);
+    assert_eq!(allowed(&other, 7, NOW), 2, "the keeper says when nobody need wait");
+}
+
+/// Of several limits: one that refuses is heard at once, nothing is taken while an answer is awaited, and then all of it.
+#[test]
+fn strict_and_own_limits_together() {
+    let (_, _, stocks, [worker, _]) = populated();
+    assert!(stocks.set_credit(ROW, 0, true));
+    let own = Claim { key: 1, rate: Gcra::per(1, 3_600 * SECOND, 1), shared: None, ..claim(1) };
+    for claims in [[own, claim(7)], [claim(7), own]] {
+        assert_eq!(worker.charge(&claims, NOW), Charge::Unanswered { forfeited: 0 });
+    }
+    assert_eq!((worker.tat(1, NOW), stocks.wanted(10).len()), (0, 2));
+    stocks.settle(7, 5, PLAIN, NOW);
+    assert_eq!(worker.charge(&[own, claim(7)], NOW), Charge::Allowed);
+    assert!(matches!(worker.charge(&[claim(8), own], NOW), Charge::Refused { claim: 1, .. }));
+    assert_eq!((stocks.balance(7, NOW), stocks.wanted(10)), (Some(4), vec![]), "nobody asks for it in vain");
+}
+
+/// Whoever waits is woken by the keeper, the keeper by whoever begins to wait, and nobody else.
+#[test]
+fn those_who_wait_and_the_keeper_wake_each_other() {
+    let eventfds: Vec<OwnedFd> = (0..=CAPACITIES.lanes)
+        .map(|_| rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap())
+        .collect();
+    let wakes = || Wakes::new(eventfds.iter().map(|eventfd| eventfd.try_clone().unwrap()).collect());
+    let woken = |index: u32| rustix::io::read(&eventfds[index as usize], &mut [0; 8]).is_ok();
+    let (_, _, stocks, [one, other]) = populated();
+    let (stocks, one, other) = (stocks.waking(wakes()), one.waking(wakes()), other.waking(wakes()));
+    stocks.wake();
+    assert!(!(0..=CAPACITIES.lanes).any(woken));
+    assert!(one.enter_queue(0, 10));
+    one.call_keeper();
+    assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [false, false, true]);
+    stocks.wake();
+    assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [true, false, false]);
+    one.leave_queue(0);
+    assert!(other.enter_queue(1, 10));
+    stocks.wake();
+    assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [false, true, false]);
+}
+
 /// What an answer is found to cost is owed, and settled first.
 #[test]
 fn answers_are_owed() {
@@ -140,7 +199,7 @@ fn answers_are_owed() {
 #[test]
 fn every_token_is_used_once() {
     let (segment, control, stocks, _) = populated();
-    stocks.set_credit(ROW, 0);
+    stocks.set_credit(ROW, 0, false);
     let (granted, rounds) = (AtomicU64::new(0), 20_000);
     let admitted: usize = thread::scope(|scope| {
         let workers: Vec<_> = (2..5)

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -174,6 +175,12 @@ async def test_redis_cluster() -> None:
     """The servers are found by any of them; each bucket has a call of its own."""
     async with RedisCluster() as server:
         await takes_all(redis=["127.0.0.1:1", server.address], topology="cluster")
+        store = connect(
+            Cluster.model_validate({"redis": server.address, "topology": "cluster", "timeout": "5s"}), "a"
+        )
+        many = [Take(replace(SLOW, key=1_000 + number), 0, 1) for number in range(600)]
+        assert sum(taken.granted for taken in await store.take(many)) == 600
+        await store.close()
 
 
 @pytest.mark.parametrize("error", ["ERR unknown command", "WRONGPASS", "NOPERM", "NOSCRIPT", "MOVED"])

@@ -99,6 +99,8 @@ def test_trials_listen_on_free_ports_and_refuse_nothing() -> None:
     tables = tomllib.loads(CONFIGURATION)
     tables["log"] = {"access": "/var/log/access"}
     tables["listen"].append({"address": "0.0.0.0:81", "proxy_protocol": True})
+    tables["listen"].insert(0, {"address": "0.0.0.0:82", "mode": "tcp", "service": "db"})
+    tables["services"]["db"] = {"instances": ["10.0.0.1:1"]}
     before = copy.deepcopy(tables)
     trial, notes = on_free_ports(tables)
     assert tables == before
@@ -106,7 +108,8 @@ def test_trials_listen_on_free_ports_and_refuse_nothing() -> None:
     assert trial["gateway"] == {"workers": 1, "admin": "127.0.0.1:0"}
     assert trial["log"]["access"] == "off"
     assert not any("limit" in route for route in trial["routes"])
-    assert len(notes) == 2
+    assert "db" not in trial["services"]
+    assert len(notes) == 3
 
 
 WHERE: list[tuple[KeyPath, Any, str]] = [

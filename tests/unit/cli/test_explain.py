@@ -65,6 +65,12 @@ split = [
     { service = "next", weight = 5 },
     { service = "idle", weight = 0 },
 ]
+timeouts = { first_byte = "5s" }
+max_body = "1KiB"
+maintenance = { allow = ["127.0.0.0/8"] }
+errors.503.body = "later"
+split_by = "header:X-Side"
+split_sticky = "client_ip"
 """
 
 
@@ -131,7 +137,10 @@ def test_a_refusal_is_explained(file: Path) -> None:
             "/split",
             [
                 "route     /split",
+                "terms     first_byte 5s, body 1KiB, page 503",
+                "closed    /split is under maintenance and lets in 127.0.0.0/8",
                 "limit     concurrency of /split: 8 at once, by all",
+                "split     by the name in header:X-Side, sticky by client_ip",
                 "split     95 % to api",
                 "limit     all of api: 9/s, burst 9, by service",
                 "service   api, by p2c, 2 more tries",
@@ -185,10 +194,52 @@ def test_tools_read_what_a_route_answers_itself(file: Path, tmp_path: Path) -> N
     ]
 
 
+def test_a_connection_that_is_passed_through_is_explained(tmp_path: Path) -> None:
+    """No request is read; service, tries and instances are told, to people and to tools."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        """
+[[listen]]
+address = "127.0.0.1:6379"
+mode = "tcp"
+service = "db"
+retry = { attempts = 1 }
+
+[services.db]
+instances = ["10.0.0.1:6379", "10.0.0.2:6379"]
+balance = "round_robin"
+"""
+    )
+    assert run(file, "GET", "/").output.splitlines() == [
+        "passed    every connection of 127.0.0.1, at 127.0.0.1:6379",
+        "service   db, by round_robin, 1 more tries",
+        "instance  10.0.0.1:6379",
+        "instance  10.0.0.2:6379",
+    ]
+    told = json.loads(run(file, "GET", "/", "--json").output)
+    assert (told["mode"], told["service"], told["route"]) == ("tcp", "db", None)
+    assert told["instances"] == ["10.0.0.1:6379", "10.0.0.2:6379"]
+
+
+def test_who_is_kept_out_is_told(file: Path) -> None:
+    """By the client of the request, as the gateway has it."""
+    file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
+    assert "answer    503: under maintenance" in run(file, "GET", "/split", "--client", "192.0.2.1").output
+    assert "answer" not in run(file, "GET", "/split").output
+
+
 def test_tools_read_splits(file: Path, tmp_path: Path) -> None:
     """Every side of it; a side is as expected if it gets requests by its weight."""
     file.write_text(CONFIGURATION + SPLIT, encoding="utf-8")
     document = json.loads(run(file, "GET", "/split", "--json").output)
+    own = ("timeouts", "max_body", "errors", "split_by", "split_sticky")
+    assert [document[key] for key in own] == [
+        {"first_byte": "5s"},
+        "1KiB",
+        [503],
+        "header:X-Side",
+        "client_ip",
+    ]
     assert [document[key] for key in ("service", "instances", "status", "split")] == [
         None,
         [],
@@ -223,11 +274,27 @@ def test_options_describe_the_request(file: Path) -> None:
     assert "not       /v1/*: matches, and is less specific" in result.output
 
 
+def test_compression_is_explained(file: Path) -> None:
+    """The coding that the request would get, and what it depends on."""
+    with file.open("a", encoding="utf-8") as more:
+        more.write('[[routes]]\npath = "/text"\nservice = "api"\ncompress = { types = ["text/*"] }\n')
+    for headers, coding, public_only, line in (
+        (["Accept-Encoding: gzip"], "gzip", False, "answers of 1 type from 1KiB by gzip"),
+        (["Accept-Encoding: *", "Cookie: a=b"], "zstd", True, "public answers of 1 type from 1KiB by zstd"),
+        (["Accept-Encoding: br"], None, False, "nothing: the request does not ask for zstd or gzip"),
+    ):
+        options = [part for header in headers for part in ("-H", header)]
+        assert f"compress  {line}" in run(file, "GET", "/text", *options).output.splitlines()
+        told = json.loads(run(file, "GET", "/text", *options, "--json").output)
+        assert told["compressed"] == {"coding": coding, "public_only": public_only}
+
+
 def test_tools_read_json(file: Path) -> None:
     """Everything, whatever its number."""
     document = json.loads(run(file, "GET", "http://a/v1", "--json").output)
     assert document == {
         "listener": "127.0.0.1:8080",
+        "mode": "http",
         "client": "127.0.0.1",
         "host": "a",
         "path": "/v1",
@@ -235,9 +302,15 @@ def test_tools_read_json(file: Path) -> None:
         "service": "api",
         "status": None,
         "location": None,
+        "compressed": None,
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
+        "timeouts": {},
+        "max_body": None,
+        "errors": [],
+        "split_by": None,
+        "split_sticky": None,
         "mirror": None,
         "fault": None,
         "others": [
@@ -256,7 +329,19 @@ def test_the_page_says_it_all(file: Path) -> None:
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     documented = {word.split(" ")[0] for row in rows for word in re.findall("`(.+?)`", row)}
     options = {name for option in explain.params for name in option.opts if name.startswith("-")}
-    lines = {"request", "route", "limit", "answer", "split", "service", "instance", "not"}
+    lines = {
+        "request",
+        "route",
+        "terms",
+        "closed",
+        "limit",
+        "answer",
+        "compress",
+        "split",
+        "service",
+        "instance",
+        "not",
+    }
     told = json.loads(run(file, "GET", "/", "--json").output).keys()
     assert documented == options | lines | KEYS.keys() | told
 

@@ -21,7 +21,7 @@ def test_a_right_file_is_summed_up_in_one_line() -> None:
     environ = {"COOKIE_SECRET": "a secret of this test"}
     result = CliRunner().invoke(check, [str(file)], env=environ)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith(f"{file}: 2 listeners, 4 services, 5 instances, 10 routes, 8 limits")
+    assert result.stdout.startswith(f"{file}: 3 listeners, 5 services, 6 instances, 12 routes, 8 limits")
     assert result.stdout.endswith(" MiB of shared memory\n")
     assert result.stdout.count("\n") == 1
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.compile import compile_snapshot
+from gateway.config.compression import DEFAULT_TYPES
 from gateway.config.load import parse
 from gateway.model import Labels
 from gateway.state.control import Snapshot
@@ -62,8 +63,11 @@ class NumberedRows:
         return self.listeners.setdefault(listener, len(self.listeners))
 
     def request_row(self, listener: str, route: str | None, service: str) -> int:
-        """A row for a listener and a route to a service, or for none; a route may answer itself."""
-        assert route is not None or service == ""
+        """A row for a listener and a route to a service, or for none; a route may answer itself. Without a route a service is the one
+        that gets all connections.
+        """
+        if route is None and service:
+            return self._row("passed", listener, service)
         return self._row("request", listener, "" if route is None else f"route {route}")
 
     def mirror_row(self, route: str, service: str) -> int:
@@ -177,6 +181,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "max_age_ms": None,
         "keep_in_paths": [],
         "max_connections_per_client": None,
+        "passage": None,
     }
     assert document["listeners"][1]["max_body_bytes"] is None
     assert document["services"][1] == {
@@ -191,7 +196,9 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
         "idle_timeout_ms": 3000,
         "tunnel_timeout_ms": 3600000,
         "failure_statuses": [502, 504],
+        "proxy_protocol": None,
         "retry_budget": {"percent": 20, "tokens": 3, "period_ms": 1_000},
+        "maintenance": None,
         "queue": None,
         "limits": [],
         "concurrency": [],
@@ -208,11 +215,15 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "conditions": {},
             "service": 1,
             "split": None,
+            "named": None,
             "answer": None,
             "mirror": None,
             "fault": None,
             "subset": None,
             "tries": 1,
+            "timeouts": {},
+            "terms": {"max_body_bytes": None, "errors": []},
+            "maintenance": None,
             "limits": [
                 {
                     "name": "default",
@@ -237,6 +248,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
                 for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
             "edits": {},
+            "compression": None,
         },
         {
             "name": "*",
@@ -247,17 +259,22 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "conditions": {},
             "service": 0,
             "split": None,
+            "named": None,
             "answer": None,
             "mirror": None,
             "fault": None,
             "subset": None,
             "tries": 2,
+            "timeouts": {},
+            "terms": {"max_body_bytes": None, "errors": []},
+            "maintenance": None,
             "limits": [],
             "concurrency": [],
             "rows": [
                 given["request", address, "route *"] for address in ("127.0.0.1:8080", "unix:/run/h.sock")
             ],
             "edits": {},
+            "compression": None,
         },
     ]
 
@@ -302,6 +319,26 @@ def test_the_engine_takes_every_right_configuration(file: Path) -> None:
     }
     config = parse(file.read_text(encoding="utf-8"), file.name, environ)
     assert native.Snapshot.compile(compile_snapshot(config, 3, NumberedRows())[1]).epoch == 3
+
+
+def test_a_listener_may_pass_its_connections_through() -> None:
+    """To a service by its index, counted in a row of their own; what is left of a listener whose service is gone leads nowhere."""
+    text = (GOLDEN / "passed_through.toml").read_text(encoding="utf-8")
+    config, rows = parse(text, "g", {}), NumberedRows()
+    later = parse(USUAL, "g", {})
+    for compiled, index in (
+        (compile_snapshot(config, 1, rows), 0),
+        (compile_snapshot(later, 2, rows, config.listen), None),
+    ):
+        (_, blob) = compiled
+        listeners = {one["name"]: one for one in orjson.loads(blob)["listeners"]}
+        listener = listeners["127.0.0.1:6379"]
+        assert listener["scheme"] == "tcp"
+        assert listener["passage"] == {"service": index, "tries": 1}
+        assert listener["row"] == rows.given["passed", "127.0.0.1:6379", "db"]
+        assert Snapshot.compile(blob).epoch in {1, 2}
+    (service,) = orjson.loads(compile_snapshot(config, 1, rows)[1])["services"]
+    assert (service["proxy_protocol"], service["balance"]) == ("v2", {"hash": {"bounded_load": None}})
 
 
 @given(
@@ -357,6 +394,36 @@ def test_a_listener_stands_at_its_number() -> None:
     assert web["rows"] == [rows.given["request", name, "route *"] for name in names]
 
 
+def test_the_engine_learns_where_requests_name_their_service() -> None:
+    """Which services may be named, each with rows of its own; a path is matched and rewritten without the name."""
+    services = "".join(
+        f'[services.{name}]\ninstances = ["{name}:1"]\nexpose = {expose}\n'
+        for name, expose in (("api", "true"), ("hidden", "false"), ("web", "true"))
+    )
+    routes = (
+        'path = "/apps/{service}/*"',
+        'host = "{service}.internal"',
+        'path = "/x"\nservice_by = "cookie:s"',
+        'path = "/v1/{service}/*"\nrewrite = { path = "/y" }',
+        'host = "hidden"\nservice = "hidden"',
+    )
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n'
+        + services
+        + "".join(f"[[routes]]\n{route}\n" for route in routes)
+    )
+    _, blob = compile_snapshot(parse(text, "g", {}), 1, Rows.fresh(services=8, series=64, limits=8))
+    path, host, part, rewritten, plain = orjson.loads(blob)["routes"]
+    places = [route["named"]["place"] for route in (path, host, part, rewritten)]
+    assert places == ["segment", "host", {"part": "cookie:s"}, "segment"]
+    assert [named["service"] for named in path["named"]["services"]] == [0, 2]
+    assert len({tuple(named["rows"]) for named in path["named"]["services"]}) == 2
+    assert (path["rows"], plain["named"], path["path"], host["host"]) == ([], None, "/apps/*", "*.internal")
+    paths = [route["edits"].get("rewrite", {}).get("path") for route in (path, host, part, rewritten)]
+    assert paths == [{"prefix": "/"}, None, None, {"whole": "/y"}]
+    Snapshot.compile(blob)
+
+
 def test_the_engine_learns_what_a_route_changes() -> None:
     """Fields in the order of the file, and of what a route leaves alone nothing."""
     text = (
@@ -376,6 +443,34 @@ def test_the_engine_learns_what_a_route_changes() -> None:
         {
             "response": {"set": [], "add": [["C", "2"]], "remove": []},
             "rewrite": {"host": None, "path": {"whole": "/b"}},
+        },
+    ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_a_route_compresses() -> None:
+    """``true`` stands for all the defaults, and a table changes some; levels go with their codings."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\npath = "/1"\nservice = "a"\ncompress = true\n'
+        '[[routes]]\npath = "/2"\nservice = "a"\ncompress = false\n'
+        '[[routes]]\npath = "/3"\nservice = "a"\n'
+        'compress = { codings = ["gzip"], types = ["Text/*"], min_length = "2KiB", gzip_level = 9, with_credentials = true }\n'
+    )
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
+    assert [route["compression"] for route in orjson.loads(blob)["routes"]] == [
+        {
+            "codings": [{"coding": "zstd", "level": 3}, {"coding": "gzip", "level": 4}],
+            "types": list(DEFAULT_TYPES),
+            "min_length": 1024,
+            "with_credentials": False,
+        },
+        None,
+        {
+            "codings": [{"coding": "gzip", "level": 9}],
+            "types": ["text/*"],
+            "min_length": 2048,
+            "with_credentials": True,
         },
     ]
     Snapshot.compile(blob)

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from gateway.config.compression import DEFAULT_TYPES
 from gateway.config.draft import submodel
 from gateway.config.load import parse
 from gateway.config.schema import Config
@@ -61,8 +62,10 @@ def test_defaults_are_those_of_the_model(key: str) -> None:
     default, seen = MODEL[key], documented()[key][1]
     if seen in DESCRIBED_IN_WORDS:
         assert default == "required" if seen == "required" else not default or "Undefined" in repr(default)
+    elif seen == "text and the like":
+        assert default == DEFAULT_TYPES
     elif isinstance(default, tuple):  # one stands without its brackets
-        assert seen == f'`"{", ".join(default)}"`'
+        assert seen == f"`{json.dumps(default if len(default) > 1 else default[0])}`"
     elif seen == "all defaults":
         assert default == type(default)()
     else:
@@ -100,6 +103,13 @@ def test_the_report_is_the_one_that_is_shown() -> None:
     with pytest.raises(ConfigErrors) as caught:
         parse(text, "gateway.toml", {})
     assert f"{caught.value}\n" == blocks[0]
+
+
+def test_types_that_are_compressed_are_listed() -> None:
+    """docs/behaviour.md names those that are compressed where nothing else is said, and no others."""
+    page = (Path(__file__).parents[3] / "docs" / "behaviour.md").read_text(encoding="utf-8")
+    (listed,) = re.findall(r"^Unless `types` says otherwise: (.*?)\.$", page, re.MULTILINE | re.DOTALL)
+    assert tuple(re.findall(r"`(.+?)`", listed)) == DEFAULT_TYPES
 
 
 def test_pages_are_for_the_answers_that_there_are() -> None:

@@ -292,3 +292,44 @@ def test_a_weight_is_a_percentage(value: object) -> None:
         assert patched({(*SPLIT, "s0"): 1}, nested((*SPLIT, "s0"), value)) == {}
     else:
         assert "a whole number from 0 to 100" in mistakes((*SPLIT, "s0"), value)[0]
+
+
+@pytest.mark.parametrize("kind", ["routes", "services"])
+def test_maintenance_is_switched_and_the_rest_of_it_stays(kind: str) -> None:
+    """Of a route or a service; a name that is gone has no place, and nothing else is changed."""
+    prepared = 'maintenance = { on = false, retry_after = "9s" }'
+    config = parse(
+        f"""
+        [[listen]]
+        address = "127.0.0.1:80"
+        [services.all]
+        instances = ["{A}"]
+        {prepared if kind == "services" else ""}
+        [[routes]]
+        service = "all"
+        name = "all"
+        {prepared if kind == "routes" else ""}
+        """,
+        "test",
+        {},
+    )
+
+    def switched(word: object) -> list[tuple[bool, str] | None]:
+        owners = overridden(config, read({(kind, "all", "maintenance"): word}))
+        both = (owners.routes[0].maintenance, owners.services["all"].maintenance)
+        return [(it.on, str(it.retry_after)) if it is not None else None for it in both]
+
+    index = ("routes", "services").index(kind)
+    for word, on in (("on", True), (True, True), ("off", False), (False, False)):
+        assert switched(word)[index] == (on, "9s"), word
+        assert switched(word)[1 - index] is None
+    gone = read({(kind, "gone", "maintenance"): "on"})
+    assert [path for path, _ in without_place(config, gone)] == [(kind, "gone", "maintenance")]
+    assert overridden(config, gone) == config
+    assert not gone.configure_as(read({(kind, "gone", "maintenance"): "off"}))
+
+
+@pytest.mark.parametrize("value", ["yes", 1, "", {"on": True}])
+def test_maintenance_is_on_or_off(value: object) -> None:
+    """And nothing else."""
+    assert mistakes(("routes", "all", "maintenance"), value)

@@ -274,7 +274,9 @@ class Network:
         self.exhausted: Callable[[int], object]
         """Is told that clients wait for a descriptor."""
 
-    def connect(self, address: tuple[str, int], protocol: UpstreamConnection, _: int) -> Connect:
+    def connect(
+        self, address: tuple[str, int], protocol: UpstreamConnection, _: int, _may_speak: bool
+    ) -> Connect:
         """A connect that the test lets succeed or fail."""
         self.connects.append(attempt := Connect(address, protocol, self.faults))
         return attempt

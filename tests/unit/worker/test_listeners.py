@@ -131,6 +131,7 @@ async def test_no_connection_is_lost_while_slots_change_hands() -> None:
             b.serve(1)
             clients += slots.connect(5)
             b.release(1)
+        clients += slots.connect(40)  # some of them at either slot
         b.serve(1)
         assert await greetings(clients) == {b"a0", b"b0"}
         a.close()

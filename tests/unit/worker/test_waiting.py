@@ -1,7 +1,11 @@
 """A request that waits for a place on an instance: what is held back, who asks again, and every end."""
 
 import os
+from collections.abc import Callable, Iterator
+from typing import cast
 
+from gateway.state.lane import Lane
+from gateway.worker.waiting import WaitingLine
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, REQUEST, Stage, Transport, post
 
@@ -44,6 +48,31 @@ async def test_a_wake_up_is_seen_to_at_once(stage_with: SetUp) -> None:
     stage.plane.waiting.woken(wake)
     os.close(wake)
     assert instance.got().startswith(b"GET / HTTP/1.1\r\n")
+
+
+async def test_a_crowd_is_asked_in_slices() -> None:
+    """Whoever else has something to do is not kept from it, and everybody has had a turn in the end."""
+    asked: list[int] = []
+    later: list[Callable[[], None]] = []
+
+    class Line:
+        has_waiting = True
+        left: Iterator[int] = iter(())
+
+        def begin_round(self) -> None:
+            self.left = iter(range(100))
+
+        def next_turn(self, _: int) -> int | None:
+            return next(self.left, None)
+
+    line = WaitingLine(cast("Lane", Line()), asked.append, later.append)
+    line.go_on()
+    assert 0 < len(asked) < 100
+    line.go_on()
+    assert len(later) == 1, "the rest is on its way already"
+    while later:
+        later.pop()()
+    assert asked[-100:] == list(range(100))
 
 
 async def test_a_body_that_comes_meanwhile_is_held_back(stage_with: SetUp) -> None:

@@ -42,6 +42,8 @@ struct Known {
     first_byte: Option<u64>,
     /// Bytes for the client.
     sent: u64,
+    /// Bytes of a client that are passed through; `None` for a request.
+    received: Option<u64>,
     /// The instance of the last try.
     instance: Option<Instance>,
     tries: u8,
@@ -62,11 +64,7 @@ impl Record {
         request: Option<&Request<'_, '_>>,
     ) -> Self {
         let mut record = log.spare.pop().unwrap_or_default();
-        let mut line = std::mem::take(&mut record.0.line);
-        line.clear();
-        line.reserve(USUAL_LINE_BYTES);
-        line.extend_from_slice(b"{\"time\":");
-        line.extend_from_slice(log.clock.text(wall));
+        let mut line = record.fresh_line(log.clock.text(wall));
         put_value(&mut line, b",\"request_id\":", Some(id), REQUEST_ID_ROOM);
         put_address(&mut line, b",\"client\":", Some(client));
         put_address(&mut line, b",\"peer\":", (peer != client).then_some(peer));
@@ -78,6 +76,35 @@ impl Record {
             record.routed(None);
         }
         record
+    }
+
+    /// As [`Record::begin`], a connection that is passed through.
+    pub(crate) fn begin_passage(
+        log: &mut AccessLog,
+        started: u64,
+        wall: u64,
+        client: &Address,
+        peer: &Address,
+    ) -> Self {
+        let mut record = log.spare.pop().unwrap_or_default();
+        let mut line = record.fresh_line(log.clock.text(wall));
+        line.extend_from_slice(b",\"request_id\":null");
+        put_address(&mut line, b",\"client\":", Some(client));
+        put_address(&mut line, b",\"peer\":", (peer != client).then_some(peer));
+        line.extend_from_slice(b",\"method\":null,\"host\":null,\"path\":null");
+        *record.0 = Known { line, started, ..Known::default() };
+        record
+    }
+
+    /// A line's beginning, in the room of the one before.
+    #[inline]
+    fn fresh_line(&mut self, time: &[u8]) -> Vec<u8> {
+        let mut line = std::mem::take(&mut self.0.line);
+        line.clear();
+        line.reserve(USUAL_LINE_BYTES);
+        line.extend_from_slice(b"{\"time\":");
+        line.extend_from_slice(time);
+        line
     }
 
     /// [`names`] of the route and its service; `None` for a request that has none. To be called once.
@@ -101,6 +128,11 @@ impl Record {
         self.0.sent += bytes as u64;
     }
 
+    /// So many bytes came from the client, all in all.
+    pub(crate) fn received(&mut self, bytes: u64) {
+        self.0.received = Some(bytes);
+    }
+
     /// The final answer begins.
     pub(crate) fn answered(&mut self, now: u64) {
         self.0.first_byte = Some(now);
@@ -112,13 +144,25 @@ impl Record {
     }
 
     /// Writes the rest. `instance`: its address, as a string of the line.
-    pub(super) fn complete(&mut self, instance: Option<&[u8]>, status: u16, reason: Option<&str>, now: u64) {
-        let Known { line, started, first_byte, sent, tries, delayed, .. } = &mut *self.0;
+    pub(super) fn complete(
+        &mut self,
+        instance: Option<&[u8]>,
+        status: Option<u16>,
+        reason: Option<&str>,
+        now: u64,
+    ) {
+        let Known { line, started, first_byte, sent, received, tries, delayed, .. } = &mut *self.0;
         line.extend_from_slice(b",\"instance\":");
         line.extend_from_slice(instance.unwrap_or(b"null"));
         put_number(line, b",\"tries\":", u64::from(*tries));
-        put_number(line, b",\"status\":", u64::from(status));
+        match status {
+            Some(status) => put_number(line, b",\"status\":", u64::from(status)),
+            None => line.extend_from_slice(b",\"status\":null"),
+        }
         put_number(line, b",\"bytes\":", *sent);
+        if let Some(received) = received {
+            put_number(line, b",\"bytes_received\":", *received);
+        }
         put_milliseconds(line, b",\"duration_ms\":", Some(now.saturating_sub(*started)));
         let first_byte = first_byte.map(|at| at.saturating_sub(*started));
         put_milliseconds(line, b",\"first_byte_ms\":", first_byte);
@@ -137,10 +181,10 @@ impl Record {
     }
 }
 
-/// What the lines of a route say of it, made once for all of them.
-pub(crate) fn names(route: &str, service: Option<&str>) -> Box<[u8]> {
+/// What the lines of a route, or of a listener without routes, say of it, made once for all of them.
+pub(crate) fn names(route: Option<&str>, service: Option<&str>) -> Box<[u8]> {
     let mut names = Vec::new();
-    put_name(&mut names, b",\"route\":", Some(route));
+    put_name(&mut names, b",\"route\":", route);
     put_name(&mut names, b",\"service\":", service);
     names.into()
 }

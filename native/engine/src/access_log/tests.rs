@@ -34,14 +34,14 @@ fn line(method: &[u8], host: &[u8], target: &[u8], id: &[u8], names: Option<&[u8
     let mut record = Record::begin(&mut log, 5, 1, &long_address(1), &long_address(2), id, Some(&request));
     record.routed(names);
     record.tried(state.instance(0));
-    log.finish(record, &state, 200, None, u64::MAX);
+    log.finish(record, &state, Some(200), None, u64::MAX);
     log.lines().to_vec()
 }
 
 /// The line of a request that was not understood.
 fn write_one(log: &mut AccessLog, state: &FakeState) {
     let record = Record::begin(log, 0, 0, &long_address(1), &long_address(1), b"id", None);
-    log.finish(record, state, 200, None, 0);
+    log.finish(record, state, Some(200), None, 0);
 }
 
 /// What every reader of the file relies on: one line, printable, an object.
@@ -68,7 +68,7 @@ fn no_byte_of_a_request_can_forge_a_line() {
 fn the_longest_line_fits_into_one_write_on_a_pipe() {
     let (long, id) = (vec![0xff; 9_000], [b'x'; request_id::MAX_BYTES]);
     let name = "é".repeat(400);
-    let written = line(&long, &long, &long, &id, Some(&names(&name, Some(&name))));
+    let written = line(&long, &long, &long, &id, Some(&names(Some(&name), Some(&name))));
     let value = parsed(&written);
     assert!((3_000..=MAX_LINE_BYTES).contains(&written.len()), "{}", written.len());
     assert_eq!(value["request_id"], shown(&id));
@@ -124,7 +124,7 @@ fn a_record_that_is_used_again_says_nothing_of_its_last_request() {
     first.tried(state.instance(0));
     first.answered(2_000_000);
     first.sent(7);
-    log.finish(first, &state, 502, Some("connection_refused"), 3_000_000);
+    log.finish(first, &state, Some(502), Some("connection_refused"), 3_000_000);
     write_one(&mut log, &state);
     let lines: Vec<_> = log.lines().split_inclusive(|&byte| byte == b'\n').collect();
     let mut fresh = AccessLog::default();
@@ -140,12 +140,12 @@ fn few_records_are_kept_and_none_that_is_long() {
         |log: &mut AccessLog| Record::begin(log, 0, 0, &long_address(1), &long_address(1), b"id", None);
     let records: Vec<_> = (0..2 * SPARE_RECORDS).map(|_| begin(&mut log)).collect();
     for record in records {
-        log.finish(record, &state, 200, None, 0);
+        log.finish(record, &state, Some(200), None, 0);
     }
     assert_eq!(log.spare.len(), SPARE_RECORDS);
     let mut long = begin(&mut log);
     long.routed(Some(&[b'x'; 4_000]));
-    log.finish(long, &state, 200, None, 0);
+    log.finish(long, &state, Some(200), None, 0);
     assert_eq!(log.spare.len(), SPARE_RECORDS - 1);
 }
 
@@ -155,7 +155,7 @@ fn an_instance_is_named_by_the_address_that_it_had_when_the_request_was_sent() {
     let line = |log: &mut AccessLog, instance| {
         let mut record = Record::begin(log, 0, 0, &long_address(1), &long_address(1), b"id", None);
         record.tried(instance);
-        log.finish(record, &state, 200, None, 0);
+        log.finish(record, &state, Some(200), None, 0);
         let line = parsed(log.lines());
         log.drained();
         line["instance"].clone()
@@ -174,7 +174,7 @@ proptest! {
         host in proptest::collection::vec(any::<u8>(), 0..80),
         path in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let value = parsed(&line(&method, &host, &path, b"id", Some(&names("r", Some("s")))));
+        let value = parsed(&line(&method, &host, &path, b"id", Some(&names(Some("r"), Some("s")))));
         prop_assert_eq!(&value["method"], &shown(&method));
         prop_assert_eq!(&value["host"], &shown(&host));
         prop_assert_eq!(&value["path"], &shown(&path));

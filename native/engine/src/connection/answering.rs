@@ -10,12 +10,12 @@ use crate::state::State;
 use crate::worker::Worker;
 
 impl Connection {
-    /// Answers a request as its route says. `row`: the row of the request table that counts it; `reason`: why there is none of an instance.
+    /// Answers a request as its route says. `row`: the row of the request table that counts it.
     pub(super) fn answer<S: State>(
         &mut self,
         worker: &mut Worker<S>,
         answer: &Answer,
-        (row, reason): (Option<u32>, Option<&str>),
+        row: Option<u32>,
         request: &Request<'_, '_>,
         client: &Client<'_>,
         now: u64,
@@ -28,6 +28,6 @@ impl Connection {
             let to_head = request.method == b"HEAD";
             return self.refuse(worker, &Refusal::because(Reason::BadHost, row), to_head, now);
         }
-        self.replied(worker, row, answer.status, reason, close, now)
+        self.replied(worker, row, answer.status, None, close, now)
     }
 }

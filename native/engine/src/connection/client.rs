@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use foldhash::quality::FoldHasher;
 use foldhash::SharedSeed;
 
-use super::{Connection, Phase, Verdict};
+use super::{Action, Connection, Phase, Verdict};
 use crate::reply::Reason;
 use crate::state::{Counter, Hold, State};
 use crate::worker::Worker;
@@ -18,7 +18,11 @@ impl Connection {
         if matches!(self.phase, Phase::Preamble) {
             return Verdict::WAIT;
         }
-        self.count_client(worker, now)
+        let verdict = self.count_client(worker, now);
+        if verdict.action == Action::Wait && self.is_passed_through(worker) {
+            return self.pass_through(worker, None, now);
+        }
+        verdict
     }
 
     /// Counts the connection for its client. A trusted proxy has the connections of many clients, and is not counted.
@@ -34,6 +38,10 @@ impl Connection {
             Hold::Full => {
                 worker.fresh_output();
                 worker.state.count(Counter::ConnectionsRejected, 1);
+                if self.is_passed_through(worker) {
+                    self.phase = Phase::Closed;
+                    return Verdict::bare(Action::Abort);
+                }
                 return self.refuse_unread(worker, Reason::TooManyConnections, now);
             }
         }

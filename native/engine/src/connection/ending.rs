@@ -6,10 +6,11 @@ use super::mirroring::Copying;
 use super::queueing::give_back;
 use super::{Action, Answer, Connection, Payload, Phase, Verdict, Waiting, CLIENT_EOF_GRACE, LINGER};
 use crate::limit::Level;
+use crate::pass_through::End;
 use crate::queue::WaitEnd;
 use crate::reply::{self, Circumstances, Reason};
 use crate::rest::Rest;
-use crate::snapshot::Limit;
+use crate::snapshot::{Limit, Maintenance};
 use crate::state::{Counter, State};
 use crate::worker::Worker;
 
@@ -17,12 +18,12 @@ use crate::worker::Worker;
 
 /// The instance's connection ended within the answer.
 pub(super) const RESPONSE_INCOMPLETE: &str = "http_response_incomplete";
+/// The gateway could not go on with the answer.
+pub(super) const INTERNAL_ERROR: &str = "proxy_internal_error";
 /// The instance paused too long within the answer.
 const RESPONSE_TIMEOUT: &str = "http_response_timeout";
 /// The client's connection ended before the answer was complete.
 const CLIENT_CLOSED: &str = "client_closed";
-/// An answer that the route injects.
-pub(super) const FAULT_ABORT: &str = "fault_abort";
 /// The client did not take the answer.
 const CLIENT_WRITE_TIMEOUT: &str = "client_write_timeout";
 
@@ -39,12 +40,20 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<u64>,
     /// The limit that refuses it and is to be told of, with what is in its bucket.
     pub(super) quota: Option<(Arc<Limit>, Level)>,
+    /// What keeps its client out.
+    pub(super) maintenance: Option<Arc<Maintenance>>,
 }
 
 impl Refusal {
     /// Without more to say than the reason.
     pub(super) fn because(reason: Reason, row: Option<u32>) -> Self {
-        Self { reason, row, retry_after: None, quota: None }
+        Self { reason, row, retry_after: None, quota: None, maintenance: None }
+    }
+
+    /// For a client that is kept out, with the advice when to come again.
+    pub(super) fn kept_out(by: &Arc<Maintenance>, row: Option<u32>) -> Self {
+        let (retry_after, maintenance) = (by.retry_after, Some(Arc::clone(by)));
+        Self { retry_after, maintenance, ..Self::because(Reason::Maintenance, row) }
     }
 
     /// With the advice to come again soon, where places come free all the time and nobody knows when.
@@ -83,20 +92,36 @@ impl Connection {
 
     /// The exchange cannot be completed: an answer of our own, or, once bytes of another have gone out, a reset.
     pub(super) fn fail<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
+        if self.passes() {
+            return self.fail_passing(worker, reason.into(), now);
+        }
+        let refusal = match reason {
+            Reason::QueueFull | Reason::QueueTimeout | Reason::LimitUnanswered => {
+                Refusal::for_now(reason, None)
+            }
+            _ => Refusal::because(reason, None),
+        };
+        self.fail_with(worker, &refusal, now)
+    }
+
+    /// As [`Connection::fail`], with more to say; the exchange counts it.
+    pub(super) fn fail_with<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        refusal: &Refusal,
+        now: u64,
+    ) -> Verdict {
+        let reason = refusal.reason;
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
-            return self.abort(worker, reason.error().unwrap_or_default(), now);
+            return self.abort(worker, reason.logged().unwrap_or_default(), now);
         }
         exchange.status = reason.status();
         let to_head = exchange.to_head;
         let record = self.record.take(); // its line tells of the answer that follows
         self.end_exchange(worker, None, now);
         self.record = record;
-        let refusal = match reason {
-            Reason::QueueFull | Reason::QueueTimeout => Refusal::for_now(reason, None),
-            _ => Refusal::because(reason, None),
-        };
-        self.refuse(worker, &refusal, to_head, now)
+        self.refuse(worker, refusal, to_head, now)
     }
 
     /// Answers in the instance's stead.
@@ -108,6 +133,9 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let close = self.closes_after_reply(worker, now);
+        let status = refusal.reason.status();
+        let own_page = || self.terms.as_ref().and_then(|terms| terms.pages.find(status));
+        let page = refusal.maintenance.as_ref().and_then(|it| it.page.as_ref()).or_else(own_page);
         let circumstances = Circumstances {
             date: &worker.date,
             retry_after: refusal.retry_after,
@@ -116,11 +144,11 @@ impl Connection {
             confirm_keep_alive: self.minor_version == 0,
             to_head,
             form: self.form,
-            pages: &worker.snapshot.pages,
+            page: page.or_else(|| worker.snapshot.pages.find(status)),
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);
-        self.replied(worker, refusal.row, refusal.reason.status(), refusal.reason.error(), close, now)
+        self.replied(worker, refusal.row, status, refusal.reason.logged(), close, now)
     }
 
     /// Does the connection end with an answer of our own that is given now?
@@ -174,6 +202,8 @@ impl Connection {
             self.blame_instance(worker);
         }
         match self.waiting {
+            Waiting::Tunnel if self.passes() => self.fail_passing(worker, End::IdleTimeout, now),
+            Waiting::ClientTakes if self.passes() => self.fail_passing(worker, End::WriteTimeout, now),
             Waiting::KeepAlive | Waiting::Linger | Waiting::HalfClosed | Waiting::Tunnel => {
                 self.leave(worker, now)
             }
@@ -230,8 +260,10 @@ impl Connection {
         let awaits_answer = match &self.phase {
             // What was searched is the beginning of a head; what was not waits to be taken up.
             Phase::Request if !self.inbound.is_empty() && self.searched == 0 => false,
+            // It is carried over to the instance, once there is one.
+            Phase::Exchange(_) if self.passes() => false,
             // It would take a place from those who are still there.
-            Phase::Exchange(_) if self.queued.is_some() || self.delayed.is_some() => {
+            Phase::Exchange(_) if self.queued.is_some() || self.asked.is_some() || self.delayed.is_some() => {
                 return self.leave(worker, now)
             }
             Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
@@ -273,25 +305,38 @@ impl Connection {
         Verdict::CLOSE
     }
 
-    /// Counts the exchange, gives its reservation back and writes its line; a tunnel is counted already. The caller
+    /// Counts the exchange, gives its reservation back and writes its line; a tunnel is counted already, unless it was one from the first. The caller
     /// leaves the phase.
     pub(super) fn end_exchange<S: State>(&mut self, worker: &mut Worker<S>, reason: Option<&str>, now: u64) {
         self.response_head = Vec::new();
         let opens_gate = self.holds.give_back(&worker.state);
         self.leave_line(worker, WaitEnd::Left, now);
+        self.stop_asking(worker, WaitEnd::Left, now);
         if let Phase::Tunnel(tunnel) = &mut self.phase {
             if let Some(instance) = tunnel.instance.take() {
                 give_back(&worker.state, instance, tunnel.queue, now);
             }
+            self.end_passing(worker, now);
             return;
         }
         let Phase::Exchange(exchange) = &mut self.phase else { return };
+        if exchange.compressing.is_some() {
+            exchange.stop_compressing(&mut worker.encoders);
+        }
         match (exchange.instance.take(), exchange.awaited()) {
             (Some(instance), awaited) => give_back(&worker.state, instance, awaited, now),
-            // It had left its instance, but not the gate.
-            (None, Some(service)) if opens_gate => worker.state.wake_next(service, now),
-            (None, _) => {}
+            (None, awaited) => {
+                self.delayed = None;
+                // It had left its instance, but not the gate.
+                if let Some(service) = awaited.filter(|_| opens_gate) {
+                    worker.state.wake_next(service, now);
+                }
+            }
         }
+        if self.end_passing(worker, now) {
+            return;
+        }
+        let Phase::Exchange(exchange) = &self.phase else { return };
         if !exchange.due.is_empty() {
             self.charge_answer(worker, None, now);
         }

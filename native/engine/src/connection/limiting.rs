@@ -23,8 +23,26 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// When to come again where too many requests are under way, in nanoseconds: nobody knows how long they take.
 const RETRY_TOO_MANY: u64 = NANOS_PER_SECOND;
 
-/// The limits that have to do with the answer, with the keys of their buckets. It takes memory where there are any only.
-pub(super) type Due = Vec<(Arc<Limit>, u64)>;
+/// Limits on a request, with the keys of its buckets there.
+pub(super) type Buckets = Vec<(Arc<Limit>, u64)>;
+
+/// The limits that have to do with the answer. It takes memory where there are any only.
+pub(super) type Due = Buckets;
+
+/// What limits that do not refuse a request have to say.
+pub(super) enum Consent {
+    /// It passes.
+    Given(Due),
+    /// The bucket of one that gateways share is being asked: all limits on it are to be asked again when that has answered.
+    Awaited(Buckets),
+}
+
+/// What a charge came to that nobody has refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Charged {
+    Done,
+    Unanswered,
+}
 
 /// Why a request goes no further.
 pub(super) enum Stop<'a> {
@@ -95,12 +113,38 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// The same, by those that have waited for an answer.
+    fn add_again(&mut self, limit: &'a Arc<Limit>, key: u64) {
+        self.add(limit, key);
+        if let Some(shared) = self.wanted[..self.count].last_mut().and_then(|claim| claim.shared.as_mut()) {
+            shared.again = true;
+        }
+    }
+
     fn limits(&self) -> impl Iterator<Item = &'a Arc<Limit>> + Clone + '_ {
         self.limits.iter().map_while(|limit| *limit)
     }
 
+    fn buckets(&self) -> impl Iterator<Item = (&'a Arc<Limit>, u64)> + '_ {
+        self.limits().zip(self.wanted().iter().map(|claim| claim.key))
+    }
+
     fn wanted(&self) -> &[Claim] {
         &self.wanted[..self.count]
+    }
+
+    /// Makes them, all or none.
+    fn charge<S: State>(&self, state: &S, now: u64) -> Result<Charged, Stop<'a>> {
+        match self.count {
+            0 => Ok(Charged::Done),
+            _ => told(state, self.limits(), state.charge(self.wanted(), now)),
+        }
+    }
+
+    fn note_due(&self, due: &mut Due) {
+        for (limit, key) in self.buckets().filter(|(limit, _)| limit.is_about_answers()) {
+            due.push((Arc::clone(limit), key));
+        }
     }
 }
 
@@ -110,9 +154,14 @@ fn told<'a, S: State>(
     state: &S,
     limits: impl Iterator<Item = &'a Arc<Limit>> + Clone,
     charge: Charge,
-) -> Result<(), Stop<'a>> {
+) -> Result<Charged, Stop<'a>> {
+    let mut charged = Charged::Done;
     let stop = match charge {
         Charge::Allowed | Charge::Overflow { .. } => None,
+        Charge::Unanswered { .. } => {
+            charged = Charged::Unanswered;
+            None
+        }
         Charge::NoPlace { .. } => Some(Stop::NoPlace),
         Charge::Refused { claim, retry_after, .. } => {
             limits.clone().nth(claim).map(|limit| Stop::Beyond(limit, retry_after)).or(Some(Stop::NoPlace))
@@ -123,7 +172,7 @@ fn told<'a, S: State>(
             state.count_limit(limit.rule.row, decision);
         }
     }
-    stop.map_or(Ok(()), Err)
+    stop.map_or(Ok(charged), Err)
 }
 
 /// What a charge was for the limit at `index`; `None` when it was not asked.
@@ -134,10 +183,14 @@ fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
         Charge::Allowed | Charge::Overflow { .. } => Some(LimitDecision::Allowed),
         Charge::NoPlace { claim, .. } if claim == index => Some(LimitDecision::Overflow),
         Charge::Refused { claim, .. } if claim == index => Some(LimitDecision::Refused),
-        Charge::Refused { forfeited, .. } | Charge::NoPlace { forfeited, .. } if index < forfeited => {
+        Charge::Refused { forfeited, .. }
+        | Charge::NoPlace { forfeited, .. }
+        | Charge::Unanswered { forfeited }
+            if index < forfeited =>
+        {
             Some(LimitDecision::Forfeited)
         }
-        Charge::Refused { .. } | Charge::NoPlace { .. } => None,
+        Charge::Refused { .. } | Charge::NoPlace { .. } | Charge::Unanswered { .. } => None,
     }
 }
 
@@ -148,10 +201,10 @@ pub(super) fn pass<'a, S: State>(
     service: Option<&'a Service>,
     subject: &Subject<'_>,
     now: u64,
-) -> Result<Due, Stop<'a>> {
+) -> Result<Consent, Stop<'a>> {
     let of_service = service.map_or(&[][..], |service| &service.limits);
     match (&route.limits[..], of_service) {
-        ([], []) => Ok(Due::new()),
+        ([], []) => Ok(Consent::Given(Due::new())),
         ([limit], []) | ([], [limit]) => pass_one(state, limit, subject, now),
         (of_route, of_service) => pass_several(state, of_route.iter().chain(of_service), subject, now),
     }
@@ -164,18 +217,20 @@ fn pass_one<'a, S: State>(
     limit: &'a Arc<Limit>,
     subject: &Subject<'_>,
     now: u64,
-) -> Result<Due, Stop<'a>> {
+) -> Result<Consent, Stop<'a>> {
     let mut due = Due::new();
     if limit.rule.mode == Mode::Shadow {
         count_shadow(state, limit, subject, &mut due, now);
     } else if let Some(key) = key(state, &limit.rule, subject)? {
         let charge = state.charge(&[limit.claim(key)], now);
-        told(state, std::iter::once(limit), charge)?;
+        if told(state, std::iter::once(limit), charge)? == Charged::Unanswered {
+            return Ok(Consent::Awaited(vec![(Arc::clone(limit), key)]));
+        }
         if limit.is_about_answers() {
             due.push((Arc::clone(limit), key));
         }
     }
-    Ok(due)
+    Ok(Consent::Given(due))
 }
 
 /// Asks several limits on a request: first those that may refuse it, together.
@@ -184,25 +239,47 @@ fn pass_several<'a, S: State>(
     limits: impl Iterator<Item = &'a Arc<Limit>> + Clone,
     subject: &Subject<'_>,
     now: u64,
-) -> Result<Due, Stop<'a>> {
+) -> Result<Consent, Stop<'a>> {
     let (mut claims, mut due) = (Claims::new(), Due::new());
     for limit in limits.clone().filter(|limit| limit.rule.mode == Mode::Enforce) {
         if let Some(key) = key(state, &limit.rule, subject)? {
             claims.add(limit, key);
         }
     }
-    if claims.count > 0 {
-        told(state, claims.limits(), state.charge(claims.wanted(), now))?;
+    let shadows = limits.filter(|limit| limit.rule.mode == Mode::Shadow);
+    if claims.charge(state, now)? == Charged::Unanswered {
+        let mut buckets: Buckets = claims.buckets().map(|(limit, key)| (Arc::clone(limit), key)).collect();
+        for limit in shadows {
+            let key = key(state, &limit.rule, subject).ok().flatten();
+            buckets.extend(key.map(|key| (Arc::clone(limit), key)));
+        }
+        return Ok(Consent::Awaited(buckets));
     }
-    for limit in limits.filter(|limit| limit.rule.mode == Mode::Shadow) {
+    for limit in shadows {
         count_shadow(state, limit, subject, &mut due, now);
     }
-    for (limit, claim) in claims.limits().zip(claims.wanted()) {
-        if limit.is_about_answers() {
-            due.push((Arc::clone(limit), claim.key));
-        }
+    claims.note_due(&mut due);
+    Ok(Consent::Given(due))
+}
+
+/// Asks all limits on a request once more, which has waited for an answer. `None`: there is still one to wait for.
+pub(super) fn pass_again<'a, S: State>(
+    state: &S,
+    buckets: &'a Buckets,
+    now: u64,
+) -> Result<Option<Due>, Stop<'a>> {
+    let (mut claims, mut due) = (Claims::new(), Due::new());
+    for (limit, key) in buckets.iter().filter(|(limit, _)| limit.rule.mode == Mode::Enforce) {
+        claims.add_again(limit, *key);
     }
-    Ok(due)
+    if claims.charge(state, now)? == Charged::Unanswered {
+        return Ok(None);
+    }
+    for (limit, key) in buckets.iter().filter(|(limit, _)| limit.rule.mode == Mode::Shadow) {
+        charge_shadow(state, limit, *key, &mut due, now);
+    }
+    claims.note_due(&mut due);
+    Ok(Some(due))
 }
 
 /// The name of a request's count at a limit; `None` where the limit does not ask those without its key.
@@ -228,10 +305,16 @@ fn without_key<'a, S: State>(state: &S, rule: &Rule) -> Result<Option<u64>, Stop
 
 /// Charges a request that passes at a limit that only counts.
 fn count_shadow<S: State>(state: &S, limit: &Arc<Limit>, subject: &Subject<'_>, due: &mut Due, now: u64) {
-    let Ok(Some(key)) = key(state, &limit.rule, subject) else { return };
+    if let Ok(Some(key)) = key(state, &limit.rule, subject) {
+        charge_shadow(state, limit, key, due, now);
+    }
+}
+
+fn charge_shadow<S: State>(state: &S, limit: &Arc<Limit>, key: u64, due: &mut Due, now: u64) {
     let decision = match state.charge(&[limit.claim(key)], now) {
         Charge::Allowed => LimitDecision::Allowed,
-        Charge::Refused { .. } => LimitDecision::WouldRefuse,
+        // No request waits for a limit that only counts.
+        Charge::Refused { .. } | Charge::Unanswered { .. } => LimitDecision::WouldRefuse,
         Charge::Overflow { .. } | Charge::NoPlace { .. } => LimitDecision::Overflow,
     };
     state.count_limit(limit.rule.row, decision);

@@ -68,7 +68,7 @@ pub(super) fn plan<S: State>(
         return Copying::Nothing;
     };
     let affinity = service.reading.read(&Subject { service: &service.name, ..*subject });
-    let exchange = Exchange::new(request, 0, &mirror.backend, service, None, affinity, now);
+    let exchange = Exchange::of_request(request, 0, &mirror.backend, service, None, affinity, now);
     let exchange = Exchange { row: mirror.row, ..exchange };
     Copying::Planned(Box::new(Planned { exchange, gate: Gate::of(state, service) }))
 }

@@ -29,15 +29,21 @@ impl Connection {
         self.inbound.extend_from_slice(data);
         match proxy_protocol::read(&self.inbound) {
             Ok(None) => Verdict::WAIT,
-            Ok(Some(Header { client, length })) => {
-                self.peer = client.map_or(self.socket, Into::into);
-                let requests = std::mem::take(&mut self.inbound);
+            Ok(Some(header @ Header { length, .. })) => {
+                self.peer = header.client().map_or(self.socket, Into::into);
+                let mut following = std::mem::take(&mut self.inbound);
                 self.await_request(worker, now);
                 let verdict = self.count_client(worker, now);
                 if verdict.action != Action::Wait {
                     return verdict;
                 }
-                self.receive(worker, &requests[length..], now)
+                if self.is_passed_through(worker) {
+                    following.drain(..length);
+                    self.inbound = following;
+                    return self.pass_through(worker, header.ends, now);
+                }
+                self.passed = None;
+                self.receive(worker, &following[length..], now)
             }
             Err(proxy_protocol::Malformed) => self.refuse_preamble(worker, now),
         }

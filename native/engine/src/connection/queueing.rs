@@ -81,7 +81,7 @@ impl<S: State> Search<'_, S> {
             Some(Front { newest_first: true, .. }) => true,
             Some(_) => return false,
         };
-        !self.state.is_ahead(service, Front { since: now, newest_first })
+        !self.state.is_ahead(service, Front { since: now, newest_first }, now)
     }
 }
 
@@ -112,6 +112,30 @@ impl Connection {
         }
     }
 
+    /// A place on an instance for an exchange that has waited for something else, with so many nanoseconds of its time in
+    /// line over; `None`: it stands in line for one.
+    pub(super) fn seek_place_late<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        gate: Option<Gate>,
+        waited: u64,
+        now: u64,
+    ) -> Result<Option<Instance>, Reason> {
+        let Phase::Exchange(exchange) = &self.phase else { return Ok(None) };
+        let (service, queue, tried) = (exchange.service, exchange.queue, Tried::default());
+        let criteria = exchange.criteria(&tried, now);
+        let Worker { state, lines, deadlines, random, .. } = &mut *worker;
+        let mut search = Search { state, lines, deadlines, random, criteria, gate };
+        let Some(instance) = self.seek_place(&mut search, service, queue)? else {
+            self.shorten_wait(waited);
+            return Ok(self.place_or_wait(worker, now));
+        };
+        if let Phase::Exchange(exchange) = &mut self.phase {
+            exchange.instance = Some(instance);
+        }
+        Ok(Some(instance))
+    }
+
     fn join_line<S: State>(
         &mut self,
         search: &mut Search<'_, S>,
@@ -138,29 +162,51 @@ impl Connection {
 
     /// The exchange stands in line: it goes at once if it is its turn and a place is there. The output has what is to be sent.
     pub(super) fn park<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
-        let Some(Queued { service, ticket, since, timeout, .. }) = self.queued else { return Verdict::WAIT };
-        let front = worker.lines.front(service, now);
-        let its_turn = worker.lines.is_next(service, ticket)
-            && front.is_some_and(|front| !worker.state.is_ahead(service, front));
-        if its_turn {
-            if let Some(instance) = self.take_place(worker, now) {
-                self.record_try();
-                self.flowing(worker, now);
-                return Verdict {
-                    action: Action::Forward,
-                    argument: instance.key(),
-                    payload: Payload::Output,
-                };
-            }
+        match self.place_or_wait(worker, now) {
+            Some(instance) => self.forward_output(worker, instance, now),
+            None => Verdict::with(Action::Park, Payload::Output),
         }
-        self.arm_for_others(worker, Waiting::Place, since, timeout);
-        Verdict::with(Action::Park, Payload::Output)
     }
 
-    /// A place may have come free, and the connection is next in its line. It goes to an instance, goes on waiting, or fails if there
+    /// The request in the output goes to the instance.
+    pub(super) fn forward_output<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        instance: Instance,
+        now: u64,
+    ) -> Verdict {
+        self.record_try();
+        self.flowing(worker, now);
+        Verdict { action: self.onward(), argument: instance.key(), payload: Payload::Output }
+    }
+
+    /// The exchange has just begun to stand in line, and looks once more: a place, if it is its turn and one is there.
+    pub(super) fn place_or_wait<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Option<Instance> {
+        let Queued { service, ticket, since, timeout, .. } = self.queued?;
+        let front = worker.lines.front(service, now);
+        let its_turn = worker.lines.is_next(service, ticket)
+            && front.is_some_and(|front| !worker.state.is_ahead(service, front, now));
+        let place = its_turn.then(|| self.take_place(worker, now)).flatten();
+        if place.is_none() {
+            self.arm_for_others(worker, Waiting::Place, since, timeout);
+        }
+        place
+    }
+
+    /// Of the time that an exchange may stand in line, so much is over: it has waited for something else before.
+    fn shorten_wait(&mut self, passed: u64) {
+        if let Some(queued) = &mut self.queued {
+            queued.timeout = queued.timeout.saturating_sub(passed);
+        }
+    }
+
+    /// A place may have come free, and the connection is next in its line; or the answer that it waits for has come. It goes to an instance, goes on waiting, or fails if there
     /// is no instance to wait for.
     pub fn take_turn<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.fresh_output();
+        if self.asked.is_some() {
+            return self.hear_answer(worker, now);
+        }
         let Some(Queued { service, .. }) = self.queued else { return Verdict::WAIT };
         match self.try_place(worker, now) {
             Selection::Instance(_) => self.forward_again(worker, now),
@@ -177,6 +223,9 @@ impl Connection {
 
     /// The exchange has waited as long as it may, or has given its place in the queue to a newer one.
     pub(super) fn wait_in_vain<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        if self.stop_asking(worker, WaitEnd::Late, now) {
+            return self.fail(worker, Reason::LimitUnanswered, now);
+        }
         match self.leave_line(worker, WaitEnd::Late, now) {
             Some(WaitEnd::Displaced) => self.fail(worker, Reason::QueueFull, now),
             _ => self.fail(worker, Reason::QueueTimeout, now),

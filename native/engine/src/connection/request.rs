@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::delaying::Delayed;
-use super::ending::{Refusal, FAULT_ABORT};
-use super::limiting::{charge_due, pass, Due, Gate};
+use super::compressing::Compressing;
+use super::ending::Refusal;
+use super::limiting::{charge_due, pass, Consent, Due, Gate};
 use super::mirroring::{self, Copying};
 use super::queueing::Search;
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::answer;
 use crate::deadline::NEVER;
-use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::dispatch::{find_route, head_rules, max_body_bytes, objection, sender};
 use crate::fault::Injected;
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
@@ -22,13 +22,14 @@ use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, leading_empty_lines, slots, HeadFault, Request};
 use crate::key::Subject;
 use crate::pace::Stopwatch;
+use crate::random::Random;
 use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
-use crate::selection::{Affinity, Criteria, Tried};
-use crate::snapshot::{Backend, Leads, Service};
-use crate::state::{Counter, Instance, State};
+use crate::selection::{Affinity, Criteria, Policy, Tried};
+use crate::snapshot::{Backend, Leads, Service, Timeouts};
+use crate::state::{Instance, State};
 use crate::worker::Worker;
 
 /// Empty lines before a request line that are passed over: RFC 9112 §2.2 asks for one, and a flood of them is an attack.
@@ -42,7 +43,7 @@ enum Instead {
     /// The gateway refuses it.
     Refused(Refusal),
     /// Its route answers it, counted by a row of the request table.
-    Answered { answer: Arc<answer::Answer>, row: Option<u32>, reason: Option<&'static str> },
+    Answered { answer: Arc<answer::Answer>, row: Option<u32> },
 }
 
 impl From<Refusal> for Instead {
@@ -79,13 +80,14 @@ impl Connection {
             }
             verdict
         };
-        // Behind a FIN nothing that is incomplete will ever be whole.
+        // Behind a FIN nothing that is incomplete will ever be whole, and nobody waits for a place (see `client_eof`).
         let cut_off = matches!(self.phase, Phase::Request) || !self.request_body.is_complete();
-        let goes_on = matches!(
-            verdict.action,
-            Action::Wait | Action::Forward | Action::Park | Action::ForwardCopied | Action::ParkCopied
-        );
-        if self.half_closed && cut_off && goes_on {
+        let ends_here = match verdict.action {
+            Action::Wait | Action::Forward | Action::ForwardCopied => cut_off,
+            Action::Park | Action::ParkCopied => true,
+            _ => false,
+        };
+        if self.half_closed && ends_here {
             return self.leave(worker, now);
         }
         verdict
@@ -154,6 +156,7 @@ impl Connection {
         self.form = request.fields.preferred_form();
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
+        self.terms = None;
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
@@ -191,9 +194,9 @@ impl Connection {
                     Instead::Refused(refusal) => {
                         self.refuse(worker, &refusal, request.method == b"HEAD", now)
                     }
-                    Instead::Answered { answer, row, reason } => {
+                    Instead::Answered { answer, row } => {
                         let client = self.client(worker, &sender, request_id);
-                        self.answer(worker, &answer, (row, reason), &request, &client, now)
+                        self.answer(worker, &answer, row, &request, &client, now)
                     }
                 };
                 (verdict, bytes.len())
@@ -215,22 +218,23 @@ impl Connection {
         sender: &Sender,
         now: u64,
     ) -> Result<Exchange, Instead> {
-        let Worker { snapshot, state, random, lines, deadlines, .. } = worker;
+        let Worker { snapshot, state, random, lines, askers, deadlines, .. } = worker;
         let client = sender.client.ip();
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
-        let chosen = find_route(snapshot, &arrival).and_then(|(_, route)| {
+        let chosen = find_route(snapshot, &arrival).ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            self.terms.clone_from(&route.terms);
             let subject = Subject { request, client, route: &route.name, service: "" };
-            let destination = route.destinations.choose(&subject, random)?;
-            Some((route, destination, snapshot.leads(destination)?))
+            let leads = |destination| Some((route, destination, snapshot.leads(destination)?));
+            route.destinations.choose(&subject, random).and_then(leads).ok_or(Reason::NoService)
         });
         if let Some(record) = &mut self.record {
-            record.routed(chosen.map(|(_, destination, _)| &*destination.logged));
+            record.routed(chosen.ok().map(|(_, destination, _)| &*destination.logged));
         }
-        let Some((route, destination, leads)) = chosen else {
+        let (route, destination, leads) = chosen.map_err(|reason| {
             let unrouted = listener.map(|listener| listener.row);
-            return Err(Refusal::because(Reason::NoRoute, unrouted).into());
-        };
+            Instead::from(Refusal::because(reason, unrouted))
+        })?;
         let row = destination.rows.get(self.listener as usize).copied();
         let refuse = |reason| Instead::from(Refusal::because(reason, row));
         if let Some(reason) = objection(route, listener, request) {
@@ -238,51 +242,71 @@ impl Connection {
             self.persists &= reason != Reason::UpgradeWithBody;
             return Err(refuse(reason));
         }
+        if let Some(maintenance) = destination.closed_to(client) {
+            return Err(Refusal::kept_out(maintenance, row).into());
+        }
         let service = leads.service();
         let name = service.map_or("", |service| &service.name);
         let subject = Subject { request, client, route: &route.name, service: name };
         // First what is given back where another limit refuses: tokens are not.
-        let due = self
+        let consent = self
             .holds
             .take(state, route, service, &subject)
             .and_then(|()| pass(state, route, service, &subject, now))
             .map_err(|stop| Refusal { row, ..stop.into_refusal() })?;
-        let (backend, service) = match leads {
-            Leads::Service(backend, service) => (backend, service),
-            Leads::Answer(answer) => {
-                charge_due(state, &due, None, now);
-                return Err(Instead::Answered { answer: Arc::clone(answer), row, reason: None });
+        let (backend, service) = match (leads, &consent) {
+            (Leads::Service(backend, service), _) => (backend, service),
+            (Leads::Answer(answer), Consent::Given(due)) => {
+                charge_due(state, due, None, now);
+                return Err(Instead::Answered { answer: Arc::clone(answer), row });
             }
+            // No configuration has that: nobody waits for an answer of the gateway itself.
+            (Leads::Answer(_), Consent::Awaited(_)) => return Err(refuse(Reason::LimitUnanswered)),
         };
-        let delay = match route.fault.as_deref().and_then(|fault| fault.draw(random)) {
-            None => None,
-            Some(Injected::Delay(nanos)) => Some(nanos),
-            Some(Injected::Abort(answer)) => {
-                charge_due(state, &due, None, now);
-                state.count(Counter::InjectedAborts, 1);
-                let reason = Some(FAULT_ABORT);
-                return Err(Instead::Answered { answer: Arc::clone(answer), row, reason });
-            }
-        };
+        let injected = route.fault.as_deref().and_then(|fault| fault.draw(random));
         let affinity = service.reading.read(&subject);
+        let begin = |instance| {
+            let exchange =
+                Exchange::of_request(request, route.tries, backend, service, instance, affinity, now);
+            Exchange { row: row.unwrap_or(u32::MAX), ..exchange }
+        };
+        let for_now = |reason| match reason {
+            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
+            _ => refuse(reason),
+        };
+        let state = &*state;
+        let copying = |random: &mut Random| {
+            let mirror = route.mirror.as_deref();
+            mirror.map_or(Copying::Nothing, |mirror| {
+                mirroring::plan(mirror, (snapshot, state), request, &subject, random, now)
+            })
+        };
+        let due = match consent {
+            Consent::Given(due) => due,
+            Consent::Awaited(buckets) => {
+                self.ask(state, askers, service, (buckets, injected), now).map_err(for_now)?;
+                let goes_on = !matches!(injected, Some(Injected::Abort(_)));
+                self.copying = if goes_on { copying(random) } else { Copying::Nothing };
+                return Ok(begin(None));
+            }
+        };
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
-        let instance = if let Some(nanos) = delay {
-            self.delayed = Some(Box::new(Delayed::new(nanos, gate)));
-            Ok(None)
-        } else {
-            self.seek_place(&mut search, service.slot, service.queue)
+        let instance = match injected {
+            None => self.seek_place(&mut search, service.slot, service.queue),
+            Some(injected) => self.inject(state, injected, gate, 0).map(|()| None),
         };
-        let instance = instance.map_err(|reason| match reason {
-            Reason::QueueFull => Instead::from(Refusal::for_now(reason, row)),
-            _ => refuse(reason),
-        })?;
-        self.copying = route.mirror.as_deref().map_or(Copying::Nothing, |mirror| {
-            mirroring::plan(mirror, (snapshot, search.state), request, &subject, search.random, now)
-        });
-        let exchange = Exchange::new(request, route.tries, backend, service, instance, affinity, now);
-        Ok(Exchange { due, row: row.unwrap_or(u32::MAX), ..exchange })
+        match instance {
+            Ok(instance) => {
+                self.copying = copying(search.random);
+                Ok(Exchange { due, ..begin(instance) })
+            }
+            Err(reason) => {
+                charge_due(state, &due, None, now);
+                Err(for_now(reason))
+            }
+        }
     }
 
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
@@ -316,12 +340,25 @@ impl Connection {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
         let Some(instance) = instance else {
-            let verdict = self.wait(worker, now);
-            return (self.with_copy(verdict), end + used);
+            // Kept before it is held back, for that may end in a refusal, which tells whether more waits.
+            self.inbound.extend_from_slice(&rest[used..]);
+            let verdict = self.hold_back(worker, now);
+            return (self.with_copy(verdict), end + rest.len());
         };
         self.flowing(worker, now);
         let verdict = Verdict { action: Action::Forward, argument: instance, payload: Payload::Output };
         (self.with_copy(verdict), end + used)
+    }
+
+    /// There is no instance yet for the request in the output.
+    fn hold_back<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        if self.asked.is_some() {
+            self.await_answer(worker, now)
+        } else if self.delayed.is_some() {
+            self.begin_delay(worker, now)
+        } else {
+            self.park(worker, now)
+        }
     }
 
     fn receive_body<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {
@@ -348,7 +385,7 @@ impl Connection {
     /// Reads bytes of a body that is not complete and appends them to the output, framed for the instance.
     fn read_body<S>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, Reason> {
         let chunked = matches!(self.request_body, Body::Chunked(_));
-        let limit = self.listener(worker).and_then(|listener| listener.max_body_bytes).unwrap_or(u64::MAX);
+        let limit = self.max_body_bytes(worker).unwrap_or(u64::MAX);
         let (output, total) = (&mut worker.output, &mut self.body_bytes);
         let used = self.request_body.read(bytes, |data| {
             *total += data.len() as u64;
@@ -368,6 +405,11 @@ impl Connection {
         Ok(used)
     }
 
+    /// Bytes of the body of the current request; `None` for no bound.
+    fn max_body_bytes<S>(&self, worker: &Worker<S>) -> Option<u64> {
+        max_body_bytes(self.terms.as_deref(), self.listener(worker))
+    }
+
     /// A body that is broken or too large: nobody knows where it ends, so nothing behind it is read.
     fn refuse_body<S: State>(&mut self, worker: &mut Worker<S>, reason: Reason, now: u64) -> Verdict {
         self.request_body = Body::UntilClose;
@@ -383,6 +425,7 @@ impl Connection {
     ) -> Verdict {
         self.request_body = Body::UntilClose;
         self.form = Form::Text;
+        self.terms = None;
         let request_id = RequestId::of(None, &mut worker.random);
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);
@@ -392,10 +435,31 @@ impl Connection {
 }
 
 impl Exchange {
-    pub(super) fn new(
+    /// One for what a request asks.
+    pub(super) fn of_request(
         request: &Request<'_, '_>,
         tries: u8,
         backend: &Backend,
+        service: &Service,
+        instance: Option<Instance>,
+        affinity: Affinity,
+        now: u64,
+    ) -> Self {
+        Self {
+            edits: backend.edits.clone(),
+            tunnel_timeout: request.upgrade().map(|_| backend.timeouts.tunnel),
+            idempotent: IDEMPOTENT.contains(&request.method),
+            to_head: request.method == b"HEAD",
+            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request).into()),
+            ..Self::new(tries, backend.policy, backend.timeouts, service, instance, affinity, now)
+        }
+    }
+
+    /// One that asks for nothing in particular.
+    pub(super) fn new(
+        tries: u8,
+        policy: Policy,
+        timeouts: Timeouts,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
@@ -409,29 +473,30 @@ impl Exchange {
             retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
-            policy: backend.policy,
+            policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
             row: u32::MAX,
             started: now,
             asked: now,
-            connect_timeout: service.connect_timeout,
-            first_byte_timeout: service.first_byte_timeout,
-            idle_timeout: service.idle_timeout,
-            tunnel_timeout: request.upgrade().map(|_| service.tunnel_timeout),
-            idempotent: IDEMPOTENT.contains(&request.method),
+            connect_timeout: timeouts.connect,
+            first_byte_timeout: timeouts.first_byte,
+            idle_timeout: timeouts.idle,
+            tunnel_timeout: None,
+            idempotent: false,
             failure_statuses: service.failure_statuses,
-            to_head: request.method == b"HEAD",
+            to_head: false,
             onward: Framing::Empty,
             answer: Answer::Awaited,
             interim_responses: 0,
             status: CLIENT_CLOSED_REQUEST,
             due: Due::new(),
-            edits: backend.edits.clone(),
+            edits: None,
             lines: Vec::new(),
             instance_persists: true,
             response_body: Body::default(),
+            compressing: None,
         }
     }
 }

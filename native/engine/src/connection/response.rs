@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::ending::RESPONSE_INCOMPLETE;
+use super::compressing::BodyFault;
+use super::ending::{INTERNAL_ERROR, RESPONSE_INCOMPLETE};
 use super::limiting::Due;
 use super::{Action, Answer, Connection, Exchange, Payload, Phase, Tunnel, Verdict, Waiting};
 use crate::affinity::SetCookie;
+use crate::compression::Change;
 use crate::edits::AnswerEdits;
 use crate::http1::body::Body;
-use crate::http1::chunked::{write_chunk, write_end, ChunkFault};
+use crate::http1::chunked::{write_chunk, write_end};
 use crate::http1::framing::Framing;
 use crate::http1::head::{find_end, slots, HeadFault, HeadLimits, Response};
 use crate::http1::trailers::Trailers;
@@ -149,12 +151,17 @@ impl Connection {
         exchange.status = 101;
         self.record_answer(worker.output.len(), now);
         self.count_exchange(worker, None, now);
-        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        self.become_tunnel(worker, idle_timeout, now);
+        Verdict::with(Action::Switch, Payload::Output)
+    }
+
+    /// What is left of the exchange is its reservation.
+    pub(super) fn become_tunnel<S: State>(&mut self, worker: &mut Worker<S>, idle_timeout: u64, now: u64) {
+        let Phase::Exchange(exchange) = &mut self.phase else { return };
         let (instance, queue) = (exchange.instance.take(), exchange.awaited());
         self.response_head = Vec::new();
         self.phase = Phase::Tunnel(Tunnel { instance, queue, idle_timeout });
         self.flowing(worker, now);
-        Verdict::with(Action::Switch, Payload::Output)
     }
 
     /// The head is not complete; interim responses before it go out.
@@ -187,6 +194,10 @@ impl Connection {
             Framing::Chunked => Framing::UntilClose,
             same => same,
         };
+        let change = match exchange.compressing {
+            Some(_) => exchange.compress(worker, response),
+            None => Change::Nothing,
+        };
         exchange.status = response.status;
         exchange.instance_persists &= response.persists && framing != Framing::UntilClose && !unfinished;
         exchange.response_body = Body::nominating(framing, response.fields.nominated());
@@ -199,7 +210,8 @@ impl Connection {
             };
         let last = ends || early || exchange.onward == Framing::UntilClose;
         self.persists = self.persists && !last;
-        let (framing, keeps_length) = (exchange.onward, exchange.to_head || response.status == 304);
+        let keeps_length = (exchange.to_head || response.status == 304) && change.keeps_length();
+        let framing = exchange.onward;
         let due = if exchange.due.is_empty() {
             Due::new()
         } else {
@@ -217,6 +229,7 @@ impl Connection {
             quotas: &quotas,
             set_cookie: exchange.set_cookie(&worker.state),
             edits: exchange.answer_edits(),
+            change,
         };
         rewrite::response(&mut worker.output, response, &onward);
         Ok(())
@@ -225,8 +238,9 @@ impl Connection {
     /// What came with the final head. A fault here still finds nothing sent, so the client gets a clean 502.
     fn respond_first<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8], now: u64) -> Verdict {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
-        let Ok(used) = exchange.relay_body(&mut worker.output, bytes) else {
-            return self.fail_instance(worker, Reason::MalformedResponse, now);
+        let used = match exchange.relay_body(worker, bytes) {
+            Ok(used) => used,
+            Err(fault) => return self.fail_body(worker, fault, now),
         };
         exchange.answer = Answer::Begun;
         self.note_latency(worker, now);
@@ -238,9 +252,9 @@ impl Connection {
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
         let as_it_is = exchange.onward != Framing::Chunked && exchange.response_body.is_all_data(data);
         let used = if as_it_is {
-            exchange.response_body.read(data, |_| {})
+            exchange.response_body.read(data, |_| {}).map_err(BodyFault::from)
         } else {
-            exchange.relay_body(&mut worker.output, data)
+            exchange.relay_body(worker, data)
         };
         match used {
             Ok(used) => {
@@ -249,7 +263,14 @@ impl Connection {
                 self.record_sent(bytes);
                 self.progress(worker, payload, used == data.len(), now)
             }
-            Err(ChunkFault) => self.fail_instance(worker, Reason::MalformedResponse, now),
+            Err(fault) => self.fail_body(worker, fault, now),
+        }
+    }
+
+    fn fail_body<S: State>(&mut self, worker: &mut Worker<S>, fault: BodyFault, now: u64) -> Verdict {
+        match fault {
+            BodyFault::Malformed => self.fail_instance(worker, Reason::MalformedResponse, now),
+            BodyFault::Encoder => self.abort(worker, INTERNAL_ERROR, now),
         }
     }
 
@@ -322,6 +343,12 @@ impl Connection {
     }
 
     fn finish_at_close<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::WAIT };
+        if exchange.is_encoding() {
+            if let Err(fault) = exchange.end_encoding(worker) {
+                return self.fail_body(worker, fault.into(), now);
+            }
+        }
         let Phase::Exchange(exchange) = &self.phase else { return Verdict::WAIT };
         if exchange.onward == Framing::Chunked {
             write_end(&mut worker.output, Trailers::default());
@@ -357,8 +384,11 @@ impl Exchange {
     }
 
     /// Reads body bytes and appends them to the output, framed for the client.
-    fn relay_body(&mut self, output: &mut Vec<u8>, bytes: &[u8]) -> Result<usize, ChunkFault> {
-        let chunked = self.onward == Framing::Chunked;
+    fn relay_body<S: State>(&mut self, worker: &mut Worker<S>, bytes: &[u8]) -> Result<usize, BodyFault> {
+        if self.is_encoding() {
+            return self.encode_body(worker, bytes);
+        }
+        let (output, chunked) = (&mut worker.output, self.onward == Framing::Chunked);
         let used = self.response_body.read(bytes, |data| {
             if chunked {
                 write_chunk(output, data);

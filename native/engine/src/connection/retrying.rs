@@ -104,7 +104,16 @@ impl Connection {
         let argument = exchange.instance.map_or(u64::MAX, Instance::key);
         self.record_try();
         self.flowing(worker, now);
-        Verdict { action: Action::Forward, argument, payload: Payload::Nothing }
+        Verdict { action: self.onward(), argument, payload: Payload::Nothing }
+    }
+
+    /// How what was held back gets to an instance.
+    pub(super) fn onward(&self) -> Action {
+        if self.passes() {
+            Action::Connect
+        } else {
+            Action::Forward
+        }
     }
 }
 

@@ -23,14 +23,20 @@ pub fn preferred(accept: &[u8]) -> Form {
     }
     let (mut preferred, mut best) = (Form::default(), 0);
     for element in list(accept) {
-        let mut parts = element.split(|&byte| byte == b';').map(trim);
-        let named = parts.next().and_then(form);
-        let quality = parts.find_map(quality).unwrap_or(1000);
-        if let Some(form) = named.filter(|_| quality > best) {
+        let (range, quality) = qualified(element);
+        if let Some(form) = form(range).filter(|_| quality > best) {
             (preferred, best) = (form, quality);
         }
     }
     preferred
+}
+
+/// An element of a list without its parameters, and its quality in thousandths (RFC 9110 §12.4.2): 1000 where it has
+/// none, 0 where that is no quality.
+pub(crate) fn qualified(element: &[u8]) -> (&[u8], u32) {
+    let mut parts = element.split(|&byte| byte == b';').map(trim);
+    let name = parts.next().unwrap_or_default();
+    (name, parts.find_map(quality).unwrap_or(1000))
 }
 
 /// The form that a media range names; `None` for any other.

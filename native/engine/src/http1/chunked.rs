@@ -108,7 +108,7 @@ impl Chunked {
 
     /// What came behind the data.
     pub fn trailers(&self) -> Trailers<'_> {
-        Trailers { section: &self.trailers, nominated: &self.nominated }
+        Trailers { section: &self.trailers, nominated: &self.nominated, is_recoded: false }
     }
 
     /// Reads on, hands every piece of data to `data`, and returns how many bytes of `input` belong to the message.

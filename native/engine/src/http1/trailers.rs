@@ -4,6 +4,7 @@ use memchr::memchr;
 
 use super::fields::{classify, Field};
 use super::syntax::trim;
+use crate::compression::describes_bytes;
 
 /// What a recipient must know before the body, or would act on as if it had come with the head: no trailers
 /// (RFC 9110 §6.5.1). With them everything that [`classify`] knows is dropped: framing, routing, hop-by-hop.
@@ -43,6 +44,8 @@ pub struct Trailers<'a> {
     pub section: &'a [u8],
     /// The names of fields that end at this hop because the head's `Connection` says so, an LF behind each.
     pub nominated: &'a [u8],
+    /// The body goes out in another coding than it came in, so that what speaks of its very bytes is wrong.
+    pub is_recoded: bool,
 }
 
 impl Trailers<'_> {
@@ -56,7 +59,7 @@ pub fn write(output: &mut Vec<u8>, trailers: Trailers<'_>) {
     for line in trailers.section.split(|&byte| byte == b'\n') {
         let Some(colon) = memchr(b':', line) else { continue }; // behind the last line
         let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
-        if passes(name) && !trailers.is_nominated(name) {
+        if passes(name) && !trailers.is_nominated(name) && !(trailers.is_recoded && describes_bytes(name)) {
             for part in [name, b": ", value, b"\r\n"] {
                 output.extend_from_slice(part);
             }
@@ -78,7 +81,8 @@ mod tests {
 
     fn written_beside(nominated: &str, section: &str) -> String {
         let mut output = Vec::new();
-        write(&mut output, Trailers { section: section.as_bytes(), nominated: nominated.as_bytes() });
+        let (section, nominated) = (section.as_bytes(), nominated.as_bytes());
+        write(&mut output, Trailers { section, nominated, is_recoded: false });
         String::from_utf8(output).unwrap()
     }
 
@@ -97,6 +101,19 @@ mod tests {
             written_beside("x-mine\nTE\n", "a: 1\nX-Mine: 2\nX-Mine-Too: 3\n"),
             "a: 1\r\nX-Mine-Too: 3\r\n"
         );
+    }
+
+    #[test]
+    fn what_speaks_of_the_bytes_does_not_pass_behind_others() {
+        let section = b"Content-Digest: a\nETag: \"b\"\nServer-Timing: c\n";
+        for (is_recoded, expected) in [
+            (false, "Content-Digest: a\r\nETag: \"b\"\r\nServer-Timing: c\r\n"),
+            (true, "Server-Timing: c\r\n"),
+        ] {
+            let mut output = Vec::new();
+            write(&mut output, Trailers { section, nominated: b"", is_recoded });
+            assert_eq!(String::from_utf8(output).unwrap(), expected);
+        }
     }
 
     #[test]

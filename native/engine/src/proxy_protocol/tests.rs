@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 
-use super::{read, Header, Malformed, MAX_HEADER_BYTES};
+use super::{read, write, Ends, Malformed, Version, MAX_HEADER_BYTES};
 
 const NEXT: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -163,8 +163,9 @@ fn ip(text: &str) -> IpAddr {
 #[test]
 fn a_good_header_is_read_when_it_is_whole_whatever_is_glued_to_it() {
     for (bytes, client) in good() {
-        let header = Header { client: client.map(ip), length: bytes.len() };
-        assert_eq!(read(&bytes), Ok(Some(header)), "{:?}", bytes.escape_ascii().to_string());
+        let text = bytes.escape_ascii().to_string();
+        let header = read(&bytes).unwrap().unwrap();
+        assert_eq!((header.client(), header.length), (client.map(ip), bytes.len()), "{text}");
         for next in [NEXT, &bytes, b"\n"] {
             assert_eq!(read(&[&bytes, next].concat()), Ok(Some(header)));
         }
@@ -188,6 +189,48 @@ fn a_bad_header_is_refused_at_the_byte_that_shows_it() {
     }
 }
 
+fn ends(source: &str, destination: &str) -> Ends {
+    Ends { source: source.parse().unwrap(), destination: destination.parse().unwrap() }
+}
+
+#[test]
+fn both_ends_are_read_with_their_ports() {
+    let v4 = ends("192.0.2.1:12345", "198.51.100.1:80");
+    for bytes in [&b"PROXY TCP4 192.0.2.1 198.51.100.1 12345 80\r\n"[..], &v2(0x21, 0x11, V4)] {
+        assert_eq!(read(bytes).unwrap().unwrap().ends, Some(v4));
+    }
+}
+
+#[test]
+fn headers_are_written_byte_for_byte() {
+    let text = |ends| {
+        let mut out = Vec::new();
+        write(Version::V1, ends, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let v4 = ends("192.0.2.1:12345", "198.51.100.1:80");
+    assert_eq!(text(Some(v4)), "PROXY TCP4 192.0.2.1 198.51.100.1 12345 80\r\n");
+    let v6 = ends("[2001:db8::1]:1", "[2001:db8::2]:65535");
+    assert_eq!(text(Some(v6)), "PROXY TCP6 2001:db8::1 2001:db8::2 1 65535\r\n");
+    // On a socket of both families, an address of IPv4 is one.
+    let mapped = ends("[::ffff:192.0.2.1]:12345", "[::ffff:198.51.100.1]:80");
+    assert_eq!(text(Some(mapped)), text(Some(v4)));
+    // A balancer may speak of two families, which no header can.
+    let mixed = ends("192.0.2.1:1", "[2001:db8::2]:2");
+    assert_eq!(text(Some(mixed)), "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1 2\r\n");
+    assert_eq!(text(None), "PROXY UNKNOWN\r\n");
+    let block = |ends| {
+        let mut out = Vec::new();
+        write(Version::V2, ends, &mut out);
+        out
+    };
+    assert_eq!(block(Some(v4)), v2(0x21, 0x11, V4));
+    let addresses = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let block6 = [&addresses[..], &[1], &addresses, &[2], &[0, 1, 0xff, 0xff]].concat();
+    assert_eq!(block(Some(v6)), v2(0x21, 0x21, &block6));
+    assert_eq!(block(None), v2(0x20, 0x00, &[]));
+}
+
 #[test]
 fn the_slow_checksum_is_the_one_of_the_rfc() {
     // RFC 3720 appendix B.4, bytes in the order in which they are sent.
@@ -209,8 +252,9 @@ proptest! {
     ) {
         let values: Vec<u8> = values.iter().filter(|(kind, _)| *kind != 3).flat_map(|(kind, value)| tlv(*kind, value)).collect();
         let bytes = v2(0x21, 0x11, &[&source, &V4[4..], &values].concat());
-        let expected = Ok(Some(Header { client: Some(source.into()), length: bytes.len() }));
-        prop_assert_eq!(read(&bytes), expected);
+        let expected = read(&bytes);
+        let header = expected.unwrap().unwrap();
+        prop_assert_eq!((header.client(), header.length), (Some(source.into()), bytes.len()));
         prop_assert_eq!(read(&[&bytes, NEXT].concat()), expected);
         prop_assert_eq!(read(&bytes[..cut.index(bytes.len())]), Ok(None));
         let sum = checked(&values, &[], 0);
@@ -221,6 +265,23 @@ proptest! {
             let at = 16 + cut.index(4);
             wrong[at] ^= 1;
             prop_assert_eq!(read(&wrong), Err(Malformed));
+        }
+    }
+
+    /// What is written is read again as it was.
+    #[test]
+    fn a_header_of_our_own_is_read_again(source in any::<[u8; 4]>(), destination in any::<[u8; 4]>(), from: u16, to: u16, wide: bool) {
+        let end = |octets: [u8; 4], port| {
+            let address = std::net::Ipv4Addr::from(octets);
+            let wider = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(octets[0]));
+            std::net::SocketAddr::new(if wide { wider.into() } else { address.into() }, port)
+        };
+        let ends = Ends { source: end(source, from), destination: end(destination, to) };
+        for version in [Version::V1, Version::V2] {
+            let mut bytes = Vec::new();
+            write(version, Some(ends), &mut bytes);
+            let header = read(&bytes).unwrap().unwrap();
+            prop_assert_eq!((header.ends, header.length), (Some(ends), bytes.len()));
         }
     }
 

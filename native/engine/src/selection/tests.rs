@@ -269,6 +269,8 @@ impl Hollow {
 }
 
 impl State for Hollow {
+    fn count_passed(&self, _: u32, _: crate::pass_through::Passed, _: u64) {}
+    fn count_pass_end(&self, _: u32, _: crate::pass_through::End) {}
     fn bank(&self, _: u32) -> Bank {
         self.bank
     }
@@ -346,7 +348,7 @@ impl State for Hollow {
     }
     fn leave_queue(&self, _: u32) {}
     fn publish_front(&self, _: u32, _: Option<crate::queue::Front>) {}
-    fn is_ahead(&self, _: u32, _: crate::queue::Front) -> bool {
+    fn is_ahead(&self, _: u32, _: crate::queue::Front, _: u64) -> bool {
         false
     }
     fn wake_next(&self, _: u32, _: u64) {}
@@ -355,6 +357,7 @@ impl State for Hollow {
         true
     }
     fn take_retry_back(&self, _: u32) {}
+    fn call_keeper(&self) {}
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }

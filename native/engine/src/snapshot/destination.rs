@@ -1,11 +1,14 @@
 //! Where the requests of a route go: to a service, to one of several, or nowhere, because the route answers them itself.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Service;
+use super::{Maintenance, Service, Timeouts};
 use crate::answer::Answer;
+use crate::compression::Compression;
 use crate::edits::Edits;
 use crate::key::Subject;
+use crate::naming::Naming;
 use crate::random::Random;
 use crate::selection::Policy;
 use crate::split::Split;
@@ -17,15 +20,26 @@ pub enum Destinations {
     One(Destination),
     /// Each to one of several, as the split decides.
     Split(Split, Box<[Destination]>),
+    /// Each to the one of several that it names.
+    Named(Naming, Box<[Destination]>),
 }
 
 impl Destinations {
-    /// Where a request goes.
+    /// Where a request goes; `None` where it names none that there is.
     #[inline]
     pub fn choose(&self, subject: &Subject<'_>, random: &mut Random) -> Option<&Destination> {
         match self {
             Self::One(destination) => Some(destination),
             Self::Split(split, sides) => sides.get(split.choose(subject, random)),
+            Self::Named(naming, services) => services.get(naming.find(subject)?),
+        }
+    }
+
+    /// The one that a request names; `None` where requests name none, `Some(None)` where this one names none that there is.
+    pub fn named(&self, subject: &Subject<'_>) -> Option<Option<&Destination>> {
+        match self {
+            Self::Named(naming, services) => Some(naming.find(subject).and_then(|index| services.get(index))),
+            Self::One(_) | Self::Split(..) => None,
         }
     }
 
@@ -33,7 +47,7 @@ impl Destinations {
     pub fn all(&self) -> &[Destination] {
         match self {
             Self::One(destination) => std::slice::from_ref(destination),
-            Self::Split(_, sides) => sides,
+            Self::Split(_, several) | Self::Named(_, several) => several,
         }
     }
 
@@ -41,7 +55,7 @@ impl Destinations {
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::One(Destination { target: Target::Answer(answer), .. }) => Some(answer),
-            Self::One(_) | Self::Split(..) => None,
+            Self::One(_) | Self::Split(..) | Self::Named(..) => None,
         }
     }
 }
@@ -53,6 +67,8 @@ pub struct Destination {
     pub target: Target,
     /// For each listener the row of the request table that counts them.
     pub rows: Vec<u32>,
+    /// Whom route and service let in for now, each by itself; empty for all.
+    pub maintenance: Box<[Arc<Maintenance>]>,
     /// What the access log says of route and service.
     pub logged: Box<[u8]>,
 }
@@ -73,8 +89,12 @@ pub struct Backend {
     pub service: u32,
     /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
     pub policy: Policy,
+    /// How long its instances are waited for.
+    pub timeouts: Timeouts,
     /// What the route changes in the messages that it passes on; `None` for nothing.
     pub edits: Option<Arc<Edits>>,
+    /// What the route compresses; `None` for nothing.
+    pub compression: Option<Arc<Compression>>,
 }
 
 /// Where a request gets to.
@@ -97,10 +117,24 @@ impl<'a> Leads<'a> {
 }
 
 impl Destination {
+    /// What keeps this client out.
+    #[inline]
+    pub fn closed_to(&self, client: IpAddr) -> Option<&Arc<Maintenance>> {
+        self.maintenance.iter().find(|maintenance| maintenance.keeps_out(client))
+    }
+
     /// The service that requests go to.
     pub fn service(&self) -> Option<u32> {
         match &self.target {
             Target::Service(backend) => Some(backend.service),
+            Target::Answer(_) => None,
+        }
+    }
+
+    /// What of the answers to them is compressed.
+    pub fn compression(&self) -> Option<&Arc<Compression>> {
+        match &self.target {
+            Target::Service(backend) => backend.compression.as_ref(),
             Target::Answer(_) => None,
         }
     }

@@ -5,13 +5,20 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::answer::AnswerText;
+use super::compression::CompressionText;
 use super::edits::EditsText;
 use super::fault::FaultText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
+use super::maintenance::MaintenanceText;
 use super::matching::Conditions;
 use super::mirror::MirrorText;
+use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
-use super::{Backend, Destination, Destinations, FailureStatuses, Limit, Snapshot, SnapshotError, Target};
+use super::terms::{TermsText, TimeoutsText};
+use super::{
+    Backend, Destination, Destinations, FailureStatuses, Limit, Maintenance, Passage, Snapshot,
+    SnapshotError, Target, Timeouts,
+};
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
 use crate::edits::Names;
@@ -20,6 +27,7 @@ use crate::http1::syntax::is_token;
 use crate::key::{Key, Part};
 use crate::limit::Gcra;
 use crate::pace::MinRate;
+use crate::proxy_protocol::Version;
 use crate::queue::Queue;
 use crate::reply::Page;
 use crate::retry_budget::RetryBudget;
@@ -33,6 +41,8 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 pub enum Scheme {
     /// HTTP without TLS.
     Http,
+    /// Whatever it is, it is passed through.
+    Tcp,
 }
 
 impl Scheme {
@@ -40,6 +50,7 @@ impl Scheme {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Tcp => "tcp",
         }
     }
 }
@@ -82,10 +93,15 @@ pub(super) struct Listener {
     #[serde(default)]
     keep_in_paths: Vec<Spelling>,
     max_connections_per_client: Option<u32>,
+    passage: Option<PassageText>,
 }
 
 impl Listener {
-    pub(super) fn compile(self) -> Result<super::Listener, SnapshotError> {
+    /// `services`: those of the document.
+    pub(super) fn compile(self, services: &[super::Service]) -> Result<super::Listener, SnapshotError> {
+        if self.passage.is_some() != (self.scheme == Scheme::Tcp) {
+            return Err(SnapshotError::invalid("passage", "belongs to the scheme \"tcp\", and to no other"));
+        }
         Ok(super::Listener {
             header_timeout: nanos("header_timeout_ms", self.header_timeout_ms)?,
             body_idle_timeout: nanos("body_idle_timeout_ms", self.body_idle_timeout_ms)?,
@@ -105,12 +121,45 @@ impl Listener {
                 .max_connections_per_client
                 .map(|most| positive("max_connections_per_client", most))
                 .transpose()?,
+            passage: self
+                .passage
+                .map(|passage| passage.compile(services).map_err(|error| error.within("passage")))
+                .transpose()?,
             name: self.name,
             scheme: self.scheme,
             proxy_protocol: self.proxy_protocol,
             row: self.row,
         })
     }
+}
+
+/// Where a listener passes its connections through to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PassageText {
+    /// `None`: the service is configured no more.
+    service: Option<u32>,
+    tries: u8,
+}
+
+impl PassageText {
+    fn compile(self, services: &[super::Service]) -> Result<Passage, SnapshotError> {
+        let find = |index| {
+            let message = || format!("there are {} services", services.len());
+            services.get(index as usize).ok_or_else(|| SnapshotError::invalid("service", message()))
+        };
+        let service = self.service.map(find).transpose()?;
+        let logged = access_log::names(None, service.map(|service| service.name.as_str()));
+        Ok(Passage { service: self.service, tries: tries(self.tries)?, logged })
+    }
+}
+
+/// Extra tries after the first.
+fn tries(tries: u8) -> Result<u8, SnapshotError> {
+    if tries > Snapshot::MAX_TRIES {
+        return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
+    }
+    Ok(tries)
 }
 
 /// A page for one status code.
@@ -157,7 +206,9 @@ pub(super) struct Service {
     tunnel_timeout_ms: u64,
     #[serde(default)]
     failure_statuses: Vec<u16>,
+    proxy_protocol: Option<Version>,
     retry_budget: Option<Budget>,
+    maintenance: Option<MaintenanceText>,
     queue: Option<WaitingLine>,
     #[serde(default)]
     limits: Vec<RateLimit>,
@@ -201,11 +252,15 @@ impl Service {
         let concurrency = compile_concurrency(self.concurrency, Owner::Service(&self.name))?;
         Ok(super::Service {
             reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
-            connect_timeout: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
-            first_byte_timeout: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
-            idle_timeout: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
-            tunnel_timeout: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            maintenance: self.maintenance.map(MaintenanceText::compile).transpose()?.map(Arc::new),
+            timeouts: Timeouts {
+                connect: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
+                first_byte: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
+                idle: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
+                tunnel: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            },
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
+            proxy_protocol: self.proxy_protocol,
             retry_budget: self.retry_budget.map(Budget::compile).transpose()?,
             limits: compile_limits(self.limits, Owner::Service(&self.name))?,
             gate: self.queue.as_ref().and_then(|_| gate(&concurrency)),
@@ -302,9 +357,10 @@ pub(super) struct Route {
     pub(super) methods: Vec<String>,
     #[serde(default)]
     pub(super) conditions: Conditions,
-    /// Who gets its requests; without it there is a split, or an answer.
+    /// Who gets its requests; without it there is a split, a choice by name, or an answer.
     service: Option<u32>,
     split: Option<SplitText>,
+    named: Option<NamingText>,
     answer: Option<AnswerText>,
     /// Who gets copies.
     mirror: Option<MirrorText>,
@@ -313,12 +369,20 @@ pub(super) struct Route {
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
+    /// Time-outs in place of those of its services.
+    #[serde(default)]
+    timeouts: TimeoutsText,
+    #[serde(default)]
+    terms: TermsText,
+    maintenance: Option<MaintenanceText>,
     limits: Vec<RateLimit>,
     #[serde(default)]
     concurrency: Vec<Concurrency>,
     rows: Vec<u32>,
     #[serde(default)]
     edits: EditsText,
+    #[serde(default)]
+    compression: Option<CompressionText>,
 }
 
 impl Route {
@@ -328,16 +392,14 @@ impl Route {
         services: &[super::Service],
         listeners: usize,
     ) -> Result<super::Route, SnapshotError> {
-        if self.tries > Snapshot::MAX_TRIES {
-            return Err(SnapshotError::invalid("tries", format!("more than {}", Snapshot::MAX_TRIES)));
-        }
-        let splits = self.split.is_some();
+        let tries = tries(self.tries)?;
+        let has_several = self.split.is_some() || self.named.is_some();
         let destinations = self.destinations(services, listeners)?;
         let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
         let mirror = mirror.map_err(|error| error.within("mirror"))?;
         let fault = self.fault.map(FaultText::compile).transpose();
         let fault = fault.map_err(|error| error.within("fault"))?;
-        let owner = if splits { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
+        let owner = if has_several { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
             destinations,
             mirror,
@@ -345,7 +407,8 @@ impl Route {
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,
-            tries: self.tries,
+            tries,
+            terms: self.terms.compile().map_err(|error| error.within("terms"))?,
             traces: self.methods.iter().any(|method| method == "TRACE"),
         })
     }
@@ -356,22 +419,34 @@ impl Route {
         listeners: usize,
     ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
-        match (self.service, self.split.take(), self.answer.take()) {
-            (Some(service), None, None) => {
-                self.to_service(service, rows, services, listeners).map(Destinations::One)
+        let own = self.maintenance.take().map(MaintenanceText::compile).transpose()?.map(Arc::new);
+        let (split, named, answer) = (self.split.take(), self.named.take(), self.answer.take());
+        let to_service = |service, rows, prefix: Option<&str>| {
+            self.to_service(service, rows, prefix, services, listeners, own.as_ref())
+        };
+        match (self.service, split, named, answer) {
+            (Some(service), None, None, None) => {
+                to_service(service, rows, self.prefix()).map(Destinations::One)
             }
-            (None, Some(split), None) => {
-                let side = |side: SideText| self.to_service(side.service, side.rows, services, listeners);
+            (None, Some(split), None, None) => {
+                let side = |side: SideText| to_service(side.service, side.rows, self.prefix());
                 split.compile(services, side).map_err(|error| error.within("split"))
             }
-            (None, None, Some(answer)) => {
+            (None, None, Some(named), None) => {
+                let one = |one: NamedText, prefix: Option<&str>| to_service(one.service, one.rows, prefix);
+                let compiled = named.compile(self.prefix(), self.host.as_deref(), services, one);
+                compiled.map_err(|error| error.within("named"))
+            }
+            (None, None, None, Some(answer)) => {
                 let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
-                let logged = access_log::names(&self.name, None);
-                Ok(Destinations::One(Destination { target, rows: for_each(rows, listeners)?, logged }))
+                let logged = access_log::names(Some(&self.name), None);
+                let (rows, maintenance) = (for_each(rows, listeners)?, own.into_iter().collect());
+                Ok(Destinations::One(Destination { target, rows, maintenance, logged }))
             }
             _ => {
-                Err(SnapshotError::invalid("service", "must be there, or a split or an answer in its place"))
+                let message = "must be there, or a split, a choice by name or an answer in its place";
+                Err(SnapshotError::invalid("service", message))
             }
         }
     }
@@ -386,13 +461,15 @@ impl Route {
         }
     }
 
-    /// The service of this index as the route uses it.
+    /// The service of this index as the route uses it. `prefix`: the beginning that the paths of all requests for it have.
     fn to_service(
         &self,
         index: u32,
         rows: Vec<u32>,
+        prefix: Option<&str>,
         services: &[super::Service],
         listeners: usize,
+        maintenance: Option<&Arc<Maintenance>>,
     ) -> Result<Destination, SnapshotError> {
         let Some(service) = services.get(index as usize) else {
             let message = format!("there are {} services", services.len());
@@ -402,10 +479,18 @@ impl Route {
         let backend = Backend {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
-            edits: self.edits.compile(self.prefix(), names).map_err(|it| it.within("edits"))?,
+            timeouts: self.timeouts.compile(service.timeouts).map_err(|it| it.within("timeouts"))?,
+            edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
+            compression: self
+                .compression
+                .as_ref()
+                .map(|text| text.compile().map_err(|error| error.within("compression")))
+                .transpose()?,
         };
-        let logged = access_log::names(&self.name, Some(&service.name));
-        Ok(Destination { target: Target::Service(backend), rows: for_each(rows, listeners)?, logged })
+        let logged = access_log::names(Some(&self.name), Some(&service.name));
+        let maintenance = maintenance.into_iter().chain(&service.maintenance).cloned().collect();
+        let rows = for_each(rows, listeners)?;
+        Ok(Destination { target: Target::Service(backend), rows, maintenance, logged })
     }
 }
 

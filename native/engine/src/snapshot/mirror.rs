@@ -23,7 +23,13 @@ impl MirrorText {
         if !(1..=WHOLE).contains(&self.share) {
             return Err(SnapshotError::invalid("share", format!("must be from 1 to {WHOLE}")));
         }
-        let backend = Backend { service: self.service, policy: service.policy, edits: None };
+        let backend = Backend {
+            service: self.service,
+            policy: service.policy,
+            timeouts: service.timeouts,
+            edits: None,
+            compression: None,
+        };
         Ok(Box::new(Mirror { backend, share: self.share, row: self.row }))
     }
 }

@@ -6,10 +6,11 @@ use serde_json::{json, Value};
 
 use super::{
     Cost, Destination, Destinations, Fields, Limit, Missing, Mode, Overflow, Owner, Route, Rule, Scheme,
-    Snapshot, SnapshotError, Target,
+    Snapshot, SnapshotError, Target, Timeouts,
 };
 use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
+use crate::compression::{Coding, Grade};
 use crate::edits::PathRewrite;
 use crate::http1::path::Spelling;
 use crate::key::{network, Key, Part};
@@ -51,7 +52,7 @@ fn compile(document: &Value) -> Result<Snapshot, SnapshotError> {
 fn only(route: &Route) -> &Destination {
     match &route.destinations {
         Destinations::One(destination) => destination,
-        Destinations::Split(..) => panic!("there are several"),
+        Destinations::Split(..) | Destinations::Named(..) => panic!("there are several"),
     }
 }
 
@@ -84,7 +85,8 @@ fn listeners_and_services_arrive() {
         (web.name.as_str(), web.slot, web.policy),
         ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, slow_start: 0 })
     );
-    let timeouts = (web.connect_timeout, web.first_byte_timeout, web.idle_timeout, web.tunnel_timeout);
+    let Timeouts { connect, first_byte, idle, tunnel } = web.timeouts;
+    let timeouts = (connect, first_byte, idle, tunnel);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
 
@@ -181,7 +183,7 @@ fn senseless_answers_are_refused_with_their_place() {
         json!({ "redirect": redirect })
     };
     let fixed = |status: u16, content_type: &str, body: &str| json!({"fixed": {"status": status, "content_type": content_type, "body": body}});
-    let destination = "service: must be there, or a split or an answer in its place";
+    let destination = "service: must be there, or a split, a choice by name or an answer in its place";
     for (service, answer, problem) in [
         (Value::Null, Value::Null, destination),
         (json!(0), redirect(json!({})), destination),
@@ -247,6 +249,36 @@ fn a_prefix_is_replaced_where_one_is_matched() {
     }
 }
 
+/// What a route compresses is the same for each side of a split.
+#[test]
+fn compression_arrives() {
+    let mut document = document();
+    let compression = |snapshot: &Snapshot| only(&snapshot.routes[0]).compression().cloned();
+    assert_eq!(compression(&compile(&document).unwrap()), None);
+    document["routes"][0]["compression"] = json!({
+        "codings": [{"coding": "gzip", "level": 9}, {"coding": "zstd", "level": 1}],
+        "types": ["text/*", "a/b"], "min_length": 7, "with_credentials": true
+    });
+    let rules = compression(&compile(&document).unwrap()).unwrap();
+    let grades = [Grade { coding: Coding::Gzip, level: 9 }, Grade { coding: Coding::Zstd, level: 1 }];
+    assert_eq!((&*rules.grades, rules.min_length, rules.with_credentials), (&grades[..], 7, true));
+    assert!(rules.types.contain(b"text/x") && rules.types.contain(b"a/b") && !rules.types.contain(b"a/c"));
+    for (change, place) in [
+        (json!({"codings": []}), "codings"),
+        (json!({"codings": [{"coding": "gzip", "level": 0}]}), "codings[0].level"),
+        (json!({"codings": [{"coding": "gzip", "level": 10}]}), "codings[0].level"),
+        (json!({"codings": [{"coding": "gzip", "level": 1}, {"coding": "gzip", "level": 2}]}), "codings[1]"),
+        (json!({"types": ["a/b", "a"]}), "types[1]"),
+    ] {
+        let mut wrong = document.clone();
+        for (key, value) in change.as_object().unwrap() {
+            wrong["routes"][0]["compression"][key] = value.clone();
+        }
+        let error = compile(&wrong).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("routes[0].compression.{place}:")), "{error}");
+    }
+}
+
 /// Each side arrives with its service, its rows and its names; the edits are of its own.
 #[test]
 fn splits_arrive() {
@@ -279,6 +311,90 @@ fn senseless_splits_are_refused_with_their_place() {
     rows["routes"][0]["split"]["sides"][0]["rows"] = json!([]);
     let problem = "routes[0].split.sides[0].rows: there are 1 listeners";
     assert_eq!(compile(&rows).unwrap_err().to_string(), problem);
+}
+
+fn named(place: &Value, services: &[(u32, &[u32])]) -> Value {
+    let mut document = document();
+    let services: Vec<_> =
+        services.iter().map(|(service, rows)| json!({"service": service, "rows": rows})).collect();
+    let route = document["routes"][0].as_object_mut().unwrap();
+    route.remove("service");
+    route.insert("path".into(), "/apps/*".into());
+    route.insert("rows".into(), json!([]));
+    route.insert("named".into(), json!({"place": place, "services": services}));
+    document
+}
+
+/// Each service that may be named arrives with its rows, its names and a path that is rewritten up to its own name.
+#[test]
+fn names_of_services_arrive() {
+    let mut document = named(&json!("segment"), &[(0, &[7]), (1, &[8])]);
+    document["routes"][0]["edits"] = json!({"rewrite": {"path": {"prefix": "/x"}}});
+    let snapshot = compile(&document).unwrap();
+    let services = snapshot.routes[0].destinations.all();
+    assert_eq!([&services[0].rows[..], &services[1].rows[..]], [&[7], &[8]]);
+    assert_eq!(&*services[1].logged, b",\"route\":\"api\",\"service\":\"web\"");
+    for (service, matched) in services.iter().zip(["/apps/api", "/apps/web"]) {
+        let Target::Service(backend) = &service.target else { panic!("a service") };
+        let rewrite = &backend.edits.as_ref().unwrap().rewrite.path;
+        assert_eq!(rewrite, &PathRewrite::prefix(matched, "/x"));
+    }
+}
+
+/// A choice by name of nothing that a request could name is refused with its place.
+#[test]
+fn senseless_names_are_refused_with_their_place() {
+    let mut exact = named(&json!("segment"), &[(0, &[7])]);
+    exact["routes"][0]["path"] = "/apps".into();
+    let mut one_host = named(&json!("host"), &[(0, &[7])]);
+    one_host["routes"][0]["host"] = "a.internal".into();
+    for (document, problem) in [
+        (exact, "place: the route matches no prefix"),
+        (one_host, "place: the route matches no hosts below another"),
+        (named(&json!({"part": "body"}), &[(0, &[7])]), "place: no part of a request"),
+        (named(&json!("segment"), &[(0, &[7]), (0, &[8])]), "services[1]: the name is taken"),
+        (named(&json!("segment"), &[(0, &[7]), (2, &[8])]), "services[1].service: there are 2 services"),
+        (named(&json!("segment"), &[(0, &[])]), "services[0].rows: there are 1 listeners"),
+    ] {
+        assert_eq!(compile(&document).unwrap_err().to_string(), format!("routes[0].named.{problem}"));
+    }
+}
+
+/// What a route says of its exchanges arrives; what it leaves out is what its service says.
+#[test]
+fn terms_of_routes_arrive() {
+    let mut document = document();
+    document["routes"][0]["timeouts"] = json!({"first_byte_ms": 7, "tunnel_ms": 8});
+    document["routes"][0]["terms"] = json!({"max_body_bytes": 0, "errors": document["errors"]});
+    let snapshot = compile(&document).unwrap();
+    let of_service = snapshot.services[0].timeouts;
+    let Target::Service(backend) = &only(&snapshot.routes[0]).target else { panic!("a service") };
+    let expected = Timeouts { first_byte: 7_000_000, tunnel: 8_000_000, ..of_service };
+    assert_eq!(backend.timeouts, expected);
+    let terms = snapshot.routes[0].terms.as_ref().unwrap();
+    assert_eq!((terms.max_body_bytes, &terms.pages), (Some(0), &snapshot.pages));
+    assert_eq!(snapshot.routes[1].terms, None);
+    let Target::Service(backend) = &only(&snapshot.routes[1]).target else { panic!("a service") };
+    assert_eq!(backend.timeouts, snapshot.services[1].timeouts);
+}
+
+/// Maintenance of route and service arrives with each, the route's first; one that makes no sense is refused with its place.
+#[test]
+fn maintenance_arrives_or_is_refused_with_its_place() {
+    let closed = |network: &str, kind: &str| json!({"admitted": [network], "retry_after_s": 9, "page": {"content_type": kind, "body": "x"}});
+    let mut document = document();
+    document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a/b");
+    document["services"][0]["maintenance"] = closed("192.0.2.0/24", "a/b");
+    let snapshot = compile(&document).unwrap();
+    let [route, service] = &*only(&snapshot.routes[0]).maintenance else { panic!("both") };
+    assert!(!route.keeps_out("10.1.2.3".parse().unwrap()) && service.keeps_out("10.1.2.3".parse().unwrap()));
+    assert_eq!((route.retry_after, route.page.as_ref().map(|page| &*page.body)), (Some(9), Some(&b"x"[..])));
+    assert!(only(&snapshot.routes[1]).maintenance.is_empty());
+    document["routes"][0]["maintenance"] = closed("10", "a/b");
+    let problem = |document: &Value| compile(document).unwrap_err().to_string();
+    assert_eq!(problem(&document), "routes[0].maintenance.admitted[0]: no network");
+    document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a\r\n");
+    assert_eq!(problem(&document), "routes[0].maintenance.page.content_type: must be printable ASCII");
 }
 
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {

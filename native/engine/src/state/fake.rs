@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::{Bank, Counter, Hold, Instance, LimitDecision, PublishedRing, State, NO_SLOT};
-use crate::limit::{conforms, Charge, Claim};
+use crate::limit::{conforms, Charge, Claim, Denial};
+use crate::pass_through::{End, Passed};
 use crate::queue::{Front, WaitEnd};
 use crate::random::Random;
 use crate::retry_budget::{RetryBudget, Traffic};
 use crate::selection::ring::{self, Point, Ring};
 use crate::selection::{candidates, smooth_sequence, Candidates, Fitness, Latency, Member};
-use crate::stock::{self, Terms};
+use crate::stock::{self, Stock, Terms};
 
 /// The words of one instance.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,12 @@ pub struct FakeState {
     /// Theoretical arrival time by bucket key.
     buckets: RefCell<HashMap<u64, u64>>,
     bucket_capacity: Cell<Option<usize>>,
+    /// Claims beyond the credit wait for an answer.
+    waits: Cell<bool>,
+    /// Requests that began to wait for one.
+    wants: Cell<u32>,
+    calls_of_keeper: Cell<u32>,
+    granted_when_called: Cell<Option<(i64, bool)>>,
     /// What stocks with credit may owe, of every limit.
     credit: Cell<u32>,
     /// Retries by service.
@@ -89,6 +96,8 @@ pub struct FakeState {
     holds: RefCell<Vec<(u64, bool)>>,
     holds_uncounted: Cell<bool>,
     requests: RefCell<BTreeMap<(u32, u16), u64>>,
+    passed: RefCell<BTreeMap<u32, [u64; Passed::COUNT]>>,
+    pass_ends: RefCell<BTreeMap<u32, Vec<End>>>,
     durations: RefCell<HashMap<u32, Vec<u64>>>,
     decisions: RefCell<HashMap<u32, [u64; LimitDecision::NAMES.len()]>>,
     counters: Cell<[u64; Counter::NAMES.len()]>,
@@ -237,7 +246,30 @@ impl FakeState {
     }
 
     fn terms(&self) -> Terms {
-        Terms { credit: self.credit.get(), reachable: true }
+        Terms { credit: self.credit.get(), waits: self.waits.get(), reachable: true }
+    }
+
+    /// Has claims beyond that wait for the keeper's answer, or refuses them.
+    pub fn set_waits(&self, waits: bool) {
+        self.waits.set(waits);
+    }
+
+    /// The keeper adds to all stocks. `short`: that is all there is.
+    pub fn grant(&self, tokens: i64, short: bool) {
+        for word in self.buckets.borrow_mut().values_mut() {
+            let stock = Stock::of_word(*word).with(tokens);
+            *word = Stock { credit: !short, wanted: false, ..stock }.to_word();
+        }
+    }
+
+    /// The keeper adds so many as soon as it is called, as [`FakeState::grant`] does.
+    pub fn grant_when_called(&self, tokens: i64, short: bool) {
+        self.granted_when_called.set(Some((tokens, short)));
+    }
+
+    /// Requests that the keeper was told of because they wait, and how often it was called.
+    pub fn asked(&self) -> (u32, u32) {
+        (self.wants.get(), self.calls_of_keeper.get())
     }
 
     /// Breaks the promise of [`State`]: the call after so many of those that change something panics. (One that gives a
@@ -282,6 +314,16 @@ impl FakeState {
     pub fn requests(&self, row: u32) -> Vec<(u16, u64)> {
         let requests = self.requests.borrow();
         requests.range((row, 0)..=(row, u16::MAX)).map(|(&(_, code), &count)| (code, count)).collect()
+    }
+
+    /// What a row counts of connections that are passed through: their number, bytes of clients, bytes for clients.
+    pub fn passed(&self, row: u32) -> [u64; Passed::COUNT] {
+        self.passed.borrow().get(&row).copied().unwrap_or_default()
+    }
+
+    /// How those have ended.
+    pub fn pass_ends(&self, row: u32) -> Vec<End> {
+        self.pass_ends.borrow().get(&row).cloned().unwrap_or_default()
     }
 
     /// Every duration observed for a service, in nanoseconds.
@@ -478,7 +520,7 @@ impl State for FakeState {
         }
     }
 
-    fn is_ahead(&self, _: u32, mine: Front) -> bool {
+    fn is_ahead(&self, _: u32, mine: Front, _: u64) -> bool {
         self.front_elsewhere.get().is_some_and(|front| front.is_before(mine))
     }
 
@@ -548,7 +590,7 @@ impl State for FakeState {
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         self.call();
         let mut buckets = self.buckets.borrow().clone();
-        let mut overflow = 0;
+        let (mut overflow, mut unanswered) = (0, None);
         for (index, claim) in claims.iter().enumerate() {
             let known = buckets.contains_key(&claim.key);
             if !known && self.bucket_capacity.get().is_some_and(|capacity| buckets.len() >= capacity) {
@@ -563,7 +605,13 @@ impl State for FakeState {
                 let outcome = stock::take(stored, claim, shared, self.terms(), now);
                 match outcome.verdict {
                     Ok(()) => buckets.insert(claim.key, outcome.word.unwrap_or(stored)),
-                    Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
+                    Err(Denial::Empty(retry_after)) => {
+                        return Charge::Refused { claim: index, retry_after, forfeited: 0 };
+                    }
+                    Err(Denial::Unanswered) => {
+                        unanswered = Some((claim.key, outcome));
+                        None
+                    }
                 };
                 continue;
             }
@@ -573,6 +621,11 @@ impl State for FakeState {
                 Ok(tat) => buckets.insert(claim.key, tat),
                 Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
             };
+        }
+        if let Some((key, outcome)) = unanswered {
+            outcome.word.and_then(|word| self.buckets.borrow_mut().insert(key, word));
+            self.wants.set(self.wants.get() + u32::from(outcome.announce));
+            return Charge::Unanswered { forfeited: 0 };
         }
         self.buckets.replace(buckets);
         match overflow {
@@ -597,6 +650,13 @@ impl State for FakeState {
         fits
     }
 
+    fn call_keeper(&self) {
+        self.calls_of_keeper.set(self.calls_of_keeper.get() + 1);
+        if let Some((tokens, short)) = self.granted_when_called.take() {
+            self.grant(tokens, short);
+        }
+    }
+
     fn tat(&self, key: u64, _: u64) -> u64 {
         self.buckets.borrow().get(&key).copied().unwrap_or(0)
     }
@@ -608,6 +668,16 @@ impl State for FakeState {
     fn count_request(&self, row: u32, code: u16) {
         self.call();
         *self.requests.borrow_mut().entry((row, code)).or_default() += 1;
+    }
+
+    fn count_passed(&self, row: u32, what: Passed, amount: u64) {
+        self.call();
+        self.passed.borrow_mut().entry(row).or_default()[what as usize] += amount;
+    }
+
+    fn count_pass_end(&self, row: u32, end: End) {
+        self.call();
+        self.pass_ends.borrow_mut().entry(row).or_default().push(end);
     }
 
     fn observe_duration(&self, service: u32, nanos: u64) {

@@ -269,6 +269,7 @@ impl Shell {
         match verdict.action {
             Action::Wait | Action::Hold => {}
             Action::BackOff => self.back_off(verdict.argument),
+            Action::Connect => panic!("bytes are passed through at a listener of HTTP"),
             Action::Park => panic!("a wait at a service without a queue"),
             Action::ForwardCopied | Action::ParkCopied => panic!("a copy for a route without a mirror"),
             Action::Forward if payload.is_empty() => self.forward_again(verdict.argument),

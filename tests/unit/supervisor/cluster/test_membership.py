@@ -22,9 +22,9 @@ class Watched(Workers):
 
     credits: list[int] = field(default_factory=list)
 
-    def set_credit(self, row: int, tokens: int) -> None:
+    def set_credit(self, row: int, tokens: int, *, waits: bool) -> None:
         """One more."""
-        super().set_credit(row, tokens)
+        super().set_credit(row, tokens, waits=waits)
         self.credits.append(tokens)
 
 

@@ -260,6 +260,18 @@ async def test_redis_is_back_and_nobody_has_asked_it_yet() -> None:
     assert passed == pytest.approx(1000, rel=0.1)
 
 
+async def test_redis_is_back_after_minutes() -> None:
+    """What was used before is long forgotten, and nothing overflows for it."""
+    world = World(1, per_second=1 / 6, burst=60)
+    draw = random.Random(15)
+    await world.run(3, [100], draw)
+    world.server.is_up = False
+    await world.run(240, [1], draw)
+    world.server.is_up = True
+    admitted = sum(await world.run(60, [10], draw))
+    assert 9 <= admitted <= 12
+
+
 async def test_a_gateway_that_starts_without_redis() -> None:
     """It is alone as far as it knows, and serves its limits by itself."""
     world = World(1, per_second=100, burst=10)

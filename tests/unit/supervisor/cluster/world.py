@@ -97,23 +97,48 @@ class Workers:
     low: int
     stocks: dict[int, Stock] = field(default_factory=dict)
     credit: int = 0
+    waits: bool = False
     admitted: int = 0
+    refused: int = 0
     announced: list[int] = field(default_factory=list)
+    waiting: list[tuple[int, int]] = field(default_factory=list)
+    """(key, since when) of requests that wait for an answer, in the order in which they came."""
+    delays: list[int] = field(default_factory=list)
+    """How long those had waited that got one."""
 
     def request(self, key: int) -> bool:
-        """A request that costs a token."""
+        """A request that costs a token; it may wait for it."""
+        answer = self._charge(key, again=False)
+        if answer is None:
+            self.waiting.append((key, self.clock.now))
+        return answer is True
+
+    def _charge(self, key: int, *, again: bool) -> bool | None:
+        """None: it is to wait."""
         stock = self.stocks.get(key)
         if stock is None or stock.until <= self.clock.now:
             owed = min(0, stock.balance) if stock is not None else 0
             stock = self.stocks[key] = Stock(self.clock.now + UNANSWERED_NS, owed)
         met = self.credit >= MOST or stock.balance > (-self.credit if stock.credit else 0)
+        awaited = not met and self.waits and stock.credit
         if met:
             stock.balance -= 1
             self.admitted += 1
-        if stock.balance <= self.low and not stock.wanted:
+        elif not awaited:
+            self.refused += 1
+        if stock.balance <= self.low and (not stock.wanted or (awaited and not again)):
             stock.wanted = True
             self.announced.append(key)
-        return met
+        return None if awaited else met
+
+    def wake(self) -> None:
+        """Everybody asks again."""
+        waiting, self.waiting = self.waiting, []
+        for key, since in waiting:
+            if self._charge(key, again=True) is None:
+                self.waiting.append((key, since))
+            else:
+                self.delays.append(self.clock.now - since)
 
     def wanted(self, most: int) -> Iterable[tuple[int, int]]:
         """Those at their mark."""
@@ -138,21 +163,27 @@ class Workers:
         stock = self.stocks.pop(key, None)
         return stock.balance if stock is not None else 0
 
-    def set_credit(self, row: int, tokens: int) -> None:
+    def set_credit(self, row: int, tokens: int, *, waits: bool) -> None:
         """For all of the one limit."""
         assert row == ROW
-        self.credit = tokens
+        self.credit, self.waits = tokens, waits
 
 
 class World:
     """Gateways that share one limit, of many keys."""
 
     def __init__(
-        self, gateways: int, per_second: float, burst: float, unreachable: Unreachable = Unreachable.LOCAL
+        self,
+        gateways: int,
+        per_second: float,
+        burst: float,
+        unreachable: Unreachable = Unreachable.LOCAL,
+        *,
+        strict: bool = False,
     ) -> None:
         self.clock = Clock()
         self.server = Server(self.clock)
-        self.limit = SharedLimit("limit", 1_000_000 / per_second, burst, unreachable)
+        self.limit = SharedLimit("limit", 1_000_000 / per_second, burst, unreachable, strict)
         self.workers = [Workers(self.clock, int(per_second * 0.005)) for _ in range(gateways)]
         self.links = [Link(self.server, str(number)) for number in range(gateways)]
         self.services = [
@@ -186,7 +217,7 @@ class World:
             for number, service in enumerate(self.services):
                 if (self._steps + number) % GREETING_STEPS == 0:
                     await service.greet()
-                if (self._steps + number) % TURN_STEPS == 0:
+                if (self._steps + number) % TURN_STEPS == 0 or self.workers[number].waiting:
                     await service.turn()
             self._steps += 1
             self.clock.now += STEP_NS

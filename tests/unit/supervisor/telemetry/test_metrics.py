@@ -23,6 +23,7 @@ VOCABULARY = Vocabulary(
     ["connections_accepted", "mirrors_dropped_full", "mirrors_dropped_slow"],
     ["allowed", "refused", "overflow", "forfeited"],
     ["served", "full", "late"],
+    ["closed", "cut"],
     [0.005, 1.0],
 )
 NOW = 5
@@ -35,6 +36,11 @@ class Memory:
     def requests(self, row: int) -> list[tuple[int, int]]:
         """The matched row has two codes, the other one."""
         return [(200, 12), (502, 1)] if row == 1 else [(404, 3)]
+
+    def passed(self, row: int) -> tuple[int, int, int, list[int]]:
+        """Six connections, four of which have ended."""
+        assert row == 2
+        return 6, 700, 8000, [3, 1]
 
     def durations(self, service: int) -> tuple[list[int], int]:
         """Thirteen exchanges in 1.5 s."""
@@ -83,7 +89,11 @@ class Queues(Memory):
 
 def _page(route: str = "all") -> str:
     legend = Legend(
-        requests=[RequestRow(0, "127.0.0.1:80", "", ""), RequestRow(1, "127.0.0.1:80", route, "api")],
+        requests=[
+            RequestRow(0, "127.0.0.1:80", "", ""),
+            RequestRow(1, "127.0.0.1:80", route, "api"),
+            RequestRow(2, "127.0.0.1:6379", "", "db"),
+        ],
         mirrors=[MirrorRow(1, route, "shadow")],
         limits=[LimitRow(4, route, "", "default")],
         services={"api": 0},
@@ -108,6 +118,13 @@ def _page(route: str = "all") -> str:
 def test_the_page() -> None:
     """Names, labels, cumulative buckets and numbers are those of the golden file."""
     assert _page() == GOLDEN.read_text()
+
+
+def test_without_a_listener_that_passes_through_there_are_no_such_metrics() -> None:
+    """Most gateways have none."""
+    legend = Legend([RequestRow(0, "127.0.0.1:80", "", "")], [], [], {}, frozenset())
+    process = ProcessGauges(epoch=1, workers_ready=1, restarts=[0], panics={})
+    assert "headgate_passed" not in render(Memory(), legend, [], process, vocabulary=VOCABULARY, now=NOW)
 
 
 def test_queues_are_told_of_where_there_are_some() -> None:

@@ -259,3 +259,20 @@ fn a_copy_does_not_overtake() {
     assert_eq!(scene.worker.state.counter(Counter::MirrorsUnavailable), 1);
     drop(waits);
 }
+
+/// One that waits for the answer of a limit that gateways share is in the queue already.
+#[test]
+fn one_that_waits_for_its_token_is_copied() {
+    let mut scene = scene_with(100, |document| {
+        document["routes"][1]["limits"] = json!([{"name": "l", "row": 10, "tokens": 1, "period_ns": SECOND, "burst": 10,
+            "key": ["header:x-user"], "shared": {"seed": 7, "low": 0}}]);
+    });
+    scene.worker.state.set_waits(true);
+    assert_eq!(scene.receive(GET).action, Action::ParkCopied);
+    let (mut copy, _) = scene.begin_copy().unwrap();
+    scene.worker.state.grant(1, false);
+    assert_eq!(scene.take_turn().action, Action::Forward, "and not once more");
+    assert_eq!(scene.respond(OK).status(), 200);
+    copy.close(&mut scene.worker, scene.now);
+    assert_eq!((scene.held(), scene.copies_held()), (0, 0));
+}

@@ -49,8 +49,8 @@ fn depth(scene: &Scene) -> u32 {
     scene.worker.state.queue(SERVICE).0
 }
 
-/// How those ended that wanted to wait: served, full, displaced, late, left, failed.
-fn ends(scene: &Scene) -> [u64; 6] {
+/// How those ended that wanted to wait: served, full, displaced, late, left, failed, refused.
+fn ends(scene: &Scene) -> [u64; 7] {
     scene.worker.state.wait_ends(SERVICE)
 }
 
@@ -79,7 +79,7 @@ fn a_request_waits_until_there_is_a_place() {
     assert_eq!((slot(&told), told.payload.len()), (0, 0), "what was held back goes out");
     assert_nobody_waits(&scene);
     assert_eq!(scene.respond(OK).answer(), (Action::Finish, 200));
-    assert_eq!((ends(&scene), scene.held()), ([1, 0, 0, 0, 0, 0], 0));
+    assert_eq!((ends(&scene), scene.held()), ([1, 0, 0, 0, 0, 0, 0], 0));
     assert_eq!(scene.durations(), [0, MILLI], "the wait is part of it");
 }
 
@@ -92,7 +92,7 @@ fn without_a_queue_nobody_waits() {
     }
     assert!(scene.receive(GET).text().contains("instances full"));
     assert_nobody_waits(&scene);
-    assert_eq!(ends(&scene), [0; 6]);
+    assert_eq!(ends(&scene), [0; 7]);
 }
 
 /// Who comes while others wait stands behind them, though there were a place.
@@ -125,7 +125,7 @@ fn who_waits_too_long_is_told_to_come_again() {
     assert!(told.text().contains("error=connection_limit_reached; details=\"too long in the queue\"\r\n"));
     assert!(told.text().contains("\r\nRetry-After: 1\r\n"));
     assert_nobody_waits(&scene);
-    assert_eq!((ends(&scene), scene.held()), ([0, 0, 0, 1, 0, 0], 1));
+    assert_eq!((ends(&scene), scene.held()), ([0, 0, 0, 1, 0, 0, 0], 1));
     assert_eq!(scene.counted(), [(503, 1)]);
 }
 
@@ -139,7 +139,7 @@ fn a_queue_that_is_full_takes_no_more() {
     assert_eq!(told.answer(), (Action::Reply, 503));
     assert!(told.text().contains("details=\"queue full\"\r\n"));
     assert!(told.text().contains("\r\nRetry-After: 1\r\n"));
-    assert_eq!((depth(&scene), ends(&scene)), (2, [0, 1, 0, 0, 0, 0]));
+    assert_eq!((depth(&scene), ends(&scene)), (2, [0, 1, 0, 0, 0, 0, 0]));
 }
 
 /// In a full queue that stands the oldest gives way: its time-out comes at once.
@@ -160,7 +160,7 @@ fn the_oldest_gives_way_to_the_newest() {
     scene.connection = oldest;
     let told = scene.expire_after(0);
     assert!(told.text().contains("details=\"queue full\"\r\n"), "{}", told.text());
-    assert_eq!((depth(&scene), ends(&scene)), (2, [0, 0, 1, 0, 0, 0]));
+    assert_eq!((depth(&scene), ends(&scene)), (2, [0, 0, 1, 0, 0, 0, 0]));
     answer(&mut scene, &mut holder);
     scene.worker.lines.begin_round();
     assert_eq!(scene.worker.lines.next(scene.now), Some(newest.index()), "and the newest is first");
@@ -168,21 +168,21 @@ fn the_oldest_gives_way_to_the_newest() {
 }
 
 /// A request that waits, the status that it is counted as, how its wait is counted, and what ends it.
-type End = (&'static str, u16, [u64; 6], fn(&mut Scene));
+type End = (&'static str, u16, [u64; 7], fn(&mut Scene));
 
 /// However an exchange ends that waits, it is counted once and leaves nothing behind.
 #[test]
 fn every_end_of_a_wait_leaves_the_queue() {
     let ends_of: [End; 5] = [
-        (GET, 499, [0, 0, 0, 0, 1, 0], Scene::close),
-        (GET, 499, [0, 0, 0, 0, 1, 0], |scene| assert_eq!(scene.client_eof().action, Action::Close)),
-        (POST_BEGUN, 499, [0, 0, 0, 0, 1, 0], |scene| {
+        (GET, 499, [0, 0, 0, 0, 1, 0, 0], Scene::close),
+        (GET, 499, [0, 0, 0, 0, 1, 0, 0], |scene| assert_eq!(scene.client_eof().action, Action::Close)),
+        (POST_BEGUN, 499, [0, 0, 0, 0, 1, 0, 0], |scene| {
             assert_eq!(scene.client_eof().action, Action::Close);
         }),
-        (CHUNKED_BEGUN, 400, [0, 0, 0, 0, 1, 0], |scene| {
+        (CHUNKED_BEGUN, 400, [0, 0, 0, 0, 1, 0, 0], |scene| {
             assert_eq!(scene.receive("nonsense").answer(), (Action::ReplyClose, 400));
         }),
-        (GET, 503, [0, 0, 0, 0, 0, 1], |scene| {
+        (GET, 503, [0, 0, 0, 0, 0, 1, 0], |scene| {
             scene.worker.state.set_members(SERVICE, &[]);
             assert!(scene.take_turn().text().contains("no instance"));
         }),
@@ -231,7 +231,7 @@ fn who_begins_to_wait_looks_once_more() {
     assert_eq!(slot(&told), 0);
     assert!(told.text().starts_with("POST / HTTP/1.1\r\n"), "the whole request goes out");
     assert_nobody_waits(&scene);
-    assert_eq!(ends(&scene), [1, 0, 0, 0, 0, 0]);
+    assert_eq!(ends(&scene), [1, 0, 0, 0, 0, 0, 0]);
 }
 
 /// A tunnel holds its place to its end, and hands it on then.

@@ -166,8 +166,9 @@ impl Scene {
         self.connection.connecting(&mut self.worker, self.now);
     }
 
-    pub(super) fn connected(&mut self) {
-        self.connection.connected(&mut self.worker, self.now);
+    pub(super) fn connected(&mut self) -> Told {
+        let verdict = self.connection.connected(&mut self.worker, self.now);
+        self.told(verdict, b"")
     }
 
     pub(super) fn stalled(&mut self, client: bool) {
@@ -240,8 +241,12 @@ impl Scene {
         assert_eq!((self.counted(), self.durations().len(), self.held()), (vec![(code, 1)], 1, 0));
     }
 
+    /// What a verdict says; and of every answer after which the connection lives on, that it tells of what is pipelined.
     fn told(&self, verdict: Verdict, input: &[u8]) -> Told {
         let Verdict { action, argument, payload } = verdict;
+        if matches!(action, Action::Reply | Action::Finish | Action::FinishDrop) {
+            assert_eq!(argument != 0, !self.connection.inbound.is_empty(), "{action:?}");
+        }
         let payload = match payload {
             Payload::Nothing => vec![],
             Payload::Input => input.to_vec(),

@@ -1,0 +1,73 @@
+//! What a route says of its exchanges in place of its listener, its services and the whole file: as it is published, and what
+//! makes it valid.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::document::{nanos, ErrorPage};
+use super::{compile_all, SnapshotError};
+use crate::reply::Pages;
+
+/// How long instances are waited for, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A connection may take to come about.
+    pub connect: u64,
+    /// An instance may take to begin its answer.
+    pub first_byte: u64,
+    /// An instance may pause within its answer.
+    pub idle: u64,
+    /// A tunnel may be idle in both directions.
+    pub tunnel: u64,
+}
+
+/// What a route says in place of its listener and of the whole file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Bytes of a request body; `None` for what the listener says.
+    pub max_body_bytes: Option<u64>,
+    /// Pages for answers of the gateway's own; a status without one has that of the whole file.
+    pub pages: Pages,
+}
+
+/// Time-outs in place of those of a service.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_field_names)] // each has its unit in its name
+pub(super) struct TimeoutsText {
+    connect_ms: Option<u64>,
+    first_byte_ms: Option<u64>,
+    idle_ms: Option<u64>,
+    tunnel_ms: Option<u64>,
+}
+
+impl TimeoutsText {
+    /// Those of the service but for what is said here.
+    pub(super) fn compile(self, of_service: Timeouts) -> Result<Timeouts, SnapshotError> {
+        let or = |place, own: Option<u64>, other| own.map_or(Ok(other), |millis| nanos(place, millis));
+        Ok(Timeouts {
+            connect: or("connect_ms", self.connect_ms, of_service.connect)?,
+            first_byte: or("first_byte_ms", self.first_byte_ms, of_service.first_byte)?,
+            idle: or("idle_ms", self.idle_ms, of_service.idle)?,
+            tunnel: or("tunnel_ms", self.tunnel_ms, of_service.tunnel)?,
+        })
+    }
+}
+
+/// The terms of a route.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TermsText {
+    max_body_bytes: Option<u64>,
+    errors: Vec<ErrorPage>,
+}
+
+impl TermsText {
+    /// `None` where nothing is said.
+    pub(super) fn compile(self) -> Result<Option<Arc<Terms>>, SnapshotError> {
+        let pages = compile_all("errors", self.errors, ErrorPage::compile)?.into_iter().collect();
+        let terms = Terms { max_body_bytes: self.max_body_bytes, pages };
+        Ok((terms != Terms::default()).then(|| Arc::new(terms)))
+    }
+}
