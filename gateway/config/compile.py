@@ -351,7 +351,8 @@ def _fault(fault: Fault | None) -> dict[str, Any] | None:
     """What the route injects; what hits nobody is nothing."""
     if fault is None or not fault.hits:
         return None
-    abort, abort_share, delay, delay_share = fault.abort, fault.abort_percent, fault.delay, fault.delay_percent
+    abort, delay = fault.abort, fault.delay
+    abort_share, delay_share = fault.abort_percent, fault.delay_percent
     return {
         "abort": {"status": abort, "share": abort_share} if abort and abort_share else None,
         "delay": {"delay_ms": delay.milliseconds, "share": delay_share} if delay and delay_share else None,
