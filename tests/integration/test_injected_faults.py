@@ -157,6 +157,25 @@ async def test_a_client_that_leaves_during_its_delay_is_let_go(end: str) -> None
         assert origin.requests == []
 
 
+async def test_copies_are_of_requests_that_go_on() -> None:
+    """The mirror gets that of a delayed request at once, and none of one that is answered in an instance's stead."""
+    async with Origin(b"late") as origin, Origin(b"x") as shadow:
+        services = f'[services.shadow]\ninstances = ["{shadow.address}"]'
+        text = faulty(origin, 'delay = "500ms"', services=services) + 'mirror = { service = "shadow" }\n'
+        async with Gateway(text) as gateway, Client(gateway) as client:
+            await client.send(GET)
+            await eventually(lambda: shadow.requests)
+            assert origin.requests == []
+            assert (await client.response()).status == 200
+            assert (len(origin.requests), len(shadow.requests)) == (1, 1)
+            assert (await gateway.reload(text.replace('delay = "500ms"', "abort = 503")))[0] == 200
+            (answer,) = await client.exchange(GET)
+            assert answer.status == 503
+            metrics = await gateway.metrics()
+            assert metrics.sum("headgate_mirror_requests_total") == 1
+            assert (len(origin.requests), len(shadow.requests)) == (1, 1)
+
+
 @pytest.mark.parametrize("command", ["check", "explain"])
 async def test_commands_tell_of_it(command: str) -> None:
     """Who looks at a file sees that it injects faults."""

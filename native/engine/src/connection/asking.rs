@@ -108,7 +108,7 @@ impl Connection {
         Heard::Over(self.fail_with(worker, &refusal, now))
     }
 
-    /// It has its tokens, and looks for a place.
+    /// It has its tokens, and looks for a place, unless its route injects something.
     fn go_on_with<S: State>(&mut self, worker: &mut Worker<S>, due: Due, now: u64) -> Heard {
         let (Some(asked), Phase::Exchange(exchange)) = (self.asked.take(), &mut self.phase) else {
             return Heard::Waits;
