@@ -17,7 +17,7 @@ from tests.helpers.gateway import run_with
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def faulty(origin: Origin, fault: str, access: str = "off", **more: Any) -> str:
+def faulty(origin: Origin | str, fault: str, access: str = "off", **more: Any) -> str:
     """All requests go by a route that injects this."""
     text = configuration(origin, route=f'name = "all"\nfault = {{ {fault} }}', **more)
     return f'[log]\naccess = "{access}"\n\n{text}'
@@ -177,16 +177,14 @@ async def test_copies_are_of_requests_that_go_on() -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "explain"])
-async def test_commands_tell_of_it(command: str) -> None:
+async def test_commands_tell_of_it(command: str, tmp_path: Path) -> None:
     """Who looks at a file sees that it injects faults."""
-    async with Origin() as origin:
-        async with Gateway(
-            faulty(origin, 'delay = "1ms", delay_percent = 10, abort = 503, abort_percent = 5')
-        ) as gateway:
-            more = ("GET", "/") if command == "explain" else ()
-            code, out, err = await run_with(command, str(gateway.file), *more)
-            assert code == 0
-            if command == "check":
-                assert "warning: the route all injects faults into its requests" in err
-            else:
-                assert "fault     abort 503 of 5 %, delay 1ms of 10 %" in out
+    file = tmp_path / "gateway.toml"
+    fault = 'delay = "1ms", delay_percent = 10, abort = 503, abort_percent = 5'
+    file.write_text(faulty("127.0.0.1:9", fault), encoding="utf-8")
+    code, out, err = await run_with(command, str(file), *(("GET", "/") if command == "explain" else ()))
+    assert code == 0
+    if command == "check":
+        assert "warning: the route all injects faults into its requests" in err
+    else:
+        assert "fault     abort 503 of 5 %, delay 1ms of 10 %" in out
