@@ -153,6 +153,7 @@ def document(told: Told) -> dict[str, Any]:
         "split_by": told.route.split_by if told.route else None,
         "split_sticky": told.route.split_sticky if told.route else None,
         "mirror": _mirror(told),
+        "fault": _fault(told),
         "others": [
             {"route": route.name, "misfit": misfit.what, "name": misfit.name or None}
             for route, misfit in told.others
@@ -164,6 +165,16 @@ def _mirror(told: Told) -> dict[str, Any] | None:
     """Who gets copies of such requests, if they get to an instance."""
     mirror = told.route.mirror if told.route is not None and told.destinations else None
     return {"service": mirror.service, "percent": mirror.percent} if mirror is not None else None
+
+
+def _fault(told: Told) -> dict[str, Any] | None:
+    """What is injected into such requests, if they get past their limits."""
+    fault = told.route.fault if told.route is not None and told.destinations else None
+    return fault.model_dump(mode="json") if fault is not None else None
+
+
+def _kinds(fault: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((kind, fault[kind]) for kind in ("abort", "delay") if fault[kind] is not None)
 
 
 def _side(destination: Destination) -> dict[str, Any]:
@@ -197,6 +208,9 @@ def lines(told: Told) -> Iterator[str]:
             yield f"compress  {_compressed(told.compressed, told.route.compress)}"
         for destination in told.destinations:
             yield from _destination(destination, told.route)
+        if fault := _fault(told):
+            parts = (f"{kind} {value} of {fault[f'{kind}_percent']} %" for kind, value in _kinds(fault))
+            yield f"fault     {', '.join(parts)}"
         if mirror := _mirror(told):
             yield f"mirror    copies of {mirror['percent']} % to {mirror['service']}"
     yield from _others(told)

@@ -15,6 +15,7 @@ from gateway.config.schema import (
     Concurrency,
     Config,
     ErrorPage,
+    Fault,
     HeaderRules,
     Limit,
     Listen,
@@ -219,6 +220,7 @@ def _route(
         "named": _named(route, {name: services[name] for name in led_to}, request_rows),
         "answer": _answer(route),
         "mirror": _mirror(route, services, rows),
+        "fault": _fault(route.fault),
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "timeouts": _timeouts(route),
@@ -343,6 +345,18 @@ def _mirror(route: Route, services: Mapping[str, int], rows: Rows) -> dict[str, 
         return None
     row = rows.mirror_row(route.name, mirror.service)
     return {"service": services[mirror.service], "share": mirror.percent, "row": row}
+
+
+def _fault(fault: Fault | None) -> dict[str, Any] | None:
+    """What the route injects; what hits nobody is nothing."""
+    if fault is None or not fault.hits:
+        return None
+    abort, delay = fault.abort, fault.delay
+    abort_share, delay_share = fault.abort_percent, fault.delay_percent
+    return {
+        "abort": {"status": abort, "share": abort_share} if abort and abort_share else None,
+        "delay": {"delay_ms": delay.milliseconds, "share": delay_share} if delay and delay_share else None,
+    }
 
 
 def _answer(route: Route) -> dict[str, Any] | None:

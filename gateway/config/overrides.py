@@ -1,6 +1,6 @@
 """Values that an operator has put in place of the file's while the gateway runs: pure, by the path of what they change.
 
-Rates and bursts of limits, the weights of splits and maintenance change the configuration; weights and states change instances, wherever a
+Rates and bursts of limits, the weights of splits, shares of injected faults and maintenance change the configuration; weights and states change instances, wherever a
 service found them.
 Everything else is the file's alone.
 """
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.config.draft import Part, adapter
 from gateway.config.paths import KeyPath, dotted
 from gateway.config.rules import broken_rules_of_limit
-from gateway.config.schema import Config, Instance, Limit, Maintenance, Route, Service, Side
+from gateway.config.schema import Config, Fault, Instance, Limit, Maintenance, Route, Service, Side
 from gateway.config.splits import weights_with
 from gateway.config.suggest import did_you_mean
 from gateway.errors import ConfigErrors, InvalidValueError, Mistake
@@ -28,8 +28,9 @@ Settings = Mapping[Path, Any]
 LIMIT_KEYS = ("rate", "burst")
 WEIGHT, STATE = "weight", "state"
 INSTANCE_KEYS = (WEIGHT, STATE)
+FAULT_KEYS = ("abort_percent", "delay_percent")
 MAINTENANCE = "maintenance"
-KEYS = (*LIMIT_KEYS, *INSTANCE_KEYS, MAINTENANCE)
+KEYS = (*LIMIT_KEYS, *INSTANCE_KEYS, *FAULT_KEYS, MAINTENANCE)
 DEPTH = 5
 """Steps of the longest path."""
 SWITCH = {"on": True, "off": False}
@@ -41,8 +42,8 @@ SHARED = 'all gateways count by the same rate and burst with scope = "cluster": 
 """Why such a limit has no overrides: its one bucket in Redis would go by several rates."""
 
 FORMS = (
-    "routes.NAME.limit.rate, …limit.burst, routes.NAME.split.SERVICE, routes.NAME.maintenance, services.NAME.maintenance, "
-    "services.NAME.instances.ADDRESS.weight or ….state"
+    "routes.NAME.limit.rate, …limit.burst, routes.NAME.split.SERVICE, routes.NAME.fault.abort_percent, …fault.delay_percent, "
+    "routes.NAME.maintenance, services.NAME.maintenance, services.NAME.instances.ADDRESS.weight or ….state"
 )
 
 
@@ -65,6 +66,8 @@ class Overrides:
     """Sound values, as they were written, by their keys and by the names of route and limit; no name: the route's only one."""
     splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Weights by the names of route and service."""
+    faults: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Shares of injected faults by the name of the route and their keys."""
     maintenance: Mapping[tuple[str, str], bool] = field(default_factory=dict)
     """Whether it is under way, by ``routes`` or ``services`` and the name."""
     instances: Mapping[str, Mapping[InstanceAddress, Adjustment]] = field(default_factory=dict)
@@ -72,7 +75,7 @@ class Overrides:
 
     def configure_as(self, other: "Overrides") -> bool:
         """Do both make the same configuration of any?"""
-        own, others = ((one.limits, one.splits, one.maintenance) for one in (self, other))
+        own, others = ((one.limits, one.splits, one.faults, one.maintenance) for one in (self, other))
         return own == others
 
 
@@ -106,6 +109,7 @@ def read(settings: Settings) -> Overrides:
     """Reads every path and every value. Raises ConfigErrors with all that are wrong."""
     limits: dict[tuple[str, str | None], dict[str, Any]] = {}
     splits: dict[str, dict[str, int]] = {}
+    faults: dict[str, dict[str, int]] = {}
     maintenance: dict[tuple[str, str], bool] = {}
     instances: dict[str, dict[InstanceAddress, Adjustment]] = {}
     mistakes: list[Mistake] = []
@@ -117,6 +121,8 @@ def read(settings: Settings) -> Overrides:
                     values[key] = _sound(Limit, key, raw)
                 case ("routes", route, "split", service):
                     splits.setdefault(route, {})[service] = _value(Side, WEIGHT, raw)
+                case ("routes", route, "fault", key) if key in FAULT_KEYS:
+                    faults.setdefault(route, {})[key] = _value(Fault, key, raw)
                 case (("routes" | "services") as kind, name, "maintenance"):
                     maintenance[kind, name] = _switched(raw)
                 case ("services", service, "instances", address, key) if key in INSTANCE_KEYS:
@@ -129,11 +135,11 @@ def read(settings: Settings) -> Overrides:
             mistakes.append(_mistake(path, f"expected {error.expected}", error.hint))
     if mistakes:
         raise ConfigErrors("", mistakes)
-    return Overrides(settings, limits, splits, maintenance, instances)
+    return Overrides(settings, limits, splits, faults, maintenance, instances)
 
 
 def overridden(config: Config, overrides: Overrides) -> Config:
-    """The configuration with the rates, bursts, weights and maintenance that are in force instead; what has no place in it has no effect."""
+    """The configuration with the rates, bursts, weights, shares and maintenance that are in force instead; what has no place in it has no effect."""
     if overrides.configure_as(Overrides()):
         return config
     routes = tuple(_overridden(route, overrides) for route in config.routes)
@@ -154,6 +160,9 @@ def without_place(config: Config, overrides: Overrides) -> Iterator[tuple[Path, 
             yield path, _unknown(f"no {kind.removesuffix('s')}", name, known)
         elif kind == "routes" and rest[0] == "split":
             if reason := _no_side(routes[name], rest[1], overrides.splits[name]):
+                yield path, reason
+        elif kind == "routes" and rest[0] == "fault":
+            if reason := _no_fault(routes[name], rest[1]):
                 yield path, reason
         elif kind == "routes" and rest[0] == "limit" and (reason := _no_limit(routes[name], rest[1:-1])):
             yield path, reason
@@ -225,6 +234,7 @@ def _overridden(route: Route, overrides: Overrides) -> Route:
         update={
             "limit": limits,
             "split": _split(route.split, overrides.splits.get(route.name, {})),
+            "fault": route.fault and route.fault.model_copy(update=overrides.faults.get(route.name, {})),
             **_maintained("routes", route.name, route, overrides),
         }
     )
@@ -301,6 +311,14 @@ def _no_side(route: Route, name: str, chosen: Mapping[str, int]) -> str | None:
         weights_with(written, _known(written, chosen))
     except ValueError as error:
         return str(error)
+    return None
+
+
+def _no_fault(route: Route, key: str) -> str | None:
+    """Why a share of the route's injected faults has no effect, if it has none."""
+    kind = key.removesuffix("_percent")
+    if route.fault is None or getattr(route.fault, kind) is None:
+        return f"the route has no fault.{kind}"
     return None
 
 

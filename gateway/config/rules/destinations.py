@@ -6,7 +6,7 @@ from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.naming import names_service
 from gateway.config.paths import KeyPath
-from gateway.config.schema import Instance, Mirror, Side, instance_table
+from gateway.config.schema import Fault, Instance, Mirror, Side, instance_table
 from gateway.config.splits import WHOLE
 from gateway.config.suggest import did_you_mean
 from gateway.model import ListenMode
@@ -22,6 +22,7 @@ OF_SERVICES = (
     "request_headers",
     "rewrite",
     "mirror",
+    "fault",
     "compress",
 )
 """What has to do with instances, which an answer of the route itself never reaches."""
@@ -208,6 +209,20 @@ def _splits_have_what_is_said_of_them(draft: Draft) -> Iterator[Finding]:
             yield Finding((*route.path, "subset"), f"no effect: {whole} leads to whole services")
 
 
+def _faults_say_what(draft: Draft) -> Iterator[Finding]:
+    """A fault is a delay, an answer, or both; and a share is one of something."""
+    for route in draft.routes:
+        fault = route.table("fault", Fault)
+        if not route.is_given("fault"):
+            continue
+        if not fault.is_given("delay") and not fault.is_given("abort"):
+            yield Finding(fault.path, "no effect: expected one of delay, abort in it")
+        for kind in ("delay", "abort"):
+            share = f"{kind}_percent"
+            if fault.is_given(share) and not fault.is_given(kind):
+                yield Finding((*fault.path, share), f"no effect without {kind}")
+
+
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _services_exist,
     _services_are_used,
@@ -218,4 +233,5 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _answers_need_no_instances,
     _splits_make_a_whole,
     _splits_have_what_is_said_of_them,
+    _faults_say_what,
 )

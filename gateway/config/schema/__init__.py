@@ -15,6 +15,7 @@ from gateway.config.schema.listen import Listen, ListenMax, ListenPaths, ListenT
 from gateway.config.schema.maintenance import Maintenance, maintenance_table
 from gateway.config.schema.pages import ErrorPage
 from gateway.config.schema.routes import (
+    Fault,
     HeaderRules,
     Mirror,
     Redirect,
@@ -52,6 +53,7 @@ __all__ = [
     "Concurrency",
     "Config",
     "ErrorPage",
+    "Fault",
     "Gateway",
     "Hash",
     "HeaderRules",

@@ -30,6 +30,7 @@ from gateway.config.fields import (
     RouteName,
     TestedCookieName,
     TestedFieldName,
+    between,
     choice,
     whole,
 )
@@ -119,6 +120,24 @@ class Mirror(Table):
     """How many of the requests that go on to an instance are copied."""
 
 
+class Fault(Table):
+    """What is injected into a route's requests on purpose, to try a set-up with."""
+
+    delay: Annotated[Duration, between("1ms", "1h")] | None = None
+    """How long requests wait before they go on to an instance."""
+    delay_percent: Annotated[int, whole(0, WHOLE)] = WHOLE
+    """How many do, of those that are not answered."""
+    abort: Annotated[int, whole(400, 599)] | None = None
+    """The status that requests are answered with in the place of an instance."""
+    abort_percent: Annotated[int, whole(0, WHOLE)] = WHOLE
+    """How many are."""
+
+    @property
+    def hits(self) -> bool:
+        """Is anything injected into any request? Shares of 0 are there to be set while the gateway runs."""
+        return bool((self.abort and self.abort_percent) or (self.delay and self.delay_percent))
+
+
 class Redirect(Table):
     """Where a client is to ask instead; what is left out stays as the client has asked, and so does the query."""
 
@@ -200,6 +219,8 @@ class Route(Table):
     """The part of a request by which clients stay with their service of the split. Without it each request is drawn."""
     mirror: Mirror | None = None
     """Who gets copies of the requests, besides those who answer them."""
+    fault: Fault | None = None
+    """What is injected into the requests on purpose."""
     redirect: Redirect | None = None
     """Where clients are to ask instead."""
     respond: Respond | None = None

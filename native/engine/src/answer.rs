@@ -8,7 +8,7 @@ mod phrase;
 use crate::edits::{FieldEdits, PathRewrite, Words};
 use crate::http1::head::Request;
 use crate::routing::host_without_port;
-use phrase::phrase;
+pub(crate) use phrase::phrase;
 
 /// What a route answers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
 //! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`compressing`] puts it into a content coding, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
+//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`injecting`] has some fail or be late on purpose, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`compressing`] puts it into a content coding, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
 //! about its instance, [`ending`] is every way an exchange stops.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
@@ -12,6 +12,7 @@ mod asking;
 mod client;
 mod compressing;
 mod ending;
+mod injecting;
 mod judging;
 mod limiting;
 mod mirroring;
@@ -154,6 +155,8 @@ enum Waiting {
     Head,
     /// More of a request's body.
     RequestBody,
+    /// The end of an injected delay.
+    Delay,
     /// A place on an instance, or a token of a limit that gateways share.
     Place,
     /// A connection to the instance.
@@ -325,6 +328,8 @@ pub struct Connection {
     asked: Option<Box<asking::Asked>>,
     /// What the access log will say of the current request; `None` when nobody asks for it.
     record: Option<Record>,
+    /// The delay that is injected into its current request; `None` beyond its end.
+    delayed: Option<Box<injecting::Delayed>>,
     /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
     terms: Option<Arc<Terms>>,
     /// What it has to do with copies for mirrors.
@@ -376,6 +381,7 @@ impl Connection {
             queued: None,
             asked: None,
             record: None,
+            delayed: None,
             terms: None,
             copying: mirroring::Copying::Nothing,
             passed: None,
@@ -487,8 +493,8 @@ impl Connection {
 
     /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
     fn received<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        use Waiting::{BackOff, ClientTakes, Connect, InstanceTakes, Place};
-        if !matches!(self.waiting, Place | Connect | BackOff | InstanceTakes | ClientTakes) {
+        use Waiting::{BackOff, ClientTakes, Connect, Delay, InstanceTakes, Place};
+        if !matches!(self.waiting, Delay | Place | Connect | BackOff | InstanceTakes | ClientTakes) {
             self.flowing(worker, now);
         }
     }

@@ -21,6 +21,7 @@ pub mod deadline;
 pub mod dispatch;
 pub mod edits;
 pub mod explain;
+pub mod fault;
 pub mod forwarding;
 pub mod http1;
 pub mod key;

@@ -7,6 +7,7 @@ mod pages;
 
 pub use pages::{Page, Pages};
 
+use crate::answer::phrase;
 use crate::client_address::ForwardingFault;
 use crate::http1::accept::Form;
 use crate::http1::framing::FramingFault;
@@ -99,6 +100,8 @@ pub enum Reason {
     WriteTimeout,
     /// Another version of HTTP.
     UnsupportedVersion,
+    /// The route injects an answer with this status.
+    Injected(u16),
 }
 
 /// One row of the table.
@@ -185,6 +188,7 @@ impl Reason {
                 answer(504, "Gateway Timeout", "connection_write_timeout", "request not taken")
             }
             Self::UnsupportedVersion => answer(505, "HTTP Version Not Supported", REQUEST, "unknown version"),
+            Self::Injected(status) => answer(status, phrase(status), "http_request_denied", "injected fault"),
         }
     }
 
@@ -193,9 +197,17 @@ impl Reason {
         self.answer().status
     }
 
-    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status` and in the access log; `None` for no error.
+    /// The error type of RFC 9209 §2.3 that names it in `Proxy-Status`; `None` for no error.
     pub fn error(self) -> Option<&'static str> {
         Some(self.answer().error).filter(|error| !error.is_empty())
+    }
+
+    /// The word of the access log for it: its error type, but for what nothing else may be mistaken for.
+    pub fn logged(self) -> Option<&'static str> {
+        match self {
+            Self::Injected(_) => Some("fault_abort"),
+            _ => self.error(),
+        }
     }
 
     /// What it says in words.

@@ -10,6 +10,7 @@ mod document;
 mod edits;
 mod error;
 mod failure_statuses;
+mod fault;
 mod limit;
 mod maintenance;
 mod matching;
@@ -35,6 +36,7 @@ use hashbrown::HashMap;
 
 use crate::address::Networks;
 use crate::affinity::Reading;
+use crate::fault::Fault;
 use crate::http1::path::Kept;
 use crate::mirror::Mirror;
 use crate::pace::MinRate;
@@ -141,6 +143,8 @@ pub struct Route {
     pub destinations: Destinations,
     /// Who gets copies of its requests; `None` for nobody.
     pub mirror: Option<Box<Mirror>>,
+    /// What is injected into its requests on purpose; `None` for nothing.
+    pub fault: Option<Box<Fault>>,
     /// Extra tries after the first.
     pub tries: u8,
     /// What it says in place of its listener and of the whole file; `None` where it says nothing.

@@ -162,11 +162,15 @@ pub enum Counter {
     CompressionOutputBytes = 22,
     /// Answers that went out as they came because the worker had no room for another encoder.
     CompressionsSkipped = 23,
+    /// Requests that waited because their route injects delays.
+    InjectedDelays = 24,
+    /// Requests that were answered in an instance's stead because their route injects that.
+    InjectedAborts = 25,
 }
 
 impl Counter {
     /// Every counter with its name in the metrics, in the order of their numbers.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 26] = [
         "connections_accepted",
         "connections_ended",
         "upstream_connects",
@@ -191,6 +195,8 @@ impl Counter {
         "compression_input_bytes",
         "compression_output_bytes",
         "compressions_skipped",
+        "injected_delays",
+        "injected_aborts",
     ];
 }
 

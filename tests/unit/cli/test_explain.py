@@ -312,6 +312,7 @@ def test_tools_read_json(file: Path) -> None:
         "split_by": None,
         "split_sticky": None,
         "mirror": None,
+        "fault": None,
         "others": [
             {"route": "/v1/* header:x-beta=1", "misfit": "header", "name": "x-beta"},
             {"route": "PUT /v1/*", "misfit": "method", "name": None},

@@ -16,11 +16,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def test_a_right_file_is_summed_up_in_one_line() -> None:
-    """The summary is on standard output, and the exit code is 0."""
+    """The summary is on standard output, what there is to be warned of on standard error, and the exit code is 0."""
     file = GOLDEN / "right" / "every_key.toml"
     environ = {"COOKIE_SECRET": "a secret of this test"}
     result = CliRunner().invoke(check, [str(file)], env=environ)
-    assert (result.exit_code, result.stderr) == (0, "")
+    warning = f"{file}: warning: the route /split injects faults into its requests\n"
+    assert (result.exit_code, result.stderr) == (0, warning)
     assert result.stdout.startswith(f"{file}: 3 listeners, 5 services, 6 instances, 12 routes, 8 limits")
     assert result.stdout.endswith(" MiB of shared memory\n")
     assert result.stdout.count("\n") == 1

@@ -218,6 +218,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "named": None,
             "answer": None,
             "mirror": None,
+            "fault": None,
             "subset": None,
             "tries": 1,
             "timeouts": {},
@@ -261,6 +262,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "named": None,
             "answer": None,
             "mirror": None,
+            "fault": None,
             "subset": None,
             "tries": 2,
             "timeouts": {},
@@ -442,6 +444,28 @@ def test_the_engine_learns_what_a_route_changes() -> None:
             "response": {"set": [], "add": [["C", "2"]], "remove": []},
             "rewrite": {"host": None, "path": {"whole": "/b"}},
         },
+    ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_a_route_injects() -> None:
+    """With statuses, times and shares; what hits nobody it need not know."""
+    faults = [
+        'abort = 503, delay = "1.5s", delay_percent = 7',
+        'abort = 503, abort_percent = 0, delay = "1ms"',
+        'abort = 500, abort_percent = 3, delay = "1ms", delay_percent = 0',
+        'abort = 503, abort_percent = 0, delay = "1ms", delay_percent = 0',
+    ]
+    text = '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n' + "".join(
+        f'[[routes]]\npath = "/{index}"\nservice = "a"\nfault = {{ {fault} }}\n'
+        for index, fault in enumerate(faults)
+    )
+    _, blob = compile_snapshot(parse(text, "file", {}), 1, NumberedRows())
+    assert [route["fault"] for route in orjson.loads(blob)["routes"]] == [
+        {"abort": {"status": 503, "share": 100}, "delay": {"delay_ms": 1500, "share": 7}},
+        {"abort": None, "delay": {"delay_ms": 1, "share": 100}},
+        {"abort": {"status": 500, "share": 3}, "delay": None},
+        None,
     ]
     Snapshot.compile(blob)
 

@@ -333,3 +333,65 @@ def test_maintenance_is_switched_and_the_rest_of_it_stays(kind: str) -> None:
 def test_maintenance_is_on_or_off(value: object) -> None:
     """And nothing else."""
     assert mistakes(("routes", "all", "maintenance"), value)
+
+
+FAULT = ("routes", "all", "fault")
+
+
+def faulty(fault: str) -> Config:
+    """One route that injects this."""
+    text = f"""
+        [[listen]]
+        address = "127.0.0.1:80"
+        [services.api]
+        instances = ["{A}"]
+        [[routes]]
+        service = "api"
+        name = "all"
+        {fault}
+        """
+    return parse(text, "test", {})
+
+
+def shares(config: Config) -> tuple[int, int]:
+    """Of the route's faults: answers and delays, in percent."""
+    fault = config.routes[0].fault
+    assert fault is not None
+    return fault.abort_percent, fault.delay_percent
+
+
+def test_shares_of_faults_are_set_and_the_rest_stays() -> None:
+    """Each by itself; what is prepared with 0 hits nobody before."""
+    config = faulty('fault = { abort = 503, abort_percent = 0, delay = "1s", delay_percent = 7 }')
+    assert shares(overridden(config, read({(*FAULT, "abort_percent"): 5}))) == (5, 7)
+    both = overridden(config, read({(*FAULT, "abort_percent"): 100, (*FAULT, "delay_percent"): 0}))
+    assert shares(both) == (100, 0)
+    assert both.routes[0].fault is not None
+    assert (both.routes[0].fault.abort, str(both.routes[0].fault.delay)) == (503, "1s")
+    assert list(without_place(config, read({(*FAULT, "abort_percent"): 5}))) == []
+    assert not read({(*FAULT, "abort_percent"): 5}).configure_as(read({(*FAULT, "abort_percent"): 6}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "key", "reason"),
+    [
+        ("", "abort_percent", "the route has no fault.abort"),
+        ('fault = { delay = "1s" }', "abort_percent", "the route has no fault.abort"),
+        ("fault = { abort = 503 }", "delay_percent", "the route has no fault.delay"),
+    ],
+)
+def test_what_a_route_does_not_inject_has_no_share(fault: str, key: str, reason: str) -> None:
+    """What is injected is the file's alone; the setting is named with the reason, and nothing is injected by it."""
+    config = faulty(fault)
+    overrides = read({(*FAULT, key): 50})
+    assert list(without_place(config, overrides)) == [((*FAULT, key), reason)]
+    before, after = (it.routes[0].fault for it in (config, overridden(config, overrides)))
+    assert (before is None, after is None) in ((True, True), (False, False))
+    assert before is None or after is None or before.hits == after.hits
+
+
+@pytest.mark.parametrize("value", [101, -1, "10", True])
+def test_a_share_is_a_percentage(value: object) -> None:
+    """As in a file; and there is nothing else of a fault to be set."""
+    assert "a whole number from 0 to 100" in mistakes((*FAULT, "delay_percent"), value)[0]
+    assert "routes.NAME.fault.abort_percent" in mistakes((*FAULT, "abort"), 503)[0]

@@ -25,6 +25,9 @@ const _: () = {
 /// Room that a record begins with; most lines take less.
 const USUAL_LINE_BYTES: usize = 512;
 
+/// Why a whole answer of an instance was late.
+const FAULT_DELAY: &str = "fault_delay";
+
 /// One request under way, as far as its line is known. It names what the request was decided by at that time, so a
 /// reload does not change it. It goes from connection to connection as the one pointer that it is.
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ struct Known {
     /// The instance of the last try.
     instance: Option<Instance>,
     tries: u8,
+    /// A delay was injected.
+    delayed: bool,
 }
 
 impl Record {
@@ -113,6 +118,11 @@ impl Record {
         self.0.tries = self.0.tries.saturating_add(1);
     }
 
+    /// It waits because its route injects delays.
+    pub(crate) fn delayed(&mut self) {
+        self.0.delayed = true;
+    }
+
     /// So many bytes are on their way to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.0.sent += bytes as u64;
@@ -141,7 +151,7 @@ impl Record {
         reason: Option<&str>,
         now: u64,
     ) {
-        let Known { line, started, first_byte, sent, received, tries, .. } = &mut *self.0;
+        let Known { line, started, first_byte, sent, received, tries, delayed, .. } = &mut *self.0;
         line.extend_from_slice(b",\"instance\":");
         line.extend_from_slice(instance.unwrap_or(b"null"));
         put_number(line, b",\"tries\":", u64::from(*tries));
@@ -156,7 +166,7 @@ impl Record {
         put_milliseconds(line, b",\"duration_ms\":", Some(now.saturating_sub(*started)));
         let first_byte = first_byte.map(|at| at.saturating_sub(*started));
         put_milliseconds(line, b",\"first_byte_ms\":", first_byte);
-        put_name(line, b",\"reason\":", reason);
+        put_name(line, b",\"reason\":", reason.or(delayed.then_some(FAULT_DELAY)));
         line.extend_from_slice(b"}\n");
     }
 

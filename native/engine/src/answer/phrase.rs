@@ -2,7 +2,7 @@
 
 /// The phrase of the IANA registry (RFC 9110 §15, RFC 6585, RFC 7725, RFC 8297, RFC 8470); empty for other codes, which is
 /// a phrase as well (RFC 9112 §4).
-pub(super) fn phrase(status: u16) -> &'static str {
+pub(crate) const fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",

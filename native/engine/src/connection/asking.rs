@@ -10,12 +10,11 @@
 //! no answer is missed.
 
 use super::limiting::{pass_again, Buckets, Due, Gate};
-use super::queueing::Search;
 use super::{Action, Connection, Payload, Phase, Verdict, Waiting};
 use crate::askers::{Askers, Ticket};
+use crate::fault::Injected;
 use crate::queue::{Queue, WaitEnd};
 use crate::reply::Reason;
-use crate::selection::Tried;
 use crate::snapshot::Service;
 use crate::state::{Instance, State};
 use crate::worker::Worker;
@@ -31,13 +30,15 @@ pub(super) struct Asked {
     since: u64,
     timeout: u64,
     gate: Option<Gate>,
+    /// What is injected into the request when it has its tokens.
+    injected: Option<Injected>,
     /// All limits on the request.
     buckets: Buckets,
 }
 
 /// What has become of one that waits.
 enum Heard {
-    /// There is no answer yet, or it stands in line for a place now.
+    /// There is no answer yet, or it stands in line for a place now, or it is late on purpose.
     Waits,
     /// It has its tokens, and a place.
     Place(Instance),
@@ -52,7 +53,7 @@ impl Connection {
         state: &S,
         askers: &mut Askers,
         service: &Service,
-        buckets: Buckets,
+        (buckets, injected): (Buckets, Option<Injected>),
         now: u64,
     ) -> Result<(), Reason> {
         let Queue { size, timeout } = service.queue.unwrap_or(WITHOUT_QUEUE);
@@ -62,7 +63,7 @@ impl Connection {
         }
         let (ticket, gate) = (askers.join(self.index), Gate::of(state, service));
         let service = service.slot;
-        self.asked = Some(Box::new(Asked { service, ticket, since: now, timeout, gate, buckets }));
+        self.asked = Some(Box::new(Asked { service, ticket, since: now, timeout, gate, injected, buckets }));
         state.call_keeper();
         Ok(())
     }
@@ -107,29 +108,25 @@ impl Connection {
         Heard::Over(self.fail_with(worker, &refusal, now))
     }
 
-    /// It has its tokens, and looks for a place.
+    /// It has its tokens, and looks for a place, unless its route injects something.
     fn go_on_with<S: State>(&mut self, worker: &mut Worker<S>, due: Due, now: u64) -> Heard {
         let (Some(asked), Phase::Exchange(exchange)) = (self.asked.take(), &mut self.phase) else {
             return Heard::Waits;
         };
         exchange.due = due;
-        let (service, queue, tried) = (exchange.service, exchange.queue, Tried::default());
-        let criteria = exchange.criteria(&tried, now);
         asked.leave(worker, WaitEnd::Served, now);
-        let Worker { state, lines, deadlines, random, .. } = worker;
-        let mut search = Search { state, lines, deadlines, random, criteria, gate: asked.gate };
-        let instance = match self.seek_place(&mut search, service, queue) {
-            Ok(Some(instance)) => Some(instance),
-            Ok(None) => {
-                self.shorten_wait(now.saturating_sub(asked.since));
-                self.place_or_wait(worker, now)
-            }
-            Err(reason) => return Heard::Over(self.fail(worker, reason, now)),
+        let (gate, waited) = (asked.gate, now.saturating_sub(asked.since));
+        let place = match asked.injected {
+            None => self.seek_place_late(worker, gate, waited, now),
+            Some(injected) => self.inject(&worker.state, injected, gate, waited).map(|()| None),
         };
-        if let Phase::Exchange(exchange) = &mut self.phase {
-            exchange.instance = instance;
+        if self.delayed.is_some() {
+            self.begin_delay(worker, now);
         }
-        instance.map_or(Heard::Waits, Heard::Place)
+        match place {
+            Ok(instance) => instance.map_or(Heard::Waits, Heard::Place),
+            Err(reason) => Heard::Over(self.fail(worker, reason, now)),
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Connection {
         let reason = refusal.reason;
         let Phase::Exchange(exchange) = &mut self.phase else { return Verdict::CLOSE };
         if exchange.answer == Answer::Begun {
-            return self.abort(worker, reason.error().unwrap_or_default(), now);
+            return self.abort(worker, reason.logged().unwrap_or_default(), now);
         }
         exchange.status = reason.status();
         let to_head = exchange.to_head;
@@ -148,7 +148,7 @@ impl Connection {
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);
-        self.replied(worker, refusal.row, status, refusal.reason.error(), close, now)
+        self.replied(worker, refusal.row, status, refusal.reason.logged(), close, now)
     }
 
     /// Does the connection end with an answer of our own that is given now?
@@ -214,6 +214,7 @@ impl Connection {
                 worker.state.count(Counter::UpstreamConnectFailures, 1);
                 self.retry(worker, Reason::ConnectTimeout, true, false, now)
             }
+            Waiting::Delay => self.end_delay(worker, now),
             Waiting::Place => self.wait_in_vain(worker, now),
             Waiting::BackOff => self.try_again(worker, now),
             Waiting::FirstByte => self.fail(worker, Reason::FirstByteTimeout, now),
@@ -262,7 +263,7 @@ impl Connection {
             // It is carried over to the instance, once there is one.
             Phase::Exchange(_) if self.passes() => false,
             // It would take a place from those who are still there.
-            Phase::Exchange(_) if self.queued.is_some() || self.asked.is_some() => {
+            Phase::Exchange(_) if self.queued.is_some() || self.asked.is_some() || self.delayed.is_some() => {
                 return self.leave(worker, now)
             }
             Phase::Exchange(exchange) if self.request_body.is_complete() => exchange.answer != Answer::Begun,
@@ -324,9 +325,13 @@ impl Connection {
         }
         match (exchange.instance.take(), exchange.awaited()) {
             (Some(instance), awaited) => give_back(&worker.state, instance, awaited, now),
-            // It had left its instance, but not the gate.
-            (None, Some(service)) if opens_gate => worker.state.wake_next(service, now),
-            (None, _) => {}
+            (None, awaited) => {
+                self.delayed = None;
+                // It had left its instance, but not the gate.
+                if let Some(service) = awaited.filter(|_| opens_gate) {
+                    worker.state.wake_next(service, now);
+                }
+            }
         }
         if self.end_passing(worker, now) {
             return;

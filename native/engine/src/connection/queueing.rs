@@ -112,6 +112,30 @@ impl Connection {
         }
     }
 
+    /// A place on an instance for an exchange that has waited for something else, with so many nanoseconds of its time in
+    /// line over; `None`: it stands in line for one.
+    pub(super) fn seek_place_late<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        gate: Option<Gate>,
+        waited: u64,
+        now: u64,
+    ) -> Result<Option<Instance>, Reason> {
+        let Phase::Exchange(exchange) = &self.phase else { return Ok(None) };
+        let (service, queue, tried) = (exchange.service, exchange.queue, Tried::default());
+        let criteria = exchange.criteria(&tried, now);
+        let Worker { state, lines, deadlines, random, .. } = &mut *worker;
+        let mut search = Search { state, lines, deadlines, random, criteria, gate };
+        let Some(instance) = self.seek_place(&mut search, service, queue)? else {
+            self.shorten_wait(waited);
+            return Ok(self.place_or_wait(worker, now));
+        };
+        if let Phase::Exchange(exchange) = &mut self.phase {
+            exchange.instance = Some(instance);
+        }
+        Ok(Some(instance))
+    }
+
     fn join_line<S: State>(
         &mut self,
         search: &mut Search<'_, S>,
@@ -170,7 +194,7 @@ impl Connection {
     }
 
     /// Of the time that an exchange may stand in line, so much is over: it has waited for something else before.
-    pub(super) fn shorten_wait(&mut self, passed: u64) {
+    fn shorten_wait(&mut self, passed: u64) {
         if let Some(queued) = &mut self.queued {
             queued.timeout = queued.timeout.saturating_sub(passed);
         }

@@ -13,6 +13,7 @@ use super::{
 use crate::answer;
 use crate::deadline::NEVER;
 use crate::dispatch::{find_route, head_rules, max_body_bytes, objection, sender};
+use crate::fault::Injected;
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
@@ -262,6 +263,7 @@ impl Connection {
             // No configuration has that: nobody waits for an answer of the gateway itself.
             (Leads::Answer(_), Consent::Awaited(_)) => return Err(refuse(Reason::LimitUnanswered)),
         };
+        let injected = route.fault.as_deref().and_then(|fault| fault.draw(random));
         let affinity = service.reading.read(&subject);
         let begin = |instance| {
             let exchange =
@@ -282,15 +284,19 @@ impl Connection {
         let due = match consent {
             Consent::Given(due) => due,
             Consent::Awaited(buckets) => {
-                self.ask(state, askers, service, buckets, now).map_err(for_now)?;
-                self.copying = copying(random);
+                self.ask(state, askers, service, (buckets, injected), now).map_err(for_now)?;
+                let goes_on = !matches!(injected, Some(Injected::Abort(_)));
+                self.copying = if goes_on { copying(random) } else { Copying::Nothing };
                 return Ok(begin(None));
             }
         };
         let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
-        let instance = self.seek_place(&mut search, service.slot, service.queue);
+        let instance = match injected {
+            None => self.seek_place(&mut search, service.slot, service.queue),
+            Some(injected) => self.inject(state, injected, gate, 0).map(|()| None),
+        };
         match instance {
             Ok(instance) => {
                 self.copying = copying(search.random);
@@ -323,7 +329,7 @@ impl Connection {
         if let Some(lines) = edits.map(|edits| edits.response.lines()).filter(|it| it.has_variables()) {
             lines.put(&mut exchange.lines, &client.words(request));
         }
-        let instance = exchange.instance.map_or(0, Instance::key);
+        let instance = exchange.instance.map(Instance::key);
         self.phase = Phase::Exchange(exchange);
         self.record_try();
         let used = match self.read_body(worker, rest) {
@@ -333,19 +339,26 @@ impl Connection {
         if !self.request_body.is_complete() {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
-        if self.asked.is_some() {
-            // Kept before the answer is heard, for that may be a refusal, which tells whether more waits.
+        let Some(instance) = instance else {
+            // Kept before it is held back, for that may end in a refusal, which tells whether more waits.
             self.inbound.extend_from_slice(&rest[used..]);
-            let verdict = self.await_answer(worker, now);
+            let verdict = self.hold_back(worker, now);
             return (self.with_copy(verdict), end + rest.len());
-        }
-        if self.queued.is_some() {
-            let verdict = self.park(worker, now);
-            return (self.with_copy(verdict), end + used);
-        }
+        };
         self.flowing(worker, now);
         let verdict = Verdict { action: Action::Forward, argument: instance, payload: Payload::Output };
         (self.with_copy(verdict), end + used)
+    }
+
+    /// There is no instance yet for the request in the output.
+    fn hold_back<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
+        if self.asked.is_some() {
+            self.await_answer(worker, now)
+        } else if self.delayed.is_some() {
+            self.begin_delay(worker, now)
+        } else {
+            self.park(worker, now)
+        }
     }
 
     fn receive_body<S: State>(&mut self, worker: &mut Worker<S>, data: &[u8], now: u64) -> Verdict {

@@ -11,6 +11,7 @@ mod edits;
 mod endings;
 mod evictions;
 mod forwarding;
+mod injecting;
 mod judging;
 mod latencies;
 mod limiting;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::answer::AnswerText;
 use super::compression::CompressionText;
 use super::edits::EditsText;
+use super::fault::FaultText;
 use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
 use super::maintenance::MaintenanceText;
 use super::matching::Conditions;
@@ -363,6 +364,8 @@ pub(super) struct Route {
     answer: Option<AnswerText>,
     /// Who gets copies.
     mirror: Option<MirrorText>,
+    /// What is injected.
+    fault: Option<FaultText>,
     /// The row of the bank that instances are chosen from, if not the service's own.
     subset: Option<u32>,
     tries: u8,
@@ -394,10 +397,13 @@ impl Route {
         let destinations = self.destinations(services, listeners)?;
         let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
         let mirror = mirror.map_err(|error| error.within("mirror"))?;
+        let fault = self.fault.map(FaultText::compile).transpose();
+        let fault = fault.map_err(|error| error.within("fault"))?;
         let owner = if has_several { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
         Ok(super::Route {
             destinations,
             mirror,
+            fault,
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
             name: self.name,

@@ -12,6 +12,7 @@ use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
 use crate::compression::{Coding, Grade};
 use crate::edits::PathRewrite;
+use crate::fault::Fault;
 use crate::http1::path::Spelling;
 use crate::key::{network, Key, Part};
 use crate::limit::Gcra;
@@ -395,6 +396,30 @@ fn maintenance_arrives_or_is_refused_with_its_place() {
     assert_eq!(problem(&document), "routes[0].maintenance.admitted[0]: no network");
     document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a\r\n");
     assert_eq!(problem(&document), "routes[0].maintenance.page.content_type: must be printable ASCII");
+}
+
+/// What a route injects arrives; what hits nobody, or is no failure, is refused with its place.
+#[test]
+fn faults_arrive_or_are_refused_with_their_place() {
+    let mut document = document();
+    document["routes"][0]["fault"] =
+        json!({"abort": {"status": 599, "share": 1}, "delay": {"delay_ms": 7, "share": 100}});
+    let snapshot = compile(&document).unwrap();
+    let expected = Fault { abort: Some((1, 599)), delay: Some((100, 7_000_000)) };
+    assert_eq!(snapshot.routes[0].fault.as_deref(), Some(&expected));
+    assert_eq!(snapshot.routes[1].fault, None);
+    for (part, key, wrong, problem) in [
+        ("abort", "status", 399, "status: must be from 400 to 599"),
+        ("abort", "status", 600, "status: must be from 400 to 599"),
+        ("abort", "share", 0, "share: must be from 1 to 100"),
+        ("delay", "share", 101, "share: must be from 1 to 100"),
+        ("delay", "delay_ms", 0, "delay_ms: must be above 0"),
+    ] {
+        let mut document = document.clone();
+        document["routes"][0]["fault"][part][key] = wrong.into();
+        let found = compile(&document).unwrap_err().to_string();
+        assert_eq!(found, format!("routes[0].fault.{part}.{problem}"));
+    }
 }
 
 fn find_limit<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a Arc<Limit>> {
