@@ -327,6 +327,8 @@ pub struct Connection {
     record: Option<Record>,
     /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
     terms: Option<Arc<Terms>>,
+    /// The lines of its answer, whoever gives it, that say which pages may read it; empty where its route says nothing of that.
+    cors: Vec<u8>,
     /// What it has to do with copies for mirrors.
     copying: mirroring::Copying,
     /// What is known of it where its bytes are passed through; it takes memory there only.
@@ -377,6 +379,7 @@ impl Connection {
             asked: None,
             record: None,
             terms: None,
+            cors: Vec::new(),
             copying: mirroring::Copying::Nothing,
             passed: None,
         }

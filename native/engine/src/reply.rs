@@ -253,6 +253,8 @@ pub struct Circumstances<'a> {
     pub form: Form,
     /// The operator's own page, in place of text.
     pub page: Option<&'a Page>,
+    /// Lines that say which pages of other origins may read it.
+    pub cors: &'a [u8],
 }
 
 /// Writes a whole response.
@@ -286,6 +288,7 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
         put_quotas(output, &[quota]);
     }
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| output.extend_from_slice(part));
+    put(&[circumstances.cors]);
     if circumstances.close {
         put(&[b"Connection: close\r\n"]);
     } else if circumstances.confirm_keep_alive {
@@ -386,6 +389,7 @@ mod tests {
             to_head: false,
             form: Form::Text,
             page: None,
+            cors: b"",
         };
         write(&mut output, Reason::RateLimited, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -412,6 +416,7 @@ mod tests {
             to_head: true,
             form: Form::Text,
             page: None,
+            cors: b"",
         };
         write(&mut output, Reason::NoRoute, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -433,6 +438,7 @@ mod tests {
                 to_head,
                 form,
                 page: pages.find(reason.status()),
+                cors: b"",
             };
             let mut output = Vec::new();
             write(&mut output, reason, &circumstances);
