@@ -49,10 +49,9 @@ def _each_stands_once(draft: Draft) -> Iterator[Finding]:
                 places.setdefault(value.lower(), path)
             for value, path in values:
                 first = places[value.lower()]
-                if first == path:
-                    first = _wider(key, value, places)
-                if first is not None:
-                    yield Finding(path, f"no effect: {draft.where(first)} stands for it")
+                other = first if first != path else _wider(key, value, places)
+                if other is not None:
+                    yield Finding(path, f"no effect: {draft.where(other)} stands for it")
 
 
 def _wider(key: str, value: str, places: dict[str, KeyPath]) -> KeyPath | None:
