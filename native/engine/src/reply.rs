@@ -287,8 +287,10 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     if let Some(quota) = circumstances.quota {
         put_quotas(output, &[quota]);
     }
+    if !circumstances.cors.is_empty() {
+        output.extend_from_slice(circumstances.cors);
+    }
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| output.extend_from_slice(part));
-    put(&[circumstances.cors]);
     if circumstances.close {
         put(&[b"Connection: close\r\n"]);
     } else if circumstances.confirm_keep_alive {
