@@ -254,14 +254,15 @@ class Explainer:
         int | None,
         tuple[int, str | None] | None,
         tuple[str | None, bool] | None,
+        tuple[bool, bool] | None,
         list[tuple[int, str, str]],
     ]:
         """What becomes of a request with this head that comes in at a listener from ``peer``, an IP address.
 
         Returns the client; host and path that it is routed by; the index of its route; status and words of a refusal;
         the index of the service that it names, where its route asks for a name; status and location of what the route answers itself;
-        the coding that answers of instances get, and whether only public ones do, None where the route compresses nothing; and
-        (index, what, name) of every other route: what does not
+        the coding that answers of instances get, and whether only public ones do, None where the route compresses nothing;
+        whether the request is a preflight and its page allowed, None where the route says nothing of other origins; and (index, what, name) of every other route: what does not
         fit, and the name of a header field, cookie or parameter. "precedence": all fits, and a more specific route was
         taken. Raises ValueError when ``peer`` is no address.
         """

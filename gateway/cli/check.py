@@ -9,7 +9,7 @@ from gateway.config.advice import warnings_of
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.config.units import Size
-from gateway.errors import ConfigErrors
+from gateway.errors import ConfigErrors, Mistake
 from gateway.state.control import Segment
 from gateway.supervisor.memory import capacities
 
@@ -23,10 +23,15 @@ MEBIBYTE = 1 << 20
 def check(ctx: click.Context, file: Path) -> None:
     """Tell whether FILE is right, and otherwise every mistake in it.
 
-    Exits 0 with one line on standard output that sums the file up, or 2 with all the mistakes on standard error.
+    Exits 0 with one line on standard output that sums the file up, or 2 with all the mistakes on standard error. What is right and
+    yet hardly meant is a warning there.
     """
+
+    def warn(doubt: Mistake) -> None:
+        click.echo(f"warning: {doubt.headline(str(file))}", err=True)
+
     try:
-        config = load(file, os.environ)
+        config = load(file, os.environ, heed=warn)
     except ConfigErrors as error:
         click.echo(str(error), err=True)
         ctx.exit(WRONG_CONFIGURATION)

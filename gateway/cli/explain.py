@@ -13,7 +13,7 @@ from gateway.config.load import load
 from gateway.config.schema import Compress, Instance, Route, Service
 from gateway.errors import ConfigErrors, Mistake
 from gateway.model import ListenMode
-from gateway.state.judgement import Answer, Compressed
+from gateway.state.judgement import Answer, Compressed, CrossOrigin
 from gateway.supervisor.explain import (
     LOCAL_CLIENT,
     Asked,
@@ -144,6 +144,7 @@ def document(told: Told) -> dict[str, Any]:
         "status": own.status if own else None,
         "location": told.answer.location if told.answer else None,
         "compressed": told.compressed._asdict() if told.compressed else None,
+        "cross_origin": told.cross_origin._asdict() if told.cross_origin else None,
         "details": told.refusal.details if told.refusal else None,
         "instances": whole["instances"] if whole else [],
         "split": [] if whole else sides,
@@ -195,13 +196,17 @@ def lines(told: Told) -> Iterator[str]:
     if told.route is not None:
         yield f"route     {told.route.name}"
         yield from _terms(told.route)
-        yield from _maintenance(told.route.name, told.route)
+        if told.cross_origin is not None:
+            yield f"cors      {_cross_origin(told.cross_origin)}"
+        if not _is_preflight(told):
+            yield from _maintenance(told.route.name, told.route)
     if told.refusal is not None:
         yield f"answer    {told.refusal.status}: {told.refusal.details}"
     elif told.route is not None:
-        yield from _limits(told.route.name, told.route)
+        if not _is_preflight(told):
+            yield from _limits(told.route.name, told.route)
         if told.answer is not None:
-            yield f"answer    {told.answer.status}: {_answer(told.answer, told.route)}"
+            yield f"answer    {told.answer.status}: {_answer(told.answer, told)}"
         if told.destinations:
             yield from _side_of_request(told.route)
         if told.compressed is not None and told.route.compress is not None:
@@ -250,11 +255,23 @@ def _limits(name: str, owner: Route | Service) -> Iterator[str]:
         yield f"limit     {bound.name} of {name}: {bound.max} at once, by {', '.join(bound.key) or 'all'}"
 
 
-def _answer(answer: Answer, route: Route) -> str:
+def _is_preflight(told: Told) -> bool:
+    """Is it answered before maintenance and limits?"""
+    return told.cross_origin is not None and told.cross_origin.preflight
+
+
+def _cross_origin(cross_origin: CrossOrigin) -> str:
+    allowed = "allowed" if cross_origin.allowed else "not allowed"
+    if cross_origin.preflight:
+        return f"a preflight: the origin is {allowed} to ask"
+    return f"the origin is {allowed} to read the answer"
+
+
+def _answer(answer: Answer, told: Told) -> str:
     if answer.location is not None:
         return f"to {answer.location}"
-    body = route.respond.body if route.respond else ""
-    return f"{len(body.encode())} bytes of {route.respond.type}" if route.respond and body else "no body"
+    respond = told.route.respond if told.route and not _is_preflight(told) else None
+    return f"{len(respond.body.encode())} bytes of {respond.type}" if respond and respond.body else "no body"
 
 
 def _side_of_request(route: Route) -> Iterator[str]:

@@ -14,6 +14,7 @@ from gateway.config.schema import (
     Compress,
     Concurrency,
     Config,
+    Cors,
     ErrorPage,
     Fault,
     HeaderRules,
@@ -28,6 +29,7 @@ from gateway.config.schema import (
     Service,
     Sticky,
 )
+from gateway.config.units import Duration
 from gateway.model import ACCESS_LOG_OFF, CHOICES_ALL, Balance, Labels, ListenMode, labels_of
 from gateway.tcp import user_timeout_ms
 
@@ -193,7 +195,7 @@ def _cookie(sticky: Sticky) -> dict[str, Any]:
         "path": sticky.path,
         "secure": sticky.secure,
         "same_site": sticky.same_site.value,
-        "max_age_s": -(-sticky.max_age.milliseconds // 1000) if sticky.max_age is not None else None,
+        "max_age_s": _whole_seconds(sticky.max_age),
     }
 
 
@@ -224,7 +226,7 @@ def _route(
         "subset": rows.subset_slot(service, labels_of(route.subset)) if route.subset else None,
         "tries": route.retry.attempts,
         "timeouts": _timeouts(route),
-        "terms": _terms(route),
+        "terms": _terms(route, request_rows),
         "maintenance": _maintenance(route.maintenance),
         "limits": [
             _limit(limit, rows.limit_row("routes", route.name, limit.name), seed) for limit in route.limit
@@ -245,21 +247,40 @@ def _timeouts(route: Route) -> dict[str, int]:
     return {f"{name}_ms": timeout.milliseconds for name, timeout in own.items() if timeout is not None}
 
 
-def _terms(route: Route) -> dict[str, Any]:
+def _terms(route: Route, request_rows: Callable[[str], list[int]]) -> dict[str, Any]:
     """What the route says in place of its listener and of the whole file."""
     return {
         "max_body_bytes": route.max_body.bytes if route.max_body is not None else None,
         "errors": _pages(route.errors or {}),
+        "cors": _cors(route.cors, route.methods, request_rows("")) if route.cors is not None else None,
     }
+
+
+def _cors(cors: Cors, methods: tuple[str, ...], rows: list[int]) -> dict[str, Any]:
+    """``methods``: those that the route takes; ``rows``: what counts preflights, which no service gets."""
+    return {
+        "origins": cors.origins,
+        "methods": cors.methods or methods,
+        "headers": cors.headers,
+        "expose": cors.expose,
+        "credentials": cors.credentials,
+        "max_age_s": _whole_seconds(cors.max_age),
+        "rows": rows,
+    }
+
+
+def _whole_seconds(duration: Duration | None) -> int | None:
+    """Rounded up."""
+    return -(-duration.milliseconds // 1000) if duration is not None else None
 
 
 def _maintenance(maintenance: Maintenance | None) -> dict[str, Any] | None:
     if maintenance is None or not maintenance.on:
         return None
-    page, retry_after = maintenance.page, maintenance.retry_after
+    page = maintenance.page
     return {
         "admitted": [str(network) for network in maintenance.allow],
-        "retry_after_s": -(-retry_after.milliseconds // 1000) if retry_after is not None else None,
+        "retry_after_s": _whole_seconds(maintenance.retry_after),
         "page": {"content_type": page.type, "body": page.body} if page is not None else None,
     }
 

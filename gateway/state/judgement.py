@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 from gateway._native import Explainer, check_pattern
 
-__all__ = ["Answer", "Compressed", "Explanation", "Judge", "Misfit", "Refusal", "check_pattern"]
+__all__ = [
+    "Answer",
+    "Compressed",
+    "CrossOrigin",
+    "Explanation",
+    "Judge",
+    "Misfit",
+    "Refusal",
+    "check_pattern",
+]
 
 
 class Refusal(NamedTuple):
@@ -31,6 +40,15 @@ class Compressed(NamedTuple):
     """None where the request accepts no coding that the route has."""
     public_only: bool
     """Only those are compressed that say that they are for everybody."""
+
+
+class CrossOrigin(NamedTuple):
+    """What a page is told of a route that says something of other origins."""
+
+    preflight: bool
+    """The request announces another, and is answered before anything else is asked."""
+    allowed: bool
+    """The page may read the answer, or make the request that it announces."""
 
 
 class Misfit(NamedTuple):
@@ -61,6 +79,8 @@ class Explanation(NamedTuple):
     """What comes behind these limits where the route leads to no service."""
     compressed: Compressed | None
     """None where the route compresses nothing."""
+    cross_origin: CrossOrigin | None
+    """None where the route says nothing of other origins."""
     others: tuple[Misfit, ...]
     """All other routes; none when the request was not understood."""
 
@@ -75,7 +95,7 @@ class Judge:
     def explain(self, head: bytes, listener: int, peer: str) -> Explanation:
         """What becomes of a request with this head, from ``peer``. Raises ValueError when that is no IP address."""
         told = self._explainer.explain(head, listener, peer)
-        client, host, path, route, refusal, service, answer, compressed, others = told
+        client, host, path, route, refusal, service, answer, compressed, cross_origin, others = told
         return Explanation(
             client,
             host,
@@ -85,5 +105,6 @@ class Judge:
             service,
             Answer(*answer) if answer else None,
             Compressed(*compressed) if compressed else None,
+            CrossOrigin(*cross_origin) if cross_origin else None,
             tuple(Misfit(*other) for other in others),
         )

@@ -5,7 +5,7 @@ shares nothing, so a large file is read and compiled on a thread while the gatew
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Edition:
     """The limits that gateways share, by their rows."""
     changes: Changes = NO_CHANGES
     """From the edition before."""
+    doubts: tuple[Mistake, ...] = ()
+    """What its file says that is right and yet hardly meant."""
 
     def idle_subsets(self) -> dict[str, frozenset[Labels]]:
         """By service the subsets that have a row and no route; () is the whole service."""
@@ -100,8 +102,9 @@ def next_edition(
         except NoRowError as error:
             yield Finding((error.key,), f"too many for the running gateway: {error}")
 
-    load(file, environ, judge)
-    return _judged(made[0], bounds, shown(file))
+    doubts: list[Mistake] = []
+    load(file, environ, judge, doubts.append)
+    return _judged(replace(made[0], doubts=tuple(doubts)), bounds, shown(file))
 
 
 def same_edition(running: Edition, bounds: Bounds, overrides: Overrides) -> Edition:

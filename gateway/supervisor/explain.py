@@ -9,7 +9,7 @@ from gateway.config.compile import compile_snapshot
 from gateway.config.schema import Config, Instance, Listen, Route, Service
 from gateway.config.splits import WHOLE
 from gateway.model import ListenMode
-from gateway.state.judgement import Answer, Compressed, Explanation, Judge, Misfit, Refusal
+from gateway.state.judgement import Answer, Compressed, CrossOrigin, Explanation, Judge, Misfit, Refusal
 from gateway.supervisor.rows import Rows
 
 ANY_HOST = "localhost"
@@ -69,6 +69,8 @@ class Told:
     """What the route answers itself; None when it leads to services, or the request is refused."""
     compressed: Compressed | None
     """How answers of instances go out that the route compresses; None where it compresses nothing."""
+    cross_origin: CrossOrigin | None
+    """What the page that asks is allowed; None where the route says nothing of other origins."""
     destinations: tuple[Destination, ...]
     """Where it may go, in the order of the file: several only where the route splits its requests."""
     others: tuple[tuple[Route, Misfit], ...]
@@ -122,13 +124,15 @@ class Explainer:
         assert listen.service is not None, "the rules see to it"
         service = self._config.services[listen.service]
         destination = Destination(listen.service, service, WHOLE, tuple(_usable(service, {})))
-        return Told(listen, client, "", "", None, None, None, None, (destination,), ())
+        return Told(listen, client, "", "", None, None, None, None, None, (destination,), ())
 
     def _named(self, listen: Listen, told: Explanation) -> Told:
         routes = self._config.routes
         route = routes[told.route] if told.route is not None else None
         others = tuple((routes[misfit.route], misfit) for misfit in told.others)
-        destinations = tuple(self._destinations(route, told.service)) if route and not told.refusal else ()
+        is_preflight = told.cross_origin is not None and told.cross_origin.preflight
+        goes_on = told.refusal is None and not is_preflight
+        destinations = tuple(self._destinations(route, told.service)) if route and goes_on else ()
         return Told(
             listen,
             told.client,
@@ -138,6 +142,7 @@ class Explainer:
             told.refusal,
             told.answer,
             told.compressed,
+            told.cross_origin,
             destinations,
             others,
         )

@@ -20,6 +20,7 @@ from gateway.clock import monotonic_ns, wall_ns
 from gateway.config.advice import warnings_of
 from gateway.config.load import load
 from gateway.config.schema import Cluster, Config
+from gateway.errors import Mistake
 from gateway.state.control import MOST_IN_STOCK, Control, Segment, Snapshot, Stocks
 from gateway.state.view import COUNTERS, DURATION_BOUNDS, LIMIT_DECISIONS, PASS_ENDS, WAIT_ENDS, View
 from gateway.supervisor import logs, machine
@@ -57,8 +58,11 @@ ACCEPT_GRACE_S = 0.2
 def run(file: Path, pid_path: Path | None) -> None:
     """Serves a configuration file until a signal ends it. Raises ConfigErrors or StartError when it cannot."""
     machine.require_uvloop(version("uvloop"))
-    config = load(file, os.environ)
+    doubts: list[Mistake] = []
+    config = load(file, os.environ, heed=doubts.append)
     logs.configure(config.log.level)
+    for doubt in doubts:
+        logger.warning("%s", doubt.headline(str(file)))
     machine.raise_descriptor_limit()
     machine.collect_garbage_rarely()
     machine.poll_without_rings()

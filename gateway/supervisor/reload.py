@@ -186,7 +186,8 @@ class Reloader:
                 return self._refused("the gateway is stopping")
             undo.pop_all()
         absent = await self._apply(edition, opening, store, count)
-        warnings = [f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent]
+        warnings = [doubt.headline() for doubt in edition.doubts]
+        warnings += [f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent]
         for path, reason in without_place(edition.config, self._book.overrides):
             warnings.append(f"the override of {dotted(path)} has no effect: {reason}")
         warnings += warnings_of(edition.config)

@@ -22,8 +22,9 @@ def _instances_fit(draft: Draft) -> Iterator[Finding]:
 
 def _rows_fit(draft: Draft) -> Iterator[Finding]:
     """The counters of routes and limits have room in the shared memory."""
+    preflights = sum(1 for route in draft.routes if route.is_given("cors"))
     series = len(draft.listen) * (
-        1 + sum(max(1, len(list(services_of(draft, route)))) for route in draft.routes)
+        1 + preflights + sum(max(1, len(list(services_of(draft, route)))) for route in draft.routes)
     )
     series += sum(1 for route in draft.routes if route.is_given("mirror"))
     if series > MAX_ROWS:

@@ -3,6 +3,7 @@
 from gateway.config.schema.cluster import Cluster, ClusterTls
 from gateway.config.schema.compress import Compress
 from gateway.config.schema.config import Config
+from gateway.config.schema.cors import Cors
 from gateway.config.schema.gateway import Gateway
 from gateway.config.schema.limits import (
     MAX_CONCURRENCY_LIMITS,
@@ -52,6 +53,7 @@ __all__ = [
     "Compress",
     "Concurrency",
     "Config",
+    "Cors",
     "ErrorPage",
     "Fault",
     "Gateway",

@@ -50,11 +50,12 @@ class Config(Table):
 
     def series_count(self) -> int:
         """Pairs of a listener and a service of a route, each of which is counted apart; without a route, and without a
-        service, there is one of each as well. Copies are counted by route alone.
+        service, there is one of each as well, and one for preflights, which no service gets. Copies are counted by route alone.
         """
         mirrors = sum(1 for route in self.routes if route.mirror is not None)
+        preflights = sum(1 for route in self.routes if route.cors is not None)
         return mirrors + len(self.listen) * (
-            1 + sum(max(1, len(self.services_of(route))) for route in self.routes)
+            1 + preflights + sum(max(1, len(self.services_of(route))) for route in self.routes)
         )
 
     def write_timeouts_ms(self) -> dict[str, int]:

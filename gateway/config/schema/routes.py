@@ -37,6 +37,7 @@ from gateway.config.fields import (
 from gateway.config.matching import MATCH_KEYS, Match, folded, match_name
 from gateway.config.naming import names_service
 from gateway.config.schema.compress import Compress, compress_table
+from gateway.config.schema.cors import Cors
 from gateway.config.schema.gateway import MAX_PROXIES
 from gateway.config.schema.limits import Concurrency, ConcurrencyLimits, Limit, Limits
 from gateway.config.schema.listen import MAX_BODY
@@ -254,6 +255,8 @@ class Route(Table):
         Compress | None, BeforeValidator(compress_table, json_schema_input_type=Compress | bool)
     ] = None
     """Answers of instances go out compressed: true, or a table. Without it they go out as they come."""
+    cors: Cors | None = None
+    """Which pages of other origins may read answers. Without it nothing is said of that, and instances may say it."""
     name: RouteName = Field(default_factory=_default_name)
     """Unique name in metrics and logs. Without it, made from the match: ``GET api.example.com/v1/*`` or ``*``."""
 

@@ -7,6 +7,7 @@ mod phrase;
 
 use crate::edits::{FieldEdits, PathRewrite, Words};
 use crate::http1::head::Request;
+use crate::http1::syntax::{decimal, own_port};
 use crate::routing::host_without_port;
 pub(crate) use phrase::phrase;
 
@@ -64,12 +65,13 @@ pub struct Closing<'a> {
 }
 
 impl Answer {
-    /// Writes the whole answer to a request. Nothing is written where there is no place to lead to.
+    /// Writes the whole answer to a request, with further lines in its head. Nothing is written where there is no place to lead to.
     pub fn put(
         &self,
         output: &mut Vec<u8>,
         request: &Request<'_, '_>,
         words: &Words<'_>,
+        further: &[u8],
         closing: Closing<'_>,
     ) -> Result<(), NoHost> {
         let mut code = itoa::Buffer::new();
@@ -96,6 +98,7 @@ impl Answer {
             self.put_content(output, content_type, body.iter().map(|part| part.len()).sum());
         }
         self.fields.put(output, words);
+        output.extend_from_slice(further);
         if closing.close {
             output.extend_from_slice(b"Connection: close\r\n");
         } else if closing.confirm_keep_alive {
@@ -141,7 +144,7 @@ impl Redirect {
             None if self.scheme.is_some() => b"",
             None => request.host.get(asked.len() + 1..).unwrap_or_default(),
         };
-        if !port.is_empty() && port != own_port(scheme) {
+        if !port.is_empty() && decimal(port) != own_port(scheme).map(u64::from) {
             output.push(b':');
             output.extend_from_slice(port);
         }
@@ -157,15 +160,6 @@ impl Redirect {
 /// May a body follow a head with this status, so that its length must be told (RFC 9112 §6.3)?
 fn has_body(status: u16) -> bool {
     !matches!(status, 204 | 304)
-}
-
-/// The port that a scheme stands for.
-fn own_port(scheme: &[u8]) -> &'static [u8] {
-    if scheme.eq_ignore_ascii_case(b"https") {
-        b"443"
-    } else {
-        b"80"
-    }
 }
 
 fn put(output: &mut Vec<u8>, parts: &[&str]) {

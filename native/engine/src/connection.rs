@@ -332,6 +332,8 @@ pub struct Connection {
     delayed: Option<Box<injecting::Delayed>>,
     /// What its route says in place of the listener and of the whole file; `None` where it says nothing.
     terms: Option<Arc<Terms>>,
+    /// The lines of its answer, whoever gives it, that say which pages may read it; empty where its route says nothing of that.
+    cors: Vec<u8>,
     /// What it has to do with copies for mirrors.
     copying: mirroring::Copying,
     /// What is known of it where its bytes are passed through; it takes memory there only.
@@ -383,6 +385,7 @@ impl Connection {
             record: None,
             delayed: None,
             terms: None,
+            cors: Vec::new(),
             copying: mirroring::Copying::Nothing,
             passed: None,
         }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use crate::address::Address;
 use crate::answer::{Answer, Content, NoHost};
 use crate::compression::{Coding, Wish};
-use crate::dispatch::{find_route, head_rules, objection, sender};
+use crate::cors::{announced_method, origin_of};
+use crate::dispatch::{find_preflight, find_route, head_rules, objection, sender};
 use crate::forwarding::{self, Sender};
 use crate::http1::head::{find_end, slots, HeadFault, Request};
 use crate::key::Subject;
@@ -39,6 +40,8 @@ pub struct Explanation<'e> {
     pub answer: Option<Answered>,
     /// How answers of instances go out that the route compresses; `None` where it compresses nothing.
     pub compressed: Option<Compressed>,
+    /// What the page that asks is allowed; `None` where the route says nothing of pages of other origins.
+    pub cross_origin: Option<CrossOrigin>,
     /// For each route that was not taken what does not fit; `None` where all fits and a more specific route was taken.
     /// Empty when the request was not understood.
     pub others: Vec<(u32, Option<Misfit<'e>>)>,
@@ -51,6 +54,15 @@ pub struct Answered {
     pub status: u16,
     /// Where the client is to ask instead; `None` where it is not.
     pub location: Option<String>,
+}
+
+/// What a page is told of a route that says something of other origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrossOrigin {
+    /// The request is a preflight, which is answered before anything else is asked.
+    pub is_preflight: bool,
+    /// The page may read the answer, or make the request that it announces.
+    pub is_allowed: bool,
 }
 
 /// How the answers to one request are compressed that its route compresses.
@@ -99,9 +111,17 @@ impl Explainer {
         };
         let client = sender.client.ip();
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener };
-        let found = find_route(&self.snapshot, &arrival);
+        let preflight = find_preflight(&self.snapshot, &arrival).map(|(index, route, _)| (index, route));
+        let found = preflight.or_else(|| find_route(&self.snapshot, &arrival));
+        let cross_origin = found.and_then(|(_, route)| route.cors()).map(|cors| CrossOrigin {
+            is_preflight: preflight.is_some(),
+            is_allowed: cors.policy.allows(origin_of(request)),
+        });
         let listener = self.snapshot.listeners.get(listener as usize);
         let outcome = found.ok_or(Reason::NoRoute).and_then(|(_, route)| {
+            if let Some(cors) = route.cors().filter(|_| preflight.is_some()) {
+                return Ok((None, Some(Answered { status: cors.answer.status, location: None })));
+            }
             let named = named_destination(route, request, client)?;
             let service = named.and_then(Destination::service);
             let mut destinations = named.map_or(route.destinations.all(), std::slice::from_ref).iter();
@@ -115,19 +135,22 @@ impl Explainer {
         });
         let ((service, answer), refusal) =
             outcome.map_or_else(|reason| ((None, None), Some(reason)), |told| (told, None));
-        let compressed = found.filter(|_| refusal.is_none()).and_then(|(_, it)| compressed(it, request));
+        let goes_on = refusal.is_none() && preflight.is_none();
+        let compressed = found.filter(|_| goes_on).and_then(|(_, it)| compressed(it, request));
         let route = found.map(|(index, _)| index);
         let others = (0..).zip(&self.parts).filter(|(index, _)| Some(*index) != route);
-        let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival))).collect();
-        Explanation { client, host, path, route, refusal, service, answer, compressed, others }
+        let method = preflight.and_then(|_| announced_method(request)).unwrap_or(request.method);
+        let others = others.map(|(index, parts)| (index, parts.first_misfit(&arrival, method))).collect();
+        Explanation { client, host, path, route, refusal, service, answer, compressed, cross_origin, others }
     }
 }
 
 impl Explanation<'_> {
     fn refused(client: IpAddr, reason: Reason) -> Self {
         let (host, path, others) = (String::new(), String::new(), Vec::new());
-        let (route, service, answer, compressed) = (None, None, None, None);
-        Self { client, host, path, route, refusal: Some(reason), service, answer, compressed, others }
+        let (route, service, answer, compressed, cross_origin) = (None, None, None, None, None);
+        let refusal = Some(reason);
+        Self { client, host, path, route, refusal, service, answer, compressed, cross_origin, others }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! No socket, no clock, no thread, no `unsafe`. Read in this order: [`http1`] understands messages, [`client_address`] finds
 //! who asks, [`routing`] the route ([`dispatch`] puts these together, and [`explain`] says why), [`key`] what counts as one, [`split`] or [`naming`] tells which service of a route it gets to, [`limit`] counts tokens, [`selection`] picks the instance, [`rewrite`] makes the forwarded head
-//! with what the route changes in it ([`edits`]) and the content coding of its body ([`compression`]),
+//! with what the route changes in it ([`edits`]), the content coding of its body ([`compression`]) and whose pages may read it ([`cors`]),
 //! [`answer`] those that routes give themselves, [`reply`] the gateway's own, and [`connection`] is the state machine that puts them together,
 //! also for what is no HTTP ([`pass_through`]).
 //! [`snapshot`] is the compiled configuration; [`state`] is what is shared with the other workers.
@@ -17,6 +17,7 @@ pub mod askers;
 pub mod client_address;
 pub mod compression;
 pub mod connection;
+pub mod cors;
 pub mod deadline;
 pub mod dispatch;
 pub mod edits;

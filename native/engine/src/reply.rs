@@ -265,6 +265,8 @@ pub struct Circumstances<'a> {
     pub form: Form,
     /// The operator's own page, in place of text.
     pub page: Option<&'a Page>,
+    /// Lines that say which pages of other origins may read it.
+    pub cors: &'a [u8],
 }
 
 /// Writes a whole response.
@@ -296,6 +298,9 @@ pub fn write(output: &mut Vec<u8>, reason: Reason, circumstances: &Circumstances
     }
     if let Some(quota) = circumstances.quota {
         put_quotas(output, &[quota]);
+    }
+    if !circumstances.cors.is_empty() {
+        output.extend_from_slice(circumstances.cors);
     }
     let mut put = |parts: &[&[u8]]| parts.iter().for_each(|part| output.extend_from_slice(part));
     if circumstances.close {
@@ -398,6 +403,7 @@ mod tests {
             to_head: false,
             form: Form::Text,
             page: None,
+            cors: b"",
         };
         write(&mut output, Reason::RateLimited, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -424,6 +430,7 @@ mod tests {
             to_head: true,
             form: Form::Text,
             page: None,
+            cors: b"",
         };
         write(&mut output, Reason::NoRoute, &circumstances);
         let text = String::from_utf8(output).unwrap();
@@ -445,6 +452,7 @@ mod tests {
                 to_head,
                 form,
                 page: pages.find(reason.status()),
+                cors: b"",
             };
             let mut output = Vec::new();
             write(&mut output, reason, &circumstances);

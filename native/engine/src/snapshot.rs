@@ -5,6 +5,7 @@
 
 mod answer;
 mod compression;
+mod cors;
 mod destination;
 mod document;
 mod edits;
@@ -20,6 +21,7 @@ mod parts;
 mod split;
 mod terms;
 
+pub use cors::Cors;
 pub use destination::{Backend, Destination, Destinations, Leads, Target};
 pub use document::Scheme;
 pub use error::SnapshotError;
@@ -155,6 +157,13 @@ pub struct Route {
     pub concurrency: Vec<ConcurrencyLimit>,
     /// The route names TRACE among its methods; no other gets one (it would show what the gateway adds).
     pub traces: bool,
+}
+
+impl Route {
+    /// What it allows pages of other origins.
+    pub fn cors(&self) -> Option<&Cors> {
+        self.terms.as_ref().and_then(|terms| terms.cors.as_ref())
+    }
 }
 
 /// A compiled configuration; the default is the empty one.

@@ -15,7 +15,8 @@ use pyo3::prelude::*;
 pub(crate) struct Explainer(explain::Explainer);
 
 /// Client, host, path, route, status and words of a refusal, the service that is named, status and location of the route's own
-/// answer, the coding of instances' answers and whether only public ones get it, and of every other route what does not fit and its name.
+/// answer, the coding of instances' answers and whether only public ones get it, whether it is a preflight and its page is allowed, and
+/// of every other route what does not fit and its name.
 type Explanation = (
     String,
     String,
@@ -25,6 +26,7 @@ type Explanation = (
     Option<u32>,
     Option<(u16, Option<String>)>,
     Option<(Option<&'static str>, bool)>,
+    Option<(bool, bool)>,
     Vec<(u32, &'static str, String)>,
 );
 
@@ -46,8 +48,10 @@ impl Explainer {
         let refusal = told.refusal.map(|reason| (reason.status(), reason.details()));
         let answer = told.answer.map(|answer| (answer.status, answer.location));
         let compressed = told.compressed.map(|it| (it.coding.map(Coding::name), it.public_only));
+        let cross_origin = told.cross_origin.map(|it| (it.is_preflight, it.is_allowed));
         let client = told.client.to_string();
-        Ok((client, told.host, told.path, told.route, refusal, told.service, answer, compressed, others))
+        let explain::Explanation { host, path, route, service, .. } = told;
+        Ok((client, host, path, route, refusal, service, answer, compressed, cross_origin, others))
     }
 }
 

@@ -289,6 +289,32 @@ def test_compression_is_explained(file: Path) -> None:
         assert told["compressed"] == {"coding": coding, "public_only": public_only}
 
 
+def test_what_other_origins_may_do_is_explained(file: Path) -> None:
+    """By the origin of the page; a preflight has neither limits nor a service, and is for the route of what it announces."""
+    with file.open("a", encoding="utf-8") as more:
+        more.write(
+            '[[routes]]\npath = "/shared"\nmethods = ["PUT"]\nservice = "api"\nlimit = { rate = "1/s" }\n'
+            'maintenance = true\ncors = { origins = ["https://*.example.com"] }\n'
+        )
+    announcing = ["-H", "Access-Control-Request-Method: PUT"]
+    for origin, allowed in (("https://a.example.com", True), ("https://a.example.com.evil.org", False)):
+        word = "allowed" if allowed else "not allowed"
+        fields = ["-H", f"Origin: {origin}"]
+        lines = run(file, "PUT", "/shared", *fields).output.splitlines()
+        assert f"cors      the origin is {word} to read the answer" in lines
+        assert any(line.startswith("closed ") for line in lines)
+        lines = run(file, "OPTIONS", "/shared", *fields, *announcing).output.splitlines()
+        assert lines[1:4] == [
+            "route     PUT /shared",
+            f"cors      a preflight: the origin is {word} to ask",
+            "answer    204: no body",
+        ]
+        assert not any(line.startswith(("closed", "limit", "service")) for line in lines)
+        told = json.loads(run(file, "OPTIONS", "/shared", *fields, *announcing, "--json").output)
+        assert told["cross_origin"] == {"preflight": True, "allowed": allowed}
+        assert (told["status"], told["service"], told["instances"]) == (204, None, [])
+
+
 def test_tools_read_json(file: Path) -> None:
     """Everything, whatever its number."""
     document = json.loads(run(file, "GET", "http://a/v1", "--json").output)
@@ -303,6 +329,7 @@ def test_tools_read_json(file: Path) -> None:
         "status": None,
         "location": None,
         "compressed": None,
+        "cross_origin": None,
         "details": None,
         "instances": ["a:1", "a:2", "a:3"],
         "split": [],
@@ -337,6 +364,7 @@ def test_the_page_says_it_all(file: Path) -> None:
         "limit",
         "answer",
         "compress",
+        "cors",
         "split",
         "service",
         "instance",

@@ -27,6 +27,18 @@ def test_a_right_file_is_summed_up_in_one_line() -> None:
     assert result.stdout.count("\n") == 1
 
 
+def test_what_is_hardly_meant_is_a_warning(tmp_path: Path) -> None:
+    """On standard error, with its place; the file is right, and summed up as ever."""
+    file = tmp_path / "g.toml"
+    smallest = (GOLDEN / "right" / "smallest.toml").read_text(encoding="utf-8")
+    file.write_text(f'{smallest}cors = {{ origins = ["null"] }}\n', encoding="utf-8")
+    result = CliRunner().invoke(check, [str(file)])
+    line = smallest.count("\n") + 1
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert result.stderr.startswith(f"warning: {file}:{line}:21: routes[0].cors.origins[0]: every page")
+    assert result.stderr.count("\n") == 1
+
+
 def test_the_summary_has_the_size_of_the_memory(tmp_path: Path) -> None:
     """Room for more buckets is more memory."""
 

@@ -222,7 +222,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "subset": None,
             "tries": 1,
             "timeouts": {},
-            "terms": {"max_body_bytes": None, "errors": []},
+            "terms": {"max_body_bytes": None, "errors": [], "cors": None},
             "maintenance": None,
             "limits": [
                 {
@@ -266,7 +266,7 @@ def test_the_blob_tells_the_engine_what_it_decides_by() -> None:
             "subset": None,
             "tries": 2,
             "timeouts": {},
-            "terms": {"max_body_bytes": None, "errors": []},
+            "terms": {"max_body_bytes": None, "errors": [], "cors": None},
             "maintenance": None,
             "limits": [],
             "concurrency": [],
@@ -495,6 +495,41 @@ def test_the_engine_learns_what_a_route_compresses() -> None:
             "with_credentials": True,
         },
     ]
+    Snapshot.compile(blob)
+
+
+def test_the_engine_learns_what_other_origins_may_do() -> None:
+    """Origins in the form of browsers, the methods of the route where no others are said, and rows of the route without a service."""
+    text = (
+        '[[listen]]\naddress = "127.0.0.1:0"\n[services.a]\ninstances = ["a:1"]\n'
+        '[[routes]]\npath = "/1"\nmethods = ["PUT"]\nservice = "a"\ncors = { origins = ["HTTPS://A.example:443"] }\n'
+        '[[routes]]\npath = "/2"\nmethods = ["PUT", "PATCH"]\nservice = "a"\n'
+        'cors = { origins = ["null"], methods = ["PATCH"], headers = ["X"], expose = ["Y"], credentials = true, max_age = "1500ms" }\n'
+    )
+    rows = NumberedRows()
+    config = parse(text, "file", {})
+    _, blob = compile_snapshot(config, 1, rows)
+    assert [route["terms"]["cors"] for route in orjson.loads(blob)["routes"]] == [
+        {
+            "origins": ["https://a.example"],
+            "methods": ["PUT"],
+            "headers": [],
+            "expose": [],
+            "credentials": False,
+            "max_age_s": None,
+            "rows": [rows.request_row("127.0.0.1:0", "PUT /1", "")],
+        },
+        {
+            "origins": ["null"],
+            "methods": ["PATCH"],
+            "headers": ["X"],
+            "expose": ["Y"],
+            "credentials": True,
+            "max_age_s": 2,
+            "rows": [rows.request_row("127.0.0.1:0", "PATCH,PUT /2", "")],
+        },
+    ]
+    assert config.series_count() == 1 + 2 * 2
     Snapshot.compile(blob)
 
 

@@ -159,6 +159,29 @@ def test_the_coding_of_answers_is_told() -> None:
         assert explainer.explain(Asked("GET", url, headers)).compressed == compressed
 
 
+def test_what_a_page_is_told_is_told() -> None:
+    """By its origin, of routes that say something of that; a preflight leads to no service."""
+    cors = 'cors = { origins = ["https://a.example"] }'
+    explainer = Explainer(parse(configuration("127.0.0.1:9", route=cors, routes=(
+        'path = "/no"\nservice = "api"', f'path = "/own"\nrespond = {{}}\n{cors}',
+    )), "g", {}))  # fmt: skip
+    ours, other = ("Origin", "https://a.example"), ("Origin", "https://b.example")
+    announced = ("Access-Control-Request-Method", "GET")
+    for method, url, headers, cross_origin in (
+        ("GET", "/", (ours,), (False, True)),
+        ("GET", "/", (other,), (False, False)),
+        ("GET", "/", (), (False, False)),
+        ("OPTIONS", "/", (ours,), (False, True)),
+        ("OPTIONS", "/", (ours, announced), (True, True)),
+        ("OPTIONS", "/own", (other, announced), (True, False)),
+        ("OPTIONS", "/no", (ours, announced), None),
+    ):
+        told = explainer.explain(Asked(method, url, headers))
+        assert told.cross_origin == cross_origin
+        goes_on = url != "/own" and not (cross_origin is not None and cross_origin[0])
+        assert bool(told.destinations) == goes_on
+
+
 @pytest.mark.parametrize(
     ("asked", "listener"),
     [

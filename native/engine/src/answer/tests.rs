@@ -24,7 +24,7 @@ fn answered(answer: &Answer, head: &str, scheme: &str) -> Result<String, NoHost>
     let kept: Kept = [Spelling::DuplicateSlashes].into_iter().collect();
     let request = Request::parse(head.as_bytes(), &mut slots, &LIMITS, kept).unwrap();
     let closing = Closing { date: DATE, close: false, confirm_keep_alive: false };
-    answer.put(&mut output, &request, &words(&request, scheme.as_bytes()), closing)?;
+    answer.put(&mut output, &request, &words(&request, scheme.as_bytes()), b"", closing)?;
     Ok(String::from_utf8(output).unwrap())
 }
 
@@ -155,7 +155,7 @@ fn the_connection_is_spoken_of() {
     {
         output.clear();
         let closing = Closing { date: DATE, close, confirm_keep_alive };
-        fixed(200, "").put(&mut output, &request, &words(&request, b"http"), closing).unwrap();
+        fixed(200, "").put(&mut output, &request, &words(&request, b"http"), b"", closing).unwrap();
         assert!(String::from_utf8_lossy(&output).ends_with(expected));
     }
 }

@@ -24,7 +24,7 @@ impl Connection {
         let Worker { output, date, .. } = worker;
         let closing = Closing { date, close, confirm_keep_alive: self.minor_version == 0 };
         output.clear();
-        if answer.put(output, request, &client.words(request), closing) == Err(NoHost) {
+        if answer.put(output, request, &client.words(request), &self.cors, closing) == Err(NoHost) {
             let to_head = request.method == b"HEAD";
             return self.refuse(worker, &Refusal::because(Reason::BadHost, row), to_head, now);
         }

@@ -145,6 +145,7 @@ impl Connection {
             to_head,
             form: self.form,
             page: page.or_else(|| worker.snapshot.pages.find(status)),
+            cors: &self.cors,
         };
         worker.output.clear();
         reply::write(&mut worker.output, refusal.reason, &circumstances);

@@ -11,8 +11,9 @@ use super::{
     Action, Answer, Connection, Exchange, Link, Payload, Phase, Verdict, Waiting, CLIENT_CLOSED_REQUEST,
 };
 use crate::answer;
+use crate::cors::{origin_of, Answering};
 use crate::deadline::NEVER;
-use crate::dispatch::{find_route, head_rules, max_body_bytes, objection, sender};
+use crate::dispatch::{find_preflight, find_route, head_rules, max_body_bytes, objection, sender};
 use crate::fault::Injected;
 use crate::forwarding::Sender;
 use crate::http1::accept::Form;
@@ -28,7 +29,7 @@ use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
 use crate::selection::{Affinity, Criteria, Policy, Tried};
-use crate::snapshot::{Backend, Leads, Service, Timeouts};
+use crate::snapshot::{Backend, Cors, Leads, Service, Timeouts};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -157,6 +158,7 @@ impl Connection {
         self.request_body = Body::nominating(request.framing, request.fields.nominated());
         self.body_bytes = 0;
         self.terms = None;
+        self.cors.clear();
         let last = self.listener(worker).and_then(|listener| listener.max_requests);
         self.client_persists = request.persists;
         self.persists = request.persists && last.is_none_or(|last| self.requests < last);
@@ -222,8 +224,16 @@ impl Connection {
         let client = sender.client.ip();
         let listener = snapshot.listeners.get(self.listener as usize);
         let arrival = Arrival { request, client, is_trusted: sender.is_trusted, listener: self.listener };
+        if let Some((_, _, cors)) = find_preflight(snapshot, &arrival) {
+            return Err(self.allow(cors, request));
+        }
         let chosen = find_route(snapshot, &arrival).ok_or(Reason::NoRoute).and_then(|(_, route)| {
-            self.terms.clone_from(&route.terms);
+            if let Some(terms) = &route.terms {
+                self.terms = Some(Arc::clone(terms));
+                if let Some(cors) = &terms.cors {
+                    cors.policy.put(&mut self.cors, origin_of(request), Answering::Request);
+                }
+            }
             let subject = Subject { request, client, route: &route.name, service: "" };
             let leads = |destination| Some((route, destination, snapshot.leads(destination)?));
             route.destinations.choose(&subject, random).and_then(leads).ok_or(Reason::NoService)
@@ -309,6 +319,19 @@ impl Connection {
         }
     }
 
+    /// Answers a preflight before anything else is asked. A browser takes any answer but a good one for a refusal of what is to
+    /// follow, and tells its page nothing: so that this can be read, be it a 429 or a 503, no limit and no maintenance
+    /// stands before it.
+    #[cold] // of most requests
+    fn allow(&mut self, cors: &Cors, request: &Request<'_, '_>) -> Instead {
+        cors.policy.put(&mut self.cors, origin_of(request), Answering::Preflight);
+        if let Some(record) = &mut self.record {
+            record.routed(Some(&cors.logged));
+        }
+        let row = cors.rows.get(self.listener as usize).copied();
+        Instead::Answered { answer: Arc::clone(&cors.answer), row }
+    }
+
     /// Writes the forwarded head and what is here of the body; says how much of the input that took.
     #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
     fn forward<S: State>(
@@ -326,8 +349,9 @@ impl Connection {
         let client = self.client(worker, sender, request_id);
         let edits = exchange.edits.as_deref();
         rewrite::request(worker.fresh_output(), request, client, edits, expects_continue);
-        if let Some(lines) = edits.map(|edits| edits.response.lines()).filter(|it| it.has_variables()) {
-            lines.put(&mut exchange.lines, &client.words(request));
+        if let Some(fields) = edits.map(|edits| &edits.response).filter(|it| it.depend_on_requests()) {
+            fields.put(&mut exchange.lines, &client.words(request));
+            exchange.lines.extend_from_slice(&self.cors);
         }
         let instance = exchange.instance.map(Instance::key);
         self.phase = Phase::Exchange(exchange);
@@ -426,6 +450,7 @@ impl Connection {
         self.request_body = Body::UntilClose;
         self.form = Form::Text;
         self.terms = None;
+        self.cors.clear();
         let request_id = RequestId::of(None, &mut worker.random);
         let peer = self.peer;
         self.record(worker, &request_id, &peer, None, now);

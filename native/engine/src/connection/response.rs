@@ -379,7 +379,7 @@ impl Exchange {
     /// What the route changes in the answer.
     fn answer_edits(&self) -> Option<AnswerEdits<'_>> {
         let fields = self.edits.as_deref().map(|edits| &edits.response).filter(|it| !it.is_empty())?;
-        let lines = if fields.lines().has_variables() { &self.lines[..] } else { fields.lines().bytes() };
+        let lines = if fields.depend_on_requests() { &self.lines[..] } else { fields.lines().bytes() };
         Some(AnswerEdits { fields, lines })
     }
 

@@ -6,6 +6,7 @@ mod affinity;
 mod answering;
 mod asking;
 mod compressing;
+mod cors;
 mod deadlines;
 mod edits;
 mod endings;

@@ -45,6 +45,8 @@ pub struct FieldEdits {
     /// A bit for each length of those names, the last one for all longer ones: almost every field is passed by it.
     lengths: u64,
     lines: Template,
+    /// Other lines are written beside these, which each request makes for itself.
+    has_further: bool,
 }
 
 impl FieldEdits {
@@ -72,9 +74,28 @@ impl FieldEdits {
         Ok(edits)
     }
 
+    /// These rules, and fields that are left out because each request makes lines of its own in their place.
+    #[must_use]
+    pub fn replacing(mut self, names: &[&str]) -> Self {
+        let mut left_out = self.left_out.into_vec();
+        for name in names {
+            self.lengths |= length_bit(name.as_bytes());
+            left_out.push(fold(name.as_bytes()));
+        }
+        self.left_out = left_out.into_boxed_slice();
+        self.has_further = true;
+        self
+    }
+
     /// Nothing is changed?
     pub fn is_empty(&self) -> bool {
         self.left_out.is_empty() && self.lines.is_empty()
+    }
+
+    /// Are other lines written for one request than for another?
+    #[inline]
+    pub fn depend_on_requests(&self) -> bool {
+        self.has_further || self.lines.has_variables()
     }
 
     /// Is a field of this name left out?
@@ -149,6 +170,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_requests_replace_is_left_out_beside_the_rest() {
+        let (set, remove) = ([pair("X-Team", "a")], ["X-Gone".to_string()]);
+        let rules = FieldRules { set: &set, remove: &remove, ..NONE };
+        let plain = FieldEdits::compile(Direction::Response, rules, NAMES).unwrap();
+        assert!(!plain.depend_on_requests() && !plain.leaves_out(b"X-Own"));
+        let edits = plain.replacing(&["X-Own", "X-Other-Field"]);
+        assert!(edits.depend_on_requests());
+        for name in ["x-team", "x-gone", "X_OWN", "x-other-field"] {
+            assert!(edits.leaves_out(name.as_bytes()), "{name}");
+        }
+        assert_eq!(edits.lines().bytes(), b"X-Team: a\r\n");
     }
 
     #[test]

@@ -146,3 +146,32 @@ fn the_client_is_told() {
     let contradictory = [told, "Forwarded: for=198.51.100.8\r\n"].concat();
     assert_eq!(from([10, 0, 0, 1], &contradictory).2, Some(Reason::BadForwarding));
 }
+
+/// A preflight is for the route of what it announces, and its page is allowed or not; so is the page of any other request.
+#[test]
+fn what_other_origins_may_do_is_told() {
+    let cors = json!({"cors": {"origins": ["https://a.example"], "methods": [], "headers": [], "expose": [],
+        "credentials": false, "max_age_s": null, "rows": [3, 3]}});
+    let closed = json!({"admitted": [], "retry_after_s": null, "page": null});
+    let explainer = explainer(&[
+        json!({}),
+        json!({"methods": ["PUT"], "terms": cors, "maintenance": closed}),
+        json!({"methods": ["POST"], "terms": cors}),
+    ]);
+    let ask = |method: &str, origin: &str, fields: &str| {
+        ask(&explainer, &format!("{method} / HTTP/1.1\r\nHost: a\r\nOrigin: {origin}\r\n{fields}\r\n"), 0)
+    };
+    let announcing = |method: &str| format!("Access-Control-Request-Method: {method}\r\n");
+    for (origin, is_allowed) in [("https://a.example", true), ("https://b.example", false)] {
+        let told = ask("OPTIONS", origin, &announcing("PUT"));
+        assert_eq!((told.route, told.refusal), (Some(1), None), "maintenance does not stand before it");
+        assert_eq!(told.answer, Some(Answered { status: 204, location: None }));
+        assert_eq!(told.cross_origin, Some(CrossOrigin { is_preflight: true, is_allowed }));
+        assert_eq!(told.others, [(0, None), (2, Some(Misfit::Method))]);
+        let told = ask("POST", origin, "");
+        assert_eq!((told.route, told.answer), (Some(2), None));
+        assert_eq!(told.cross_origin, Some(CrossOrigin { is_preflight: false, is_allowed }));
+    }
+    let told = ask("OPTIONS", "https://a.example", &announcing("GET"));
+    assert_eq!((told.route, told.cross_origin, told.answer), (Some(0), None, None));
+}

@@ -67,6 +67,15 @@ fn is_port(digits: &[u8]) -> bool {
     digits.is_empty() || decimal(digits).is_some_and(|port| u16::try_from(port).is_ok())
 }
 
+/// The port that a scheme of HTTP stands for (RFC 9110 §4.2).
+pub fn own_port(scheme: &[u8]) -> Option<u16> {
+    match scheme {
+        _ if scheme.eq_ignore_ascii_case(b"https") => Some(443),
+        _ if scheme.eq_ignore_ascii_case(b"http") => Some(80),
+        _ => None,
+    }
+}
+
 /// Are these bytes that a request target may hold?
 pub fn is_target(bytes: &[u8]) -> bool {
     bytes.iter().all(|&byte| TARGET[usize::from(byte)])

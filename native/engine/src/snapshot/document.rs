@@ -406,9 +406,9 @@ impl Route {
             fault,
             limits: compile_limits(self.limits, owner)?,
             concurrency: compile_concurrency(self.concurrency, owner)?,
+            terms: self.terms.compile(&self.name, listeners).map_err(|error| error.within("terms"))?,
             name: self.name,
             tries,
-            terms: self.terms.compile().map_err(|error| error.within("terms"))?,
             traces: self.methods.iter().any(|method| method == "TRACE"),
         })
     }
@@ -480,7 +480,10 @@ impl Route {
             service: index,
             policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
             timeouts: self.timeouts.compile(service.timeouts).map_err(|it| it.within("timeouts"))?,
-            edits: self.edits.compile(prefix, names).map_err(|it| it.within("edits"))?,
+            edits: self
+                .edits
+                .compile(prefix, names, self.terms.says_who_reads())
+                .map_err(|it| it.within("edits"))?,
             compression: self
                 .compression
                 .as_ref()
@@ -495,7 +498,7 @@ impl Route {
 }
 
 /// One row for each listener.
-fn for_each(rows: Vec<u32>, listeners: usize) -> Result<Vec<u32>, SnapshotError> {
+pub(super) fn for_each(rows: Vec<u32>, listeners: usize) -> Result<Vec<u32>, SnapshotError> {
     if rows.len() == listeners {
         Ok(rows)
     } else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::SnapshotError;
+use crate::cors;
 use crate::edits::{Direction, Edits, FieldEdits, FieldRules, Names, PathRewrite, Rewrite};
 use crate::http1::path;
 use crate::http1::syntax::is_host;
@@ -19,18 +20,19 @@ pub(super) struct EditsText {
 }
 
 impl EditsText {
-    /// `None` if it changes nothing. `prefix`: the beginning of paths that the route matches, if it matches one.
+    /// `None` if it changes nothing. `prefix`: the beginning of paths that the route matches, if it matches one;
+    /// `says_who_reads`: the fields of CORS in answers are its own.
     pub(super) fn compile(
         &self,
         prefix: Option<&str>,
         names: Names<'_>,
+        says_who_reads: bool,
     ) -> Result<Option<Arc<Edits>>, SnapshotError> {
+        let response = self.response.compile(Direction::Response, names);
+        let response = response.map_err(|it| it.within("response"))?;
         let edits = Edits {
             request: self.request.compile(Direction::Request, names).map_err(|it| it.within("request"))?,
-            response: self
-                .response
-                .compile(Direction::Response, names)
-                .map_err(|it| it.within("response"))?,
+            response: if says_who_reads { response.replacing(&cors::FIELDS) } else { response },
             rewrite: self.rewrite.compile(prefix).map_err(|error| error.within("rewrite"))?,
         };
         Ok((edits != Edits::default()).then(|| Arc::new(edits)))

@@ -46,11 +46,12 @@ impl Parts {
         })
     }
 
-    /// What of the match the request does not fit first, in the order of precedence; `None` when it fits it all.
-    pub fn first_misfit(&self, arrival: &Arrival<'_>) -> Option<Misfit<'_>> {
+    /// What of the match the request does not fit first, in the order of precedence; `None` when it fits it all. `method`: the
+    /// one that it is matched by.
+    pub fn first_misfit(&self, arrival: &Arrival<'_>, method: &[u8]) -> Option<Misfit<'_>> {
         let request = arrival.request;
         let host = host_without_port(request.host);
-        let fits = |table: &Table| table.find(host, request.path(), request.method, |_| false).is_some();
+        let fits = |table: &Table| table.find(host, request.path(), method, |_| false).is_some();
         if !fits(&self.host) {
             return Some(Misfit::Host);
         }

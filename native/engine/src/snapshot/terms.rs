@@ -1,12 +1,13 @@
-//! What a route says of its exchanges in place of its listener, its services and the whole file: as it is published, and what
-//! makes it valid.
+//! What a route says of its exchanges for itself, in place of its listener, its services and the whole file or in their
+//! absence: as it is published, and what makes it valid.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::cors::CorsText;
 use super::document::{nanos, ErrorPage};
-use super::{compile_all, SnapshotError};
+use super::{compile_all, Cors, SnapshotError};
 use crate::reply::Pages;
 
 /// How long instances are waited for, in nanoseconds.
@@ -22,13 +23,15 @@ pub struct Timeouts {
     pub tunnel: u64,
 }
 
-/// What a route says in place of its listener and of the whole file.
+/// What a route says of all answers to its requests, in place of its listener and of the whole file, whoever gives them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Bytes of a request body; `None` for what the listener says.
     pub max_body_bytes: Option<u64>,
     /// Pages for answers of the gateway's own; a status without one has that of the whole file.
     pub pages: Pages,
+    /// What it allows pages of other origins; `None` where it says nothing of them.
+    pub cors: Option<Cors>,
 }
 
 /// Time-outs in place of those of a service.
@@ -61,13 +64,21 @@ impl TimeoutsText {
 pub(super) struct TermsText {
     max_body_bytes: Option<u64>,
     errors: Vec<ErrorPage>,
+    cors: Option<CorsText>,
 }
 
 impl TermsText {
-    /// `None` where nothing is said.
-    pub(super) fn compile(self) -> Result<Option<Arc<Terms>>, SnapshotError> {
+    /// Do they say which pages may read answers?
+    pub(super) fn says_who_reads(&self) -> bool {
+        self.cors.is_some()
+    }
+
+    /// `None` where nothing is said. `route`: its name; `listeners`: how many the document has.
+    pub(super) fn compile(self, route: &str, listeners: usize) -> Result<Option<Arc<Terms>>, SnapshotError> {
         let pages = compile_all("errors", self.errors, ErrorPage::compile)?.into_iter().collect();
-        let terms = Terms { max_body_bytes: self.max_body_bytes, pages };
+        let cors = self.cors.map(|cors| cors.compile(route, listeners)).transpose();
+        let cors = cors.map_err(|error| error.within("cors"))?;
+        let terms = Terms { max_body_bytes: self.max_body_bytes, pages, cors };
         Ok((terms != Terms::default()).then(|| Arc::new(terms)))
     }
 }

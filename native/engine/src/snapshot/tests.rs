@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{json, Value};
 
 use super::{
-    Cost, Destination, Destinations, Fields, Limit, Missing, Mode, Overflow, Owner, Route, Rule, Scheme,
-    Snapshot, SnapshotError, Target, Timeouts,
+    Backend, Cost, Destination, Destinations, Fields, Limit, Missing, Mode, Overflow, Owner, Route, Rule,
+    Scheme, Snapshot, SnapshotError, Target, Timeouts,
 };
 use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
@@ -247,6 +247,38 @@ fn a_prefix_is_replaced_where_one_is_matched() {
     for path in [json!("/a/*"), json!("/*"), Value::Null] {
         assert_eq!(compile(path.clone(), Value::Null, false), Ok(()));
         assert_eq!(compile(path, Value::Null, true), Ok(()));
+    }
+}
+
+/// What a route allows other origins arrives, replaces what instances say, and is refused with its place where it is wrong.
+#[test]
+fn what_other_origins_may_do_arrives() {
+    let mut document = document();
+    let cors = json!({"origins": ["https://a.example"], "methods": ["PUT"], "headers": [], "expose": [], "credentials": true,
+        "max_age_s": null, "rows": [4]});
+    assert!(compile(&document).unwrap().routes[0].cors().is_none());
+    document["routes"][0]["terms"] = json!({"cors": cors});
+    let snapshot = compile(&document).unwrap();
+    let compiled = snapshot.routes[0].cors().unwrap();
+    assert!(compiled.policy.allows(Some(b"https://a.example")) && !compiled.policy.allows(None));
+    assert_eq!((compiled.answer.status, &compiled.rows[..]), (204, &[4][..]));
+    let Target::Service(Backend { edits: Some(edits), .. }) = &only(&snapshot.routes[0]).target else {
+        panic!()
+    };
+    assert!(edits.response.leaves_out(b"access-control-allow-origin") && edits.response.depend_on_requests());
+    for (key, value, place) in [
+        ("origins", json!([]), "origins"),
+        ("origins", json!(["*"]), "origins[0]"),
+        ("origins", json!(["https://a.example/x"]), "origins[0]"),
+        ("methods", json!(["PUT", "A B"]), "methods[1]"),
+        ("headers", json!(["*"]), "headers[0]"),
+        ("expose", json!(["X\r\n"]), "expose[0]"),
+        ("rows", json!([1, 2]), "rows"),
+    ] {
+        let mut wrong = document.clone();
+        wrong["routes"][0]["terms"]["cors"][key] = value;
+        let error = compile(&wrong).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("routes[0].terms.cors.{place}:")), "{error}");
     }
 }
 
