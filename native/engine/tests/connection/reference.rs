@@ -169,6 +169,29 @@ fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
+/// Is this a path with one spelling and one meaning (RFC 3986 §3.3, §6.2.2), whoever reads it?
+pub(crate) fn is_canonical(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>()) else {
+        return false;
+    };
+    let (_, others) = segments.split_last().expect("a segment");
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    let is_spelled = |segment: &str| {
+        let mut parts = segment.split('%');
+        let plain = |part: &str| part.bytes().all(|it| is_unreserved(it) || b"!$&'()*+,;=:@".contains(&it));
+        parts.next().is_some_and(plain)
+            && parts.all(|part| {
+                let digits =
+                    part.get(..2).filter(|two| two.bytes().all(|it| b"0123456789ABCDEF".contains(&it)));
+                let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                byte.is_some_and(|byte| !is_unreserved(byte) && !b"/\\\0".contains(&byte))
+                    && plain(&part[2..])
+            })
+    };
+    !others.contains(&"") && segments.iter().all(|segment| !is_dots(segment) && is_spelled(segment))
+}
+
 enum Length {
     Unstated,
     Exactly(usize),
