@@ -72,14 +72,15 @@ fn compile(text: &str, nesting: u32) -> Result<Regex, PatternError> {
         .map_err(|error| PatternError(in_one_line(&error)))
 }
 
-/// The crate draws the expression with a caret below it; its last line says what is wrong.
+/// The crate draws an expression that does not parse with a caret below it; the last line says what is wrong. One that parses can
+/// only be too large, or ask for what the crate was built without.
 fn in_one_line(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(most) => format!("compiled, it is larger than {most} bytes"),
         error => {
             let drawn = error.to_string();
-            let last = drawn.lines().last().unwrap_or_default();
-            last.strip_prefix("error: ").unwrap_or(last).to_string()
+            let wrong = drawn.lines().last().and_then(|last| last.strip_prefix("error: "));
+            wrong.unwrap_or("it asks for words of other alphabets than that of ASCII").to_string()
         }
     }
 }
@@ -134,6 +135,7 @@ mod tests {
             ("[z-a]", "invalid character class range, the start must be <= the end"),
             ("(?=a)", "look-around, including look-ahead and look-behind, is not supported"),
             (r"(a)\1", "backreferences are not supported"),
+            (r"(?u)\bä", "it asks for words of other alphabets than that of ASCII"),
             ("[a-z]{1,1000}{1,1000}", "compiled, it is larger than 65536 bytes"),
             (&"a".repeat(1025), "it has more than 1024 characters"),
         ] {

@@ -6,7 +6,7 @@ use headgate_engine::compression::Coding;
 use headgate_engine::snapshot::Snapshot;
 use serde_json::json;
 
-use super::pieces::{exchange, End};
+use super::pieces::{exchange, whole, End};
 use super::reference::Message;
 use super::rules::cut;
 use super::shell::{document, Outcome};
@@ -61,14 +61,9 @@ fn compiled(offer: &[&str]) -> Arc<Snapshot> {
 
 /// Compares an answer with the one that is not compressed; the coding that it is in beyond that.
 fn compared(plain: Option<&Outcome>, found: Option<&Outcome>) -> Option<&'static str> {
-    let (Some(Outcome::Answered(plain)), Some(Outcome::Answered(found))) = (plain, found) else {
-        let is_whole = |outcome: Option<&Outcome>| matches!(outcome, Some(Outcome::Answered(_)));
-        assert_eq!(is_whole(plain), is_whole(found), "complete to one of them only");
+    let (Some((found, interim)), Some((plain, plain_interim))) = (whole(found), whole(plain)) else {
+        assert_eq!(whole(found), whole(plain), "whole to one of them only");
         return None;
-    };
-    let (Some((found, interim)), Some((plain, plain_interim))) = (found.split_last(), plain.split_last())
-    else {
-        panic!("an answer without a message")
     };
     assert_eq!((interim, &found.line), (plain_interim, &plain.line));
     let codings = found.values("content-encoding");

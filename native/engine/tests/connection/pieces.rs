@@ -114,3 +114,9 @@ fn answer(shell: &mut Shell, pieces: &[&[u8]], end: End) {
         End::Reset => shell.lost(false),
     }
 }
+
+/// The final message of a whole answer, and the interim ones; `None` for an answer of the gateway, a broken one, and none at all.
+pub(crate) fn whole(outcome: Option<&Outcome>) -> Option<(&Message, &[Message])> {
+    let Some(Outcome::Answered(messages)) = outcome else { return None };
+    messages.split_last()
+}

@@ -147,7 +147,7 @@ fn head(bytes: &[u8]) -> Result<Head<'_>, String> {
     let line = lines.next().unwrap();
     let fields = lines.map(|line| field(&line)).collect::<Result<Vec<_>, _>>()?;
     // A reason phrase may have tabs (RFC 9112 §4); a request line is looked at part by part.
-    if line.chars().any(|character| character.is_control() && character != '\t') {
+    if line.chars().any(|character| character.is_ascii_control() && character != '\t') {
         return Err(format!("first line {line:?}"));
     }
     Ok((line, fields, &bytes[end + 4..]))
@@ -156,8 +156,8 @@ fn head(bytes: &[u8]) -> Result<Head<'_>, String> {
 fn field(line: &str) -> Result<(String, String), String> {
     let wrong = || format!("field {line:?}");
     let (name, value) = line.split_once(": ").ok_or_else(wrong)?;
-    let legal =
-        value.trim_matches([' ', '\t']) == value && !value.chars().any(|it| it != '\t' && it.is_control());
+    let legal = value.trim_matches([' ', '\t']) == value
+        && !value.chars().any(|it| it != '\t' && it.is_ascii_control());
     if !is_token(name) || !legal {
         return Err(wrong());
     }
