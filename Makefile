@@ -60,8 +60,10 @@ proof:  ## Runs the same tests at full count; takes long.
 
 # libFuzzer on the stable toolchain, with the flags of `cargo fuzz run --sanitizer none`. What breaks a property is written to
 # target/fuzz; put it into native/fuzz/corpus, where every test run replays it.
-FUZZ_TARGETS := request response chunked target proxy_header
+FUZZ_TARGETS := request response chunked target proxy_header pattern rewrite edits naming coding
 FUZZ_SECONDS ?= 60
+# Of one input: whatever takes more time than is linear in its length, such as an expression, shows as one that takes too long.
+FUZZ_INPUT_SECONDS := 10
 FUZZ_FLAGS := --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares
@@ -72,7 +74,7 @@ fuzz:  ## Fuzzes the engine, guided by coverage, FUZZ_SECONDS (60) for each targ
 	    --target $(HOST) --target-dir target/fuzz
 	@for target in $(FUZZ_TARGETS); do \
 	    echo "==> $$target for $(FUZZ_SECONDS) s"; mkdir -p target/fuzz/found/$$target; \
-	    target/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 \
+	    target/fuzz/$(HOST)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=$(FUZZ_INPUT_SECONDS) -max_len=4096 -print_final_stats=1 \
 	        -artifact_prefix=target/fuzz/$$target- target/fuzz/found/$$target native/fuzz/corpus/$$target || exit 1; \
 	done
 

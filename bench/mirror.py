@@ -1,4 +1,4 @@
-"""The command ``python -m bench.mirror``: what clients notice of a mirror that answers, that is dead, and that says nothing.
+"""The command ``python -m bench.mirror``: what clients notice of a mirror that answers at once or late, that is dead, and that says nothing.
 
 Requests come at a constant rate, whether or not earlier ones have been answered, and each latency counts from when the
 request was due. The kinds take turns, round by round, so that a machine that is slow for a while is so for all of them.
@@ -24,8 +24,12 @@ from bench.peers.load.open_loop import Latencies
 
 _WARM_UP_SECONDS = 2.0
 _BACKLOG = 4096
+_LATE_SECONDS = 1.0
+"""How late a slow mirror answers: long enough that a second's copies are under way at once."""
 _WORKLOAD = Workload("mirror", "a mirror", (("Host", "mirror.example"), ("Accept", "*/*")))
-_KINDS = ("none", "answers", "dead", "silent")
+_KINDS = ("none", "answers", "slow", "dead", "silent")
+_COMPARED = ("none", "answers")
+"""What the others are compared with: no mirror, and one that does what it should."""
 _CONFIGURATION = """\
 [gateway]
 workers = 1
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ChildError, DebugBuildError, LoadError) as failure:
         print(f"bench.mirror: {failure}", file=sys.stderr)
         return 1
-    print(_page(found, options))
+    print(page(found, f"{options.percent} % of {options.rate:,} requests a second"))
     return 0
 
 
@@ -86,8 +90,8 @@ def _mirror(kind: str) -> Iterator[str]:
     """The address of a mirror of this kind; empty for none."""
     if kind == "none":
         yield ""
-    elif kind == "answers":
-        with serving("bench.churn.origin") as port:
+    elif kind in {"answers", "slow"}:
+        with serving("bench.churn.origin", str(_LATE_SECONDS if kind == "slow" else 0.0)) as port:
             yield f"127.0.0.1:{int(port)}"
     else:
         with socket.socket() as listener:
@@ -97,19 +101,27 @@ def _mirror(kind: str) -> Iterator[str]:
             yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def _page(found: Mapping[str, Sequence[Latencies]], options: argparse.Namespace) -> str:
+def page(found: Mapping[str, Sequence[Latencies]], load: str) -> str:
+    """The table of what was found: medians of the rounds, and how many times the 99th percentile of a round is that of the same round without
+    a mirror, and beside one that answers.
+    """
     percentiles = (50.0, 99.0, 99.9)
-    medians = {
-        kind: [statistics.median(one.percentile(percent) for one in runs) for percent in percentiles]
-        for kind, runs in found.items()
-    }
-    p99 = {kind: values[1] for kind, values in medians.items()}
+    header = [f"{load}; mirror; µs", "p50", "p99", "p99.9", *(f"p99 ÷ {other}" for other in _COMPARED)]
     rows = [
-        [kind, *(f"{value:,.0f}" for value in values), f"{p99[kind] / p99['answers']:.3f}"]
-        for kind, values in medians.items()
+        [
+            kind,
+            *(f"{statistics.median(one.percentile(it) for one in runs):,.0f}" for it in percentiles),
+            *(f"{_ratio(runs, found[other]):.3f}" for other in _COMPARED),
+        ]
+        for kind, runs in found.items()
     ]
-    header = f"{options.percent} % of {options.rate:,} requests a second; mirror; µs"
-    return table([header, "p50", "p99", "p99.9", "p99 ÷ answers"], rows)
+    return table(header, rows)
+
+
+def _ratio(runs: Sequence[Latencies], others: Sequence[Latencies]) -> float:
+    """The median over the rounds: what slows the machine for a while slows both runs of a round."""
+    rounds = zip(runs, others, strict=True)
+    return statistics.median(one.percentile(99.0) / other.percentile(99.0) for one, other in rounds)
 
 
 def _parser() -> argparse.ArgumentParser:

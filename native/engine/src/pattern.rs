@@ -16,6 +16,8 @@ const MAX_COMPILED_BYTES: usize = 64 * 1024;
 const MAX_CACHE_BYTES: usize = 256 * 1024;
 /// Groups and repetitions within each other.
 const MAX_NESTING: u32 = 32;
+/// What the frame adds to them: a group, in a sequence.
+const FRAME_NESTING: u32 = 2;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
@@ -45,8 +47,12 @@ impl Pattern {
             return Err(PatternError(format!("it has more than {MAX_CHARACTERS} characters")));
         }
         // First by itself, so that no parenthesis of it can pass for one of ours.
-        compile(text)?;
-        Ok(Self { whole: compile(&format!(r"\A(?:{text})\z"))? })
+        compile(text, MAX_NESTING)?;
+        let framed = |text: String| compile(&text, MAX_NESTING + FRAME_NESTING);
+        let whole = framed(format!(r"\A(?:{text})\z"));
+        // In its verbose form (`(?x)`) it may end within a comment, which takes the rest of a line with it.
+        let whole = whole.or_else(|error| framed(format!("\\A(?:{text}\n)\\z")).map_err(|_| error));
+        Ok(Self { whole: whole? })
     }
 
     /// Does the expression match the text from its first byte to its last?
@@ -56,24 +62,25 @@ impl Pattern {
     }
 }
 
-fn compile(text: &str) -> Result<Regex, PatternError> {
+fn compile(text: &str, nesting: u32) -> Result<Regex, PatternError> {
     RegexBuilder::new(text)
         .unicode(false)
-        .nest_limit(MAX_NESTING)
+        .nest_limit(nesting)
         .size_limit(MAX_COMPILED_BYTES)
         .dfa_size_limit(MAX_CACHE_BYTES)
         .build()
         .map_err(|error| PatternError(in_one_line(&error)))
 }
 
-/// The crate draws the expression with a caret below it; its last line says what is wrong.
+/// The crate draws an expression that does not parse with a caret below it; the last line says what is wrong. One that parses can
+/// only be too large, or ask for what the crate was built without.
 fn in_one_line(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(most) => format!("compiled, it is larger than {most} bytes"),
         error => {
             let drawn = error.to_string();
-            let last = drawn.lines().last().unwrap_or_default();
-            last.strip_prefix("error: ").unwrap_or(last).to_string()
+            let wrong = drawn.lines().last().and_then(|last| last.strip_prefix("error: "));
+            wrong.unwrap_or("it asks for words of other alphabets than that of ASCII").to_string()
         }
     }
 }
@@ -99,6 +106,16 @@ mod tests {
         assert!(matches("a|ab", b"ab"), "not only the alternative that is tried first");
     }
 
+    /// A comment at the end takes nothing of the frame around the expression away.
+    #[test]
+    fn the_verbose_form_may_end_in_a_comment() {
+        for pattern in ["(?x)a | b # or", "(?x)a | b # or)|(?:.*", "(?x)a | b #\n"] {
+            assert!(matches(pattern, b"a") && matches(pattern, b"b"), "{pattern:?}");
+            assert!(!matches(pattern, b"ab") && !matches(pattern, b"a\n"), "{pattern:?}");
+        }
+        assert!(!matches("a#", b"a") && matches("a#", b"a#") && !matches("a#", b"a#\n"));
+    }
+
     /// Classes, case and `.` are those of bytes: what is no UTF-8 has no way around an expression.
     #[test]
     fn bytes_are_matched() {
@@ -118,13 +135,15 @@ mod tests {
             ("[z-a]", "invalid character class range, the start must be <= the end"),
             ("(?=a)", "look-around, including look-ahead and look-behind, is not supported"),
             (r"(a)\1", "backreferences are not supported"),
+            (r"(?u)\bä", "it asks for words of other alphabets than that of ASCII"),
             ("[a-z]{1,1000}{1,1000}", "compiled, it is larger than 65536 bytes"),
             (&"a".repeat(1025), "it has more than 1024 characters"),
         ] {
             assert_eq!(Pattern::parse(text).unwrap_err().to_string(), problem, "{text:?}");
         }
         assert!(Pattern::parse(&"(".repeat(500)).is_err());
-        assert!(Pattern::parse(&("(".repeat(40) + "a" + &")".repeat(40))).is_err());
+        let nested = |depth| Pattern::parse(&("(".repeat(depth) + "a" + &")".repeat(depth)));
+        assert!(nested(32).is_ok() && nested(33).is_err());
     }
 
     proptest! {

@@ -102,9 +102,9 @@ pub struct Terms {
     pub reachable: bool,
 }
 
-/// What a claim makes of a stock.
+/// What a claim makes of a stock, or of the bucket that a gateway has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Decision {
     /// The word that comes in place of the one there; None where it stays.
     pub word: Option<u64>,
     /// The word that comes says that the keeper knows of the want, and it is to be told.
@@ -115,7 +115,7 @@ pub struct Outcome {
 
 /// Takes what a request costs from the stock with this word. The unit of a stock is what one request takes: a stock of three
 /// lets three requests pass, whatever each costs in tokens of the limit. A claim of nothing passes while nothing is owed.
-pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Outcome {
+pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Decision {
     let before = current(word, claim, now);
     let credit = i64::from(terms.credit);
     let open = credit >= i64::from(MOST);
@@ -131,7 +131,7 @@ pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) ->
 }
 
 /// Takes so many tokens as the claim costs, which nobody can refuse any more.
-pub fn owe(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Outcome {
+pub fn owe(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) -> Decision {
     let after = current(word, claim, now).with(-i64::from(claim.cost));
     told(word, after, shared, terms, Ok(()))
 }
@@ -144,14 +144,14 @@ fn current(word: u64, claim: &Claim, now: u64) -> Stock {
 
 /// A stock that has come to its mark is wanted, once; so is one that nobody has answered for. Each request that begins to wait
 /// is told of, so that the keeper asks for all of them at once.
-fn told(word: u64, stock: Stock, shared: Shared, terms: Terms, verdict: Result<(), Denial>) -> Outcome {
+fn told(word: u64, stock: Stock, shared: Shared, terms: Terms, verdict: Result<(), Denial>) -> Decision {
     let low = i64::from(stock.balance) <= i64::from(shared.low);
     let begins_to_wait = verdict == Err(Denial::Unanswered) && !shared.again;
     let announce = low && (!stock.wanted || begins_to_wait) && terms.reachable;
     let new = Stock { wanted: stock.wanted || announce, ..stock }.to_word();
     // A refusal is worth a write only where it tells something.
     let word = (new != word && (verdict.is_ok() || announce)).then_some(new);
-    Outcome { word, announce, verdict }
+    Decision { word, announce, verdict }
 }
 
 /// When a refused claim may be met: tokens come at the limit's rate, and no later than the stock is good for.
@@ -186,10 +186,10 @@ mod tests {
     fn credit_first() {
         let (mut word, mut announced) = (0, 0);
         for _ in 0..3 {
-            let outcome = take(word, &claim(1), SHARED, terms(3), NOW);
-            assert_eq!(outcome.verdict, Ok(()));
-            announced += u32::from(outcome.announce);
-            word = outcome.word.unwrap();
+            let decision = take(word, &claim(1), SHARED, terms(3), NOW);
+            assert_eq!(decision.verdict, Ok(()));
+            announced += u32::from(decision.announce);
+            word = decision.word.unwrap();
         }
         assert_eq!(announced, 1);
         assert_eq!(Stock::of_word(word).balance, -3);
@@ -213,10 +213,10 @@ mod tests {
     fn stock_runs_low_once() {
         let (mut word, mut announced) = (stock(4).to_word(), vec![]);
         for _ in 0..4 {
-            let outcome = take(word, &claim(25), SHARED, terms(9), NOW);
-            assert_eq!(outcome.verdict, Ok(()), "a request takes one, whatever it costs");
-            announced.push(outcome.announce);
-            word = outcome.word.unwrap();
+            let decision = take(word, &claim(25), SHARED, terms(9), NOW);
+            assert_eq!(decision.verdict, Ok(()), "a request takes one, whatever it costs");
+            announced.push(decision.announce);
+            word = decision.word.unwrap();
         }
         assert_eq!(announced, [false, true, false, false]);
         assert_eq!(take(word, &claim(25), SHARED, terms(9), NOW).verdict, Err(Denial::Empty(SECOND / 4)));
@@ -258,8 +258,8 @@ mod tests {
     fn time_takes_tokens_and_leaves_debts() {
         for (balance, then) in [(50, -1), (0, -1), (-2, -3)] {
             let late = stock(balance).until + 2 * SECOND;
-            let outcome = take(stock(balance).to_word(), &claim(1), SHARED, terms(5), late);
-            assert_eq!(Stock::of_word(outcome.word.unwrap()).balance, then);
+            let decision = take(stock(balance).to_word(), &claim(1), SHARED, terms(5), late);
+            assert_eq!(Stock::of_word(decision.word.unwrap()).balance, then);
         }
         let endless = Stock { until: MAX_TAT, ..stock(50) }.to_word();
         assert_eq!(Stock::in_force(endless, NOW, claim(1).rate), None);
@@ -268,8 +268,8 @@ mod tests {
     /// A claim of nothing passes while nothing is owed, and what is owed is taken whatever is there.
     #[test]
     fn debts_come_first() {
-        let outcome = owe(stock(5).to_word(), &claim(8), SHARED, terms(0), NOW);
-        let word = outcome.word.unwrap();
+        let decision = owe(stock(5).to_word(), &claim(8), SHARED, terms(0), NOW);
+        let word = decision.word.unwrap();
         assert_eq!(Stock::of_word(word).balance, -3);
         assert!(take(word, &claim(0), SHARED, terms(0), NOW).verdict.is_err());
         assert!(take(stock(1).to_word(), &claim(0), SHARED, terms(0), NOW).verdict.is_ok());
@@ -296,8 +296,8 @@ mod tests {
                                 waits: bool, reachable: bool) {
             let claim = Claim { rate: Gcra::per(tokens, SECOND, burst), ..claim(cost) };
             let terms = Terms { credit, waits, reachable };
-            let outcome = take(word & MAX_TAT, &claim, SHARED, terms, now);
-            if let (Ok(()), Some(new)) = (outcome.verdict, outcome.word) {
+            let decision = take(word & MAX_TAT, &claim, SHARED, terms, now);
+            if let (Ok(()), Some(new)) = (decision.verdict, decision.word) {
                 let balance = Stock::of_word(new).balance;
                 prop_assert!(new <= MAX_TAT && i64::from(balance) >= -i64::from(credit.min(MOST.unsigned_abs())));
             }

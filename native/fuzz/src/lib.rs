@@ -2,12 +2,18 @@
 
 #![allow(dead_code)] // the tests use more of these modules
 
+#[path = "../../engine/tests/connection/codings.rs"]
+mod codings;
+#[path = "../../engine/tests/connection/expressions.rs"]
+mod expressions;
 #[path = "../../engine/tests/connection/pieces.rs"]
 mod pieces;
 #[path = "../../engine/tests/connection/properties.rs"]
 mod properties;
 #[path = "../../engine/tests/connection/reference.rs"]
 mod reference;
+#[path = "../../engine/tests/connection/rules.rs"]
+mod rules;
 #[path = "../../engine/tests/connection/shell.rs"]
 mod shell;
 

@@ -16,7 +16,7 @@
 use core::sync::atomic::Ordering;
 
 use headgate_engine::limit::{conforms, Charge, Claim, Denial, CLOCK_SLACK_NS};
-use headgate_engine::stock::{self, Shared, Stock, Terms};
+use headgate_engine::stock::{self, Decision, Shared, Stock, Terms};
 
 use crate::word::Word;
 
@@ -94,6 +94,12 @@ fn name(claim: &Claim) -> u64 {
     claim.key.max(1)
 }
 
+/// What a charge makes of a bucket that only this gateway has: its new TAT, if that is to be written, or for how long it is short.
+fn own_decision(tat: Result<Option<u64>, u64>) -> Decision {
+    let verdict = tat.map(|_| ()).map_err(Denial::Empty);
+    Decision { word: tat.unwrap_or_default(), announce: false, verdict }
+}
+
 /// What becomes of the claims of which one is not met.
 fn denied(denial: Denial, claim: usize, forfeited: usize) -> Charge {
     match denial {
@@ -157,30 +163,6 @@ pub struct Table<'a, W, C> {
     bounds: Bounds,
 }
 
-/// What is to become of a bucket.
-struct Decision {
-    /// What comes in place of its TAT; None where it stays.
-    word: Option<u64>,
-    /// The keeper of the stocks is to be told.
-    announce: bool,
-    /// Is the claim met; if not, why?
-    verdict: Result<(), Denial>,
-}
-
-impl Decision {
-    /// Of a bucket that only this gateway has.
-    fn own(tat: Result<Option<u64>, u64>) -> Self {
-        let verdict = tat.map(|_| ()).map_err(Denial::Empty);
-        Self { word: tat.unwrap_or_default(), announce: false, verdict }
-    }
-}
-
-impl From<stock::Outcome> for Decision {
-    fn from(stock::Outcome { word, announce, verdict }: stock::Outcome) -> Self {
-        Self { word, announce, verdict }
-    }
-}
-
 impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
     /// Over slots whose number is a power of two.
     #[inline]
@@ -232,11 +214,11 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         let first = self.first(name(claim));
         let outcome = match claim.shared {
             None => {
-                let owe = |tat| Decision::own(Ok(Some(claim.rate.owing(tat, now, claim.cost))));
+                let owe = |tat| own_decision(Ok(Some(claim.rate.owing(tat, now, claim.cost))));
                 self.settle(claim, now, first, owe)
             }
             Some(shared) => self.settle(claim, now, first, |word| {
-                stock::owe(word, claim, shared, self.charger.terms(shared.row), now).into()
+                stock::owe(word, claim, shared, self.charger.terms(shared.row), now)
             }),
         };
         matches!(outcome, Outcome::Met(_))
@@ -301,7 +283,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
 
     /// What a claim makes of a stock.
     fn ask(&self, word: u64, claim: &Claim, shared: Shared, now: u64) -> Decision {
-        stock::take(word, claim, shared, self.charger.terms(shared.row), now).into()
+        stock::take(word, claim, shared, self.charger.terms(shared.row), now)
     }
 
     fn take_all(&self, claims: &[Claim], now: u64) -> Charge {
@@ -346,7 +328,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
         let Claim { rate, cost, .. } = *claim;
         match claim.shared {
             None => self.settle(claim, now, first, |tat| {
-                Decision::own(conforms(tat, now, rate, cost).map(|tat| Some(tat).filter(|_| cost > 0)))
+                own_decision(conforms(tat, now, rate, cost).map(|tat| Some(tat).filter(|_| cost > 0)))
             }),
             Some(shared) => self.settle(claim, now, first, |word| self.ask(word, claim, shared, now)),
         }
@@ -398,8 +380,8 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
                 .replace(index, before, after)
                 .then(|| self.carried_out(claim, &decision, Some(taken)));
         }
-        let own = claim.shared.is_none() && decision.verdict.is_err();
-        match claim.rate.emptied(before.tat(), now).filter(|_| own) {
+        let is_own = claim.shared.is_none() && decision.verdict.is_err();
+        match claim.rate.emptied(before.tat(), now).filter(|_| is_own) {
             None => Some(self.carried_out(claim, &decision, None)),
             Some(empty) => {
                 self.replace(index, before, Slot::live(before.key(), empty));

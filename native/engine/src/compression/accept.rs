@@ -107,6 +107,8 @@ mod tests {
             (&["identity;q=0, gzip;q=0.1"], Some(GZIP)),
             (&["gzip;q=0, gzip"], None),
             (&["gzip;q=2"], None),
+            (&["gzip;q=1.000"], Some(GZIP)),
+            (&["gzip;q=1.5"], None),
             (&["gzip;q=x"], None),
             (&["gzip;q="], None),
             (&["gzip;level=9"], Some(GZIP)),

@@ -118,4 +118,16 @@ mod tests {
         }
         assert!(encoders.take(ZSTD, None).is_some());
     }
+
+    #[test]
+    fn the_scratch_buffer_is_empty_when_it_is_taken_and_small_at_rest() {
+        let mut encoders = Encoders::default();
+        for length in [KEPT_SCRATCH_BYTES / 2, 2 * KEPT_SCRATCH_BYTES] {
+            encoders.put_scratch(vec![0; length]);
+            let scratch = encoders.take_scratch();
+            assert!(scratch.is_empty(), "{length}");
+            assert!(scratch.capacity() >= length.min(KEPT_SCRATCH_BYTES), "{length}: used again");
+            assert!(scratch.capacity() <= KEPT_SCRATCH_BYTES, "{length}: {}", scratch.capacity());
+        }
+    }
 }

@@ -61,8 +61,21 @@ fn the_answer_decides_whether_anybody_gets_it_in_a_coding() {
         (304, "Content-Type: text/plain\r\nContent-Length: 3\r\n", Change::Confirms),
         (304, "Content-Type: image/png\r\n", Change::Nothing),
         (304, "Content-Encoding: br\r\n", Change::Nothing),
+        (200, "Content-Type: text/plain\r\nContent-Type: image/png\r\n", Change::Encodes(GZIP)),
+        (200, "Content-Type: image/png\r\nContent-Type: text/plain\r\n", Change::Nothing),
+        (
+            200,
+            "Content-Type: text/plain\r\nCache-Control: no-transform\r\nCache-Control: a\r\n",
+            Change::Nothing,
+        ),
     ] {
         assert_eq!(judged(&asks, status, fields), expected, "{status} {fields:?}");
+    }
+    let least = Compression { min_length: 0, ..(*rules(false)).clone() };
+    let asks_for_all = wish(&Arc::new(least), "1.1", "Accept-Encoding: gzip\r\n");
+    for (length, expected) in [(1, Change::Encodes(GZIP)), (0, Change::Nothing)] {
+        let fields = format!("Content-Type: text/plain\r\nContent-Length: {length}\r\n");
+        assert_eq!(judged(&asks_for_all, 200, &fields), expected, "nothing is not worth a coding");
     }
     let asks_not = wish(&rules(false), "1.1", "");
     assert_eq!(judged(&asks_not, 304, ""), Change::Varies);
@@ -82,6 +95,10 @@ fn old_clients_and_those_that_want_it_as_it_is_get_none() {
     assert_eq!(judged(&wish(&rules(true), "1.0", "Accept-Encoding: gzip\r\n"), 200, ok), Change::Varies);
     assert_eq!(text("Accept-Encoding: gzip\r\nCache-Control: no-transform\r\n", ""), Change::Varies);
     assert_eq!(text("Accept-Encoding: gzip\r\nCache-Control: no-cache\r\n", ""), Change::Encodes(GZIP));
+    let behind_others = "Accept-Encoding: gzip\r\nCache-Control: no-transform\r\nCache-Control: no-cache\r\n";
+    assert_eq!(text(behind_others, ""), Change::Varies);
+    let old = "Accept-Encoding: gzip\r\nCache-Control: no-cache\r\n";
+    assert_eq!(judged(&wish(&rules(true), "1.0", old), 200, ok), Change::Varies);
 }
 
 #[test]
@@ -91,6 +108,8 @@ fn no_secret_of_one_client_is_compressed_unless_the_route_says_so() {
         let secret = asks(secret);
         assert_eq!(text(&secret, ""), Change::Varies, "{secret}");
         assert_eq!(text(&secret, "Cache-Control: max-age=1, Public\r\n"), Change::Encodes(GZIP));
+        let two_lines = "Cache-Control: public\r\nCache-Control: max-age=1\r\n";
+        assert_eq!(text(&secret, two_lines), Change::Encodes(GZIP));
         assert_eq!(text(&secret, "Cache-Control: public\r\nSet-Cookie: a=b\r\n"), Change::Varies);
         assert!(wish(&rules(false), "1.1", &secret).is_guarded());
         assert!(!wish(&rules(true), "1.1", &secret).is_guarded());

@@ -62,7 +62,8 @@ fn quality(parameter: &[u8]) -> Option<u32> {
     }
     let fraction =
         (0..3).fold(0, |sum, at| sum * 10 + digits.get(at).map_or(0, |digit| u32::from(digit - b'0')));
-    Some((u32::from(whole - b'0') * 1000 + fraction).min(1000))
+    let thousandths = u32::from(whole - b'0') * 1000 + fraction;
+    Some(if thousandths > 1000 { 0 } else { thousandths })
 }
 
 #[cfg(test)]
@@ -90,6 +91,7 @@ mod tests {
             "application/json;q=0",
             "application/json;q=0.5, text/plain;q=0.500, text/html;q=0.6",
             "application/json;q=2",
+            "application/json;q=1.001",
             "application/json;q=0.x",
             "application/json;q=0.1234",
             "application/jsonx",

@@ -602,14 +602,14 @@ impl State for FakeState {
             }
             let stored = buckets.get(&claim.key).copied().unwrap_or(0);
             if let Some(shared) = claim.shared {
-                let outcome = stock::take(stored, claim, shared, self.terms(), now);
-                match outcome.verdict {
-                    Ok(()) => buckets.insert(claim.key, outcome.word.unwrap_or(stored)),
+                let decision = stock::take(stored, claim, shared, self.terms(), now);
+                match decision.verdict {
+                    Ok(()) => buckets.insert(claim.key, decision.word.unwrap_or(stored)),
                     Err(Denial::Empty(retry_after)) => {
                         return Charge::Refused { claim: index, retry_after, forfeited: 0 };
                     }
                     Err(Denial::Unanswered) => {
-                        unanswered = Some((claim.key, outcome));
+                        unanswered = Some((claim.key, decision));
                         None
                     }
                 };
@@ -622,9 +622,9 @@ impl State for FakeState {
                 Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
             };
         }
-        if let Some((key, outcome)) = unanswered {
-            outcome.word.and_then(|word| self.buckets.borrow_mut().insert(key, word));
-            self.wants.set(self.wants.get() + u32::from(outcome.announce));
+        if let Some((key, decision)) = unanswered {
+            decision.word.and_then(|word| self.buckets.borrow_mut().insert(key, word));
+            self.wants.set(self.wants.get() + u32::from(decision.announce));
             return Charge::Unanswered { forfeited: 0 };
         }
         self.buckets.replace(buckets);

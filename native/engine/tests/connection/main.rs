@@ -3,6 +3,8 @@
 // The functions around the tests are tests, too; clippy sees only what is marked so.
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
+mod codings;
+mod expressions;
 mod model;
 mod mutations;
 mod pieces;
@@ -10,4 +12,5 @@ mod properties;
 mod reference;
 mod requests;
 mod responses;
+mod rules;
 mod shell;

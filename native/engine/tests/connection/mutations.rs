@@ -14,8 +14,8 @@ const MUTATIONS: usize = 800;
 /// Bytes of the largest input: what is longer only takes longer.
 const MAX_BYTES: usize = 300;
 
-/// What protocols are made of.
-const TOKENS: [&[u8]; 40] = [
+/// What protocols, rules and expressions are made of.
+const TOKENS: [&[u8]; 50] = [
     b"\r\n",
     b"\r\n\r\n",
     b"\n",
@@ -55,6 +55,16 @@ const TOKENS: [&[u8]; 40] = [
     b"Host: a\r\n",
     b"0\r\n\r\n",
     b"PROXY TCP4 ",
+    b"{host}",
+    b"{path}",
+    b"{{",
+    b"(?",
+    b")*",
+    b"|",
+    b"gzip",
+    b";q=0.5",
+    b"Vary: x\r\n",
+    b"Content-Encoding: br\r\n",
     b"\xff",
 ];
 

@@ -1,5 +1,9 @@
 //! What bytes mean that come in pieces: requests and responses, fed to a connection.
 
+use std::sync::Arc;
+
+use headgate_engine::snapshot::Snapshot;
+
 use super::reference::Message;
 use super::shell::{Client, Outcome, Shell};
 
@@ -64,16 +68,7 @@ pub(crate) fn meaning(request: &str, pieces: &[&[u8]], end: End) -> (Answer, Cli
     let mut shell = Shell::new();
     shell.receive(request.as_bytes());
     shell.connected();
-    for piece in pieces {
-        if shell.upstream.is_some() {
-            shell.respond(piece);
-        }
-    }
-    match end {
-        End::Open => {}
-        End::Fin => shell.lost(true),
-        End::Reset => shell.lost(false),
-    }
+    answer(&mut shell, pieces, end);
     let meaning = match shell.outcomes.pop() {
         Some(Outcome::Answered(messages)) => {
             let body = messages.last().map(|last| last.body.clone()).unwrap_or_default();
@@ -87,4 +82,41 @@ pub(crate) fn meaning(request: &str, pieces: &[&[u8]], end: End) -> (Answer, Cli
     let client = shell.client;
     shell.close();
     (meaning, client)
+}
+
+/// The first request of a client as an instance has it, under this configuration, and what becomes of it when these pieces answer it.
+pub(crate) fn exchange(
+    snapshot: &Arc<Snapshot>,
+    request: &[u8],
+    pieces: &[&[u8]],
+    end: End,
+) -> (Option<Message>, Option<Outcome>) {
+    let mut shell = Shell::by(snapshot);
+    shell.receive(request);
+    shell.connected();
+    let forwarded = shell.request();
+    answer(&mut shell, pieces, end);
+    let outcome = shell.outcomes.pop();
+    shell.close();
+    (forwarded, outcome)
+}
+
+/// Feeds the pieces to a connection that waits for an answer.
+fn answer(shell: &mut Shell, pieces: &[&[u8]], end: End) {
+    for piece in pieces {
+        if shell.upstream.is_some() {
+            shell.respond(piece);
+        }
+    }
+    match end {
+        End::Open => {}
+        End::Fin => shell.lost(true),
+        End::Reset => shell.lost(false),
+    }
+}
+
+/// The final message of a whole answer, and the interim ones; `None` for an answer of the gateway, a broken one, and none at all.
+pub(crate) fn whole(outcome: Option<&Outcome>) -> Option<(&Message, &[Message])> {
+    let Some(Outcome::Answered(messages)) = outcome else { return None };
+    messages.split_last()
 }

@@ -3,19 +3,27 @@
 
 use headgate_engine::proxy_protocol::{self, MAX_HEADER_BYTES};
 
+use super::codings::coding;
+use super::expressions::pattern;
 use super::pieces::{meaning, meanings, Answer, Asked, End};
+use super::rules::{edits, naming, rewrite};
 use super::shell::Client;
 
 /// A property of some bytes; it panics where they break it.
 pub(crate) type Property = fn(&[u8]);
 
 /// Every property by the name of its corpus.
-pub(crate) const PROPERTIES: [(&str, Property); 5] = [
+pub(crate) const PROPERTIES: [(&str, Property); 10] = [
     ("request", request),
     ("response", response),
     ("chunked", chunked),
     ("target", target),
     ("proxy_header", proxy_header),
+    ("pattern", pattern),
+    ("rewrite", rewrite),
+    ("edits", edits),
+    ("naming", naming),
+    ("coding", coding),
 ];
 
 /// Bytes of a client: whole, byte by byte, and cut in the middle the same requests reach instances until one is refused.

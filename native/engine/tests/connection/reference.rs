@@ -147,7 +147,7 @@ fn head(bytes: &[u8]) -> Result<Head<'_>, String> {
     let line = lines.next().unwrap();
     let fields = lines.map(|line| field(&line)).collect::<Result<Vec<_>, _>>()?;
     // A reason phrase may have tabs (RFC 9112 §4); a request line is looked at part by part.
-    if line.chars().any(|character| character.is_control() && character != '\t') {
+    if line.chars().any(|character| character.is_ascii_control() && character != '\t') {
         return Err(format!("first line {line:?}"));
     }
     Ok((line, fields, &bytes[end + 4..]))
@@ -156,8 +156,8 @@ fn head(bytes: &[u8]) -> Result<Head<'_>, String> {
 fn field(line: &str) -> Result<(String, String), String> {
     let wrong = || format!("field {line:?}");
     let (name, value) = line.split_once(": ").ok_or_else(wrong)?;
-    let legal =
-        value.trim_matches([' ', '\t']) == value && !value.chars().any(|it| it != '\t' && it.is_control());
+    let legal = value.trim_matches([' ', '\t']) == value
+        && !value.chars().any(|it| it != '\t' && it.is_ascii_control());
     if !is_token(name) || !legal {
         return Err(wrong());
     }
@@ -167,6 +167,29 @@ fn field(line: &str) -> Result<(String, String), String> {
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Is this a path with one spelling and one meaning (RFC 3986 §3.3, §6.2.2), whoever reads it?
+pub(crate) fn is_canonical(path: &str) -> bool {
+    let Some(segments) = path.strip_prefix('/').map(|rest| rest.split('/').collect::<Vec<_>>()) else {
+        return false;
+    };
+    let (_, others) = segments.split_last().expect("a segment");
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    let is_spelled = |segment: &str| {
+        let mut parts = segment.split('%');
+        let plain = |part: &str| part.bytes().all(|it| is_unreserved(it) || b"!$&'()*+,;=:@".contains(&it));
+        parts.next().is_some_and(plain)
+            && parts.all(|part| {
+                let digits =
+                    part.get(..2).filter(|two| two.bytes().all(|it| b"0123456789ABCDEF".contains(&it)));
+                let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                byte.is_some_and(|byte| !is_unreserved(byte) && !b"/\\\0".contains(&byte))
+                    && plain(&part[2..])
+            })
+    };
+    !others.contains(&"") && segments.iter().all(|segment| !is_dots(segment) && is_spelled(segment))
 }
 
 enum Length {

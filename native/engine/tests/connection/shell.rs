@@ -8,7 +8,7 @@ use headgate_engine::snapshot::Snapshot;
 use headgate_engine::state::fake::FakeState;
 use headgate_engine::state::State;
 use headgate_engine::worker::Worker;
-use serde_json::json;
+use serde_json::{json, Value};
 
 use super::reference::{requests, responses, Message};
 
@@ -86,9 +86,9 @@ pub(crate) struct Shell {
     ended: bool,
 }
 
-/// Compiled once: the tests make many shells.
-static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
-    let document = json!({
+/// A configuration of one route, for requests to the host `a`.
+pub(crate) fn document() -> Value {
+    json!({
         "epoch": 1,
         "access_log": true,
         "listeners": [{"name": "127.0.0.1:80", "scheme": "http", "row": ROWS[0],
@@ -100,14 +100,22 @@ static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| {
             "first_byte_timeout_ms": 10, "idle_timeout_ms": 10, "tunnel_timeout_ms": 10}],
         "routes": [{"name": "all", "host": "a", "path": null, "methods": [], "service": 0, "subset": null, "tries": 3,
             "rows": [ROWS[1]], "limits": []}]
-    });
-    Snapshot::compile(document.to_string().as_bytes()).unwrap().into()
-});
+    })
+}
+
+/// Compiled once: the tests make many shells.
+static SNAPSHOT: LazyLock<Arc<Snapshot>> =
+    LazyLock::new(|| Snapshot::compile(document().to_string().as_bytes()).unwrap().into());
 
 impl Shell {
     pub(crate) fn new() -> Self {
+        Self::by(&SNAPSHOT)
+    }
+
+    /// A connection that another configuration holds for.
+    pub(crate) fn by(snapshot: &Arc<Snapshot>) -> Self {
         let mut worker = Worker::new(FakeState::new(), 1);
-        worker.snapshot = Arc::clone(&SNAPSHOT);
+        worker.snapshot = Arc::clone(snapshot);
         worker.state.set_members(SERVICE, &INSTANCES);
         for slot in INSTANCES {
             worker.state.set_in_flight(slot, HELD_BY_OTHERS);

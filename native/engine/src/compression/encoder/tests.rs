@@ -72,6 +72,54 @@ fn nothing_is_written_where_nothing_came() {
     }
 }
 
+#[test]
+fn of_a_body_that_was_cut_off_nothing_is_left() {
+    for coding in Coding::ALL {
+        let (mut encoder, mut out) = (Encoder::new(grade(coding, 1)).unwrap(), Vec::new());
+        encoder.push(b"never flushed", &mut out).unwrap();
+        out.clear();
+        encoder.begin(1, None).unwrap();
+        encoder.flush(&mut out).unwrap();
+        assert!(out.is_empty() && encoder.take_counts() == (0, 0), "{coding:?}: {out:?}");
+    }
+}
+
+/// An encoder that was used before works as hard as a new one of the level that it is at now.
+#[test]
+fn each_body_gets_its_own_level() {
+    let body: Vec<u8> =
+        (0..20_000_u32).flat_map(|number| (number * number).to_string().into_bytes()).collect();
+    for coding in Coding::ALL {
+        let mut used = Encoder::new(grade(coding, 1)).unwrap();
+        let sizes = [1, 9, 9, 1].map(|level| {
+            let mut fresh = Encoder::new(grade(coding, level)).unwrap();
+            let [used, fresh] = [&mut used, &mut fresh].map(|encoder| {
+                let mut out = Vec::new();
+                encoder.begin(level, None).unwrap();
+                encoder.push(&body, &mut out).unwrap();
+                encoder.finish(&mut out).unwrap();
+                out
+            });
+            assert_eq!(used, fresh, "{coding:?} at level {level}");
+            used.len()
+        });
+        assert_ne!(sizes[0], sizes[1], "{coding:?}: the level says how it is done");
+    }
+}
+
+/// What comes again is found as far back as the window says.
+#[test]
+fn what_comes_again_within_the_window_costs_little() {
+    for (coding, distance) in [(Coding::Gzip, 30_000), (Coding::Zstd, 120_000)] {
+        let mut random = crate::random::Random::new(3);
+        let once: Vec<u8> = (0..distance).map(|_| random.below(256) as u8).collect();
+        let (mut encoder, mut out) = (Encoder::new(grade(coding, 9)).unwrap(), Vec::new());
+        encoder.push(&once.repeat(2), &mut out).unwrap();
+        encoder.finish(&mut out).unwrap();
+        assert!(out.len() < distance + distance / 10, "{coding:?}: {}", out.len());
+    }
+}
+
 /// A body that its instance cuts off below the length that it said is an error for the one that knows the length, not an end.
 #[test]
 fn a_body_shorter_than_it_was_said_to_be_never_gets_an_end() {
@@ -94,9 +142,13 @@ fn what_cannot_be_compressed_hardly_grows() {
     let body: Vec<u8> = (0..300_000).map(|_| random.below(256) as u8).collect();
     for coding in Coding::ALL {
         let (mut encoder, mut out) = (Encoder::new(grade(coding, 4)).unwrap(), Vec::new());
-        for piece in body.chunks(100_000) {
-            encoder.push(piece, &mut out).unwrap();
-            encoder.flush(&mut out).unwrap();
+        for (number, piece) in body.chunks(30_000).enumerate() {
+            let mut flushed = Vec::new(); // as little room as can be, of which all that is held back needs more
+            encoder.push(piece, &mut flushed).unwrap();
+            encoder.flush(&mut flushed).unwrap();
+            out.extend(flushed);
+            let decoded = decode(coding, &out).0.len();
+            assert_eq!(decoded, (number + 1) * 30_000, "{coding:?}: all of it, however much that is");
         }
         encoder.finish(&mut out).unwrap();
         assert!(out.len() < body.len() + 300, "{coding:?}: {}", out.len());

@@ -122,6 +122,18 @@ fn the_head_says_what_became_of_the_body() {
     assert_eq!(received(&told.payload).0.len() as u64, given);
 }
 
+/// Decoders that want the length of a body first find it in the frame, where the instance said it.
+#[test]
+fn a_known_length_stands_in_the_frame() {
+    let known = [Some(TEXT.len() as u64), None, None];
+    for (answer, expected) in answers().iter().zip(known) {
+        let mut scene = scene();
+        scene.receive(get("zstd"));
+        let (body, ..) = received(&scene.respond(answer).payload);
+        assert_eq!(zstd_safe::get_frame_content_size(&body).unwrap(), expected, "{answer:?}");
+    }
+}
+
 /// Its head is that of GET, but for the framing of a body that it does not have.
 #[test]
 fn an_answer_to_head_says_what_get_would_have_got() {
