@@ -1,9 +1,9 @@
 //! Regular expressions of the configuration against a slow matcher: which are refused and why, and what the others match.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use headgate_engine::pattern::Pattern;
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 use regex_syntax::ParserBuilder;
 
 /// Bytes of an expression, a line feed, and bytes of a text: it is refused in one line that says why, or it matches what the slow
@@ -28,8 +28,7 @@ pub(crate) fn pattern(bytes: &[u8]) {
     }
 }
 
-/// Does this expression match this text from its first byte to its last? `None` where the slow matcher cannot say: it knows no
-/// words of other alphabets.
+/// Does this expression match this text from its first byte to its last? `None` where the slow matcher cannot say.
 pub(crate) fn slow_match(expression: &str, text: &[u8]) -> Option<bool> {
     matched(&hir(expression)?, text)
 }
@@ -38,41 +37,67 @@ fn hir(expression: &str) -> Option<Hir> {
     ParserBuilder::new().unicode(false).utf8(false).nest_limit(32).build().parse(expression).ok()
 }
 
+/// Longer texts would take the slow matcher too long.
+const MAX_TEXT_BYTES: usize = 127;
+
+/// `None` for a text that is too long, and for words of other alphabets, which the slow matcher does not know.
 fn matched(hir: &Hir, text: &[u8]) -> Option<bool> {
-    let knows_words = !hir.properties().look_set().contains_word_unicode();
-    knows_words.then(|| ends(hir, text, &BTreeSet::from([0])).contains(&text.len()))
+    let is_known = text.len() <= MAX_TEXT_BYTES && !hir.properties().look_set().contains_word_unicode();
+    is_known.then(|| Matcher { text, known: HashMap::new() }.ends(hir, 0) >> text.len() & 1 == 1)
 }
 
-/// Where matches end that begin at one of these places: by the meaning of each part, without any order among them.
-fn ends(hir: &Hir, text: &[u8], starts: &BTreeSet<usize>) -> BTreeSet<usize> {
-    match hir.kind() {
-        HirKind::Empty => starts.clone(),
-        HirKind::Literal(literal) => {
-            let fits =
-                |&start: &usize| text[start..].starts_with(&literal.0).then(|| start + literal.0.len());
-            starts.iter().filter_map(fits).collect()
+/// Places in a text of [`MAX_TEXT_BYTES`], a bit for each.
+type Places = u128;
+
+/// Finds where matches end by the meaning of each part, without any order among them.
+struct Matcher<'t> {
+    text: &'t [u8],
+    /// By part and where its match begins.
+    known: HashMap<(*const Hir, usize), Places>,
+}
+
+impl Matcher<'_> {
+    /// Where the matches of a part end that begin here.
+    fn ends(&mut self, hir: &Hir, start: usize) -> Places {
+        let key = (std::ptr::from_ref(hir), start);
+        if let Some(known) = self.known.get(&key) {
+            return *known;
         }
-        HirKind::Class(class) => {
-            starts.iter().filter_map(|&start| Some(start + class_length(class, &text[start..])?)).collect()
-        }
-        HirKind::Look(look) => starts.iter().copied().filter(|&at| holds(*look, text, at)).collect(),
-        HirKind::Capture(capture) => ends(&capture.sub, text, starts),
-        HirKind::Concat(parts) => parts.iter().fold(starts.clone(), |starts, part| ends(part, text, &starts)),
-        HirKind::Alternation(parts) => parts.iter().flat_map(|part| ends(part, text, starts)).collect(),
-        HirKind::Repetition(repetition) => {
-            let mut reached = starts.clone();
-            for _ in 0..repetition.min {
-                reached = ends(&repetition.sub, text, &reached);
+        let behind = |length: Option<usize>| length.map_or(0, |length| 1 << (start + length));
+        let rest = &self.text[start..];
+        let ends = match hir.kind() {
+            HirKind::Empty => behind(Some(0)),
+            HirKind::Literal(text) => behind(rest.starts_with(&text.0).then_some(text.0.len())),
+            HirKind::Class(class) => behind(class_length(class, rest)),
+            HirKind::Look(look) => behind(holds(*look, self.text, start).then_some(0)),
+            HirKind::Capture(capture) => self.ends(&capture.sub, start),
+            HirKind::Concat(parts) => {
+                parts.iter().fold(1 << start, |starts, part| self.all_ends(part, starts))
             }
-            for _ in repetition.min..repetition.max.unwrap_or(u32::MAX) {
-                let further = &ends(&repetition.sub, text, &reached) | &reached;
-                if further == reached {
-                    break;
-                }
-                reached = further;
-            }
-            reached
+            HirKind::Alternation(parts) => parts.iter().fold(0, |ends, part| ends | self.ends(part, start)),
+            HirKind::Repetition(repetition) => self.repeated(repetition, 1 << start),
+        };
+        self.known.insert(key, ends);
+        ends
+    }
+
+    fn all_ends(&mut self, hir: &Hir, starts: Places) -> Places {
+        let is_start = |place: &usize| starts >> place & 1 == 1;
+        (0..=self.text.len()).filter(is_start).fold(0, |ends, start| ends | self.ends(hir, start))
+    }
+
+    fn repeated(&mut self, repetition: &Repetition, mut reached: Places) -> Places {
+        for _ in 0..repetition.min {
+            reached = self.all_ends(&repetition.sub, reached);
         }
+        for _ in repetition.min..repetition.max.unwrap_or(u32::MAX) {
+            let further = self.all_ends(&repetition.sub, reached) | reached;
+            if further == reached {
+                break;
+            }
+            reached = further;
+        }
+        reached
     }
 }
 
