@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from gateway.config.advice import warnings_of
 from gateway.config.load import load
 from gateway.config.schema import Config
 from gateway.config.units import Size
@@ -35,8 +34,6 @@ def check(ctx: click.Context, file: Path) -> None:
     except ConfigErrors as error:
         click.echo(str(error), err=True)
         ctx.exit(WRONG_CONFIGURATION)
-    for warning in warnings_of(config):
-        click.echo(f"{file}: warning: {warning}", err=True)
     click.echo(f"{file}: {summary(config, memory_size(config))}")
 
 

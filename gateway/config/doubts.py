@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gateway.config.cors import OPAQUE
 from gateway.config.findings import Finding
-from gateway.config.schema import Config, Cors, Route
+from gateway.config.schema import Config, Cors, Fault, Route
 
 
 def doubts(config: Config) -> Iterator[Finding]:
@@ -13,6 +13,8 @@ def doubts(config: Config) -> Iterator[Finding]:
         if route.cors is not None:
             yield from _opaque_origins(route.cors, index)
             yield from _unseen_preflights(route, index)
+        if route.fault is not None:
+            yield from _hitting_faults(route.fault, index)
 
 
 def _opaque_origins(cors: Cors, index: int) -> Iterator[Finding]:
@@ -34,3 +36,9 @@ def _unseen_preflights(route: Route, index: int) -> Iterator[Finding]:
                     ("routes", index, key, name),
                     "no preflight has it: those of this route get to another one, or to none",
                 )
+
+
+def _hitting_faults(fault: Fault, index: int) -> Iterator[Finding]:
+    """They are for tests; those that are only prepared hit nobody."""
+    if fault.hits:
+        yield Finding(("routes", index, "fault"), "faults are injected into requests")

@@ -17,7 +17,6 @@ import orjson
 import uvloop
 
 from gateway.clock import monotonic_ns, wall_ns
-from gateway.config.advice import warnings_of
 from gateway.config.load import load
 from gateway.config.schema import Cluster, Config
 from gateway.errors import Mistake
@@ -214,8 +213,6 @@ class Supervisor:
             sys.stdout.write(orjson.dumps(ready).decode() + "\n")
             sys.stdout.flush()
         logger.info("ready: %s", ", ".join(urls))
-        for warning in warnings_of(self._reloader.edition.config):
-            logger.warning("%s", warning)
 
     def _urls(self) -> dict[str, str]:
         """Where each listener can be reached, by name, and what it speaks."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway.config.advice import warnings_of
 from gateway.config.overrides import Overrides, described, patched, read, without_place
 from gateway.config.paths import dotted
 from gateway.config.schema import Config
@@ -190,7 +189,6 @@ class Reloader:
         warnings += [f"worker {slot.number} does not serve yet: it is {slot.state}" for slot in absent]
         for path, reason in without_place(edition.config, self._book.overrides):
             warnings.append(f"the override of {dotted(path)} has no effect: {reason}")
-        warnings += warnings_of(edition.config)
         return Outcome(
             applied=True, epoch=edition.epoch, changes=tuple(edition.changes), warnings=tuple(warnings)
         )

@@ -1,9 +1,9 @@
-"""What a right configuration is warned of."""
+"""What is right in a configuration and yet told; of CORS in its own tests."""
 
 import pytest
 
-from gateway.config.advice import warnings_of
 from gateway.config.load import parse
+from gateway.errors import Mistake
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from gateway.config.load import parse
     ],
 )
 def test_faults_that_hit_somebody_are_warned_of(fault: str, *, warned: bool) -> None:
-    """By the name of the route; not those that are only prepared."""
+    """By their place; not those that are only prepared."""
     text = f"""
         [[listen]]
         address = "127.0.0.1:80"
@@ -29,5 +29,6 @@ def test_faults_that_hit_somebody_are_warned_of(fault: str, *, warned: bool) -> 
         name = "all"
         {fault}
         """
-    expected = ["the route all injects faults into its requests"] if warned else []
-    assert list(warnings_of(parse(text, "test", {}))) == expected
+    doubts: list[Mistake] = []
+    parse(text, "test", {}, heed=doubts.append)
+    assert [doubt.path for doubt in doubts] == (["routes[0].fault"] if warned else [])
