@@ -25,6 +25,7 @@ from gateway.worker.ingress import ClientConnection
 from gateway.worker.listeners import Listeners
 from gateway.worker.plane import DataPlane, LaneLostError
 from gateway.worker.supervision import Supervision
+from gateway.worker.time_slice import ask_for_short_slices
 
 log = logging.getLogger("headgate.worker")
 
@@ -240,6 +241,7 @@ def run(text: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     keep_panic_places()
+    ask_for_short_slices()
     code = 0
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -2,10 +2,14 @@
 
 import ctypes
 import os
+import platform
 import signal
+import struct
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+_SCHED_GETATTR = {"x86_64": 315, "aarch64": 275, "riscv64": 275}
+_SCHED_ATTRIBUTES = struct.Struct("@IIQiIQQQ")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -68,3 +72,11 @@ def cpu_seconds(pid: int) -> float:
 def _status(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def scheduling(pid: int = 0) -> tuple[int, int, int]:
+    """Policy, nice value and time slice in nanoseconds of a thread, by default the calling one; a slice of 0 is the kernel's."""
+    found = ctypes.create_string_buffer(_SCHED_ATTRIBUTES.size)
+    assert _LIBC.syscall(_SCHED_GETATTR[platform.machine()], pid, found, len(found), 0) == 0
+    _, policy, _, nice, _, runtime, _, _ = _SCHED_ATTRIBUTES.unpack(found.raw)
+    return policy, nice, runtime

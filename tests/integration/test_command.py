@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import Client, Gateway, Origin, configuration, eventually, vices
 from tests.helpers.gateway import run_to_end, run_with
-from tests.helpers.processes import alive
+from tests.helpers.processes import alive, scheduling
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 NOBODY = "127.0.0.1:1"
@@ -28,6 +28,13 @@ async def test_the_ready_line() -> None:
         assert first.startswith("http://127.0.0.1:")
         assert other.startswith("http://[::1]:")
         assert gateway.admin.startswith("http://127.0.0.1:")
+
+
+async def test_workers_have_shorter_slices_than_the_supervisor() -> None:
+    """Where cores are busy, who serves goes first; kernels before Linux 6.12 know no such slices."""
+    async with Origin(b"x") as origin, Gateway(configuration(origin, workers=2)) as gateway:
+        (_, _, usual), *others = (scheduling(pid) for pid in (gateway.pid, *gateway.workers))
+        assert all(own < usual or usual == 0 for _, _, own in others)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
