@@ -113,7 +113,10 @@ pub enum Denial {
     /// Its bucket has too little, for so many nanoseconds more.
     Empty(u64),
     /// The bucket that gateways share is asked for more, and nobody is refused before it has answered.
-    Unanswered,
+    Unanswered {
+        /// Its keeper knows that this claim waits.
+        told: bool,
+    },
 }
 
 /// What became of a set of claims.
@@ -144,9 +147,11 @@ pub enum Charge {
         /// How many earlier claims could not be given back.
         forfeited: usize,
     },
-    /// None was refused, and a bucket that gateways share is to answer first. As for [`Charge::Refused`], nothing was taken,
-    /// except that tokens of earlier claims may have been lost. The same claims are to be made again when it has answered.
+    /// None was refused, and buckets that gateways share are to answer first. As for [`Charge::Refused`], nothing was taken,
+    /// except that tokens of earlier claims may have been lost. The same claims are to be made again when one has answered.
     Unanswered {
+        /// The claims of which the keeper knows that they wait: bit n is claim number n.
+        told: u16,
         /// How many earlier claims could not be given back.
         forfeited: usize,
     },

@@ -289,15 +289,14 @@ pub trait State {
     /// The retry that was counted last did not come about.
     fn take_retry_back(&self, service: u32);
 
-    /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order.
+    /// Takes tokens from all the claimed buckets, or from none; the claims are checked in order. The keeper of the stocks is told of
+    /// all that wait for it, and has a look at once.
     fn charge(&self, claims: &[Claim], now: u64) -> Charge;
     /// Takes what the claim wants whether it is there or not: its bucket may come to owe it ([`Gcra::owing`]). False: the
     /// table has no place for the key.
     ///
     /// [`Gcra::owing`]: crate::limit::Gcra::owing
     fn owe(&self, claim: &Claim, now: u64) -> bool;
-    /// Has the keeper of the stocks look at once what is wanted: somebody waits for its answer.
-    fn call_keeper(&self);
     /// The theoretical arrival time of a bucket; 0, that of a full one, where there is none.
     fn tat(&self, key: u64, now: u64) -> u64;
     /// The secret that seeds the hash of bucket keys, one per segment.

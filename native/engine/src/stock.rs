@@ -32,8 +32,8 @@ pub struct Shared {
     pub row: u32,
     /// More is wanted when a stock comes down to this.
     pub low: u32,
-    /// The request has waited for an answer already: the keeper was told of it.
-    pub again: bool,
+    /// The claim waits for an answer already, and the keeper was told of it.
+    pub told: bool,
 }
 
 /// What is in a stock.
@@ -124,7 +124,7 @@ pub fn take(word: u64, claim: &Claim, shared: Shared, terms: Terms, now: u64) ->
     let after = if met && claim.cost > 0 { before.with(-1) } else { before };
     let verdict = match met {
         true => Ok(()),
-        false if terms.waits && before.credit => Err(Denial::Unanswered),
+        false if terms.waits && before.credit => Err(Denial::Unanswered { told: shared.told }),
         false => Err(Denial::Empty(wait(before, claim, now))),
     };
     told(word, after, shared, terms, verdict)
@@ -142,15 +142,19 @@ fn current(word: u64, claim: &Claim, now: u64) -> Stock {
     Stock::in_force(word, now, claim.rate).unwrap_or_else(|| Stock::unanswered(owed(), now))
 }
 
-/// A stock that has come to its mark is wanted, once; so is one that nobody has answered for. Each request that begins to wait
+/// A stock that has come to its mark is wanted, once; so is one that nobody has answered for. Each claim that begins to wait
 /// is told of, so that the keeper asks for all of them at once.
 fn told(word: u64, stock: Stock, shared: Shared, terms: Terms, verdict: Result<(), Denial>) -> Decision {
     let low = i64::from(stock.balance) <= i64::from(shared.low);
-    let begins_to_wait = verdict == Err(Denial::Unanswered) && !shared.again;
+    let begins_to_wait = verdict == Err(Denial::Unanswered { told: false });
     let announce = low && (!stock.wanted || begins_to_wait) && terms.reachable;
     let new = Stock { wanted: stock.wanted || announce, ..stock }.to_word();
     // A refusal is worth a write only where it tells something.
     let word = (new != word && (verdict.is_ok() || announce)).then_some(new);
+    let verdict = verdict.map_err(|denial| match denial {
+        Denial::Unanswered { told } => Denial::Unanswered { told: told || announce },
+        Denial::Empty(wait) => Denial::Empty(wait),
+    });
     Decision { word, announce, verdict }
 }
 
@@ -167,7 +171,7 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
     const NOW: u64 = 1_000 * SECOND;
-    const SHARED: Shared = Shared { row: 3, low: 2, again: false };
+    const SHARED: Shared = Shared { row: 3, low: 2, told: false };
 
     fn claim(cost: u32) -> Claim {
         Claim { key: 7, rate: Gcra::per(100, SECOND, 200), cost, must_fit: false, shared: Some(SHARED) }
@@ -236,20 +240,24 @@ mod tests {
     #[test]
     fn strict_claims_wait_for_the_answer() {
         let strict = Terms { waits: true, ..terms(0) };
-        let again = Shared { again: true, ..SHARED };
+        let told = Shared { told: true, ..SHARED };
+        let unanswered = Err(Denial::Unanswered { told: true });
         let first = take(0, &claim(1), SHARED, strict, NOW);
-        assert_eq!((first.verdict, first.announce), (Err(Denial::Unanswered), true));
+        assert_eq!((first.verdict, first.announce), (unanswered, true));
         let asked = first.word.unwrap();
         assert_eq!(Stock::of_word(asked).balance, 0, "nothing is owed");
         let second = take(asked, &claim(1), SHARED, strict, NOW);
-        assert_eq!((second.verdict, second.announce, second.word), (Err(Denial::Unanswered), true, None));
-        let same = take(asked, &claim(1), again, strict, NOW);
-        assert_eq!((same.verdict, same.announce, same.word), (Err(Denial::Unanswered), false, None));
+        assert_eq!((second.verdict, second.announce, second.word), (unanswered, true, None));
+        let same = take(asked, &claim(1), told, strict, NOW);
+        assert_eq!((same.verdict, same.announce, same.word), (unanswered, false, None));
+        let lost = Terms { reachable: false, ..strict };
+        let unheard = take(asked, &claim(1), SHARED, lost, NOW);
+        assert_eq!((unheard.verdict, unheard.announce), (Err(Denial::Unanswered { told: false }), false));
         let forgotten = Stock { credit: true, ..stock(0) }.to_word();
-        assert!(take(forgotten, &claim(1), again, strict, NOW).announce, "the answer was for others");
+        assert!(take(forgotten, &claim(1), told, strict, NOW).announce, "the answer was for others");
         let granted = Stock { credit: true, ..stock(1) }.to_word();
-        assert_eq!(take(granted, &claim(1), again, strict, NOW).verdict, Ok(()));
-        let none = take(stock(0).to_word(), &claim(1), again, strict, NOW);
+        assert_eq!(take(granted, &claim(1), told, strict, NOW).verdict, Ok(()));
+        let none = take(stock(0).to_word(), &claim(1), told, strict, NOW);
         assert_eq!(none.verdict, Err(Denial::Empty(SECOND / 100)));
     }
 

@@ -100,11 +100,16 @@ fn own_decision(tat: Result<Option<u64>, u64>) -> Decision {
     Decision { word: tat.unwrap_or_default(), announce: false, verdict }
 }
 
+/// The mask of claim number `claim`, if it is to be in one.
+fn bit(claim: usize, is_in: bool) -> u16 {
+    u16::from(is_in).checked_shl(claim as u32).unwrap_or(0)
+}
+
 /// What becomes of the claims of which one is not met.
 fn denied(denial: Denial, claim: usize, forfeited: usize) -> Charge {
     match denial {
         Denial::Empty(retry_after) => Charge::Refused { claim, retry_after, forfeited },
-        Denial::Unanswered => Charge::Unanswered { forfeited },
+        Denial::Unanswered { told } => Charge::Unanswered { told: bit(claim, told), forfeited },
     }
 }
 
@@ -152,8 +157,8 @@ pub trait Charger {
     fn terms(&self, _row: u32) -> Terms {
         Terms { credit: 0, waits: false, reachable: false }
     }
-    /// More of a key of the limit of this row is wanted.
-    fn want(&self, _key: u64, _row: u32) {}
+    /// More of a key of the limit of this row is wanted; at once, if a request waits for it.
+    fn want(&self, _key: u64, _row: u32, _at_once: bool) {}
 }
 
 /// The table as one worker sees it. The number of slots is a power of two.
@@ -250,25 +255,40 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
     /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing, and waits for
     /// no answer.
     fn charge_all(&self, claims: &[Claim], now: u64) -> Charge {
-        let mut unanswered = None;
+        let mut waits = false;
         for (index, claim) in claims.iter().enumerate() {
             match self.look(claim, now) {
                 Ok(()) => {}
-                Err(Denial::Unanswered) => unanswered = unanswered.or(Some(claim)),
+                Err(Denial::Unanswered { .. }) => waits = true,
                 Err(denial) => return denied(denial, index, 0),
             }
         }
-        if let Some(claim) = unanswered {
+        let awaited = if waits { self.ask_all(claims, now) } else { None };
+        awaited.unwrap_or_else(|| self.take_all(claims, now))
+    }
+
+    /// Asks the keeper for all that is not there, at once: who is told of one bucket after the other waits as often. Takes
+    /// nothing. None: the answers have come meanwhile.
+    #[cold]
+    fn ask_all(&self, claims: &[Claim], now: u64) -> Option<Charge> {
+        let (mut waits, mut all_told) = (false, 0);
+        for (index, claim) in claims.iter().enumerate() {
+            if claim.shared.is_none() || self.look(claim, now).is_ok() {
+                continue;
+            }
             match self.take(claim, now, self.first(name(claim))) {
-                Outcome::Denied(Denial::Unanswered) => return Charge::Unanswered { forfeited: 0 },
-                // The answer has come meanwhile.
+                Outcome::Denied(Denial::Unanswered { told }) => {
+                    waits = true;
+                    all_told |= bit(index, told);
+                }
+                Outcome::Denied(denial) => return Some(denied(denial, index, 0)),
                 Outcome::Met(Some(taken)) if !self.give_back(&taken) => {
                     let _ = self.change(name(claim), now, |word| Stock::of_word(word).with(1).to_word());
                 }
-                _ => {}
+                Outcome::Met(_) | Outcome::Overflow => {}
             }
         }
-        self.take_all(claims, now)
+        waits.then_some(Charge::Unanswered { told: all_told, forfeited: 0 })
     }
 
     /// Would a claim be met now?
@@ -302,7 +322,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
                 Outcome::Overflow if claim.must_fit => {
                     return Charge::NoPlace { claim: index, forfeited: self.give_all_back(&taken, index) };
                 }
-                Outcome::Overflow => overflow |= 1u16.checked_shl(index as u32).unwrap_or(0),
+                Outcome::Overflow => overflow |= bit(index, true),
             }
         }
         match overflow {
@@ -354,7 +374,11 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
     #[inline]
     fn carried_out(&self, claim: &Claim, decision: &Decision, taken: Option<Taken>) -> Outcome {
         if let Some(shared) = claim.shared.filter(|_| decision.announce) {
-            self.charger.want(name(claim), shared.row);
+            self.charger.want(
+                name(claim),
+                shared.row,
+                matches!(decision.verdict, Err(Denial::Unanswered { .. })),
+            );
         }
         match decision.verdict {
             Ok(()) => Outcome::Met(taken),

@@ -238,9 +238,12 @@ impl Charger for Worker {
         Terms { credit, waits, reachable }
     }
 
-    fn want(&self, key: u64, row: u32) {
+    fn want(&self, key: u64, row: u32, at_once: bool) {
         if let Some(wants) = self.lane.wants() {
             wants.push(Want { key, row });
+        }
+        if at_once {
+            self.wakes.keeper(self.segment());
         }
     }
 }
@@ -513,10 +516,6 @@ impl State for Worker {
 
     fn owe(&self, claim: &Claim, now: u64) -> bool {
         Table::new(self.segment().buckets(), self).owe(claim, now)
-    }
-
-    fn call_keeper(&self) {
-        self.wakes.keeper(self.segment());
     }
 
     fn tat(&self, key: u64, now: u64) -> u64 {

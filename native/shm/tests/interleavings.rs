@@ -99,7 +99,7 @@ fn forfeited(world: &World<Done>) -> u64 {
         Charge::Allowed => 0,
         Charge::Refused { forfeited, .. }
         | Charge::NoPlace { forfeited, .. }
-        | Charge::Unanswered { forfeited } => *forfeited as u64,
+        | Charge::Unanswered { forfeited, .. } => *forfeited as u64,
         Charge::Overflow { .. } => claims.len() as u64 - 1,
     };
     world.results().flatten().map(lost).sum()
@@ -272,7 +272,7 @@ fn without_numbers_a_mark_is_mistaken_for_another() {
 
 /// A bucket that gateways share, of which a stock may owe one.
 fn shared() -> Claim {
-    Claim { shared: Some(Shared { row: 0, low: 0, again: false }), ..claim(4) }
+    Claim { shared: Some(Shared { row: 0, low: 0, told: false }), ..claim(4) }
 }
 
 /// A worker that can tell the keeper what it wants.
@@ -356,8 +356,8 @@ fn asker(looks_again: bool) -> Program<bool> {
     Rc::new(move || {
         let strict = Strict(Numbered(Cell::new(1 << 32)));
         let table = Table::bounded(&slots, &strict, SMALL);
-        let passes = |again| {
-            let claim = Claim { shared: Some(Shared { row: 0, low: 0, again }), ..claim(4) };
+        let passes = |told| {
+            let claim = Claim { shared: Some(Shared { row: 0, low: 0, told }), ..claim(4) };
             table.charge(&[claim], NOW) == Charge::Allowed
         };
         if passes(false) {

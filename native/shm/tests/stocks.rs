@@ -27,7 +27,7 @@ const CAPACITIES: Capacities =
 const PLAIN: Terms = Terms { credit: false, quiet: false, until: NOW + 5 * SECOND };
 
 fn claim(key: u64) -> Claim {
-    let shared = Some(Shared { row: ROW, low: 1, again: false });
+    let shared = Some(Shared { row: ROW, low: 1, told: false });
     Claim { key, rate: Gcra::per(100, SECOND, 200), cost: 1, must_fit: false, shared }
 }
 
@@ -70,7 +70,7 @@ fn no_credit_no_pass() {
     let refused = Charge::Refused { claim: 0, retry_after: SECOND / 100, forfeited: 0 };
     assert_eq!(worker.charge(&[claim(7)], NOW), refused);
     assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }]);
-    let nowhere = Claim { shared: Some(Shared { row: 9_999, low: 0, again: false }), ..claim(8) };
+    let nowhere = Claim { shared: Some(Shared { row: 9_999, low: 0, told: false }), ..claim(8) };
     assert_eq!(worker.charge(&[nowhere], NOW), refused);
     assert!(View::new(segment).counters()[Counter::Nonsense as usize] > 0);
 }
@@ -133,7 +133,7 @@ fn shared_and_own_limits_together() {
 fn strict_claims_wait_for_tokens() {
     let (_, _, stocks, [one, other]) = populated();
     assert!(stocks.set_credit(ROW, 0, true));
-    let unanswered = Charge::Unanswered { forfeited: 0 };
+    let unanswered = Charge::Unanswered { told: 1, forfeited: 0 };
     assert_eq!([&one, &other].map(|worker| worker.charge(&[claim(7)], NOW)), [unanswered; 2]);
     assert_eq!(stocks.wanted(10), [Want { key: 7, row: ROW }; 2]);
     assert_eq!(stocks.balance(7, NOW), Some(0));
@@ -151,14 +151,38 @@ fn strict_and_own_limits_together() {
     let (_, _, stocks, [worker, _]) = populated();
     assert!(stocks.set_credit(ROW, 0, true));
     let own = Claim { key: 1, rate: Gcra::per(1, 3_600 * SECOND, 1), shared: None, ..claim(1) };
-    for claims in [[own, claim(7)], [claim(7), own]] {
-        assert_eq!(worker.charge(&claims, NOW), Charge::Unanswered { forfeited: 0 });
+    for (claims, told) in [([own, claim(7)], 2), ([claim(7), own], 1)] {
+        assert_eq!(worker.charge(&claims, NOW), Charge::Unanswered { told, forfeited: 0 });
     }
     assert_eq!((worker.tat(1, NOW), stocks.wanted(10).len()), (0, 2));
     stocks.settle(7, 5, PLAIN, NOW);
     assert_eq!(worker.charge(&[own, claim(7)], NOW), Charge::Allowed);
     assert!(matches!(worker.charge(&[claim(8), own], NOW), Charge::Refused { claim: 1, .. }));
     assert_eq!((stocks.balance(7, NOW), stocks.wanted(10)), (Some(4), vec![]), "nobody asks for it in vain");
+}
+
+/// Of several strict limits all are asked at once, each once by each that waits; nothing is taken from one that has answered before
+/// the other.
+#[test]
+fn strict_limits_are_asked_together() {
+    let (_, _, stocks, [worker, _]) = populated();
+    assert!(stocks.set_credit(ROW, 0, true));
+    let claims = [claim(7), claim(8)];
+    let told = |claim: Claim| Claim { shared: claim.shared.map(|it| Shared { told: true, ..it }), ..claim };
+    let keys = |wanted: Vec<Want>| wanted.iter().map(|want| want.key).collect::<Vec<_>>();
+    for _ in 0..3 {
+        assert_eq!(worker.charge(&claims, NOW), Charge::Unanswered { told: 3, forfeited: 0 });
+    }
+    assert_eq!(keys(stocks.wanted(10)), [7, 8, 7, 8, 7, 8]);
+    assert_eq!(worker.charge(&claims.map(told), NOW), Charge::Unanswered { told: 3, forfeited: 0 });
+    assert!(stocks.wanted(10).is_empty());
+    stocks.settle(7, 3, Terms { credit: true, ..PLAIN }, NOW);
+    assert_eq!(worker.charge(&claims.map(told), NOW), Charge::Unanswered { told: 2, forfeited: 0 });
+    assert_eq!(stocks.balance(7, NOW), Some(3));
+    stocks.settle(8, 3, Terms { credit: true, ..PLAIN }, NOW);
+    assert_eq!([(); 3].map(|()| worker.charge(&claims, NOW)), [Charge::Allowed; 3]);
+    assert_eq!(worker.charge(&[told(claim(7)), claim(8)], NOW), Charge::Unanswered { told: 3, forfeited: 0 });
+    assert_eq!([7, 8].map(|key| stocks.balance(key, NOW)), [Some(0); 2]);
 }
 
 /// Whoever waits is woken by the keeper, the keeper by whoever begins to wait, and nobody else.
@@ -174,7 +198,10 @@ fn those_who_wait_and_the_keeper_wake_each_other() {
     stocks.wake();
     assert!(!(0..=CAPACITIES.lanes).any(woken));
     assert!(one.enter_queue(0, 10));
-    one.call_keeper();
+    assert!(stocks.set_credit(ROW, 1, true));
+    assert_eq!(one.charge(&[claim(7)], NOW), Charge::Allowed);
+    assert!(!(0..=CAPACITIES.lanes).any(woken), "that more is wanted has time");
+    assert!(matches!(one.charge(&[claim(7)], NOW), Charge::Unanswered { .. }));
     assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [false, false, true]);
     stocks.wake();
     assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [true, false, false]);

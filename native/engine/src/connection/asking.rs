@@ -9,7 +9,7 @@
 //! It counts as waiting first, and looks once more before it sleeps; the keeper of the stocks adds first, and then looks who waits. So
 //! no answer is missed.
 
-use super::limiting::{pass_again, Buckets, Due, Gate};
+use super::limiting::{pass_again, Awaited, Due, Gate};
 use super::{Action, Connection, Payload, Phase, Verdict, Waiting};
 use crate::askers::{Askers, Ticket};
 use crate::fault::Injected;
@@ -32,8 +32,7 @@ pub(super) struct Asked {
     gate: Option<Gate>,
     /// What is injected into the request when it has its tokens.
     injected: Option<Injected>,
-    /// All limits on the request.
-    buckets: Buckets,
+    awaited: Awaited,
 }
 
 /// What has become of one that waits.
@@ -53,7 +52,7 @@ impl Connection {
         state: &S,
         askers: &mut Askers,
         service: &Service,
-        (buckets, injected): (Buckets, Option<Injected>),
+        (awaited, injected): (Awaited, Option<Injected>),
         now: u64,
     ) -> Result<(), Reason> {
         let Queue { size, timeout } = service.queue.unwrap_or(WITHOUT_QUEUE);
@@ -63,8 +62,7 @@ impl Connection {
         }
         let (ticket, gate) = (askers.join(self.index), Gate::of(state, service));
         let service = service.slot;
-        self.asked = Some(Box::new(Asked { service, ticket, since: now, timeout, gate, injected, buckets }));
-        state.call_keeper();
+        self.asked = Some(Box::new(Asked { service, ticket, since: now, timeout, gate, injected, awaited }));
         Ok(())
     }
 
@@ -98,8 +96,8 @@ impl Connection {
     }
 
     fn hear<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Heard {
-        let Some(asked) = &self.asked else { return Heard::Waits };
-        let refusal = match pass_again(&worker.state, &asked.buckets, now) {
+        let Some(asked) = &mut self.asked else { return Heard::Waits };
+        let refusal = match pass_again(&worker.state, &mut asked.awaited, now) {
             Ok(None) => return Heard::Waits,
             Ok(Some(due)) => return self.go_on_with(worker, due, now),
             Err(stop) => stop.into_refusal(),

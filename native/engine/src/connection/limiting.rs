@@ -33,15 +33,26 @@ pub(super) type Due = Buckets;
 pub(super) enum Consent {
     /// It passes.
     Given(Due),
-    /// The bucket of one that gateways share is being asked: all limits on it are to be asked again when that has answered.
-    Awaited(Buckets),
+    /// Buckets that gateways share are being asked: all limits on it are to be asked again when one of them has answered.
+    Awaited(Awaited),
+}
+
+/// All limits on a request that waits for an answer.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    buckets: Buckets,
+    /// Of those that may refuse it, the ones whose keeper knows that it waits.
+    told: u16,
 }
 
 /// What a charge came to that nobody has refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Charged {
     Done,
-    Unanswered,
+    /// The keeper has been told of these.
+    Unanswered {
+        told: u16,
+    },
 }
 
 /// Why a request goes no further.
@@ -113,11 +124,12 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// The same, by those that have waited for an answer.
-    fn add_again(&mut self, limit: &'a Arc<Limit>, key: u64) {
+    /// The same, by those that have waited for an answer, and of which these were told.
+    fn add_again(&mut self, limit: &'a Arc<Limit>, key: u64, told: u16) {
+        let is_told = told.checked_shr(self.count as u32).is_some_and(|told| told & 1 == 1);
         self.add(limit, key);
         if let Some(shared) = self.wanted[..self.count].last_mut().and_then(|claim| claim.shared.as_mut()) {
-            shared.again = true;
+            shared.told = is_told;
         }
     }
 
@@ -158,8 +170,8 @@ fn told<'a, S: State>(
     let mut charged = Charged::Done;
     let stop = match charge {
         Charge::Allowed | Charge::Overflow { .. } => None,
-        Charge::Unanswered { .. } => {
-            charged = Charged::Unanswered;
+        Charge::Unanswered { told, .. } => {
+            charged = Charged::Unanswered { told };
             None
         }
         Charge::NoPlace { .. } => Some(Stop::NoPlace),
@@ -185,7 +197,7 @@ fn decision(charge: Charge, index: usize) -> Option<LimitDecision> {
         Charge::Refused { claim, .. } if claim == index => Some(LimitDecision::Refused),
         Charge::Refused { forfeited, .. }
         | Charge::NoPlace { forfeited, .. }
-        | Charge::Unanswered { forfeited }
+        | Charge::Unanswered { forfeited, .. }
             if index < forfeited =>
         {
             Some(LimitDecision::Forfeited)
@@ -223,8 +235,8 @@ fn pass_one<'a, S: State>(
         count_shadow(state, limit, subject, &mut due, now);
     } else if let Some(key) = key(state, &limit.rule, subject)? {
         let charge = state.charge(&[limit.claim(key)], now);
-        if told(state, std::iter::once(limit), charge)? == Charged::Unanswered {
-            return Ok(Consent::Awaited(vec![(Arc::clone(limit), key)]));
+        if let Charged::Unanswered { told } = told(state, std::iter::once(limit), charge)? {
+            return Ok(Consent::Awaited(Awaited { buckets: vec![(Arc::clone(limit), key)], told }));
         }
         if limit.is_about_answers() {
             due.push((Arc::clone(limit), key));
@@ -247,13 +259,13 @@ fn pass_several<'a, S: State>(
         }
     }
     let shadows = limits.filter(|limit| limit.rule.mode == Mode::Shadow);
-    if claims.charge(state, now)? == Charged::Unanswered {
+    if let Charged::Unanswered { told } = claims.charge(state, now)? {
         let mut buckets: Buckets = claims.buckets().map(|(limit, key)| (Arc::clone(limit), key)).collect();
         for limit in shadows {
             let key = key(state, &limit.rule, subject).ok().flatten();
             buckets.extend(key.map(|key| (Arc::clone(limit), key)));
         }
-        return Ok(Consent::Awaited(buckets));
+        return Ok(Consent::Awaited(Awaited { buckets, told }));
     }
     for limit in shadows {
         count_shadow(state, limit, subject, &mut due, now);
@@ -265,14 +277,15 @@ fn pass_several<'a, S: State>(
 /// Asks all limits on a request once more, which has waited for an answer. `None`: there is still one to wait for.
 pub(super) fn pass_again<'a, S: State>(
     state: &S,
-    buckets: &'a Buckets,
+    Awaited { buckets, told }: &'a mut Awaited,
     now: u64,
 ) -> Result<Option<Due>, Stop<'a>> {
-    let (mut claims, mut due) = (Claims::new(), Due::new());
+    let (buckets, mut claims, mut due) = (&*buckets, Claims::new(), Due::new());
     for (limit, key) in buckets.iter().filter(|(limit, _)| limit.rule.mode == Mode::Enforce) {
-        claims.add_again(limit, *key);
+        claims.add_again(limit, *key, *told);
     }
-    if claims.charge(state, now)? == Charged::Unanswered {
+    if let Charged::Unanswered { told: now_told } = claims.charge(state, now)? {
+        *told = now_told;
         return Ok(None);
     }
     for (limit, key) in buckets.iter().filter(|(limit, _)| limit.rule.mode == Mode::Shadow) {

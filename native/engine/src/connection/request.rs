@@ -293,8 +293,8 @@ impl Connection {
         };
         let due = match consent {
             Consent::Given(due) => due,
-            Consent::Awaited(buckets) => {
-                self.ask(state, askers, service, (buckets, injected), now).map_err(for_now)?;
+            Consent::Awaited(awaited) => {
+                self.ask(state, askers, service, (awaited, injected), now).map_err(for_now)?;
                 let goes_on = !matches!(injected, Some(Injected::Abort(_)));
                 self.copying = if goes_on { copying(random) } else { Copying::Nothing };
                 return Ok(begin(None));

@@ -357,7 +357,6 @@ impl State for Hollow {
         true
     }
     fn take_retry_back(&self, _: u32) {}
-    fn call_keeper(&self) {}
     fn charge(&self, _: &[crate::limit::Claim], _: u64) -> crate::limit::Charge {
         crate::limit::Charge::Allowed
     }

@@ -219,7 +219,7 @@ impl Limit {
             Cost::Constant(cost) => cost,
             Cost::ResponseHeader(_) => 0,
         };
-        let shared = self.low.map(|low| Shared { row: self.rule.row, low, again: false });
+        let shared = self.low.map(|low| Shared { row: self.rule.row, low, told: false });
         Claim { key, rate: self.rate, cost, must_fit: self.rule.overflow == Overflow::Refuse, shared }
     }
 

@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::retry_budget::{RetryBudget, Traffic};
 use crate::selection::ring::{self, Point, Ring};
 use crate::selection::{candidates, smooth_sequence, Candidates, Fitness, Latency, Member};
-use crate::stock::{self, Stock, Terms};
+use crate::stock::{self, Decision, Stock, Terms};
 
 /// The words of one instance.
 #[derive(Clone, Copy, Debug)]
@@ -270,6 +270,23 @@ impl FakeState {
     /// Requests that the keeper was told of because they wait, and how often it was called.
     pub fn asked(&self) -> (u32, u32) {
         (self.wants.get(), self.calls_of_keeper.get())
+    }
+
+    /// The keeper is told of what waits, and called: by key, with what the claim makes of the stock, and its bit if told.
+    fn ask(&self, unanswered: &[(u64, Decision, u16)]) -> Charge {
+        let mut told = 0;
+        for (key, decision, bit) in unanswered {
+            told |= bit;
+            decision.word.and_then(|word| self.buckets.borrow_mut().insert(*key, word));
+            self.wants.set(self.wants.get() + u32::from(decision.announce));
+        }
+        if unanswered.iter().any(|(_, decision, _)| decision.announce) {
+            self.calls_of_keeper.set(self.calls_of_keeper.get() + 1);
+            if let Some((tokens, short)) = self.granted_when_called.take() {
+                self.grant(tokens, short);
+            }
+        }
+        Charge::Unanswered { told, forfeited: 0 }
     }
 
     /// Breaks the promise of [`State`]: the call after so many of those that change something panics. (One that gives a
@@ -590,7 +607,7 @@ impl State for FakeState {
     fn charge(&self, claims: &[Claim], now: u64) -> Charge {
         self.call();
         let mut buckets = self.buckets.borrow().clone();
-        let (mut overflow, mut unanswered) = (0, None);
+        let (mut overflow, mut unanswered) = (0, vec![]);
         for (index, claim) in claims.iter().enumerate() {
             let known = buckets.contains_key(&claim.key);
             if !known && self.bucket_capacity.get().is_some_and(|capacity| buckets.len() >= capacity) {
@@ -608,8 +625,8 @@ impl State for FakeState {
                     Err(Denial::Empty(retry_after)) => {
                         return Charge::Refused { claim: index, retry_after, forfeited: 0 };
                     }
-                    Err(Denial::Unanswered) => {
-                        unanswered = Some((claim.key, decision));
+                    Err(Denial::Unanswered { told }) => {
+                        unanswered.push((claim.key, decision, u16::from(told) << index));
                         None
                     }
                 };
@@ -622,10 +639,8 @@ impl State for FakeState {
                 Err(retry_after) => return Charge::Refused { claim: index, retry_after, forfeited: 0 },
             };
         }
-        if let Some((key, decision)) = unanswered {
-            decision.word.and_then(|word| self.buckets.borrow_mut().insert(key, word));
-            self.wants.set(self.wants.get() + u32::from(decision.announce));
-            return Charge::Unanswered { forfeited: 0 };
+        if !unanswered.is_empty() {
+            return self.ask(&unanswered);
         }
         self.buckets.replace(buckets);
         match overflow {
@@ -648,13 +663,6 @@ impl State for FakeState {
             buckets.insert(claim.key, owing);
         }
         fits
-    }
-
-    fn call_keeper(&self) {
-        self.calls_of_keeper.set(self.calls_of_keeper.get() + 1);
-        if let Some((tokens, short)) = self.granted_when_called.take() {
-            self.grant(tokens, short);
-        }
     }
 
     fn tat(&self, key: u64, _: u64) -> u64 {

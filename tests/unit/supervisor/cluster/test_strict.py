@@ -78,6 +78,26 @@ def waiters(world: World) -> list[int]:
     return [len(workers.waiting) for workers in world.workers]
 
 
+async def test_two_limits_on_one_request_are_asked_together() -> None:
+    """A crowd that waits for tokens of both has them with one question; what others took of the second one meanwhile is asked
+    for with one more.
+    """
+    world = World(1, per_second=1000, burst=1000, strict=True)
+    (workers,), (link,) = world.workers, world.links
+    for _ in range(100):
+        workers.request(1, 2)
+    await world.run(0.001, [0], random.Random(1))
+    assert (workers.admitted, waiters(world), link.round_trips) == (100, [0], 1)
+    workers.stocks[2].balance = 100
+    for _ in range(100):
+        workers.request(3, 2)
+    assert all(workers.request(2) for _ in range(100))
+    before = link.round_trips
+    await world.run(0.003, [0], random.Random(1))
+    assert (workers.admitted, waiters(world)) == (300, [0])
+    assert link.round_trips - before <= 2
+
+
 async def test_all_pass_that_there_is_a_token_for() -> None:
     """However little is left in the bucket, and though an answer just before has left nothing in stock."""
     world = World(1, per_second=1, burst=100, strict=True)

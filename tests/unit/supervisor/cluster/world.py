@@ -89,6 +89,16 @@ class Stock:
     wanted: bool = False
 
 
+@dataclass(slots=True)
+class Waiter:
+    """A request, and what it waits for."""
+
+    keys: tuple[int, ...]
+    since: int
+    told: set[int] = field(default_factory=set)
+    """Of these the keeper knows that it waits."""
+
+
 @dataclass
 class Workers:
     """The data path of one gateway, as the engine has it, written a second time. Implements ``Stocks``."""
@@ -101,44 +111,65 @@ class Workers:
     admitted: int = 0
     refused: int = 0
     announced: list[int] = field(default_factory=list)
-    waiting: list[tuple[int, int]] = field(default_factory=list)
-    """(key, since when) of requests that wait for an answer, in the order in which they came."""
+    waiting: list["Waiter"] = field(default_factory=list)
+    """Requests that wait for an answer, in the order in which they came."""
     delays: list[int] = field(default_factory=list)
     """How long those had waited that got one."""
 
-    def request(self, key: int) -> bool:
-        """A request that costs a token; it may wait for it."""
-        answer = self._charge(key, again=False)
+    def request(self, *keys: int) -> bool:
+        """A request that costs a token of each; it may wait for them."""
+        waiter = Waiter(keys, self.clock.now)
+        answer = self._charge(waiter)
         if answer is None:
-            self.waiting.append((key, self.clock.now))
+            self.waiting.append(waiter)
         return answer is True
 
-    def _charge(self, key: int, *, again: bool) -> bool | None:
-        """None: it is to wait."""
+    def _charge(self, waiter: "Waiter") -> bool | None:
+        """Takes a token of each or none, in which case all are told of that are awaited. None: it is to wait."""
+        looks = {key: self._look(self._stock(key)) for key in waiter.keys}
+        if False in looks.values():
+            self.refused += 1
+            if len(waiter.keys) == 1:  # of several the engine writes to none
+                self._tell(waiter.keys[0], when=False)
+            return False
+        awaited = {key for key, met in looks.items() if met is None}
+        for key in awaited:
+            self._tell(key, when=key not in waiter.told)
+        waiter.told = awaited
+        if awaited:
+            return None
+        for key in waiter.keys:
+            self._stock(key).balance -= 1
+            self._tell(key, when=False)
+        self.admitted += 1
+        return True
+
+    def _stock(self, key: int) -> Stock:
         stock = self.stocks.get(key)
         if stock is None or stock.until <= self.clock.now:
             owed = min(0, stock.balance) if stock is not None else 0
             stock = self.stocks[key] = Stock(self.clock.now + UNANSWERED_NS, owed)
+        return stock
+
+    def _look(self, stock: Stock) -> bool | None:
         met = self.credit >= MOST or stock.balance > (-self.credit if stock.credit else 0)
-        awaited = not met and self.waits and stock.credit
-        if met:
-            stock.balance -= 1
-            self.admitted += 1
-        elif not awaited:
-            self.refused += 1
-        if stock.balance <= self.low and (not stock.wanted or (awaited and not again)):
+        return None if not met and self.waits and stock.credit else met
+
+    def _tell(self, key: int, *, when: bool) -> None:
+        """The keeper hears of a stock at its mark once, and otherwise ``when`` it is said."""
+        stock = self._stock(key)
+        if stock.balance <= self.low and (when or not stock.wanted):
             stock.wanted = True
             self.announced.append(key)
-        return None if awaited else met
 
     def wake(self) -> None:
         """Everybody asks again."""
         waiting, self.waiting = self.waiting, []
-        for key, since in waiting:
-            if self._charge(key, again=True) is None:
-                self.waiting.append((key, since))
+        for waiter in waiting:
+            if self._charge(waiter) is None:
+                self.waiting.append(waiter)
             else:
-                self.delays.append(self.clock.now - since)
+                self.delays.append(self.clock.now - waiter.since)
 
     def wanted(self, most: int) -> Iterable[tuple[int, int]]:
         """Those at their mark."""

@@ -193,6 +193,50 @@ fn other_limits_beside() {
     assert_eq!((waiters(&scene), decisions(&scene, 1)), (0, [1, 1, 0, 0, 0, 0, 0]));
 }
 
+/// Of two such limits both are asked at once; and one that is asked again when it has lost its token to another is told of anew, and
+/// its keeper called, with which no request waits for a turn of another's.
+#[test]
+fn all_buckets_are_asked_at_once() {
+    let mut scene = strict_beside(&[json!({"shared": {"seed": 8, "low": 0}})]);
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    assert_eq!(scene.worker.state.asked(), (2, 1), "of both, with one call");
+    assert_eq!(scene.take_turn().action, Action::Wait);
+    assert_eq!(scene.worker.state.asked(), (2, 1), "the keeper knows it");
+    scene.worker.state.grant(1, false);
+    assert_eq!(scene.take_turn().action, Action::Forward);
+    assert_eq!(scene.respond(OK).status(), 200);
+    for limit in 0..2 {
+        assert_eq!(decisions(&scene, limit), [1, 0, 0, 0, 0, 0, 0], "{limit}");
+    }
+}
+
+/// A bucket that had a token at the first look and has lost it by the second is told of then, by each that waits for it.
+#[test]
+fn a_bucket_that_runs_dry_later_is_asked_by_all() {
+    let of_path = json!({"shared": {"seed": 8, "low": 0}, "key": ["path"]});
+    let mut scene = strict_beside(&[of_path]);
+    let as_user = |user: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nX-User: {user}\r\n\r\n");
+    assert_eq!(scene.receive(as_user("a")).action, Action::Park);
+    scene.worker.state.grant(1, false);
+    let another = |scene: &mut Scene| {
+        let other = Connection::open(&mut scene.worker, 0, "192.0.2.1".parse().unwrap(), scene.now);
+        std::mem::replace(&mut scene.connection, other)
+    };
+    let mut first = another(&mut scene);
+    assert_eq!(scene.receive(as_user("b")).action, Action::Park, "the path has a token, the user has none");
+    let (told, called) = scene.worker.state.asked();
+    assert_eq!(
+        first.take_turn(&mut scene.worker, scene.now).action,
+        Action::Forward,
+        "which the first one takes"
+    );
+    assert_eq!(scene.worker.state.asked(), (told, called));
+    assert_eq!(scene.take_turn().action, Action::Wait);
+    assert_eq!(scene.worker.state.asked(), (told + 1, called + 1), "of the path, and at once");
+    assert_eq!(scene.take_turn().action, Action::Wait);
+    assert_eq!(scene.worker.state.asked(), (told + 1, called + 1));
+}
+
 /// A token that came between the first look and the second is not overlooked.
 #[test]
 fn it_looks_once_more() {
