@@ -346,11 +346,13 @@ class Lane:
         """Indexes of at most so many connections whose deadline has passed; each is disarmed, the others stay as they are."""
     @property
     def has_waiting(self) -> bool:
-        """Does any connection wait for a place?"""
-    def begin_round(self) -> None:
-        """Places may have come free: from now on ``next_turn`` names those who wait."""
+        """Does any connection wait for a place, or a token?"""
+    def begin_round(self, news: int | None = None) -> None:
+        """Places may have come free, or answers be there: from now on ``next_turn`` names those who wait for that. ``news``: what was read from
+        the lane's eventfd; None where anything may have happened."""
     def next_turn(self, now: int) -> int | None:
-        """Index of the connection whose turn it is; each is named once in a round, and none behind one that found no place."""
+        """Index of the connection whose turn it is, of those who wait for a place and those who wait for a token by turns; each is named
+        once in a round, and none behind one that found no place."""
     def spared(self, now: int, most: int) -> list[int]:
         """Indexes of at most so many connections that may be evicted: answered ones, longest at rest first, and then
         those that have been silent since they connected."""

@@ -27,16 +27,18 @@ class WaitingLine:
 
     def woken(self, wake: int) -> None:
         """Another worker, or this one, has given a place back, or the supervisor an answer, and says so by this eventfd."""
-        os.eventfd_read(wake)
-        self.go_on()
+        self._begin_round(os.eventfd_read(wake))
 
     def go_on(self) -> None:
-        """Whoever waits is asked, until there is no place. The tick does so as well, for places that nobody tells of: an
+        """Whoever waits is asked, until there is no place. The tick does so, for places that nobody tells of: an
         instance has come or recovered, a limit was raised, a worker has died.
         """
+        self._begin_round(None)
+
+    def _begin_round(self, news: int | None) -> None:
         if not self._lane.has_waiting:
             return
-        self._lane.begin_round()
+        self._lane.begin_round(news)
         if not self._goes_on:
             self._ask()
 

@@ -1,6 +1,7 @@
 //! Those of a worker who wait for a token of a limit that gateways share, in the order in which they came.
 //!
-//! They wait for answers to different questions, so everybody is asked in a round, whatever became of those before.
+//! They wait for answers to different questions, so everybody is asked in a round, whatever became of those before. A round
+//! that begins before the last one is over goes on where that is, or those behind would never have a turn.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -14,8 +15,10 @@ pub struct Ticket(u64);
 pub struct Askers {
     connections: BTreeMap<u64, u32>,
     tickets: u64,
-    /// The tickets that are still to be asked in this round.
+    /// The tickets that are still to be asked in this round: first these,
     round: Range<u64>,
+    /// and then these, who were asked before it began.
+    behind: Range<u64>,
 }
 
 impl Askers {
@@ -39,12 +42,20 @@ impl Askers {
 
     /// Answers may have come: everybody who waits now is to be asked once.
     pub fn begin_round(&mut self) {
-        self.round = 0..self.tickets;
+        (self.round, self.behind) = (self.round.start..self.tickets, 0..self.round.start);
     }
 
     /// The connection that is asked next in this round; `None` when the round is over.
     pub fn next_in_round(&mut self) -> Option<u32> {
-        let (ticket, connection) = self.connections.range(self.round.clone()).next()?;
+        let next = self.connections.range(self.round.clone()).next();
+        let next = next.or_else(|| {
+            self.round = std::mem::take(&mut self.behind);
+            self.connections.range(self.round.clone()).next()
+        });
+        let Some((ticket, connection)) = next else {
+            self.round = 0..0;
+            return None;
+        };
         self.round.start = ticket + 1;
         Some(*connection)
     }
@@ -76,5 +87,26 @@ mod tests {
             [Some(11), Some(13), Some(14)]
         );
         assert!(!askers.is_empty());
+    }
+
+    /// A round that begins while another is under way asks everybody once more, and those first whom that has not come to.
+    #[test]
+    fn a_round_goes_on_where_the_last_one_was() {
+        let mut askers = Askers::default();
+        for connection in 0..5 {
+            askers.join(connection);
+        }
+        let ask = |askers: &mut Askers, most: usize| -> Vec<u32> {
+            (0..most).map_while(|_| askers.next_in_round()).collect()
+        };
+        askers.begin_round();
+        assert_eq!(ask(&mut askers, 2), [0, 1]);
+        askers.begin_round();
+        askers.join(5);
+        assert_eq!(ask(&mut askers, 4), [2, 3, 4, 0]);
+        askers.begin_round();
+        assert_eq!(ask(&mut askers, 9), [1, 2, 3, 4, 5, 0]);
+        askers.begin_round();
+        assert_eq!(ask(&mut askers, 9), [0, 1, 2, 3, 4, 5], "a new one begins with the oldest");
     }
 }

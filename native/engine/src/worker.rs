@@ -33,6 +33,8 @@ pub struct Worker<S> {
     pub(crate) copies: u32,
     /// Who waits for a token of a limit that gateways share.
     pub askers: Askers,
+    /// One who waits for a token was asked last.
+    askers_turn: bool,
     /// Since when each connection is at rest.
     pub rests: Rests,
     /// The random numbers of this worker.
@@ -61,6 +63,7 @@ impl<S: State> Worker<S> {
             lines: Lines::default(),
             copies: 0,
             askers: Askers::default(),
+            askers_turn: false,
             rests: Rests::default(),
             random: Random::new(random_seed),
             encoders: Encoders::default(),
@@ -83,6 +86,18 @@ impl<S: State> Worker<S> {
         now.wrapping_add(self.wall_offset)
     }
 
+    /// The connection that is asked next of those who wait: one for a place, one for a token. However long the round of those is, it
+    /// does not keep these from their turn.
+    pub fn next_turn(&mut self, now: u64) -> Option<u32> {
+        let Self { lines, askers, .. } = self;
+        self.askers_turn = !self.askers_turn;
+        if self.askers_turn {
+            askers.next_in_round().or_else(|| lines.next(now))
+        } else {
+            lines.next(now).or_else(|| askers.next_in_round())
+        }
+    }
+
     /// Empties the output for the next payload.
     pub(crate) fn fresh_output(&mut self) -> &mut Vec<u8> {
         self.output.clear();
@@ -90,5 +105,36 @@ impl<S: State> Worker<S> {
             self.output.shrink_to(KEPT_OUTPUT_BYTES);
         }
         &mut self.output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Queue;
+    use crate::state::fake::FakeState;
+
+    /// Though there is news before every handful of turns, each is asked in its turn: those behind as those in front, those in line
+    /// as those who ask.
+    #[test]
+    fn nobody_is_kept_from_its_turn() {
+        const A_TURN: usize = 32;
+        const QUEUE: Queue = Queue { size: 1_000, timeout: NANOS_PER_SECOND };
+        let mut worker = Worker::new(FakeState::new(), 1);
+        for connection in 0..100 {
+            worker.askers.join(connection);
+        }
+        worker.lines.join(7, 100, QUEUE, 0);
+        let mut asked = [0; 101];
+        for _ in 0..20 {
+            worker.lines.begin_round();
+            worker.askers.begin_round();
+            for connection in (0..A_TURN).map_while(|_| worker.next_turn(0)) {
+                asked[connection as usize] += 1;
+            }
+        }
+        let of_askers = 20 * (A_TURN - 1) / 100;
+        assert_eq!(asked[100], 20, "one turn in each round");
+        assert!(asked[..100].iter().all(|times| (of_askers..=of_askers + 1).contains(times)), "{asked:?}");
     }
 }

@@ -9,6 +9,7 @@ use headgate_engine::state::{Counter, Instance, State};
 use headgate_engine::worker::Worker;
 use headgate_shm::instance::{Address, HEALTH_UNHEALTHY};
 use headgate_shm::state::Worker as SharedState;
+use headgate_shm::wakes::News;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -133,13 +134,19 @@ impl Lane {
         !(self.worker.lines.is_empty() && self.worker.askers.is_empty())
     }
 
-    fn begin_round(&mut self) {
-        self.worker.lines.begin_round();
-        self.worker.askers.begin_round();
+    #[pyo3(signature = (news = None))]
+    fn begin_round(&mut self, news: Option<u64>) {
+        let may_be = |which: News| news.is_none_or(|sum| which.is_in(sum));
+        if may_be(News::Place) {
+            self.worker.lines.begin_round();
+        }
+        if may_be(News::Answer) {
+            self.worker.askers.begin_round();
+        }
     }
 
     fn next_turn(&mut self, now: u64) -> Option<u32> {
-        self.worker.askers.next_in_round().or_else(|| self.worker.lines.next(now))
+        self.worker.next_turn(now)
     }
 
     fn spared(&self, now: u64, most: usize) -> Vec<u32> {

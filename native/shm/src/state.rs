@@ -29,7 +29,7 @@ use crate::retire;
 use crate::ring;
 use crate::segment::{OwnLane, Segment};
 use crate::stocks::credit_of;
-use crate::wakes::Wakes;
+use crate::wakes::{News, Wakes};
 use crate::wants::Want;
 use crate::word::add_alone;
 
@@ -183,7 +183,7 @@ impl Worker {
     /// Wakes whoever waits for anything: a place was there for a moment less than it seemed.
     #[cold]
     fn wake_all(&self) {
-        self.wakes.all_that_wait(self.segment());
+        self.wakes.all_that_wait(self.segment(), News::Place);
     }
 
     /// Has the worker of a lane ticked lately?
@@ -439,7 +439,7 @@ impl State for Worker {
         fence(Ordering::SeqCst); // holds are given back without an order of their own
         let next = queue::next(self.segment().fronts(service), |lane| self.hears(lane, now));
         if let Some(lane) = next {
-            self.wakes.lane(lane);
+            self.wakes.lane(lane, News::Place);
         }
     }
 

@@ -11,7 +11,7 @@ use headgate_engine::stock::{Stock, MOST};
 use crate::bucket::{Charger, Table};
 use crate::live::LiveLanes;
 use crate::segment::Segment;
-use crate::wakes::Wakes;
+use crate::wakes::{News, Wakes};
 use crate::wants::Want;
 
 /// In the word of a limit's credit: claims beyond it wait for the keeper's answer.
@@ -63,7 +63,7 @@ impl Stocks {
 
     /// Wakes the workers at which anybody waits: what has changed may be an answer.
     pub fn wake(&self) {
-        self.wakes.all_that_wait(&self.segment);
+        self.wakes.all_that_wait(&self.segment, News::Answer);
     }
 
     /// Up to `most` wants of each worker, those of one worker in their order. A key may come more than once.

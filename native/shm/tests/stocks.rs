@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use headgate_engine::limit::{Charge, Claim, Gcra};
+use headgate_engine::queue::Front;
 use headgate_engine::state::{Counter, State};
 use headgate_engine::stock::Shared;
 use headgate_shm::control::Control;
@@ -16,7 +17,7 @@ use headgate_shm::segment::Segment;
 use headgate_shm::state::Worker;
 use headgate_shm::stocks::{Stocks, Terms};
 use headgate_shm::view::View;
-use headgate_shm::wakes::Wakes;
+use headgate_shm::wakes::{News, Wakes};
 use headgate_shm::wants::Want;
 
 const SECOND: u64 = 1_000_000_000;
@@ -192,23 +193,32 @@ fn those_who_wait_and_the_keeper_wake_each_other() {
         .map(|_| rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap())
         .collect();
     let wakes = || Wakes::new(eventfds.iter().map(|eventfd| eventfd.try_clone().unwrap()).collect());
-    let woken = |index: u32| rustix::io::read(&eventfds[index as usize], &mut [0; 8]).is_ok();
+    let heard = || {
+        [0, 1, CAPACITIES.lanes].map(|index| {
+            let mut sum = [0; 8];
+            let is_woken = rustix::io::read(&eventfds[index as usize], &mut sum).is_ok();
+            is_woken.then(|| [News::Place, News::Answer].map(|news| news.is_in(u64::from_ne_bytes(sum))))
+        })
+    };
+    let (place, answer) = (Some([true, false]), Some([false, true]));
     let (_, _, stocks, [one, other]) = populated();
     let (stocks, one, other) = (stocks.waking(wakes()), one.waking(wakes()), other.waking(wakes()));
     stocks.wake();
-    assert!(!(0..=CAPACITIES.lanes).any(woken));
-    assert!(one.enter_queue(0, 10));
-    assert!(stocks.set_credit(ROW, 1, true));
+    assert_eq!(heard(), [None; 3]);
+    assert!(one.enter_queue(0, 10) && stocks.set_credit(ROW, 1, true));
     assert_eq!(one.charge(&[claim(7)], NOW), Charge::Allowed);
-    assert!(!(0..=CAPACITIES.lanes).any(woken), "that more is wanted has time");
+    assert_eq!(heard(), [None; 3], "that more is wanted has time");
     assert!(matches!(one.charge(&[claim(7)], NOW), Charge::Unanswered { .. }));
-    assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [false, false, true]);
+    assert_eq!(heard(), [None, None, answer]);
     stocks.wake();
-    assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [true, false, false]);
+    assert_eq!(heard(), [answer, None, None]);
     one.leave_queue(0);
-    assert!(other.enter_queue(1, 10));
+    assert!(other.enter_queue(1, 10) && other.tick(NOW, 0));
     stocks.wake();
-    assert_eq!([0, 1, CAPACITIES.lanes].map(woken), [false, true, false]);
+    assert_eq!(heard(), [None, answer, None]);
+    other.publish_front(1, Some(Front { since: NOW, newest_first: false }));
+    one.wake_next(1, NOW);
+    assert_eq!(heard(), [None, place, None], "which is no answer");
 }
 
 /// What an answer is found to cost is owed, and settled first.

@@ -39,13 +39,18 @@ async def test_a_request_waits_for_the_place_of_another(stage_with: SetUp) -> No
 
 
 async def test_a_wake_up_is_seen_to_at_once(stage_with: SetUp) -> None:
-    """What another worker writes when it gives a place back starts a round, without a tick."""
+    """What another worker writes when it gives a place back starts a round, without a tick; an answer for those who wait for a
+    token is no news for those who wait for a place.
+    """
     stage, instance = await busy(stage_with)
     stage.client().says(REQUEST)
     instance.says(ANSWER)
     instance.got()
-    wake = os.eventfd(1, os.EFD_NONBLOCK)
-    stage.plane.waiting.woken(wake)
+    wake = os.eventfd(0, os.EFD_NONBLOCK)
+    for news in (1 << 32, 1):
+        assert not instance.got()
+        os.eventfd_write(wake, news)
+        stage.plane.waiting.woken(wake)
     os.close(wake)
     assert instance.got().startswith(b"GET / HTTP/1.1\r\n")
 
@@ -59,7 +64,7 @@ async def test_a_crowd_is_asked_in_slices() -> None:
         has_waiting = True
         left: Iterator[int] = iter(())
 
-        def begin_round(self) -> None:
+        def begin_round(self, _: int | None) -> None:
             self.left = iter(range(100))
 
         def next_turn(self, _: int) -> int | None:
