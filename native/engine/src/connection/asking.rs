@@ -4,7 +4,8 @@
 //! Such an exchange has neither instance nor place yet, and is parked like one that waits for a place (see [`super::queueing`]): it counts in
 //! the queue of its service, waits no longer than anybody there, and every end of an exchange passes [`Connection::stop_asking`]. It
 //! stands in no line, for nobody behind it need wait for its answer. With the answer all limits on it are asked once more, and then it
-//! looks for a place like a new one.
+//! looks for a place like a new one, but that it need not find room in the queue: if it is to stand in line it takes along what it has there
+//! ([`Connection::take_along`]), and is counted as one that has waited once.
 //!
 //! It counts as waiting first, and looks once more before it sleeps; the keeper of the stocks adds first, and then looks who waits. So
 //! no answer is missed.
@@ -95,6 +96,12 @@ impl Connection {
         self.asked.take().map(|asked| asked.leave(worker, end, now)).is_some()
     }
 
+    /// The exchange, which has its tokens, goes on to stand in line, and still counts in the queue. Since when it waits; `None`: it has not
+    /// waited.
+    pub(super) fn take_along(&mut self) -> Option<u64> {
+        self.asked.take().map(|asked| asked.since)
+    }
+
     fn hear<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Heard {
         let Some(asked) = &mut self.asked else { return Heard::Waits };
         let refusal = match pass_again(&worker.state, &mut asked.awaited, now) {
@@ -108,16 +115,17 @@ impl Connection {
 
     /// It has its tokens, and looks for a place, unless its route injects something.
     fn go_on_with<S: State>(&mut self, worker: &mut Worker<S>, due: Due, now: u64) -> Heard {
-        let (Some(asked), Phase::Exchange(exchange)) = (self.asked.take(), &mut self.phase) else {
+        let (Some(asked), Phase::Exchange(exchange)) = (&self.asked, &mut self.phase) else {
             return Heard::Waits;
         };
         exchange.due = due;
-        asked.leave(worker, WaitEnd::Served, now);
+        worker.askers.leave(asked.ticket);
         let (gate, waited) = (asked.gate, now.saturating_sub(asked.since));
         let place = match asked.injected {
-            None => self.seek_place_late(worker, gate, waited, now),
+            None => self.seek_place_late(worker, gate, 0, now),
             Some(injected) => self.inject(&worker.state, injected, gate, waited).map(|()| None),
         };
+        self.stop_asking(worker, WaitEnd::Served, now); // unless it stands in line
         if self.delayed.is_some() {
             self.begin_delay(worker, now);
         }

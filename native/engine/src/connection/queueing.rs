@@ -24,6 +24,7 @@ use crate::worker::Worker;
 pub(super) struct Queued {
     service: u32,
     ticket: Ticket,
+    /// Since when it counts in the queue, be it that it has waited for a token first.
     since: u64,
     timeout: u64,
     gate: Option<Gate>,
@@ -112,8 +113,8 @@ impl Connection {
         }
     }
 
-    /// A place on an instance for an exchange that has waited for something else, with so many nanoseconds of its time in
-    /// line over; `None`: it stands in line for one.
+    /// A place on an instance for an exchange that has waited for something else; `None`: it stands in line for one. `waited`: so many
+    /// nanoseconds of its time there are over, but for those that it counts in the queue already.
     pub(super) fn seek_place_late<S: State>(
         &mut self,
         worker: &mut Worker<S>,
@@ -144,7 +145,8 @@ impl Connection {
     ) -> Result<(), Reason> {
         let Search { state, lines, deadlines, criteria: Criteria { now, .. }, gate, .. } = search;
         let (now, gate) = (*now, *gate);
-        if !state.enter_queue(service, queue.size) {
+        let counts_since = self.take_along();
+        if counts_since.is_none() && !state.enter_queue(service, queue.size) {
             let Some(displaced) = lines.displace(service, now) else {
                 state.count_wait(service, WaitEnd::Full, 0);
                 if let Some(gate) = gate {
@@ -154,8 +156,8 @@ impl Connection {
             };
             deadlines.set(displaced, now); // the next tick tells it
         }
-        let ticket = lines.join(service, self.index, queue, now);
-        self.queued = Some(Queued { service, ticket, since: now, timeout: queue.timeout, gate });
+        let (ticket, since) = (lines.join(service, self.index, queue, now), counts_since.unwrap_or(now));
+        self.queued = Some(Queued { service, ticket, since, timeout: queue.timeout, gate });
         state.publish_front(service, lines.front(service, now));
         Ok(())
     }

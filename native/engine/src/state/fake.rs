@@ -92,6 +92,8 @@ pub struct FakeState {
     freed_late: Cell<Option<u32>>,
     woken: Cell<u32>,
     wait_ends: RefCell<HashMap<u32, [u64; WaitEnd::NAMES.len()]>>,
+    /// Nanoseconds of those who were served.
+    waited: Cell<u64>,
     /// Holds by key; their places are counted up.
     holds: RefCell<Vec<(u64, bool)>>,
     holds_uncounted: Cell<bool>,
@@ -374,6 +376,11 @@ impl FakeState {
         self.wait_ends.borrow().get(&service).copied().unwrap_or_default()
     }
 
+    /// Nanoseconds that those waited, of all services together, who got what they waited for.
+    pub fn waited(&self) -> u64 {
+        self.waited.get()
+    }
+
     /// What is held by a key.
     pub fn held_by(&self, key: u64) -> u32 {
         self.holds.borrow().iter().filter(|&&hold| hold == (key, true)).count() as u32
@@ -546,8 +553,11 @@ impl State for FakeState {
         self.woken.set(self.woken.get() + u32::from(awaited));
     }
 
-    fn count_wait(&self, service: u32, end: WaitEnd, _: u64) {
+    fn count_wait(&self, service: u32, end: WaitEnd, waited: u64) {
         self.call();
+        if end == WaitEnd::Served {
+            self.waited.set(self.waited.get() + waited);
+        }
         self.wait_ends.borrow_mut().entry(service).or_default()[end as usize] += 1;
     }
 

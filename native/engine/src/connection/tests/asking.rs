@@ -4,6 +4,7 @@ use serde_json::{json, Value};
 
 use super::scene::*;
 use crate::connection::{Action, Connection};
+use crate::state::State;
 
 const SERVICE: u32 = 0;
 const ROWS: [u32; 3] = [10, 11, 12];
@@ -168,11 +169,39 @@ fn who_has_a_token_may_wait_for_a_place() {
     scene.pass(SECOND);
     assert_eq!(scene.take_turn().action, Action::Wait);
     assert!(scene.worker.askers.is_empty() && !scene.worker.lines.is_empty());
-    assert_eq!((waiters(&scene), ends(&scene)), (1, [1, 0, 0, 0, 0, 0, 0]));
+    assert_eq!((waiters(&scene), ends(&scene)), (1, [0; 7]), "it waits still");
     let told = scene.expire_after(WAIT - SECOND);
     assert_eq!(told.answer(), (Action::Reply, 503));
     assert!(told.text().contains("too long in the queue"), "{}", told.text());
     assert_nobody_waits(&scene);
+    assert_eq!(ends(&scene), [0, 0, 0, 1, 0, 0, 0], "it has waited once");
+}
+
+/// It keeps its place in the queue between the two, though others would have it, and its wait is counted as one.
+#[test]
+fn who_has_a_token_keeps_its_place_in_the_queue() {
+    for is_place_free in [false, true] {
+        let mut scene = waiting(GET);
+        for slot in [0, 1] {
+            scene.worker.state.set_cap(slot, 10);
+        }
+        assert!(scene.worker.state.enter_queue(SERVICE, 2));
+        assert!(!scene.worker.state.enter_queue(SERVICE, 2), "the queue is full");
+        scene.worker.state.grant(1, false);
+        scene.pass(MILLI);
+        if !is_place_free {
+            assert_eq!(scene.take_turn().action, Action::Wait);
+            assert_eq!((waiters(&scene), ends(&scene)), (2, [0; 7]));
+            scene.pass(MILLI);
+        }
+        scene.worker.state.set_cap(0, 11);
+        assert_eq!(scene.take_turn().action, Action::Forward);
+        assert_eq!((waiters(&scene), ends(&scene)), (1, [1, 0, 0, 0, 0, 0, 0]));
+        let waited = if is_place_free { MILLI } else { 2 * MILLI };
+        assert_eq!(scene.worker.state.waited(), waited);
+        scene.worker.state.leave_queue(SERVICE);
+        assert_nobody_waits(&scene);
+    }
 }
 
 /// Of several limits: what another one refuses is refused at once, and one that has waited is charged everywhere, shadows included.
