@@ -25,6 +25,8 @@ IDLE_NS = NANOSECONDS
 """Use that has ended for so long gives its stock back."""
 GOOD_FOR_NS = 3 * NANOSECONDS
 """A stock whose keeper is gone for so long is lost."""
+TIME_UNIT_NS = 1 << 30
+"""The time until which a stock is good is kept in such units, rounded up."""
 LOOK_NS = NANOSECONDS // 2
 """At least so often a lease is looked at, which keeps its stock good."""
 SHORT_PAUSE_NS = COVER_NS // 4
@@ -47,7 +49,9 @@ class Lease:
     level: int = 0
     """What was left in the bucket when it was asked last."""
     waiting: int = 0
-    """Requests that have begun to wait for it since it was asked last: those of a strict limit do."""
+    """Times that workers have wanted more since it was looked at last: of a strict limit each request that begins to wait does, and one of
+    those that are refused.
+    """
     use: float = 0.0
     """Tokens per second."""
     not_before: int = 0
@@ -91,8 +95,9 @@ class Lease:
         return min(max(wanted, self.waiting), int(self.limit.burst))
 
     def is_idle(self, now: int) -> bool:
-        """Has the use ended?"""
-        return now - self.used_at >= IDLE_NS
+        """Has the use ended, and does nobody wait for more? A strict limit is heard of until its next token, if that is near."""
+        awaits_token = self.limit.strict and now < self.not_before <= now + GOOD_FOR_NS
+        return now - self.used_at >= IDLE_NS and not self.waiting and not awaits_token
 
     def ask(self, now: int, cover: int = COVER_NS) -> Take | None:
         """What to ask the store for now, if for anything."""
@@ -128,6 +133,16 @@ class Lease:
         """
         missing = 0 if self.plentiful or self.limit.strict else max(0.0, self.limit.burst / 2 - self.level)
         return now + max(GOOD_FOR_NS, ceil(missing * self.limit.interval_us * 1000))
+
+    def short_until(self, now: int) -> int:
+        """Until when the key keeps its slot, without credit, when the lease has ended; in the past where it need not. Of a strict limit
+        it is refused that long, so never for longer than the store has said.
+        """
+        if self.plentiful:
+            return now
+        if self.limit.strict:
+            return self.not_before - TIME_UNIT_NS if self.held <= 0 else now
+        return self.good_until(now)
 
     def look_at(self, now: int, turn: int, cover: int = COVER_NS) -> int:
         """When it may next need something, at the present use; turns are so many nanoseconds apart."""

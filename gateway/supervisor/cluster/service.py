@@ -329,11 +329,11 @@ class ClusterService:
     def _end(self, key: int, lease: Lease, now: int) -> None:
         """Gives back what is held; a bucket that was short when it was asked last keeps its slot, without credit."""
         self._forget(key, lease)
-        if lease.plentiful or lease.limit.strict or self.away_since is not None:
+        until = lease.short_until(now)
+        if until <= now or self.away_since is not None:
             left = self._stocks.take_back(key, now)
         else:
             left = self._stocks.balance(key, now) or 0
-            until = lease.good_until(now)
             self._stocks.settle(key, -left, credit=False, quiet=False, until=until, now=now)
         granted = left - lease.lent
         if granted and self.away_since is None:

@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from gateway.clock import NANOSECONDS
 from gateway.model import Unreachable
 from gateway.supervisor.cluster import service
 from gateway.supervisor.cluster.service import ClusterService
@@ -71,6 +72,53 @@ async def test_below_the_limit_nobody_is_refused() -> None:
     assert (world.workers[0].admitted, world.workers[0].refused, world.links[0].round_trips) == (50, 0, 1)
     await world.run(5, [500, 50], random.Random(1))
     assert sum(workers.refused for workers in world.workers) == 0
+
+
+@pytest.mark.parametrize("gap", [0.05, 1.5])
+@pytest.mark.parametrize("seconds_per_token", [4, 20])
+async def test_a_refusal_is_remembered_until_the_next_token(seconds_per_token: int, gap: float) -> None:
+    """However slow the limit is, and however seldom it is asked: whoever comes before that is refused without waiting, and the token
+    is had when it is there. Nothing is kept of it when nobody asks any more.
+    """
+    world = World(1, per_second=1 / seconds_per_token, burst=1, strict=True)
+    (workers,), (cluster,) = world.workers, world.services
+    until_then = int((seconds_per_token - 1.2) / gap)
+    for _ in range(until_then):
+        workers.request(1)
+        await world.run(gap, [0], random.Random(1))
+    assert (workers.admitted, workers.refused, len(workers.delays)) == (1, until_then - 1, 1)
+    for _ in range(int(3 / gap) + 2):
+        workers.request(1)
+        await world.run(gap, [0], random.Random(1))
+    assert workers.admitted == 2
+    await world.run(seconds_per_token, [0], random.Random(1))
+    assert cluster.leases == 0
+
+
+async def test_what_nobody_asks_for_is_soon_no_burden() -> None:
+    """The lease ends long before its next token, and the refusal stays."""
+    world = World(1, per_second=0.01, burst=1, strict=True)
+    (workers,), (cluster,) = world.workers, world.services
+    for _ in range(3):
+        workers.request(1)
+        await world.run(2, [0], random.Random(1))
+        assert cluster.leases == 0
+    assert (workers.admitted, workers.refused, len(workers.delays)) == (1, 2, 1)
+
+
+async def test_whoever_waits_is_not_forgotten_at_the_end_of_a_lease() -> None:
+    """Its use may have ended, while the supervisor was stopped, just when many come: one answer is for all."""
+    world = World(1, per_second=10, burst=50, strict=True)
+    (workers,), (link,) = world.workers, world.links
+    for pause in (10, 0):
+        before = link.round_trips
+        for _ in range(50):
+            workers.request(1)
+        await world.run(0.001, [0], random.Random(1))
+        assert (waiters(world), link.round_trips - before) == ([0], 1)
+        await world.run(0.05, [0], random.Random(1))
+        world.clock.now += pause * NANOSECONDS
+    assert (workers.admitted, workers.refused) == (100, 0)
 
 
 def waiters(world: World) -> list[int]:
