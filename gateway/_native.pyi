@@ -304,9 +304,10 @@ as they are, without the engine."""
 PARK: Final[int]
 """Hold ``payload``, the beginning of a request that waits for a place on an instance: it goes out when ``take_turn`` says so."""
 FORWARD_COPIED: Final[int]
-"""As FORWARD, and a mirror gets a copy of ``payload`` and of what is sent on after it: ``begin_copy``."""
+"""As FORWARD, and a mirror gets a copy of ``payload``, or without one of what was held back before, and of what is sent on after it:
+``begin_copy``."""
 PARK_COPIED: Final[int]
-"""As PARK, with a copy likewise."""
+"""As PARK, with a copy likewise; without a ``payload`` the request is held back already."""
 CONNECT: Final[int]
 """Make a connection of its own to the instance ``argument``, for bytes that are passed through; drop the one before, if there is one.
 ``connected`` says SWITCH."""

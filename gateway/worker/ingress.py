@@ -251,11 +251,12 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     def _forward_copied(self, instance: int, payload: bytes) -> None:
         """A new exchange, of whose request a mirror gets a copy."""
         self._begin_copy(payload)
-        self._forward(instance, payload)
+        self._forward_or_retry(instance, payload)
 
     def _park_copied(self, _: int, payload: bytes) -> None:
         self._begin_copy(payload)
-        self._park(0, payload)
+        if payload:
+            self._park(0, payload)
 
     def _hold(self, *_: object) -> None:
         """Too much is pipelined: the rest waits in the kernel until some of it has been taken up."""
@@ -303,7 +304,8 @@ class ClientConnection(ClientFastPath, asyncio.Protocol):  # type: ignore[misc] 
     # The copy for a mirror
 
     def _begin_copy(self, payload: bytes) -> None:
-        self._copy = self._plane.begin_copy(self._machine, payload)
+        """Of a request that begins with this, or is held back."""
+        self._copy = self._plane.begin_copy(self._machine, payload or self._replay or b"")
         self._finish_copy()
 
     def _finish_copy(self) -> None:

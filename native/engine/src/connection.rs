@@ -99,9 +99,10 @@ pub enum Action {
     /// Hold the payload, the beginning of a request that no instance is there for yet. It goes out with a `Forward` without a
     /// payload, when [`Connection::take_turn`] says so.
     Park = 15,
-    /// As `Forward`; and a copy of the payload, and of what follows it, goes to a mirror ([`Connection::begin_copy`]).
+    /// As `Forward`; and a copy of the payload, or of what was held back before, and of what follows it, goes to a mirror
+    /// ([`Connection::begin_copy`]).
     ForwardCopied = 16,
-    /// As `Park`, with a copy likewise.
+    /// As `Park`, with a copy likewise; without a payload the request is held back already.
     ParkCopied = 17,
     /// Make a connection of its own to the instance in the argument, for bytes that are passed through; drop the one before, if there
     /// is one. [`Connection::connected`] says `Switch`.

@@ -2,6 +2,8 @@
 
 import pytest
 
+from gateway.clock import NANOSECONDS
+from gateway.state.control import Stocks
 from gateway.worker import mirror
 from gateway.worker.mirror import Copy
 from tests.unit.worker.conftest import SetUp
@@ -39,6 +41,44 @@ async def test_a_copy_has_the_same_bytes_and_an_end_of_its_own(stage_with: SetUp
     shadow.says(bytes(200_000 - len(PIECE)))
     assert (stage.statuses(), stage.statuses(COPIES_ROW)) == ({200: 1}, {200: 1})
     assert len(stage.pooled()) == 2
+    stage.assert_clean()
+
+
+STRICT = {
+    "name": "l", "row": 0, "tokens": 1, "period_ns": NANOSECONDS, "burst": 10, "key": ["route"],
+    "shared": {"seed": 7, "low": 0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tokens", [1, 0])
+async def test_who_waits_for_a_token_is_copied_when_it_has_it(stage_with: SetUp, tokens: int) -> None:
+    """All that was held back meanwhile, and all that comes after that; what is refused has no copy."""
+    stage = await stage_with(route=MIRRORED, limits=(STRICT,))
+    stocks = Stocks(stage.segment)
+    stocks.set_credit(0, 0, waits=True)
+    client = stage.client()
+    client.says(post(9) + b"abc")
+    client.says(b"def")
+    await stage.turn()
+    assert (stage.network.connects, len(stage.plane.copies)) == ([], 0)
+    [(key, _)] = stocks.wanted(9)
+    until = stage.now + 3 * NANOSECONDS
+    stocks.settle(key, tokens, credit=tokens > 0, quiet=False, until=until, now=stage.now)
+    stage.plane.waiting.go_on()
+    if not tokens:
+        await stage.turn()
+        assert (client.got()[9:12], stage.network.connects, stage.statuses(COPIES_ROW)) == (b"429", [], {})
+        return
+    instance, shadow = await stage.instance(), await stage.instance()
+    client.says(b"ghi")
+    sent = instance.got()
+    assert (sent.endswith(b"\r\n\r\nabcdefghi"), shadow.got()) == (True, sent)
+    for transport in (instance, shadow):
+        transport.says(ANSWER)
+    assert client.got().endswith(b"ok")
+    assert stage.statuses(COPIES_ROW) == {200: 1}
+    client.ends()
+    await stage.turn()
     stage.assert_clean()
 
 

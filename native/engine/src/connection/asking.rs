@@ -11,6 +11,7 @@
 //! no answer is missed.
 
 use super::limiting::{pass_again, Awaited, Due, Gate};
+use super::mirroring::Copying;
 use super::{Action, Connection, Payload, Phase, Verdict, Waiting};
 use crate::askers::{Askers, Ticket};
 use crate::fault::Injected;
@@ -86,14 +87,23 @@ impl Connection {
     pub(super) fn hear_answer<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         match self.hear(worker, now) {
             Heard::Over(verdict) => verdict,
-            Heard::Place(_) => self.forward_again(worker, now),
-            Heard::Waits => Verdict::WAIT,
+            Heard::Place(_) => {
+                let verdict = self.forward_again(worker, now);
+                self.with_copy(verdict)
+            }
+            Heard::Waits if self.asked.is_some() => Verdict::WAIT,
+            Heard::Waits => self.waiting_with_copy(),
         }
     }
 
     /// The exchange waits for no answer any more. False: it did not wait.
     pub(super) fn stop_asking<S: State>(&mut self, worker: &mut Worker<S>, end: WaitEnd, now: u64) -> bool {
-        self.asked.take().map(|asked| asked.leave(worker, end, now)).is_some()
+        let Some(asked) = self.asked.take() else { return false };
+        asked.leave(worker, end, now);
+        if end != WaitEnd::Served {
+            self.copying = Copying::Nothing;
+        }
+        true
     }
 
     /// The exchange, which has its tokens, goes on to stand in line, and still counts in the queue. Since when it waits; `None`: it has not
@@ -131,7 +141,10 @@ impl Connection {
         }
         match place {
             Ok(instance) => instance.map_or(Heard::Waits, Heard::Place),
-            Err(reason) => Heard::Over(self.fail(worker, reason, now)),
+            Err(reason) => {
+                self.copying = Copying::Nothing;
+                Heard::Over(self.fail(worker, reason, now))
+            }
         }
     }
 }

@@ -74,10 +74,12 @@ pub(super) fn plan<S: State>(
 }
 
 impl Connection {
-    /// The verdict on a request that goes on, with its copy in mind.
+    /// The verdict on a request that goes on, with its copy in mind. There is none yet of one that waits for a token, which may be
+    /// refused.
     pub(super) fn with_copy(&self, verdict: Verdict) -> Verdict {
         let Copying::Planned(_) = self.copying else { return verdict };
         let action = match verdict.action {
+            _ if self.asked.is_some() => verdict.action,
             Action::Forward => Action::ForwardCopied,
             Action::Park => Action::ParkCopied,
             other => other,
@@ -85,8 +87,16 @@ impl Connection {
         Verdict { action, ..verdict }
     }
 
-    /// Begins the copy of the request that was just forwarded or parked: a connection without a client, and the key of the
-    /// instance to which the same bytes go. `None`: there is no place for it, which is counted.
+    /// The verdict on one that has its token, and goes on waiting for something else: it is held back already.
+    pub(super) fn waiting_with_copy(&self) -> Verdict {
+        match self.copying {
+            Copying::Planned(_) => Verdict::bare(Action::ParkCopied),
+            Copying::Nothing | Copying::IsCopy => Verdict::WAIT,
+        }
+    }
+
+    /// Begins the copy of the request that was just forwarded or parked, or was held back before: a connection without a client, and
+    /// the key of the instance to which the same bytes go. `None`: there is no place for it, which is counted.
     pub fn begin_copy<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Option<(Self, u64)> {
         let Copying::Planned(planned) = std::mem::take(&mut self.copying) else { return None };
         let Planned { mut exchange, gate } = *planned;
@@ -107,6 +117,7 @@ impl Connection {
         };
         worker.copies += 1;
         exchange.instance = Some(instance);
+        (exchange.started, exchange.asked) = (now, now);
         let whole = self.request_body.is_complete();
         let mut copy = Self {
             copying: Copying::IsCopy,

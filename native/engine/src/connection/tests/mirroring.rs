@@ -260,19 +260,63 @@ fn a_copy_does_not_overtake() {
     drop(waits);
 }
 
-/// One that waits for the answer of a limit that gateways share is in the queue already.
-#[test]
-fn one_that_waits_for_its_token_is_copied() {
-    let mut scene = scene_with(100, |document| {
+/// A scene whose requests wait for the tokens of a limit that gateways share.
+fn strict() -> Scene {
+    let scene = scene_with(100, |document| {
         document["routes"][1]["limits"] = json!([{"name": "l", "row": 10, "tokens": 1, "period_ns": SECOND, "burst": 10,
             "key": ["header:x-user"], "shared": {"seed": 7, "low": 0}}]);
+        document["services"][0]["queue"] = json!({"size": 10, "timeout_ms": 5_000});
     });
     scene.worker.state.set_waits(true);
-    assert_eq!(scene.receive(GET).action, Action::ParkCopied);
-    let (mut copy, _) = scene.begin_copy().unwrap();
-    scene.worker.state.grant(1, false);
-    assert_eq!(scene.take_turn().action, Action::Forward, "and not once more");
-    assert_eq!(scene.respond(OK).status(), 200);
-    copy.close(&mut scene.worker, scene.now);
-    assert_eq!((scene.held(), scene.copies_held()), (0, 0));
+    scene
+}
+
+/// One that waits for its token is copied when it has it, and once: when it goes out, or stands in line.
+#[test]
+fn one_that_waits_for_its_token_is_copied_with_it() {
+    for has_place in [true, false] {
+        let mut scene = strict();
+        assert_eq!(scene.receive(GET).action, Action::Park);
+        scene.worker.state.grant(1, false);
+        if !has_place {
+            for slot in [0, 1] {
+                scene.worker.state.set_cap(slot, 10);
+            }
+        }
+        let told = scene.take_turn();
+        let expected = if has_place { Action::ForwardCopied } else { Action::ParkCopied };
+        assert_eq!((told.action, told.payload.len()), (expected, 0));
+        let (mut copy, _) = scene.begin_copy().unwrap();
+        if !has_place {
+            scene.worker.state.set_cap(0, 11);
+            assert_eq!(scene.take_turn().action, Action::Forward, "and not once more");
+        }
+        assert_eq!(scene.respond(OK).status(), 200);
+        copy.close(&mut scene.worker, scene.now);
+        assert_eq!((scene.copies_held(), scene.copies()), (0, vec![(499, 1)]));
+    }
+}
+
+/// A token that was there at the second look has it copied at once.
+#[test]
+fn one_that_has_its_token_at_the_second_look_is_copied() {
+    let mut scene = strict();
+    scene.worker.state.grant_when_called(1, false);
+    let told = scene.receive(GET);
+    assert_eq!((told.action, told.payload.is_empty()), (Action::ForwardCopied, false));
+    assert!(scene.begin_copy().is_some());
+}
+
+/// Who gets no token has no copy, whether the limit refuses it or it does not wait to the end; and none is left to the next request.
+#[test]
+fn one_that_gets_no_token_has_none() {
+    let mut scene = strict();
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    scene.worker.state.grant(0, true);
+    assert_eq!((scene.take_turn().status(), scene.begin_copy().is_none()), (429, true));
+    let mut scene = strict();
+    assert_eq!(scene.receive(GET).action, Action::Park);
+    assert_eq!((scene.expire_after(5 * SECOND).status(), scene.begin_copy().is_none()), (503, true));
+    let counters = [Counter::MirrorsFull, Counter::MirrorsUnavailable];
+    assert_eq!(counters.map(|counter| scene.worker.state.counter(counter)), [0, 0]);
 }
