@@ -42,7 +42,7 @@ pub enum End {
     ConnectionRefused = 7,
     /// No connection to an instance came about in time.
     ConnectionTimeout = 8,
-    /// There is no instance that may be used.
+    /// There is no instance that may be used, or the service keeps the client out.
     DestinationUnavailable = 9,
     /// Every instance is at its cap, or the gateway at one of its own.
     LimitReached = 10,
@@ -99,7 +99,7 @@ impl From<Reason> for End {
         match reason {
             Reason::ConnectFailed => Self::ConnectionRefused,
             Reason::ConnectTimeout => Self::ConnectionTimeout,
-            Reason::NoInstance => Self::DestinationUnavailable,
+            Reason::NoInstance | Reason::Maintenance => Self::DestinationUnavailable,
             Reason::InstancesFull
             | Reason::QueueFull
             | Reason::QueueTimeout

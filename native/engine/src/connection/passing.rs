@@ -11,6 +11,7 @@ use super::{Action, Connection, Exchange, Payload, Phase, Verdict};
 use crate::access_log::Record;
 use crate::pass_through::{End, Passed};
 use crate::proxy_protocol::{self, Ends, Version};
+use crate::reply::Reason;
 use crate::selection::{Criteria, Tried};
 use crate::snapshot::{Passage, Service};
 use crate::state::{Instance, State};
@@ -100,6 +101,9 @@ impl Connection {
         tries: u8,
         now: u64,
     ) -> Verdict {
+        if service.keeps_out(self.peer.ip()) {
+            return self.fail_passing(worker, Reason::Maintenance.into(), now);
+        }
         worker.fresh_output();
         let Worker { state, random, lines, deadlines, .. } = worker;
         let affinity = service.reading.of_client(self.peer.ip());

@@ -1,5 +1,7 @@
 //! Connections that are passed through: from the choice of an instance to the end that is counted.
 
+use std::sync::Arc;
+
 use serde_json::{json, Value};
 
 use super::scene::{document, Scene, Told, MILLI, SECOND, UNROUTED};
@@ -138,6 +140,38 @@ fn without_an_instance_the_client_is_reset() {
     short.admit();
     assert_eq!(short.connection.no_descriptor(&mut short.worker, short.now).action, Action::Abort);
     assert_eq!((ends(&short), short.held()), (vec![End::LimitReached], 0));
+}
+
+/// A service under maintenance takes the connections of those clients only that it lets in, whatever its instances could take. It is the
+/// client that the balancer names, and one that is under way goes on.
+#[test]
+fn maintenance_keeps_clients_out() {
+    let closed_but_to = |network: &str| {
+        let maintenance = json!({"admitted": [network], "retry_after_s": 90, "page": null});
+        move |document: &mut Value| {
+            document["services"][0]["maintenance"] = maintenance;
+            document["services"][0]["queue"] = json!({"size": 1, "timeout_ms": 1_000});
+        }
+    };
+    let mut closed = scene(closed_but_to("203.0.113.0/24"));
+    assert_eq!(closed.admit().action, Action::Abort);
+    assert_eq!((ends(&closed), closed.held()), (vec![End::DestinationUnavailable], 0));
+    assert_eq!(closed.worker.state.passed(UNROUTED)[0], 1);
+    assert_eq!(line(&closed)["reason"], "destination_unavailable");
+    slot(&scene(closed_but_to("192.0.2.1/32")).admit());
+    for (client, action) in [("203.0.113.9", Action::Connect), ("198.51.100.9", Action::Abort)] {
+        let mut behind = scene(|document| {
+            document["trusted_proxies"] = json!(["192.0.2.1"]);
+            document["listeners"][0]["proxy_protocol"] = json!(true);
+            closed_but_to("203.0.113.0/24")(document);
+        });
+        behind.admit();
+        assert_eq!(behind.receive(format!("PROXY TCP4 {client} 198.51.100.7 1 2\r\n")).action, action);
+    }
+    let mut under_way = passed(|_| ());
+    under_way.worker.snapshot = Arc::clone(&closed.worker.snapshot);
+    under_way.flowing();
+    assert_eq!((under_way.held(), ends(&under_way)), (1, vec![]));
 }
 
 /// Where there is a queue it waits for a place, and gets a connection of its own when one comes free; it may have said all it has.
