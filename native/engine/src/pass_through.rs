@@ -44,7 +44,7 @@ pub enum End {
     ConnectionTimeout = 8,
     /// There is no instance that may be used, or the service keeps the client out.
     DestinationUnavailable = 9,
-    /// Every instance is at its cap, or the gateway at one of its own.
+    /// Every instance is at its cap, the gateway at one of its own, or the client has as many connections as it may have.
     LimitReached = 10,
     /// A bug of the gateway.
     Fault = 11,
@@ -104,7 +104,8 @@ impl From<Reason> for End {
             | Reason::QueueFull
             | Reason::QueueTimeout
             | Reason::ConnectsPending
-            | Reason::NoDescriptor => Self::LimitReached,
+            | Reason::NoDescriptor
+            | Reason::TooManyConnections => Self::LimitReached,
             _ => Self::Fault, // none of which comes to be without a request
         }
     }

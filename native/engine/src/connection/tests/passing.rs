@@ -262,16 +262,38 @@ fn clients_keep_their_instance_by_hash() {
     assert_eq!(chosen, again, "of one network");
 }
 
-/// A client beyond its number of connections is reset; it is counted as refused, not as passed through.
+/// A client beyond its number of connections is reset; it reaches no instance, and is counted and told of as one that was to be passed
+/// through.
 #[test]
 fn one_connection_too_many_is_reset() {
-    let mut scene = scene(|document| document["listeners"][0]["max_connections_per_client"] = json!(1));
-    slot(&scene.admit());
-    let mut second = Connection::open(&mut scene.worker, 0, "192.0.2.1".parse().unwrap(), scene.now);
-    assert_eq!(second.admit(&mut scene.worker, scene.now).action, Action::Abort);
-    second.close(&mut scene.worker, scene.now);
-    assert_eq!(scene.worker.state.counter(Counter::ConnectionsRejected), 1);
-    assert_eq!((scene.worker.state.passed(UNROUTED)[0], ends(&scene)), (1, vec![]));
+    for named in [None, Some("PROXY TCP4 203.0.113.9 198.51.100.7 1 2\r\n")] {
+        let mut scene = scene(|document| {
+            document["listeners"][0]["max_connections_per_client"] = json!(1);
+            document["listeners"][0]["proxy_protocol"] = json!(named.is_some());
+            document["trusted_proxies"] = json!(["192.0.2.1"]);
+        });
+        let socket = if named.is_some() { "192.0.2.1" } else { "203.0.113.9" };
+        let mut connect = || {
+            let worker = &mut scene.worker;
+            let mut connection = Connection::open(worker, 0, socket.parse().unwrap(), scene.now);
+            let admitted = connection.admit(worker, scene.now);
+            let verdict =
+                named.map_or(admitted, |header| connection.receive(worker, header.as_bytes(), scene.now));
+            (connection, verdict.action)
+        };
+        let ((_first, first), (mut second, rejected)) = (connect(), connect());
+        assert_eq!((first, rejected), (Action::Connect, Action::Abort));
+        assert_eq!((scene.held(), scene.worker.state.counter(Counter::ConnectionsRejected)), (1, 1));
+        assert_eq!((scene.worker.state.passed(UNROUTED)[0], ends(&scene)), (2, vec![End::LimitReached]));
+        second.close(&mut scene.worker, scene.now);
+        assert_eq!(ends(&scene).len(), 1, "counted once");
+        let line = line(&scene);
+        for (key, value) in
+            [("client", "203.0.113.9"), ("service", "api"), ("reason", "connection_limit_reached")]
+        {
+            assert_eq!(line[key], value, "{key}");
+        }
+    }
 }
 
 /// The idle time of a tunnel is that of its service, from when bytes moved last.
