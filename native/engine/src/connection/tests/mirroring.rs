@@ -228,6 +228,23 @@ fn a_body_comes_in_its_time() {
     assert_eq!(scene.copies(), [(408, 1), (504, 1)]);
 }
 
+/// An interim answer of the mirror does not have the rate of its body measured, which is its request's matter: it may go on for as long as
+/// a client may pause.
+#[test]
+fn a_copy_has_no_rate_to_keep() {
+    let upload = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    let mut scene = scene_with(100, |document| {
+        document["listeners"][0]["min_bytes_per_second"] = json!(500);
+    });
+    let mut copy = scene.copy_of(upload);
+    scene.pass(2 * SECOND);
+    let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+    assert_eq!(copy.respond(&mut scene.worker, interim, scene.now).action, Action::Relay);
+    assert_eq!(scene.expire_copy(&mut copy, 30 * SECOND), Action::ReplyClose);
+    copy.close(&mut scene.worker, scene.now);
+    assert_eq!(scene.copies(), [(408, 1)]);
+}
+
 /// A copy that is cut off says why, and gives its place back.
 #[test]
 fn a_copy_may_be_cut_off() {
