@@ -150,6 +150,7 @@ impl Wish {
         match self.accepted.grade.filter(|_| self.rules.with_credentials || !is_secret) {
             None => Change::Varies,
             Some(_) if response.status == 304 => Change::Confirms,
+            Some(_) if self.is_too_short(response) => Change::Varies,
             Some(grade) => Change::Encodes(grade),
         }
     }
@@ -163,9 +164,14 @@ impl Wish {
         if response.status == 304 {
             return known.media_type.is_none_or(|media_type| self.rules.types.contain(media_type));
         }
-        let least = if self.accepted.refuses_identity { 1 } else { self.rules.min_length.max(1) };
         known.media_type.is_some_and(|media_type| self.rules.types.contain(media_type))
-            && response.fields.content_length().is_none_or(|length| length >= least)
+            && response.fields.content_length() != Some(0)
+    }
+
+    /// Is it not worth a coding? A client that refuses what is in none gets even that in one (RFC 9110 §12.5.3), so it varies.
+    fn is_too_short(&self, response: &Response<'_, '_>) -> bool {
+        !self.accepted.refuses_identity
+            && response.fields.content_length().is_some_and(|length| length < self.rules.min_length)
     }
 }
 

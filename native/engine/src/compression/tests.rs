@@ -45,7 +45,9 @@ fn the_answer_decides_whether_anybody_gets_it_in_a_coding() {
         (404, "Content-Type: application/json;a=b\r\nContent-Length: 1024\r\n", Change::Encodes(GZIP)),
         (500, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", Change::Encodes(GZIP)),
         (200, "Content-Type: text/plain\r\n", Change::Encodes(GZIP)),
-        (200, "Content-Type: text/plain\r\nContent-Length: 1023\r\n", Change::Nothing),
+        (200, "Content-Type: text/plain\r\nContent-Length: 1023\r\n", Change::Varies),
+        (200, "Content-Type: text/plain\r\nContent-Length: 1\r\n", Change::Varies),
+        (200, "Content-Type: image/png\r\nContent-Length: 1\r\n", Change::Nothing),
         (200, "Content-Type: text/plain\r\nContent-Length: 0\r\n", Change::Nothing),
         (200, "Content-Length: 1024\r\n", Change::Nothing),
         (200, "Content-Type: image/png\r\nContent-Length: 1024\r\n", Change::Nothing),
@@ -87,6 +89,12 @@ fn a_client_that_refuses_what_is_in_no_coding_gets_what_is_short_encoded_too() {
     let short = |length: u32| format!("Content-Type: text/plain\r\nContent-Length: {length}\r\n");
     assert_eq!(judged(&asks, 200, &short(1)), Change::Encodes(GZIP));
     assert_eq!(judged(&asks, 200, &short(0)), Change::Nothing);
+    // Whoever gets the same answer in another form is told so, be it plain by its own wish or by its length.
+    for others in ["", "Accept-Encoding: gzip\r\n", "Accept-Encoding: gzip, identity\r\n"] {
+        let other = wish(&rules(false), "1.1", others);
+        assert_eq!(judged(&other, 200, &short(1)), Change::Varies, "{others}");
+        assert_eq!(judged(&other, 200, &short(0)), Change::Nothing, "{others}");
+    }
 }
 
 #[test]
