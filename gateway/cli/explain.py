@@ -225,6 +225,7 @@ def _passed(told: Told) -> Iterator[str]:
     """A connection of which no request is read."""
     yield f"passed    every connection of {told.client}, at {told.listener.name}"
     for destination in told.destinations:
+        yield from _maintenance(destination.name, destination.service)
         yield from _service(destination, told.listener.retry.attempts)
 
 

@@ -16,7 +16,9 @@ from gateway.config.tables import read
 from gateway.errors import ConfigErrors, Mistake
 
 Judge = Callable[[Config], Iterable[Finding]]
-"""Finds what is wrong with a configuration that is right in itself, such as what a running gateway cannot take."""
+"""Finds something about a configuration that is right in itself: what is wrong with it beyond that, such as what a running gateway
+cannot take; or what is to be told of it.
+"""
 
 Heed = Callable[[Mistake], object]
 """Hears of what is right and yet hardly meant."""
@@ -31,14 +33,19 @@ def _unheard(_: Mistake) -> None:
 
 
 def load(
-    path: Path, environ: Mapping[str, str], judge: Judge = _no_objection, heed: Heed = _unheard
+    path: Path,
+    environ: Mapping[str, str],
+    judge: Judge = _no_objection,
+    heed: Heed = _unheard,
+    *,
+    doubting: Judge = doubts,
 ) -> Config:
     """The configuration in a file. Raises ConfigErrors with every mistake; any other exception is a bug.
 
-    ``environ`` is what ``${env:NAME}`` looks into; ``judge`` is asked when all else is right, and ``heed`` hears what there is
-    to doubt when that has no objection.
+    ``environ`` is what ``${env:NAME}`` looks into; ``judge`` is asked when all else is right. When that has no objection ``heed``
+    hears what ``doubting`` finds, which is asked then.
     """
-    return parse(read(path), str(path), environ, judge, heed)
+    return parse(read(path), str(path), environ, judge, heed, doubting=doubting)
 
 
 def parse(
@@ -47,16 +54,23 @@ def parse(
     environ: Mapping[str, str],
     judge: Judge = _no_objection,
     heed: Heed = _unheard,
+    *,
+    doubting: Judge = doubts,
 ) -> Config:
     """The configuration in a text and in what it includes. Raises ConfigErrors.
 
     ``name`` stands for the text in reports, and is where it lies: what it includes is found from there.
     """
-    return validated(Sources.of(text, name), environ, judge, heed)
+    return validated(Sources.of(text, name), environ, judge, heed, doubting=doubting)
 
 
 def validated(
-    sources: Sources, environ: Mapping[str, str], judge: Judge = _no_objection, heed: Heed = _unheard
+    sources: Sources,
+    environ: Mapping[str, str],
+    judge: Judge = _no_objection,
+    heed: Heed = _unheard,
+    *,
+    doubting: Judge = doubts,
 ) -> Config:
     """The configuration in files that were read. Raises ConfigErrors."""
     resolved, failures = interpolate(sources.data, environ, read_file)
@@ -71,7 +85,7 @@ def validated(
     if config is not None and not findings and not failures and not sources.mistakes:
         findings = list(judge(config))
         if not findings:
-            for doubt in explainer.mistakes((), doubts(config), None):
+            for doubt in explainer.mistakes((), doubting(config), None):
                 heed(doubt)
             return config
     mistakes = explainer.mistakes(failures, findings, invalid)

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.config.compile import compile_snapshot
 from gateway.config.diff import Changes, diff, fixed_settings
+from gateway.config.doubts import doubts
 from gateway.config.files import shown
 from gateway.config.findings import Finding
 from gateway.config.load import load
@@ -50,7 +51,7 @@ class Edition:
     changes: Changes = NO_CHANGES
     """From the edition before."""
     doubts: tuple[Mistake, ...] = ()
-    """What its file says that is right and yet hardly meant."""
+    """What of it is right and yet hardly meant, by its places in the file."""
 
     def idle_subsets(self) -> dict[str, frozenset[Labels]]:
         """By service the subsets that have a row and no route; () is the whole service."""
@@ -102,9 +103,12 @@ def next_edition(
         except NoRowError as error:
             yield Finding((error.key,), f"too many for the running gateway: {error}")
 
-    doubts: list[Mistake] = []
-    load(file, environ, judge, doubts.append)
-    return _judged(replace(made[0], doubts=tuple(doubts)), bounds, shown(file))
+    def in_force(_: Config) -> Iterator[Finding]:
+        return doubts(made[0].config)
+
+    heard: list[Mistake] = []
+    load(file, environ, judge, heard.append, doubting=in_force)
+    return _judged(replace(made[0], doubts=tuple(heard)), bounds, shown(file))
 
 
 def same_edition(running: Edition, bounds: Bounds, overrides: Overrides) -> Edition:

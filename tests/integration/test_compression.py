@@ -120,6 +120,19 @@ async def test_what_may_be_secret_and_what_is_not_worth_it_stays_as_it_is() -> N
                 assert data == TEXT[:2_000]
 
 
+async def test_what_is_short_varies_for_who_refuses_it_as_it_is() -> None:
+    """One client gets it compressed and all others as it came, and a cache in between is told so."""
+    reply = Reply(body=TEXT[:100], fields=[TYPE])
+    async with Origin(reply) as origin, Gateway(configuration(origin, route="compress = true")) as gateway:
+        async with Client(gateway) as client:
+            for accepted, coding in (("gzip", None), ("gzip, identity;q=0", "gzip"), ("br", None)):
+                (response,) = await client.exchange(get(accepted))
+                assert response.fields.one("content-encoding") == coding
+                assert response.fields.one("vary") == "Accept-Encoding"
+                data = gzip.decompress(response.body.data) if coding else response.body.data
+                assert data == TEXT[:100]
+
+
 async def test_head_says_what_get_does() -> None:
     """All fields but those of the framing, and the connection goes on."""
     async with Origin(Reply(body=TEXT, fields=[TYPE, ("Date", "d")])) as origin:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.helpers import Client, Gateway, Origin, configuration
 from tests.helpers.gateway import run_with
+from tests.helpers.passage import Echo, passing
 
 GET = b"GET /x HTTP/1.1\r\nHost: a\r\n"
 PREPARED = (
@@ -39,6 +40,44 @@ async def test_maintenance_is_switched_while_the_gateway_runs(key: str) -> None:
                 code, _, _ = await run_with(command, f"{key}.maintenance", *words, "--admin", gateway.admin)
                 assert code == 0
                 assert (await ask(client))[0] == (503 if words == ["on"] else 200), words
+
+
+async def test_connections_that_are_passed_through_are_kept_out() -> None:
+    """Those that come are reset and reach no instance, but for clients that are let in; those that are there go on."""
+    service = 'maintenance = { on = false, allow = ["127.0.0.2"] }'
+    async with Echo() as echo, Gateway(passing(echo, workers=2, service=service)) as gateway:
+
+        async def switch(word: str) -> None:
+            code, out, err = await run_with("set", "services.db.maintenance", word, "--admin", gateway.admin)
+            assert (code, err) == (0, ""), out
+
+        async def is_served(client: Client) -> bool:
+            try:
+                await client.send(b"x")
+                return await client.reader.read(1) == b"x"
+            except ConnectionResetError:
+                return False
+
+        async def comes(source: str) -> bool:
+            try:
+                async with Client(gateway, source=source) as client:
+                    return await is_served(client)
+            except ConnectionResetError:
+                return False
+
+        async with Client(gateway) as there:
+            assert await is_served(there)
+            await switch("on")
+            assert [await comes("127.0.0.1"), await comes("127.0.0.2"), await is_served(there)] == [
+                False,
+                True,
+                True,
+            ]
+            assert echo.count == 2
+            await switch("off")
+            assert await comes("127.0.0.1")
+        metrics = await gateway.metrics()
+        assert metrics.sum("headgate_passed_ends_total", end="destination_unavailable") == 1
 
 
 async def test_maintenance_of_the_file_is_for_everybody() -> None:

@@ -194,6 +194,20 @@ async def test_a_cap_of_the_mirror_holds() -> None:
             await until_ended(gateway, 3, code="200")
 
 
+async def test_a_mirror_under_maintenance_gets_nothing() -> None:
+    """As long as it is; the requests go on, and what was not copied is counted."""
+    async with Origin(b"ours") as origin, Origin(b"theirs") as shadow:
+        async with Gateway(mirrored(origin, shadow)) as gateway:
+            for word, copied, dropped in (("on", 0, 3), ("off", 3, 3)):
+                code, _, err = await run_with(
+                    "set", "services.shadow.maintenance", word, "--admin", gateway.admin
+                )
+                assert code == 0, err
+                await ask(gateway, 3)
+                await until_ended(gateway, copied)
+                assert (len(shadow.requests), await drops(gateway, "unavailable")) == (copied, dropped)
+
+
 async def test_a_large_body_is_copied_whole() -> None:
     """A mirror that keeps up with the instance gets all of it, however large it is."""
     size, step = 4 * MIB, MIB // 4

@@ -327,9 +327,9 @@ async def test_caps_count_connections_and_a_queue_waits_for_one() -> None:
 
 
 async def test_a_client_has_so_many_connections() -> None:
-    """One more is reset and reaches no instance."""
+    """One more is reset and reaches no instance, which metrics and access log tell."""
     async with Echo() as echo:
-        text = passing(echo, workers=2, listen="max = { connections_per_client = 2 }")
+        text = passing(echo, workers=2, listen="max = { connections_per_client = 2 }", access_log=True)
         async with Gateway(text) as gateway, Client(gateway) as one, Client(gateway) as two:
             for client in (one, two):
                 await client.send(b"x")
@@ -338,8 +338,14 @@ async def test_a_client_has_so_many_connections() -> None:
             async with Client(gateway, source="127.0.0.2") as other:
                 await other.send(b"x")
                 assert await other.reader.readexactly(1) == b"x"
-            assert (await gateway.metrics()).sum("headgate_connections_rejected_total") == 1
+            metrics = await gateway.metrics()
+            assert metrics.sum("headgate_connections_rejected_total") == 1
+            assert metrics.sum("headgate_passed_connections_total", service="db") == 4
+            assert (await ends(gateway))["connection_limit_reached"] == 1
             assert echo.count == 3
+            (refused,) = [line for line in await lines(gateway) if line["instance"] is None]
+            assert (refused["client"], refused["service"]) == ("127.0.0.1", "db")
+            assert refused["reason"] == "connection_limit_reached"
 
 
 def v2(source: tuple[str, int], destination: tuple[str, int]) -> bytes:

@@ -11,6 +11,7 @@ pub(crate) mod decoding;
 mod encoder;
 mod fields;
 mod stock;
+mod tags;
 mod types;
 
 pub use accept::Accepted;
@@ -91,8 +92,11 @@ pub enum Change {
     Nothing,
     /// Others may get it in a coding.
     Varies,
-    /// It confirms what the client has in a coding (304).
-    Confirms,
+    /// It confirms what a client has that would get it in a coding (304).
+    Confirms {
+        /// The client has it by a weak tag, as it has what was encoded.
+        weakly: bool,
+    },
     /// It goes out in a coding.
     Encodes(Grade),
 }
@@ -110,6 +114,8 @@ pub struct Wish {
     rules: Arc<Compression>,
     accepted: Accepted,
     has_credentials: bool,
+    /// The lines of `If-None-Match` that have a weak tag, behind one another.
+    weak_tags: Vec<u8>,
 }
 
 impl Wish {
@@ -118,16 +124,21 @@ impl Wish {
     pub fn of(rules: &Arc<Compression>, request: &Request<'_, '_>) -> Self {
         let mut codings = accept::Reader::new(&rules.grades);
         let (mut has_credentials, mut may_transform) = (false, request.minor_version > 0);
+        let mut weak_tags = Vec::new();
         for (header, _) in request.fields.iter() {
             match Known::of(header.name) {
                 Some(Known::AcceptEncoding) => codings.read(header.value),
                 Some(Known::Credentials) => has_credentials = true,
                 Some(Known::CacheControl) => may_transform &= !has(header.value, b"no-transform"),
+                Some(Known::IfNoneMatch) if tags::has_weak(header.value) => {
+                    weak_tags.extend_from_slice(header.value);
+                    weak_tags.push(b',');
+                }
                 _ => {}
             }
         }
         let accepted = if may_transform { codings.accepted() } else { Accepted::default() };
-        Self { rules: Arc::clone(rules), accepted, has_credentials }
+        Self { rules: Arc::clone(rules), accepted, has_credentials, weak_tags }
     }
 
     /// The coding that an answer gets that is compressed; `None`: whatever it is, it is not compressed.
@@ -149,7 +160,8 @@ impl Wish {
         let is_secret = known.sets_cookie || self.has_credentials && !known.is_public;
         match self.accepted.grade.filter(|_| self.rules.with_credentials || !is_secret) {
             None => Change::Varies,
-            Some(_) if response.status == 304 => Change::Confirms,
+            Some(_) if response.status == 304 => Change::Confirms { weakly: self.names_weakly(&known) },
+            Some(_) if self.is_too_short(response) => Change::Varies,
             Some(grade) => Change::Encodes(grade),
         }
     }
@@ -163,9 +175,20 @@ impl Wish {
         if response.status == 304 {
             return known.media_type.is_none_or(|media_type| self.rules.types.contain(media_type));
         }
-        let least = if self.accepted.refuses_identity { 1 } else { self.rules.min_length.max(1) };
         known.media_type.is_some_and(|media_type| self.rules.types.contain(media_type))
-            && response.fields.content_length().is_none_or(|length| length >= least)
+            && response.fields.content_length() != Some(0)
+    }
+
+    /// Does the client name the tag as a weak one, as what was encoded has it? It may have the answer plain by the tag that the instance
+    /// gave: because it was short, there was no room for an encoder, or its type, which a 304 need not tell, is none of the rules'.
+    fn names_weakly(&self, known: &Content<'_>) -> bool {
+        known.tag.is_some_and(|tag| tags::names_weakly(&self.weak_tags, tag))
+    }
+
+    /// Is it not worth a coding? A client that refuses what is in none gets even that in one (RFC 9110 §12.5.3), so it varies.
+    fn is_too_short(&self, response: &Response<'_, '_>) -> bool {
+        !self.accepted.refuses_identity
+            && response.fields.content_length().is_some_and(|length| length < self.rules.min_length)
     }
 }
 
@@ -175,6 +198,7 @@ struct Content<'b> {
     /// It is in a coding, is a part, or is not to be changed.
     is_final: bool,
     media_type: Option<&'b [u8]>,
+    tag: Option<&'b [u8]>,
     sets_cookie: bool,
     /// It is the same for everybody (RFC 9111 §5.2.2.9).
     is_public: bool,
@@ -187,6 +211,7 @@ impl<'b> Content<'b> {
             match Known::of(header.name) {
                 Some(Known::Encoded) => known.is_final = true,
                 Some(Known::ContentType) => known.media_type = known.media_type.or(Some(header.value)),
+                Some(Known::EntityTag) => known.tag = known.tag.or(Some(header.value)),
                 Some(Known::SetCookie) => known.sets_cookie = true,
                 Some(Known::CacheControl) => {
                     known.is_final |= has(header.value, b"no-transform");
@@ -213,6 +238,8 @@ enum Known {
     ContentType,
     /// `Content-Encoding` or `Content-Range`.
     Encoded,
+    EntityTag,
+    IfNoneMatch,
     SetCookie,
 }
 
@@ -220,12 +247,14 @@ impl Known {
     fn of(name: &str) -> Option<Self> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         Some(match name.len() {
+            4 if is("etag") => Self::EntityTag,
             6 if is("cookie") => Self::Credentials,
             10 if is("set-cookie") => Self::SetCookie,
             12 if is("content-type") => Self::ContentType,
             13 if is("cache-control") => Self::CacheControl,
             13 if is("authorization") => Self::Credentials,
             13 if is("content-range") => Self::Encoded,
+            13 if is("if-none-match") => Self::IfNoneMatch,
             15 if is("accept-encoding") => Self::AcceptEncoding,
             16 if is("content-encoding") => Self::Encoded,
             _ => return None,

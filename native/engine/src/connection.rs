@@ -486,7 +486,9 @@ impl Connection {
         if self.body_clock.is_none() && (self.body_bytes > 0 || answer != Answer::Awaited) {
             self.body_clock = Some(Stopwatch::start(now));
         }
-        match (listener.min_rate, &mut self.body_clock) {
+        // What comes of a copy's body is counted where it is received: its sender is held to the rate there.
+        let min_rate = listener.min_rate.filter(|_| !matches!(self.copying, mirroring::Copying::IsCopy));
+        match (min_rate, &mut self.body_clock) {
             (Some(rate), Some(clock)) if answer != Answer::Begun => {
                 clock.go_on(now);
                 idle.min(clock.left(rate.patience(self.body_bytes), now))

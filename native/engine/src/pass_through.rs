@@ -42,9 +42,9 @@ pub enum End {
     ConnectionRefused = 7,
     /// No connection to an instance came about in time.
     ConnectionTimeout = 8,
-    /// There is no instance that may be used.
+    /// There is no instance that may be used, or the service keeps the client out.
     DestinationUnavailable = 9,
-    /// Every instance is at its cap, or the gateway at one of its own.
+    /// Every instance is at its cap, the gateway at one of its own, or the client has as many connections as it may have.
     LimitReached = 10,
     /// A bug of the gateway.
     Fault = 11,
@@ -99,12 +99,13 @@ impl From<Reason> for End {
         match reason {
             Reason::ConnectFailed => Self::ConnectionRefused,
             Reason::ConnectTimeout => Self::ConnectionTimeout,
-            Reason::NoInstance => Self::DestinationUnavailable,
+            Reason::NoInstance | Reason::Maintenance => Self::DestinationUnavailable,
             Reason::InstancesFull
             | Reason::QueueFull
             | Reason::QueueTimeout
             | Reason::ConnectsPending
-            | Reason::NoDescriptor => Self::LimitReached,
+            | Reason::NoDescriptor
+            | Reason::TooManyConnections => Self::LimitReached,
             _ => Self::Fault, // none of which comes to be without a request
         }
     }

@@ -31,6 +31,7 @@ pub use maintenance::Maintenance;
 pub use parts::{Misfit, Parts};
 pub use terms::{Terms, Timeouts};
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -134,6 +135,13 @@ pub struct Service {
     pub concurrency: Vec<ConcurrencyLimit>,
     /// The one of them whose places are waited for in the queue: the least that enforces a bound on all requests together.
     pub gate: Option<usize>,
+}
+
+impl Service {
+    /// Does it keep this client out for now?
+    pub fn keeps_out(&self, client: IpAddr) -> bool {
+        self.maintenance.as_ref().is_some_and(|maintenance| maintenance.keeps_out(client))
+    }
 }
 
 /// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.

@@ -219,6 +219,11 @@ balance = "round_robin"
     told = json.loads(run(file, "GET", "/", "--json").output)
     assert (told["mode"], told["service"], told["route"]) == ("tcp", "db", None)
     assert told["instances"] == ["10.0.0.1:6379", "10.0.0.2:6379"]
+    file.write_text(file.read_text() + 'maintenance = { allow = ["192.0.2.0/24"] }\n')
+    assert (
+        run(file, "GET", "/").output.splitlines()[1]
+        == "closed    db is under maintenance and lets in 192.0.2.0/24"
+    )
 
 
 def test_who_is_kept_out_is_told(file: Path) -> None:

@@ -132,6 +132,23 @@ def test_overrides_outlive_the_file(tmp_path: Path) -> None:
     assert rates(same_edition(world.running, bounds, Overrides())) == [10]
 
 
+def test_what_is_in_force_is_doubted(tmp_path: Path) -> None:
+    """By its place in the file: an override that has a prepared fault hit somebody is told, and none that has it hit nobody."""
+    world = World(tmp_path)
+
+    def places(abort_percent: int) -> list[str]:
+        fault = f"fault = {{ abort = 503, abort_percent = {abort_percent} }}\n"
+        return [doubt.headline() for doubt in world.next(TEXT + 'name = "all"\n' + fault).doubts]
+
+    (warned,) = places(100)
+    assert ":9: routes[0].fault: " in warned
+    assert places(0) == []
+    world.overrides = read(patched({}, {"routes": {"all": {"fault": {"abort_percent": 50}}}}))
+    assert places(0) == [warned]
+    world.overrides = read(patched({}, {"routes": {"all": {"fault": {"abort_percent": 0}}}}))
+    assert places(100) == []
+
+
 def test_overrides_and_file_keep_the_rules_together(tmp_path: Path) -> None:
     """Neither comes into force if the other makes nonsense of it: the one that comes second is refused, and told why."""
     world = World(tmp_path)

@@ -1,5 +1,6 @@
 //! What a coding changes in the fields of an answer.
 
+use super::tags::opaque;
 use super::Change;
 use crate::http1::head::Fields;
 use crate::http1::syntax::list;
@@ -24,7 +25,7 @@ impl Change {
     pub(crate) fn leaves_out(self, name: &[u8]) -> bool {
         match self {
             Self::Nothing | Self::Varies => false,
-            Self::Confirms => name.eq_ignore_ascii_case(b"etag"),
+            Self::Confirms { weakly } => weakly && name.eq_ignore_ascii_case(b"etag"),
             Self::Encodes(_) => describes_bytes(name),
         }
     }
@@ -47,7 +48,7 @@ pub(crate) fn put(
             output.extend_from_slice(part.as_bytes());
         }
     }
-    let (mut varies, weakens) = (false, change != Change::Varies);
+    let (mut varies, weakens) = (false, change.leaves_out(b"etag"));
     for (header, _) in fields.iter().filter(|(header, _)| keeps(header.name.as_bytes())) {
         if weakens && header.name.eq_ignore_ascii_case("etag") {
             put_weak(output, header.value);
@@ -63,12 +64,9 @@ pub(crate) fn put(
 /// Writes a tag as one of whatever has the same meaning: the bytes are others now (RFC 9110 §8.8.3.3). What is no tag is
 /// left out.
 fn put_weak(output: &mut Vec<u8>, tag: &[u8]) {
-    let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
-    if let [b'"', inner @ .., b'"'] = opaque {
-        if !inner.contains(&b'"') {
-            for part in [&b"ETag: W/"[..], opaque, b"\r\n"] {
-                output.extend_from_slice(part);
-            }
+    if let Some(opaque) = opaque(tag) {
+        for part in [&b"ETag: W/"[..], opaque, b"\r\n"] {
+            output.extend_from_slice(part);
         }
     }
 }

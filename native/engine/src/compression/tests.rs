@@ -5,6 +5,9 @@ use crate::http1::path::Kept;
 const LIMITS: HeadLimits = HeadLimits { head: 8192, line: 1024, fields: 100, target: 1024 };
 const GZIP: Grade = Grade { coding: Coding::Gzip, level: 4 };
 const ZSTD: Grade = Grade { coding: Coding::Zstd, level: 3 };
+/// Confirmations of what a client has as it came, and in a coding.
+const PLAIN: Change = Change::Confirms { weakly: false };
+const ENCODED: Change = Change::Confirms { weakly: true };
 
 fn rules(with_credentials: bool) -> Arc<Compression> {
     let types = MediaTypes::compile(&["text/*".into(), "application/json".into()]).unwrap();
@@ -45,7 +48,9 @@ fn the_answer_decides_whether_anybody_gets_it_in_a_coding() {
         (404, "Content-Type: application/json;a=b\r\nContent-Length: 1024\r\n", Change::Encodes(GZIP)),
         (500, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n", Change::Encodes(GZIP)),
         (200, "Content-Type: text/plain\r\n", Change::Encodes(GZIP)),
-        (200, "Content-Type: text/plain\r\nContent-Length: 1023\r\n", Change::Nothing),
+        (200, "Content-Type: text/plain\r\nContent-Length: 1023\r\n", Change::Varies),
+        (200, "Content-Type: text/plain\r\nContent-Length: 1\r\n", Change::Varies),
+        (200, "Content-Type: image/png\r\nContent-Length: 1\r\n", Change::Nothing),
         (200, "Content-Type: text/plain\r\nContent-Length: 0\r\n", Change::Nothing),
         (200, "Content-Length: 1024\r\n", Change::Nothing),
         (200, "Content-Type: image/png\r\nContent-Length: 1024\r\n", Change::Nothing),
@@ -57,8 +62,8 @@ fn the_answer_decides_whether_anybody_gets_it_in_a_coding() {
         (206, "Content-Type: text/plain\r\nContent-Length: 2048\r\n", Change::Nothing),
         (204, "Content-Type: text/plain\r\n", Change::Nothing),
         (205, "Content-Type: text/plain\r\n", Change::Nothing),
-        (304, "", Change::Confirms),
-        (304, "Content-Type: text/plain\r\nContent-Length: 3\r\n", Change::Confirms),
+        (304, "", PLAIN),
+        (304, "Content-Type: text/plain\r\nContent-Length: 3\r\n", PLAIN),
         (304, "Content-Type: image/png\r\n", Change::Nothing),
         (304, "Content-Encoding: br\r\n", Change::Nothing),
         (200, "Content-Type: text/plain\r\nContent-Type: image/png\r\n", Change::Encodes(GZIP)),
@@ -82,11 +87,41 @@ fn the_answer_decides_whether_anybody_gets_it_in_a_coding() {
 }
 
 #[test]
+fn a_304_is_of_what_the_client_names() {
+    let one = "ETag: \"a\"\r\n";
+    for (named, fields, expected) in [
+        ("If-None-Match: W/\"a\"\r\n", one, ENCODED),
+        ("if-none-match: \"b\"\r\nIf-None-Match: W/\"c\"\r\nIf-None-Match: W/\"a\"\r\n", one, ENCODED),
+        ("If-None-Match: W/\"a\"\r\n", "ETag: W/\"a\"\r\nContent-Type: text/plain\r\n", ENCODED),
+        ("If-None-Match: W/\"a\"\r\n", "ETag: \"a\"\r\nContent-Type: image/png\r\n", Change::Nothing),
+        ("If-None-Match: W/\"a\"\r\n", "ETag: a\r\n", PLAIN),
+        ("If-None-Match: W/\"a\"\r\n", "", PLAIN),
+        ("If-None-Match: W/\"b\"\r\n", one, PLAIN),
+        ("If-None-Match: \"a\"\r\n", one, PLAIN),
+        ("If-None-Match: \"a\"\r\n", "ETag: \"a\"\r\nContent-Type: text/plain\r\n", PLAIN),
+        ("If-None-Match: *\r\n", one, PLAIN),
+        ("If-Modified-Since: x\r\n", one, PLAIN),
+    ] {
+        let asks = wish(&rules(false), "1.1", &format!("Accept-Encoding: gzip\r\n{named}"));
+        assert_eq!(judged(&asks, 304, fields), expected, "{named} {fields}");
+        let asks_not = wish(&rules(false), "1.1", named);
+        let varies = if expected == Change::Nothing { expected } else { Change::Varies };
+        assert_eq!(judged(&asks_not, 304, fields), varies, "{named} {fields}");
+    }
+}
+
+#[test]
 fn a_client_that_refuses_what_is_in_no_coding_gets_what_is_short_encoded_too() {
     let asks = wish(&rules(false), "1.1", "Accept-Encoding: gzip, identity;q=0\r\n");
     let short = |length: u32| format!("Content-Type: text/plain\r\nContent-Length: {length}\r\n");
     assert_eq!(judged(&asks, 200, &short(1)), Change::Encodes(GZIP));
     assert_eq!(judged(&asks, 200, &short(0)), Change::Nothing);
+    // Whoever gets the same answer in another form is told so, be it plain by its own wish or by its length.
+    for others in ["", "Accept-Encoding: gzip\r\n", "Accept-Encoding: gzip, identity\r\n"] {
+        let other = wish(&rules(false), "1.1", others);
+        assert_eq!(judged(&other, 200, &short(1)), Change::Varies, "{others}");
+        assert_eq!(judged(&other, 200, &short(0)), Change::Nothing, "{others}");
+    }
 }
 
 #[test]
@@ -150,11 +185,12 @@ fn what_is_in_a_coding_says_so_and_that_it_varies() {
     }
     assert_eq!(written(Change::Encodes(ZSTD), "", ""), format!("Content-Encoding: zstd\r\n{VARY}"));
     assert_eq!(written(Change::Varies, "ETag: \"a\"\r\n", ""), VARY);
-    assert_eq!(written(Change::Confirms, "ETag: \"a\"\r\n", ""), format!("ETag: W/\"a\"\r\n{VARY}"));
+    assert_eq!(written(ENCODED, "ETag: \"a\"\r\n", ""), format!("ETag: W/\"a\"\r\n{VARY}"));
+    assert_eq!(written(PLAIN, "ETag: \"a\"\r\n", ""), VARY);
     assert_eq!(written(Change::Nothing, "ETag: \"a\"\r\n", ""), "");
     // What the route takes out says nothing.
     assert_eq!(written(Change::Varies, "Vary: Accept-Encoding\r\n", "vary"), VARY);
-    assert_eq!(written(Change::Confirms, "ETag: \"a\"\r\n", "etag"), VARY);
+    assert_eq!(written(ENCODED, "ETag: \"a\"\r\n", "etag"), VARY);
 }
 
 #[test]
@@ -163,7 +199,8 @@ fn what_speaks_of_the_very_bytes_is_left_out_of_another_coding() {
         assert!(describes_bytes(name.as_bytes()), "{name}");
         assert!(Change::Encodes(GZIP).leaves_out(name.to_uppercase().as_bytes()), "{name}");
         assert!(!Change::Varies.leaves_out(name.as_bytes()), "{name}");
-        assert_eq!(Change::Confirms.leaves_out(name.as_bytes()), name == "ETag");
+        assert_eq!(ENCODED.leaves_out(name.as_bytes()), name == "ETag");
+        assert!(!PLAIN.leaves_out(name.as_bytes()), "{name}");
     }
     for name in ["E-Tag", "Digests", "Last-Modified", "Content-Type", "Content-Language", "Link", "X-Digest"]
     {

@@ -39,8 +39,7 @@ impl Connection {
                 worker.fresh_output();
                 worker.state.count(Counter::ConnectionsRejected, 1);
                 if self.is_passed_through(worker) {
-                    self.phase = Phase::Closed;
-                    return Verdict::bare(Action::Abort);
+                    return self.refuse_passing(worker, Reason::TooManyConnections, now);
                 }
                 return self.refuse_unread(worker, Reason::TooManyConnections, now);
             }

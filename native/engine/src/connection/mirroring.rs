@@ -39,6 +39,8 @@ pub(super) struct Planned {
     /// As it will be, but for its instance.
     exchange: Exchange,
     gate: Option<Gate>,
+    /// The mirror is under maintenance, and does not let in whoever sent the request.
+    is_kept_out: bool,
 }
 
 /// Why a copy is not sent or answered to its end.
@@ -70,7 +72,8 @@ pub(super) fn plan<S: State>(
     let affinity = service.reading.read(&Subject { service: &service.name, ..*subject });
     let exchange = Exchange::of_request(request, 0, &mirror.backend, service, None, affinity, now);
     let exchange = Exchange { row: mirror.row, ..exchange };
-    Copying::Planned(Box::new(Planned { exchange, gate: Gate::of(state, service) }))
+    let is_kept_out = service.keeps_out(subject.client);
+    Copying::Planned(Box::new(Planned { exchange, gate: Gate::of(state, service), is_kept_out }))
 }
 
 impl Connection {
@@ -99,7 +102,7 @@ impl Connection {
     /// the key of the instance to which the same bytes go. `None`: there is no place for it, which is counted.
     pub fn begin_copy<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Option<(Self, u64)> {
         let Copying::Planned(planned) = std::mem::take(&mut self.copying) else { return None };
-        let Planned { mut exchange, gate } = *planned;
+        let Planned { mut exchange, gate, is_kept_out } = *planned;
         if worker.copies >= MOST_COPIES {
             worker.state.count(Counter::MirrorsFull, 1);
             return None;
@@ -109,7 +112,7 @@ impl Connection {
         let criteria = exchange.criteria(&tried, now);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
         // It does not wait in line, nor overtake those who do.
-        let may = exchange.queue.is_none() || search.is_its_turn(exchange.service);
+        let may = !is_kept_out && (exchange.queue.is_none() || search.is_its_turn(exchange.service));
         let selection = if may { search.take_places(&mut holds, exchange.service) } else { Selection::Full };
         let Selection::Instance(instance) = selection else {
             worker.state.count(Counter::MirrorsUnavailable, 1);

@@ -11,8 +11,9 @@ use super::{Action, Connection, Exchange, Payload, Phase, Verdict};
 use crate::access_log::Record;
 use crate::pass_through::{End, Passed};
 use crate::proxy_protocol::{self, Ends, Version};
+use crate::reply::Reason;
 use crate::selection::{Criteria, Tried};
-use crate::snapshot::{Passage, Service};
+use crate::snapshot::{Passage, Service, Snapshot};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -76,21 +77,46 @@ impl Connection {
         now: u64,
     ) -> Verdict {
         let snapshot = Arc::clone(&worker.snapshot);
-        let listener = snapshot.listeners.get(self.listener as usize);
-        let Some((passage, row)) = listener.and_then(|it| Some((it.passage.as_ref()?, it.row))) else {
+        let Some((passage, service)) = self.begin_passage(worker, &snapshot, named, now) else {
             return self.leave(worker, now);
         };
-        let service = passage.service.and_then(|index| snapshot.services.get(index as usize));
-        let passed = self.passed.get_or_insert_default();
-        passed.row = Some(row);
-        passed.ends = named.or(passed.ends);
-        passed.header = service.and_then(|service| service.proxy_protocol);
-        worker.state.count_passed(row, Passed::Connections, 1);
-        self.record_passage(worker, passage, now);
         match service {
             Some(service) => self.pass_to(worker, service, passage.tries, now),
             None => self.fail_passing(worker, End::DestinationUnavailable, now),
         }
+    }
+
+    /// The client is known and may not connect: it is counted and recorded as one that was to be passed through.
+    pub(super) fn refuse_passing<S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        reason: Reason,
+        now: u64,
+    ) -> Verdict {
+        let snapshot = Arc::clone(&worker.snapshot);
+        self.begin_passage(worker, &snapshot, None, now);
+        self.fail_passing(worker, reason.into(), now)
+    }
+
+    /// Counts a connection that is to be passed through, and begins its line: how, and to which service, if that is configured
+    /// still. `None`: its listener carries requests.
+    fn begin_passage<'s, S: State>(
+        &mut self,
+        worker: &mut Worker<S>,
+        snapshot: &'s Snapshot,
+        named: Option<Ends>,
+        now: u64,
+    ) -> Option<(&'s Passage, Option<&'s Service>)> {
+        let listener = snapshot.listeners.get(self.listener as usize)?;
+        let passage = listener.passage.as_ref()?;
+        let service = passage.service.and_then(|index| snapshot.services.get(index as usize));
+        let passed = self.passed.get_or_insert_default();
+        passed.row = Some(listener.row);
+        passed.ends = named.or(passed.ends);
+        passed.header = service.and_then(|service| service.proxy_protocol);
+        worker.state.count_passed(listener.row, Passed::Connections, 1);
+        self.record_passage(worker, passage, now);
+        Some((passage, service))
     }
 
     fn pass_to<S: State>(
@@ -100,6 +126,9 @@ impl Connection {
         tries: u8,
         now: u64,
     ) -> Verdict {
+        if service.keeps_out(self.peer.ip()) {
+            return self.fail_passing(worker, Reason::Maintenance.into(), now);
+        }
         worker.fresh_output();
         let Worker { state, random, lines, deadlines, .. } = worker;
         let affinity = service.reading.of_client(self.peer.ip());

@@ -81,30 +81,19 @@ fn compared(plain: Option<&Outcome>, found: Option<&Outcome>) -> Option<&'static
     Some(coding.name())
 }
 
-/// The sorted fields of an answer, but for what tells that others get it in a coding. The confirmation of an answer that its client has
-/// in one tells no length, and calls its tag a weak one, if it is a tag at all.
+/// The sorted fields of an answer, but for what tells that others get it in a coding. The confirmation of an answer that its client would
+/// get in one tells no length; its tag is its own, since no request here names a weak one.
 fn untold(answer: &Message) -> Vec<(&str, &str)> {
     let confirms = answer.status() == 304;
-    let told = |(name, value): &(String, String)| match name.as_str() {
+    let told = |(name, _): &(String, String)| match name.as_str() {
         "vary" => false,
         "content-length" => !confirms,
-        "etag" => !confirms || opaque(value).is_some(),
         _ => true,
     };
-    let mut fields: Vec<_> = answer.fields.iter().filter(|field| told(field)).collect();
-    fields.sort_unstable();
-    let said = fields.into_iter().map(|(name, value)| match name.as_str() {
-        "etag" if confirms => ("etag", opaque(value).unwrap_or_default()),
-        name => (name, value.as_str()),
-    });
-    said.collect()
-}
-
-/// What a tag says, weak or strong (RFC 9110 §8.8.3); `None` for what is none.
-fn opaque(tag: &str) -> Option<&str> {
-    let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    (!inner.contains('"')).then_some(quoted)
+    let fields = answer.fields.iter().filter(|field| told(field));
+    let mut said: Vec<_> = fields.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    said.sort_unstable();
+    said
 }
 
 /// The offered coding that the client likes best, of equals the first; none where it likes the plain form better.

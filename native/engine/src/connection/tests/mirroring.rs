@@ -131,6 +131,27 @@ fn a_mirror_without_a_place_gets_none() {
     scene.ends_as(200);
 }
 
+/// A mirror under maintenance gets the copies of those requests only whose client it lets in; the requests go on.
+#[test]
+fn a_mirror_under_maintenance_gets_none() {
+    for (admitted, dropped) in [(json!([]), 1), (json!(["192.0.2.2"]), 1), (json!(["192.0.2.1"]), 0)] {
+        let mut scene = scene_with(100, |document| {
+            document["services"][1]["maintenance"] =
+                json!({"admitted": admitted, "retry_after_s": null, "page": null});
+        });
+        assert_eq!(scene.receive(GET).action, Action::ForwardCopied, "{admitted}");
+        let mut copy = scene.begin_copy();
+        assert_eq!(copy.is_none(), dropped == 1, "{admitted}");
+        assert_eq!((scene.copies_held(), scene.worker.copies), (1 - dropped, 1 - dropped));
+        assert_eq!(scene.worker.state.counter(Counter::MirrorsUnavailable), u64::from(dropped));
+        if let Some((copy, _)) = &mut copy {
+            copy.close(&mut scene.worker, scene.now);
+        }
+        assert_eq!(scene.respond(OK).answer(), (Action::Finish, 200));
+        scene.ends_as(200);
+    }
+}
+
 /// Beyond their bound copies are not made, until one has ended.
 #[test]
 fn there_is_a_bound_of_copies() {
@@ -205,6 +226,23 @@ fn a_body_comes_in_its_time() {
     assert_eq!(scene.expire_copy(&mut late, 30 * SECOND), Action::ReplyClose);
     late.close(&mut scene.worker, scene.now);
     assert_eq!(scene.copies(), [(408, 1), (504, 1)]);
+}
+
+/// An interim answer of the mirror does not have the rate of its body measured, which is its request's matter: it may go on for as long as
+/// a client may pause.
+#[test]
+fn a_copy_has_no_rate_to_keep() {
+    let upload = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    let mut scene = scene_with(100, |document| {
+        document["listeners"][0]["min_bytes_per_second"] = json!(500);
+    });
+    let mut copy = scene.copy_of(upload);
+    scene.pass(2 * SECOND);
+    let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+    assert_eq!(copy.respond(&mut scene.worker, interim, scene.now).action, Action::Relay);
+    assert_eq!(scene.expire_copy(&mut copy, 30 * SECOND), Action::ReplyClose);
+    copy.close(&mut scene.worker, scene.now);
+    assert_eq!(scene.copies(), [(408, 1)]);
 }
 
 /// A copy that is cut off says why, and gives its place back.

@@ -1,5 +1,7 @@
 //! Connections that are passed through: from the choice of an instance to the end that is counted.
 
+use std::sync::Arc;
+
 use serde_json::{json, Value};
 
 use super::scene::{document, Scene, Told, MILLI, SECOND, UNROUTED};
@@ -140,6 +142,38 @@ fn without_an_instance_the_client_is_reset() {
     assert_eq!((ends(&short), short.held()), (vec![End::LimitReached], 0));
 }
 
+/// A service under maintenance takes the connections of those clients only that it lets in, whatever its instances could take. It is the
+/// client that the balancer names, and one that is under way goes on.
+#[test]
+fn maintenance_keeps_clients_out() {
+    let closed_but_to = |network: &str| {
+        let maintenance = json!({"admitted": [network], "retry_after_s": 90, "page": null});
+        move |document: &mut Value| {
+            document["services"][0]["maintenance"] = maintenance;
+            document["services"][0]["queue"] = json!({"size": 1, "timeout_ms": 1_000});
+        }
+    };
+    let mut closed = scene(closed_but_to("203.0.113.0/24"));
+    assert_eq!(closed.admit().action, Action::Abort);
+    assert_eq!((ends(&closed), closed.held()), (vec![End::DestinationUnavailable], 0));
+    assert_eq!(closed.worker.state.passed(UNROUTED)[0], 1);
+    assert_eq!(line(&closed)["reason"], "destination_unavailable");
+    slot(&scene(closed_but_to("192.0.2.1/32")).admit());
+    for (client, action) in [("203.0.113.9", Action::Connect), ("198.51.100.9", Action::Abort)] {
+        let mut behind = scene(|document| {
+            document["trusted_proxies"] = json!(["192.0.2.1"]);
+            document["listeners"][0]["proxy_protocol"] = json!(true);
+            closed_but_to("203.0.113.0/24")(document);
+        });
+        behind.admit();
+        assert_eq!(behind.receive(format!("PROXY TCP4 {client} 198.51.100.7 1 2\r\n")).action, action);
+    }
+    let mut under_way = passed(|_| ());
+    under_way.worker.snapshot = Arc::clone(&closed.worker.snapshot);
+    under_way.flowing();
+    assert_eq!((under_way.held(), ends(&under_way)), (1, vec![]));
+}
+
 /// Where there is a queue it waits for a place, and gets a connection of its own when one comes free; it may have said all it has.
 #[test]
 fn it_waits_in_the_queue_of_its_service() {
@@ -228,16 +262,38 @@ fn clients_keep_their_instance_by_hash() {
     assert_eq!(chosen, again, "of one network");
 }
 
-/// A client beyond its number of connections is reset; it is counted as refused, not as passed through.
+/// A client beyond its number of connections is reset; it reaches no instance, and is counted and told of as one that was to be passed
+/// through.
 #[test]
 fn one_connection_too_many_is_reset() {
-    let mut scene = scene(|document| document["listeners"][0]["max_connections_per_client"] = json!(1));
-    slot(&scene.admit());
-    let mut second = Connection::open(&mut scene.worker, 0, "192.0.2.1".parse().unwrap(), scene.now);
-    assert_eq!(second.admit(&mut scene.worker, scene.now).action, Action::Abort);
-    second.close(&mut scene.worker, scene.now);
-    assert_eq!(scene.worker.state.counter(Counter::ConnectionsRejected), 1);
-    assert_eq!((scene.worker.state.passed(UNROUTED)[0], ends(&scene)), (1, vec![]));
+    for named in [None, Some("PROXY TCP4 203.0.113.9 198.51.100.7 1 2\r\n")] {
+        let mut scene = scene(|document| {
+            document["listeners"][0]["max_connections_per_client"] = json!(1);
+            document["listeners"][0]["proxy_protocol"] = json!(named.is_some());
+            document["trusted_proxies"] = json!(["192.0.2.1"]);
+        });
+        let socket = if named.is_some() { "192.0.2.1" } else { "203.0.113.9" };
+        let mut connect = || {
+            let worker = &mut scene.worker;
+            let mut connection = Connection::open(worker, 0, socket.parse().unwrap(), scene.now);
+            let admitted = connection.admit(worker, scene.now);
+            let verdict =
+                named.map_or(admitted, |header| connection.receive(worker, header.as_bytes(), scene.now));
+            (connection, verdict.action)
+        };
+        let ((_first, first), (mut second, rejected)) = (connect(), connect());
+        assert_eq!((first, rejected), (Action::Connect, Action::Abort));
+        assert_eq!((scene.held(), scene.worker.state.counter(Counter::ConnectionsRejected)), (1, 1));
+        assert_eq!((scene.worker.state.passed(UNROUTED)[0], ends(&scene)), (2, vec![End::LimitReached]));
+        second.close(&mut scene.worker, scene.now);
+        assert_eq!(ends(&scene).len(), 1, "counted once");
+        let line = line(&scene);
+        for (key, value) in
+            [("client", "203.0.113.9"), ("service", "api"), ("reason", "connection_limit_reached")]
+        {
+            assert_eq!(line[key], value, "{key}");
+        }
+    }
 }
 
 /// The idle time of a tunnel is that of its service, from when bytes moved last.
