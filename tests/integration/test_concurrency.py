@@ -95,7 +95,9 @@ async def test_a_killed_worker_takes_its_share_along() -> None:
             while len(origin.requests) < MOST:
                 await rush(gateway, clients, 1, 1)  # those that came at once may have refused each other
                 await asyncio.sleep(0)
-            os.kill(gateway.workers[0], signal.SIGKILL)
+            victim = gateway.workers[0]
+            os.kill(victim, signal.SIGKILL)
+            await eventually(lambda: victim not in gateway.worker_pids())
 
             async def is_one() -> bool:
                 waiting = origin.open_connections
