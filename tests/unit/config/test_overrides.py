@@ -28,8 +28,8 @@ INSTANCE = ("services", "api", "instances", str(A))
 CLUSTER = '[cluster]\nredis = "127.0.0.1:6379"'
 
 
-def configuration(limits: str = '{ rate = "10/s" }', more: str = "") -> Config:
-    """One route with these limits."""
+def routed(line: str, more: str = "") -> Config:
+    """One route that says this."""
     return parse(
         f"""
         {more}
@@ -40,11 +40,16 @@ def configuration(limits: str = '{ rate = "10/s" }', more: str = "") -> Config:
         [[routes]]
         service = "api"
         name = "all"
-        limit = {limits}
+        {line}
         """,
         "test",
         {},
     )
+
+
+def configuration(limits: str = '{ rate = "10/s" }', more: str = "") -> Config:
+    """One route with these limits."""
+    return routed(f"limit = {limits}", more)
 
 
 def nested(path: Path, value: object) -> dict[str, Any]:
@@ -338,21 +343,6 @@ def test_maintenance_is_on_or_off(value: object) -> None:
 FAULT = ("routes", "all", "fault")
 
 
-def faulty(fault: str) -> Config:
-    """One route that injects this."""
-    text = f"""
-        [[listen]]
-        address = "127.0.0.1:80"
-        [services.api]
-        instances = ["{A}"]
-        [[routes]]
-        service = "api"
-        name = "all"
-        {fault}
-        """
-    return parse(text, "test", {})
-
-
 def shares(config: Config) -> tuple[int, int]:
     """Of the route's faults: answers and delays, in percent."""
     fault = config.routes[0].fault
@@ -362,7 +352,7 @@ def shares(config: Config) -> tuple[int, int]:
 
 def test_shares_of_faults_are_set_and_the_rest_stays() -> None:
     """Each by itself; what is prepared with 0 hits nobody before."""
-    config = faulty('fault = { abort = 503, abort_percent = 0, delay = "1s", delay_percent = 7 }')
+    config = routed('fault = { abort = 503, abort_percent = 0, delay = "1s", delay_percent = 7 }')
     assert shares(overridden(config, read({(*FAULT, "abort_percent"): 5}))) == (5, 7)
     both = overridden(config, read({(*FAULT, "abort_percent"): 100, (*FAULT, "delay_percent"): 0}))
     assert shares(both) == (100, 0)
@@ -382,7 +372,7 @@ def test_shares_of_faults_are_set_and_the_rest_stays() -> None:
 )
 def test_what_a_route_does_not_inject_has_no_share(fault: str, key: str, reason: str) -> None:
     """What is injected is the file's alone; the setting is named with the reason, and nothing is injected by it."""
-    config = faulty(fault)
+    config = routed(fault)
     overrides = read({(*FAULT, key): 50})
     assert list(without_place(config, overrides)) == [((*FAULT, key), reason)]
     before, after = (it.routes[0].fault for it in (config, overridden(config, overrides)))

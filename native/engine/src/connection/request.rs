@@ -119,8 +119,7 @@ impl Connection {
                 (self.searched, self.empty_lines) = (0, 0);
                 let mut slots = slots();
                 let parsed = Request::parse(&bytes[..end], &mut slots, &limits, kept);
-                let (verdict, used) = self.begin(worker, bytes, end, parsed, now);
-                (verdict, empty + used)
+                (self.begin(worker, bytes, end, parsed, now), empty + bytes.len())
             }
             Ok(None) => {
                 self.await_head(worker, bytes.len(), now);
@@ -138,7 +137,8 @@ impl Connection {
         self.searched = searched;
     }
 
-    /// A whole head of `end` bytes: decides, and makes the forwarded request of it and of what follows.
+    /// A whole head of `end` bytes: decides, and makes the forwarded request of it and of what follows. What is pipelined behind
+    /// it is kept before anything is said, for every answer tells whether more waits.
     fn begin<S: State>(
         &mut self,
         worker: &mut Worker<S>,
@@ -146,11 +146,11 @@ impl Connection {
         end: usize,
         parsed: Result<Request<'_, '_>, HeadFault>,
         now: u64,
-    ) -> (Verdict, usize) {
+    ) -> Verdict {
         let checked = parsed.and_then(|request| Ok((request.expects_continue()?, request)));
         let (expects_continue, request) = match checked {
             Ok(checked) => checked,
-            Err(fault) => return (self.refuse_unread(worker, fault.into(), now), bytes.len()),
+            Err(fault) => return self.refuse_unread(worker, fault.into(), now),
         };
         self.requests += 1;
         self.minor_version = request.minor_version;
@@ -174,25 +174,14 @@ impl Connection {
         match believed.and_then(|()| self.decide(worker, &request, &sender, now)) {
             Ok(exchange) => {
                 let rest = &bytes[end..];
-                self.forward(
-                    worker,
-                    &request,
-                    &sender,
-                    request_id,
-                    exchange,
-                    rest,
-                    expects_continue,
-                    now,
-                    end,
-                )
+                self.forward(worker, &request, &sender, request_id, exchange, rest, expects_continue, now)
             }
             Err(instead) => {
-                // A body that is here already is read and forgotten, so that the connection may live on. What
-                // follows it is kept before the answer is made: it tells whether the client sends more.
+                // A body that is here already is read and forgotten, so that the connection may live on.
                 self.holds.give_back(&worker.state); // no gate is passed yet
                 let used = self.request_body.read(&bytes[end..], |_| {}).unwrap_or(0);
                 self.inbound.extend_from_slice(&bytes[end + used..]);
-                let verdict = match instead {
+                match instead {
                     Instead::Refused(refusal) => {
                         self.refuse(worker, &refusal, request.method == b"HEAD", now)
                     }
@@ -200,8 +189,7 @@ impl Connection {
                         let client = self.client(worker, &sender, request_id);
                         self.answer(worker, &answer, row, &request, &client, now)
                     }
-                };
-                (verdict, bytes.len())
+                }
             }
         }
     }
@@ -332,7 +320,7 @@ impl Connection {
         Instead::Answered { answer: Arc::clone(&cors.answer), row }
     }
 
-    /// Writes the forwarded head and what is here of the body; says how much of the input that took.
+    /// Writes the forwarded head and what is here of the body.
     #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
     fn forward<S: State>(
         &mut self,
@@ -344,8 +332,7 @@ impl Connection {
         rest: &[u8],
         expects_continue: bool,
         now: u64,
-        end: usize,
-    ) -> (Verdict, usize) {
+    ) -> Verdict {
         let client = self.client(worker, sender, request_id);
         let edits = exchange.edits.as_deref();
         rewrite::request(worker.fresh_output(), request, client, edits, expects_continue);
@@ -358,20 +345,20 @@ impl Connection {
         self.record_try();
         let used = match self.read_body(worker, rest) {
             Ok(used) => used,
-            Err(reason) => return (self.refuse_body(worker, reason, now), end + rest.len()),
+            Err(reason) => return self.refuse_body(worker, reason, now),
         };
+        self.inbound.extend_from_slice(&rest[used..]);
         if !self.request_body.is_complete() {
             self.body_clock = (!expects_continue).then(|| Stopwatch::start(now));
         }
-        let Some(instance) = instance else {
-            // Kept before it is held back, for that may end in a refusal, which tells whether more waits.
-            self.inbound.extend_from_slice(&rest[used..]);
-            let verdict = self.hold_back(worker, now);
-            return (self.with_copy(verdict), end + rest.len());
+        let verdict = match instance {
+            None => self.hold_back(worker, now),
+            Some(argument) => {
+                self.flowing(worker, now);
+                Verdict { action: Action::Forward, argument, payload: Payload::Output }
+            }
         };
-        self.flowing(worker, now);
-        let verdict = Verdict { action: Action::Forward, argument: instance, payload: Payload::Output };
-        (self.with_copy(verdict), end + used)
+        self.with_copy(verdict)
     }
 
     /// There is no instance yet for the request in the output.
