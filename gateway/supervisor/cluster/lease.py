@@ -29,6 +29,8 @@ TIME_UNIT_NS = 1 << 30
 """The time until which a stock is good is kept in such units, rounded up."""
 LOOK_NS = NANOSECONDS // 2
 """At least so often a lease is looked at, which keeps its stock good."""
+RETRY_NS = NANOSECONDS // 10
+"""Between two attempts to reach a store that is away: so much earlier than this gateway may others find it again."""
 SHORT_PAUSE_NS = COVER_NS // 4
 """Between two questions for a bucket that did not have all: who competes need not ask for every single token."""
 
@@ -57,7 +59,9 @@ class Lease:
     not_before: int = 0
     """Asking again makes no sense before this time."""
     lent: int = 0
-    """What the stock has got on this gateway's own word while the store was away; negative: what it had to forgo."""
+    """What the stock has got on this gateway's own word while the store was away, less what came back to the bucket meanwhile;
+    negative: what it had to forgo.
+    """
     lent_until: int | None = None
     """Up to when its share was reckoned; None from the store's first answer on."""
     fraction: float = 0.0
@@ -157,18 +161,25 @@ class Lease:
 
     def go_without(self, gateways: int, now: int) -> int:
         """What to add to the stock while the store is away and the limit goes by its share: this gateway's own bucket is
-        full at a stock of 0 and owes a share of the burst when it is empty. A bucket that was short begins empty.
+        full at a stock of 0 and owes a share of the burst when it is empty. It begins with a share of what was left.
+
+        The store's bucket fills by itself meanwhile, and so for this share no more of it can be missing afterwards than is
+        missing here: what the share earns beyond what it had to forgo is not charged, but for the last moment, in which
+        others may have used up the store's bucket already.
         """
         share = 1 / gateways
         if self.lent_until is None:
             self.lent_until, self.fraction = now, 0.0
-            more = min(0, -ceil(share * self.limit.burst) - self.held) if not self.plentiful else 0
+            gone = ceil(share * (self.limit.burst - self.level)) if self.heard_of else 0
+            empty = -ceil(share * self.limit.burst)
+            more = self.lent = min(0, max(empty, self.held - gone) - self.held)
         else:
             self.fraction += share * self.limit.per_second * (now - self.lent_until) / NANOSECONDS
             self.lent_until = now
             more = min(int(self.fraction), max(0, -self.held))
             self.fraction = min(self.fraction - more, 1.0)
-        self.lent += more
+            latest = share * self.limit.per_second * RETRY_NS / NANOSECONDS
+            self.lent = max(self.lent, min(ceil(latest), self.lent + more))
         self.held += more
         return more
 

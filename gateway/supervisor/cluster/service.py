@@ -17,7 +17,7 @@ from typing import Protocol
 from gateway.clock import NANOSECONDS
 from gateway.model import Unreachable
 from gateway.supervisor.cluster.bucket import Bucket, SharedLimit, Take
-from gateway.supervisor.cluster.lease import COVER_NS, Lease, credit, credit_without_store
+from gateway.supervisor.cluster.lease import COVER_NS, RETRY_NS, Lease, credit, credit_without_store
 from gateway.supervisor.cluster.store import Store, StoreError
 
 logger = logging.getLogger("headgate.cluster")
@@ -26,7 +26,7 @@ TURN_S = 0.005
 """Between two looks. The stock suffices for several of them."""
 TURN_NS = int(TURN_S * NANOSECONDS)
 GREETING_S = 0.5
-"""Between two signs of life to the other gateways; while the store is away, between two attempts to reach it."""
+"""Between two signs of life to the other gateways."""
 MOST_WANTS = 256
 """Of one worker, that are heard in one turn."""
 MOST_LOOKS = 512
@@ -195,7 +195,7 @@ class ClusterService:
     async def _keep_greeting(self) -> None:
         while True:
             await self.greet()
-            await asyncio.sleep(GREETING_S)
+            await asyncio.sleep(GREETING_S if self.away_since is None else RETRY_NS / NANOSECONDS)
 
     async def turn(self) -> None:
         """One look at what may need something, and at most one round trip."""

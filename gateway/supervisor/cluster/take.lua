@@ -13,7 +13,7 @@ local function take(key, interval, burst, used, wanted)
         return 0, 1000000, 0 -- it holds something that is not ours: nothing is granted, and nothing spoiled
     end
     local latest = now + burst * interval
-    local tat = stored and tonumber(stored) or now
+    local tat = math.max(stored and tonumber(stored) or now, now)
     -- A debt counts, but no more than a burst of it: a gateway that went on without us must not close the limit for long.
     tat = math.min(math.max(tat + used * interval, now), latest + burst * interval)
     local granted = math.max(0, math.min(wanted, math.floor((latest - tat) / interval + 0.000001)))

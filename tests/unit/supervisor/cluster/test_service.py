@@ -231,16 +231,25 @@ async def test_a_second_without_redis(unreachable: Unreachable, least: int, most
     assert sum(await world.run(5, rates, draw)) == pytest.approx(5000, rel=0.02)
 
 
-async def test_what_passed_meanwhile_is_charged() -> None:
-    """A gateway's share counts as if Redis had been there: over the whole time the limit holds."""
+@pytest.mark.parametrize("rates", [[1500, 1500], [2000, 400], [400, 300]])
+@pytest.mark.parametrize("away", [0.5, 1, 2, 10])
+async def test_what_passed_meanwhile_is_charged(away: float, rates: list[int]) -> None:
+    """A gateway's share counts as if Redis had been there: over the whole time the limit holds, however much of the bucket
+    had come back meanwhile, and nothing is charged twice: when Redis is back, the limit is there at once.
+    """
     world = World(2, per_second=1000, burst=1000)
     draw = random.Random(13)
-    await world.run(3, [1500, 1500], draw)
+    await world.run(3, rates, draw)
     world.server.is_up = False
-    await world.run(1, [1500, 1500], draw)
+    meanwhile = await world.run(away, rates, draw)
     world.server.is_up = True
-    await world.run(3, [1500, 1500], draw)
-    assert 0.97 * 8000 <= world.admitted <= 1.01 * 8000
+    afterwards = sum(await world.run(3, rates, draw))
+    wanted = sum(rates)
+    assert afterwards >= 0.95 * min(wanted, 1000) * 3
+    assert world.admitted <= 1.01 * (1000 + 1000 * (6 + away))
+    for admitted, rate in zip(meanwhile, rates, strict=True):
+        assert admitted <= 500 + 500 * away + 20
+        assert admitted >= 0.95 * min(rate, 500) * away - 20
 
 
 async def test_redis_is_back_and_nobody_has_asked_it_yet() -> None:
@@ -256,7 +265,7 @@ async def test_redis_is_back_and_nobody_has_asked_it_yet() -> None:
     assert world.workers[0].request(0)
     passed = world.admitted
     await world.run(0.1, [0], draw)
-    assert sum(await world.run(3, [3000], draw)) == pytest.approx(3000, rel=0.02)
+    assert sum(await world.run(3, [3000], draw)) == pytest.approx(3000 + 100, rel=0.02)
     assert passed == pytest.approx(1000, rel=0.1)
 
 

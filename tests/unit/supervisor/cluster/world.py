@@ -8,12 +8,14 @@ from math import floor
 from gateway.clock import NANOSECONDS
 from gateway.model import Unreachable
 from gateway.supervisor.cluster.bucket import SharedLimit, Take, Taken
+from gateway.supervisor.cluster.lease import RETRY_NS
 from gateway.supervisor.cluster.service import GREETING_S, ClusterService, Tally
 from gateway.supervisor.cluster.store import StoreError
 
 STEP_NS = 1_000_000
 TURN_STEPS = 5
 GREETING_STEPS = round(GREETING_S * NANOSECONDS / STEP_NS)
+RETRY_STEPS = RETRY_NS // STEP_NS
 UNANSWERED_NS = 2 * NANOSECONDS
 MOST = 1 << 27
 ROW = 3
@@ -41,7 +43,7 @@ class Server:
         limit, name, now = take.bucket.limit, take.bucket.name, self.clock.now / 1000
         interval = limit.interval_us
         latest = now + limit.burst * interval
-        tat = max(self.tats.get(name, now) + take.used * interval, now)
+        tat = max(max(self.tats.get(name, now), now) + take.used * interval, now)
         tat = min(tat, latest + limit.burst * interval)
         granted = max(0, min(take.wanted, floor((latest - tat) / interval + 1e-6)))
         tat += granted * interval
@@ -246,7 +248,8 @@ class World:
                 for _ in range(int(expected) + (draw.random() < expected % 1)):
                     workers.request(draw.randrange(keys))
             for number, service in enumerate(self.services):
-                if (self._steps + number) % GREETING_STEPS == 0:
+                pause = GREETING_STEPS if service.away_since is None else RETRY_STEPS
+                if (self._steps + number) % pause == 0:
                     await service.greet()
                 if (self._steps + number) % TURN_STEPS == 0 or self.workers[number].waiting:
                     await service.turn()
