@@ -119,7 +119,7 @@ impl Line {
 /// The lines of a worker by the rows of their services; there is none in which nobody waits.
 #[derive(Debug, Default)]
 pub struct Lines {
-    lines: BTreeMap<u32, Line>,
+    by_service: BTreeMap<u32, Line>,
     tickets: u64,
     /// The service whose line was asked last: the next one goes on from there, or those behind would never have a turn
     /// where rounds begin faster than they end.
@@ -131,7 +131,7 @@ impl Lines {
     pub fn join(&mut self, service: u32, connection: u32, queue: Queue, now: u64) -> Ticket {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
-        let line = self.lines.entry(service).or_insert_with(Line::new);
+        let line = self.by_service.entry(service).or_insert_with(Line::new);
         line.patience = queue.timeout / PATIENCE;
         line.waiters.push_back(Waiter { ticket, connection, since: now });
         ticket
@@ -139,13 +139,13 @@ impl Lines {
 
     /// It waits no longer. False: it was displaced before.
     pub fn leave(&mut self, service: u32, ticket: Ticket) -> bool {
-        let Some(line) = self.lines.get_mut(&service) else { return false };
+        let Some(line) = self.by_service.get_mut(&service) else { return false };
         let Ok(place) = line.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket) else {
             return false;
         };
         line.waiters.remove(place);
         if line.waiters.is_empty() {
-            self.lines.remove(&service);
+            self.by_service.remove(&service);
         }
         true
     }
@@ -153,50 +153,50 @@ impl Lines {
     /// The oldest gives way to a newcomer, which takes over its place in the queue. Returns its connection; `None` unless the
     /// line stands.
     pub fn displace(&mut self, service: u32, now: u64) -> Option<u32> {
-        let line = self.lines.get_mut(&service)?;
+        let line = self.by_service.get_mut(&service)?;
         line.look(now);
         if !line.newest_first {
             return None;
         }
         let oldest = line.waiters.pop_front()?;
         if line.waiters.is_empty() {
-            self.lines.remove(&service);
+            self.by_service.remove(&service);
         }
         Some(oldest.connection)
     }
 
     /// Whose turn is next; `None` where nobody waits.
     pub fn front(&mut self, service: u32, now: u64) -> Option<Front> {
-        let line = self.lines.get_mut(&service)?;
+        let line = self.by_service.get_mut(&service)?;
         line.look(now);
         line.next().map(|next| Front { since: next.since, newest_first: line.newest_first })
     }
 
     /// Is it the turn of this one?
     pub fn is_next(&self, service: u32, ticket: Ticket) -> bool {
-        self.lines.get(&service).and_then(Line::next).is_some_and(|next| next.ticket == ticket)
+        self.by_service.get(&service).and_then(Line::next).is_some_and(|next| next.ticket == ticket)
     }
 
     /// Does nobody wait?
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.by_service.is_empty()
     }
 
     /// Places may have come free: everybody who waits now may be asked once.
     pub fn begin_round(&mut self) {
-        for line in self.lines.values_mut() {
+        for line in self.by_service.values_mut() {
             line.turns_left = line.waiters.len();
         }
     }
 
     /// The connection whose turn it is in this round; `None` when the round is over.
     pub fn next(&mut self, now: u64) -> Option<u32> {
-        let from_last = self.lines.range(self.last..).chain(self.lines.range(..self.last));
+        let from_last = self.by_service.range(self.last..).chain(self.by_service.range(..self.last));
         let next = from_last.into_iter().find(|(_, line)| line.turns_left > 0);
         let next = next.map(|(service, _)| *service);
         self.last = next.unwrap_or(0);
         let service = next?;
-        let line = self.lines.get_mut(&service)?;
+        let line = self.by_service.get_mut(&service)?;
         line.turns_left -= 1;
         line.look(now);
         line.next().map(|next| next.connection)
@@ -204,7 +204,7 @@ impl Lines {
 
     /// There was no place for the next of a line, so there is none for those behind it: they are not asked in this round.
     pub fn end_round(&mut self, service: u32) {
-        if let Some(line) = self.lines.get_mut(&service) {
+        if let Some(line) = self.by_service.get_mut(&service) {
             line.turns_left = 0;
         }
     }
@@ -303,7 +303,9 @@ mod tests {
             .map(|_| {
                 lines.begin_round();
                 let asked = [lines.next(START), lines.next(START)].map(Option::unwrap);
-                asked.map(|connection| lines.end_round(connection));
+                for connection in asked {
+                    lines.end_round(connection);
+                }
                 asked
             })
             .collect();
