@@ -118,7 +118,9 @@ mod tests {
             let head = format!("GET /foo{rest} HTTP/1.1\r\nHost: h\r\n\r\n");
             let mut room = slots();
             let parsed = Request::parse(head.as_bytes(), &mut room, &LIMITS, Kept::NONE);
-            prop_assume!(parsed.as_ref().is_ok_and(|request| request.path().starts_with(b"/foo/")));
+            if !parsed.as_ref().is_ok_and(|request| request.path().starts_with(b"/foo/")) {
+                return Ok(()); // one of ten is no legal path, or leads elsewhere
+            }
             let rewrite = PathRewrite::prefix("/foo", &with);
             let once = rewritten(&rewrite, "GET", &format!("/foo{rest}"));
             prop_assert_eq!(rewritten(&PathRewrite::Keep, "GET", &once), once);
