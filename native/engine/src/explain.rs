@@ -117,7 +117,8 @@ impl Explainer {
             is_preflight: preflight.is_some(),
             is_allowed: cors.policy.allows(origin_of(request)),
         });
-        let listener = self.snapshot.listeners.get(listener as usize);
+        let snapshot = &self.snapshot;
+        let listener = snapshot.listeners.get(listener as usize);
         let outcome = found.ok_or(Reason::NoRoute).and_then(|(_, route)| {
             if let Some(cors) = route.cors().filter(|_| preflight.is_some()) {
                 return Ok((None, Some(Answered { status: cors.answer.status, location: None })));
@@ -125,7 +126,10 @@ impl Explainer {
             let named = named_destination(route, request, client)?;
             let service = named.and_then(Destination::service);
             let mut destinations = named.map_or(route.destinations.all(), std::slice::from_ref).iter();
-            let is_closed = destinations.all(|destination| destination.closed_to(client).is_some());
+            let service_of =
+                |destination: &Destination| snapshot.services.get(destination.service()? as usize);
+            let is_closed =
+                destinations.all(|destination| route.closed_to(service_of(destination), client).is_some());
             let objection = objection(route, listener, request).or(is_closed.then_some(Reason::Maintenance));
             match (objection, route.destinations.answer()) {
                 (Some(reason), _) => Err(reason),

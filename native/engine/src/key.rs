@@ -113,10 +113,21 @@ impl Part {
     }
 }
 
-/// The key of a set of requests: those whose parts are all the same.
+/// The key of a set of requests: those whose parts are all the same. What nearly every key is lies in place, so that a
+/// limit is read without another look into memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    parts: Box<[Part]>,
+pub enum Key {
+    /// Nothing: all requests are one set.
+    Nothing,
+    /// The network of the client alone, as [`Part::ClientIp`] has it.
+    ClientIp {
+        /// Bits of an IPv4 address.
+        v4: u8,
+        /// Bits of an IPv6 address.
+        v6: u8,
+    },
+    /// Any parts, of which there is at least one. (The second box keeps a key, and with it a limit, small.)
+    Parts(Box<Box<[Part]>>),
 }
 
 /// A request does not have all parts of a key.
@@ -128,39 +139,45 @@ const NOTHING: u32 = u32::MAX;
 
 impl Key {
     /// Reads the parts; the error is the index of the first that is none. There is at least one.
-    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, usize> {
+    ///
+    /// `are_common`: parts that all requests have in common, and that tell none of them apart.
+    pub fn parse<T: AsRef<str>>(texts: &[T], are_common: &[Part]) -> Result<Self, usize> {
         let part = |(index, text): (usize, &T)| Part::parse(text.as_ref()).ok_or(index);
-        let parts: Box<[Part]> = texts.iter().enumerate().map(part).collect::<Result<_, _>>()?;
+        let mut parts: Vec<Part> = texts.iter().enumerate().map(part).collect::<Result<_, _>>()?;
         if parts.is_empty() {
             return Err(0);
         }
-        Ok(Self { parts })
+        parts.retain(|part| !are_common.contains(part));
+        Ok(match parts[..] {
+            [] => Self::Nothing,
+            [Part::ClientIp { v4, v6 }] => Self::ClientIp { v4, v6 },
+            _ => Self::Parts(Box::new(parts.into_boxed_slice())),
+        })
     }
 
     /// Does any part tell clients apart?
     pub fn is_of_clients(&self) -> bool {
-        self.parts.iter().any(Part::is_of_client)
-    }
-
-    /// The same without the parts that all requests have in common; a key without any is that of all of them.
-    #[must_use]
-    pub fn without(self, are_common: &[Part]) -> Self {
-        let parts = self.parts.into_vec().into_iter().filter(|part| !are_common.contains(part));
-        Self { parts: parts.collect() }
-    }
-
-    /// What it is made of.
-    #[inline]
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
+        match self {
+            Self::Nothing => false,
+            Self::ClientIp { .. } => true,
+            Self::Parts(parts) => parts.iter().any(Part::is_of_client),
+        }
     }
 
     /// Hashes all parts of a request, each behind its length, so that what belongs to one part never passes for a piece of
     /// the next. What a request does not have differs from everything that it might have; then the answer is `Incomplete`.
     #[inline]
     pub fn hash(&self, subject: &Subject<'_>, hasher: &mut impl Hasher) -> Result<(), Incomplete> {
+        let parts = match self {
+            Self::Nothing => return Ok(()),
+            Self::ClientIp { v4, v6 } => {
+                hash_part(hasher, &network(subject.client, *v4, *v6));
+                return Ok(());
+            }
+            Self::Parts(parts) => parts,
+        };
         let mut complete = Ok(());
-        for part in &self.parts {
+        for part in parts.iter() {
             part.read(subject, |value| {
                 if let Some(value) = value {
                     hash_part(hasher, value);

@@ -25,18 +25,13 @@ impl Mirror {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selection::{Balance, Policy};
-    use crate::snapshot::Timeouts;
 
     /// Copies are as many as their share of all requests, within one part in a hundred of these.
     #[test]
     fn a_share_is_kept() {
         const DRAWS: u32 = 100_000;
-        let policy = Policy { bank: 0, balance: Balance::P2C, slow_start: 0 };
-        let timeouts = Timeouts { connect: 1, first_byte: 1, idle: 1, tunnel: 1 };
-        let backend = Backend { service: 0, policy, timeouts, edits: None, compression: None };
         for share in [1, 10, 50, 99, 100] {
-            let mirror = Mirror { backend: backend.clone(), share, row: 0 };
+            let mirror = Mirror { backend: Backend::plain(0), share, row: 0 };
             let mut random = Random::new(7);
             let taken = (0..DRAWS).filter(|_| mirror.takes(&mut random)).count();
             let off = taken as f64 - f64::from(DRAWS * share) / f64::from(WHOLE);

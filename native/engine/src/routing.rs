@@ -8,6 +8,7 @@
 //! registered names, the patterns of the host, and the routes that share host and path; never on the number of all
 //! routes. It allocates nothing, but where a query parameter that is asked for came encoded.
 
+mod by_path;
 mod conditions;
 mod host;
 mod path;

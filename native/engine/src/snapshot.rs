@@ -12,23 +12,27 @@ mod edits;
 mod error;
 mod failure_statuses;
 mod fault;
+mod few;
 mod limit;
 mod maintenance;
 mod matching;
 mod mirror;
 mod naming;
 mod parts;
+mod route;
 mod split;
 mod terms;
 
 pub use cors::Cors;
-pub use destination::{Backend, Destination, Destinations, Leads, Target};
+pub use destination::{Backend, Destination, Destinations, Leads, Target, Usage};
 pub use document::Scheme;
 pub use error::SnapshotError;
 pub use failure_statuses::FailureStatuses;
-pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule};
+pub use few::Few;
+pub use limit::{ConcurrencyLimit, Cost, Fields, Limit, Missing, Mode, Overflow, Owner, Rule, Sharing};
 pub use maintenance::Maintenance;
 pub use parts::{Misfit, Parts};
+pub use route::{Extras, Route};
 pub use terms::{Terms, Timeouts};
 
 use std::net::IpAddr;
@@ -39,16 +43,14 @@ use hashbrown::HashMap;
 
 use crate::address::Networks;
 use crate::affinity::Reading;
-use crate::fault::Fault;
 use crate::http1::path::Kept;
-use crate::mirror::Mirror;
 use crate::pace::MinRate;
 use crate::proxy_protocol::Version;
 use crate::queue::Queue;
 use crate::reply::Pages;
 use crate::retry_budget::RetryBudget;
 use crate::routing::Table;
-use crate::selection::{Policy, Tried};
+use crate::selection::Tried;
 use document::Document;
 use matching::Match;
 
@@ -113,14 +115,12 @@ pub struct Service {
     pub name: String,
     /// Its row in shared memory.
     pub slot: u32,
-    /// How an instance is chosen from all that it has.
-    pub policy: Policy,
+    /// How it is used where a route says nothing else: an instance is chosen from all that it has, and messages pass on as they are.
+    pub usage: Usage,
     /// What of a request decides for one of them.
     pub reading: Reading,
     /// Whom it lets in for now; `None` for all.
     pub maintenance: Option<Arc<Maintenance>>,
-    /// How long its instances are waited for where a route says nothing else.
-    pub timeouts: Timeouts,
     /// Statuses of answers that are failures of the instance.
     pub failure_statuses: FailureStatuses,
     /// The PROXY header with which connections to its instances begin that are passed through; `None` for none.
@@ -141,36 +141,6 @@ impl Service {
     /// Does it keep this client out for now?
     pub fn keeps_out(&self, client: IpAddr) -> bool {
         self.maintenance.as_ref().is_some_and(|maintenance| maintenance.keeps_out(client))
-    }
-}
-
-/// What happens to the requests that a route matches; [`Snapshot::table`] knows which these are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Where they go.
-    pub destinations: Destinations,
-    /// Who gets copies of its requests; `None` for nobody.
-    pub mirror: Option<Box<Mirror>>,
-    /// What is injected into its requests on purpose; `None` for nothing.
-    pub fault: Option<Box<Fault>>,
-    /// Extra tries after the first.
-    pub tries: u8,
-    /// What it says in place of its listener and of the whole file; `None` where it says nothing.
-    pub terms: Option<Arc<Terms>>,
-    /// The limits, in the order in which they are charged.
-    pub limits: Vec<Arc<Limit>>,
-    /// The limits on how many of its requests are under way.
-    pub concurrency: Vec<ConcurrencyLimit>,
-    /// The route names TRACE among its methods; no other gets one (it would show what the gateway adds).
-    pub traces: bool,
-}
-
-impl Route {
-    /// What it allows pages of other origins.
-    pub fn cors(&self) -> Option<&Cors> {
-        self.terms.as_ref().and_then(|terms| terms.cors.as_ref())
     }
 }
 
@@ -299,7 +269,7 @@ fn count_limits(route: &Route, service: &Service) -> Result<(), SnapshotError> {
         ("limits", route.limits.len() + service.limits.len(), Snapshot::MAX_LIMITS),
         (
             "concurrency",
-            route.concurrency.len() + service.concurrency.len(),
+            route.concurrency().len() + service.concurrency.len(),
             Snapshot::MAX_CONCURRENCY_LIMITS,
         ),
     ] {

@@ -177,7 +177,7 @@ impl Lane {
         let found = snapshot.services.get(index as usize);
         let found = found.ok_or_else(|| PyKeyError::new_err(service.clone().unbind()))?;
         let affinity = key.map_or(Affinity::None, |key| found.reading.value(key));
-        let criteria = Criteria { policy: found.policy, tried: &Tried::default(), affinity, now };
+        let criteria = Criteria { policy: found.usage.policy, tried: &Tried::default(), affinity, now };
         Ok(match peek(state, &criteria, random) {
             Selection::Instance(instance) => Some(instance.key()),
             _ => None,

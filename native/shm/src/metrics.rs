@@ -1,10 +1,18 @@
 //! What a worker counts, and where in its lane: the rows of status codes, durations, limit decisions and ends of waits.
+//!
+//! The tables of requests and of limits, which have a row for each route, lie by columns: what all routes count of one code lies
+//! together. Nearly every request adds to the same two columns, so the words for eight routes share a cache line, and those for
+//! 10,000 take 20 pages rather than 1,250.
 
+use core::iter::StepBy;
 use core::ops::Range;
 
 use headgate_engine::pass_through::{End, Passed};
 use headgate_engine::queue::WaitEnd;
 use headgate_engine::state::{Counter, LimitDecision};
+
+/// Words of a cache line.
+const LINE: usize = 8;
 
 /// Words for the worker's own counters; more than there are names, so that the rows behind them stay aligned.
 pub const COUNTER_WORDS: usize = 32;
@@ -13,8 +21,7 @@ pub const COUNTER_WORDS: usize = 32;
 pub const REQUEST_WORDS: usize = 64;
 /// Words of a service's histogram: its buckets, then the sum of the durations in nanoseconds.
 pub const DURATION_WORDS: usize = DURATION_BOUNDS_NS.len() + 2;
-/// Words of a row of the limit table, by [`headgate_engine::state::LimitDecision`]; more than there are, so that rows stay
-/// aligned.
+/// Words of a row of the limit table, by [`headgate_engine::state::LimitDecision`]; more than there are, for those to come.
 pub const LIMIT_WORDS: usize = 8;
 
 /// Words of what the queue of a service counts, by [`WaitEnd`]; the last is the time that those waited who got a place, in
@@ -83,23 +90,55 @@ pub fn duration_bucket(nanos: u64) -> usize {
     DURATION_BOUNDS_NS.iter().take_while(|&&bound| nanos > bound).count()
 }
 
+/// A table that lies by columns.
+#[derive(Clone, Copy, Debug)]
+struct Table<const COLUMNS: usize> {
+    first: usize,
+    rows: usize,
+    /// Words from a column to the next: whole cache lines, and an odd number of them, so that the words of one row do not all
+    /// fall to the same place of a cache when it is read.
+    step: usize,
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    const fn new(first: usize, rows: u32) -> Self {
+        let rows = rows as usize;
+        Self { first, rows, step: (rows.div_ceil(LINE) | 1) * LINE }
+    }
+
+    const fn end(&self) -> usize {
+        self.first + COLUMNS * self.step
+    }
+
+    /// The word of a row in a column; None outside the table.
+    #[inline]
+    fn word(&self, row: u32, column: usize) -> Option<usize> {
+        let row = row as usize;
+        (row < self.rows && column < COLUMNS).then(|| self.first + column * self.step + row)
+    }
+
+    /// The words of a row; None beyond the last.
+    fn row(&self, row: u32) -> Option<StepBy<Range<usize>>> {
+        let first = self.word(row, 0)?;
+        Some((first..first + COLUMNS * self.step).step_by(self.step))
+    }
+}
+
 /// Where the rows lie among a lane's counters, for given numbers of rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows {
-    series: usize,
+    requests: Table<REQUEST_WORDS>,
     services: usize,
-    limits: usize,
-    first_duration: usize,
-    first_limit: usize,
+    limits: Table<LIMIT_WORDS>,
 }
 
 impl Rows {
     /// For the capacities of a segment.
     pub const fn new(series: u32, services: u32, limits: u32) -> Self {
-        let (series, services, limits) = (series as usize, services as usize, limits as usize);
-        let first_duration = COUNTER_WORDS + series * REQUEST_WORDS;
-        let first_limit = first_duration + services * DURATION_WORDS;
-        Self { series, services, limits, first_duration, first_limit }
+        let requests = Table::new(COUNTER_WORDS, series);
+        let services = services as usize;
+        let limits = Table::new(requests.end() + services * DURATION_WORDS, limits);
+        Self { requests, services, limits }
     }
 
     /// Words in all.
@@ -108,7 +147,7 @@ impl Rows {
     }
 
     const fn first_queue(&self) -> usize {
-        self.first_limit + self.limits * LIMIT_WORDS
+        self.limits.end()
     }
 
     /// The worker's own counters.
@@ -116,22 +155,32 @@ impl Rows {
         0..Counter::NAMES.len()
     }
 
-    /// A row of the request table; None beyond its end.
+    /// The words of a row of the request table; None beyond its end.
+    pub fn requests(&self, row: u32) -> Option<StepBy<Range<usize>>> {
+        self.requests.row(row)
+    }
+
+    /// One word of a row of the request table; None outside it.
     #[inline]
-    pub fn requests(&self, row: u32) -> Option<Range<usize>> {
-        place(COUNTER_WORDS, row, self.series, REQUEST_WORDS)
+    pub fn request(&self, row: u32, word: usize) -> Option<usize> {
+        self.requests.word(row, word)
     }
 
     /// The histogram of a service; None beyond the last.
     #[inline]
     pub fn durations(&self, service: u32) -> Option<Range<usize>> {
-        place(self.first_duration, service, self.services, DURATION_WORDS)
+        place(self.requests.end(), service, self.services, DURATION_WORDS)
     }
 
-    /// A row of the limit table; None beyond its end.
+    /// The words of a row of the limit table; None beyond its end.
+    pub fn limits(&self, row: u32) -> Option<StepBy<Range<usize>>> {
+        self.limits.row(row)
+    }
+
+    /// The word of a decision in a row of the limit table; None beyond its end.
     #[inline]
-    pub fn limits(&self, row: u32) -> Option<Range<usize>> {
-        place(self.first_limit, row, self.limits, LIMIT_WORDS)
+    pub fn limit(&self, row: u32, decision: LimitDecision) -> Option<usize> {
+        self.limits.word(row, decision as usize)
     }
 
     /// What the queue of a service counts; None beyond the last.
@@ -175,28 +224,50 @@ mod tests {
         assert_eq!(duration_bucket(u64::MAX), 14);
     }
 
-    /// Rows tile the counters without a gap or an overlap, and end where the words end.
+    /// No two rows share a word, each has as many as it should, and all lie within the words; beyond the last row there is none.
     #[test]
-    fn rows_tile_the_counters() {
-        let rows = Rows::new(3, 2, 5);
-        let mut end = COUNTER_WORDS;
-        for range in (0..3).filter_map(|row| rows.requests(row)) {
-            assert_eq!((range.start, range.len()), (end, REQUEST_WORDS));
-            end = range.end;
+    fn rows_share_no_word() {
+        for (series, services, limits) in [(1, 1, 1), (3, 2, 5), (8, 1, 16), (9, 3, 17)] {
+            let rows = Rows::new(series, services, limits);
+            let mut words: Vec<usize> = (0..COUNTER_WORDS).collect();
+            for (count, row) in [
+                (REQUEST_WORDS, rows.requests(series - 1)),
+                (LIMIT_WORDS, rows.limits(limits - 1)),
+                (0, rows.requests(series)),
+                (0, rows.limits(u32::MAX)),
+            ] {
+                assert_eq!(row.map_or(0, Iterator::count), count);
+            }
+            words.extend((0..series).filter_map(|row| rows.requests(row)).flatten());
+            words.extend((0..services).filter_map(|row| rows.durations(row)).flatten());
+            words.extend((0..limits).filter_map(|row| rows.limits(row)).flatten());
+            words.extend((0..services).filter_map(|row| rows.queues(row)).flatten());
+            let of_services = services as usize * (DURATION_WORDS + QUEUE_WORDS);
+            let of_routes = series as usize * REQUEST_WORDS + limits as usize * LIMIT_WORDS;
+            assert_eq!(words.len(), COUNTER_WORDS + of_services + of_routes);
+            words.sort_unstable();
+            words.dedup();
+            assert_eq!(words.len(), COUNTER_WORDS + of_services + of_routes);
+            assert!(words.last().is_some_and(|&last| last < rows.words()));
+            assert!(rows.durations(services).is_none() && rows.queues(services).is_none());
         }
-        for range in (0..2).filter_map(|row| rows.durations(row)) {
-            assert_eq!((range.start, range.len()), (end, DURATION_WORDS));
-            end = range.end;
+    }
+
+    /// What is counted of one code, or of one decision, lies together for all routes, and words of a row are told alike one by
+    /// one and all together.
+    #[test]
+    fn a_column_lies_together() {
+        let rows = Rows::new(100, 1, 100);
+        let ok = code_index(200);
+        let allowed = LimitDecision::Allowed;
+        for row in 0..99 {
+            assert_eq!(rows.request(row + 1, ok), rows.request(row, ok).map(|word| word + 1));
+            assert_eq!(rows.limit(row + 1, allowed), rows.limit(row, allowed).map(|word| word + 1));
+            assert_eq!(rows.requests(row).and_then(|mut row| row.nth(ok)), rows.request(row, ok));
+            let words = rows.limits(row).and_then(|mut row| row.nth(allowed as usize));
+            assert_eq!(words, rows.limit(row, allowed));
         }
-        for range in (0..5).filter_map(|row| rows.limits(row)) {
-            assert_eq!((range.start, range.len()), (end, LIMIT_WORDS));
-            end = range.end;
-        }
-        for range in (0..2).filter_map(|row| rows.queues(row)) {
-            assert_eq!((range.start, range.len()), (end, QUEUE_WORDS));
-            end = range.end;
-        }
-        assert_eq!(end, rows.words());
-        assert!(rows.requests(3).is_none() && rows.durations(2).is_none() && rows.limits(u32::MAX).is_none());
+        assert!(rows.request(100, ok).is_none() && rows.request(0, REQUEST_WORDS).is_none());
+        assert!(rows.limit(100, allowed).is_none());
     }
 }

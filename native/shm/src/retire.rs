@@ -6,7 +6,6 @@
 //! A supervisor killed before the flip leaves a bank nobody reads; killed after it, a lane that the flip word names,
 //! which readers skip and the next supervisor finishes.
 
-use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use crate::word::{add_alone, Word};
@@ -96,19 +95,20 @@ impl<W: Word<u64>> Retired<'_, W> {
         lane.generation.store(generation.wrapping_add(1), Ordering::Release);
     }
 
-    /// Sums a range of counters over the retired totals and the given lanes into `sums`.
-    pub fn sum<'l, L>(&self, range: Range<usize>, lanes: impl Fn() -> L, sums: &mut [u64])
+    /// Sums these words of the counters over the retired totals and the given lanes into `sums`.
+    pub fn sum<'l, I, L>(&self, words: &I, lanes: impl Fn() -> L, sums: &mut [u64])
     where
         W: 'l,
+        I: Iterator<Item = usize> + Clone,
         L: Iterator<Item = Lane<'l, W>>,
     {
         for _ in 0..READ_TRIES {
             let flip = self.flip();
             sums.fill(0);
-            add(sums, self.banks[flip.bank()], &range);
+            add(sums, self.banks[flip.bank()], words.clone());
             for lane in lanes() {
                 if !flip.covers(lane.number, lane.generation.load(Ordering::Acquire)) {
-                    add(sums, lane.counters, &range);
+                    add(sums, lane.counters, words.clone());
                 }
             }
             if self.flip() == flip {
@@ -118,9 +118,9 @@ impl<W: Word<u64>> Retired<'_, W> {
     }
 }
 
-fn add<W: Word<u64>>(sums: &mut [u64], words: &[W], range: &Range<usize>) {
-    for (sum, word) in sums.iter_mut().zip(words.get(range.clone()).unwrap_or_default()) {
-        *sum = sum.wrapping_add(word.load(Ordering::Acquire));
+fn add<W: Word<u64>>(sums: &mut [u64], counters: &[W], words: impl Iterator<Item = usize>) {
+    for (sum, word) in sums.iter_mut().zip(words) {
+        *sum = sum.wrapping_add(counters.get(word).map_or(0, |word| word.load(Ordering::Acquire)));
     }
 }
 

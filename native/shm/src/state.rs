@@ -529,19 +529,16 @@ impl State for Worker {
 
     #[inline]
     fn count_request(&self, row: u32, code: u16) {
-        let row = self.segment().layout().rows.requests(row);
-        self.add(row.map(|row| row.start + code_index(code)), 1);
+        self.add(self.segment().layout().rows.request(row, code_index(code)), 1);
     }
 
     #[inline]
     fn count_passed(&self, row: u32, what: Passed, amount: u64) {
-        let row = self.segment().layout().rows.requests(row);
-        self.add(row.map(|row| row.start + what as usize), amount);
+        self.add(self.segment().layout().rows.request(row, what as usize), amount);
     }
 
     fn count_pass_end(&self, row: u32, end: End) {
-        let row = self.segment().layout().rows.requests(row);
-        self.add(row.map(|row| row.start + Passed::COUNT + end as usize), 1);
+        self.add(self.segment().layout().rows.request(row, Passed::COUNT + end as usize), 1);
     }
 
     #[inline]
@@ -553,8 +550,7 @@ impl State for Worker {
 
     #[inline]
     fn count_limit(&self, row: u32, decision: LimitDecision) {
-        let row = self.segment().layout().rows.limits(row);
-        self.add(row.map(|row| row.start + decision as usize), 1);
+        self.add(self.segment().layout().rows.limit(row, decision), 1);
     }
 
     #[inline]

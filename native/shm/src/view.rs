@@ -1,6 +1,5 @@
 //! Sums over the lanes, for status and metrics: reads everything, writes nothing.
 
-use core::ops::Range;
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -117,13 +116,13 @@ impl View {
 
     /// Counts by status code of a row of the request table, those above 0 only; code 0 stands for the unregistered.
     pub fn requests(&self, row: u32) -> Option<Vec<(u16, u64)>> {
-        let counts = self.sum::<REQUEST_WORDS>(self.segment.layout().rows.requests(row)?);
+        let counts = self.sum::<REQUEST_WORDS>(&self.segment.layout().rows.requests(row)?);
         Some(CODES.into_iter().zip(counts).filter(|&(_, count)| count > 0).collect())
     }
 
     /// What a row of the request table counts of connections that are passed through.
     pub fn passed(&self, row: u32) -> Option<PassedStatus> {
-        let counts = self.sum::<REQUEST_WORDS>(self.segment.layout().rows.requests(row)?);
+        let counts = self.sum::<REQUEST_WORDS>(&self.segment.layout().rows.requests(row)?);
         let ([connections, received, sent], ends) = counts.split_first_chunk::<{ Passed::COUNT }>()?;
         let ends = ends[..End::NAMES.len()].to_vec();
         Some(PassedStatus { connections: *connections, received: *received, sent: *sent, ends })
@@ -131,19 +130,19 @@ impl View {
 
     /// Counts by bucket of a service's histogram, and the sum of the durations in nanoseconds.
     pub fn durations(&self, service: u32) -> Option<(Vec<u64>, u64)> {
-        let [buckets @ .., sum] = self.sum::<DURATION_WORDS>(self.segment.layout().rows.durations(service)?);
+        let [buckets @ .., sum] = self.sum::<DURATION_WORDS>(&self.segment.layout().rows.durations(service)?);
         Some((buckets.to_vec(), sum))
     }
 
     /// Decisions of a limit, in the order of [`LimitDecision::NAMES`].
     pub fn limit_decisions(&self, row: u32) -> Option<Vec<u64>> {
-        let counts = self.sum::<LIMIT_WORDS>(self.segment.layout().rows.limits(row)?);
+        let counts = self.sum::<LIMIT_WORDS>(&self.segment.layout().rows.limits(row)?);
         Some(counts[..LimitDecision::NAMES.len()].to_vec())
     }
 
     /// The queue of a service.
     pub fn queue(&self, service: u32) -> Option<QueueStatus> {
-        let [ends @ .., waited] = self.sum::<QUEUE_WORDS>(self.segment.layout().rows.queues(service)?);
+        let [ends @ .., waited] = self.sum::<QUEUE_WORDS>(&self.segment.layout().rows.queues(service)?);
         let waiting = cap::total(self.segment.waiting(service), Ordering::Relaxed);
         Some(QueueStatus { waiting, ends: ends[..WaitEnd::NAMES.len()].to_vec(), waited })
     }
@@ -151,7 +150,7 @@ impl View {
     /// The workers' own counters, in the order of [`Counter::NAMES`].
     pub fn counters(&self) -> Vec<u64> {
         const NAMES: usize = Counter::NAMES.len();
-        self.sum::<NAMES>(self.segment.layout().rows.counters()).to_vec()
+        self.sum::<NAMES>(&self.segment.layout().rows.counters()).to_vec()
     }
 
     /// Client connections that are open: those of the live lanes, since those of a worker that was killed never end.
@@ -192,11 +191,11 @@ impl View {
         })
     }
 
-    fn sum<const N: usize>(&self, range: Range<usize>) -> [u64; N] {
+    fn sum<const N: usize>(&self, words: &(impl Iterator<Item = usize> + Clone)) -> [u64; N] {
         let mut sums = [0; N];
         let lanes = || LiveLanes::new(self.segment.live()).filter_map(|lane| self.segment.lane(lane));
         if let Some(retired) = self.segment.retired() {
-            retired.sum(range, lanes, &mut sums);
+            retired.sum(words, lanes, &mut sums);
         }
         sums
     }

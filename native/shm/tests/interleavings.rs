@@ -812,7 +812,7 @@ impl FoldWords {
         Rc::new(move || {
             let mut sums = [0; 2];
             let lanes = || [0, 1].into_iter().filter_map(|lane| fold.lane(lane));
-            fold.retired().sum(0..2, lanes, &mut sums);
+            fold.retired().sum(&(0..2), lanes, &mut sums);
             sums
         })
     }

@@ -243,7 +243,7 @@ fn a_reader_counts_a_folded_lane_once() {
             let fold = Arc::clone(&fold);
             move || {
                 let mut sums = [0; 2];
-                fold.retired().sum(0..2, || std::iter::once(fold.lane()), &mut sums);
+                fold.retired().sum(&(0..2), || std::iter::once(fold.lane()), &mut sums);
                 sums
             }
         });

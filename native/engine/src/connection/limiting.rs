@@ -395,7 +395,7 @@ impl Holds {
         service: Option<&Service>,
         subject: &Subject<'_>,
     ) -> Result<(), Stop<'a>> {
-        for limit in &route.concurrency {
+        for limit in route.concurrency() {
             self.hold(state, limit, subject)?;
         }
         let Some(service) = service else { return Ok(()) };

@@ -70,7 +70,8 @@ pub(super) fn plan<S: State>(
         return Copying::Nothing;
     };
     let affinity = service.reading.read(&Subject { service: &service.name, ..*subject });
-    let exchange = Exchange::of_request(request, 0, &mirror.backend, service, None, affinity, now);
+    let exchange =
+        Exchange::of_request(request, 0, mirror.backend.usage(service), service, None, affinity, now);
     let exchange = Exchange { row: mirror.row, ..exchange };
     let is_kept_out = service.keeps_out(subject.client);
     Copying::Planned(Box::new(Planned { exchange, gate: Gate::of(state, service), is_kept_out }))

@@ -132,15 +132,14 @@ impl Connection {
         worker.fresh_output();
         let Worker { state, random, lines, deadlines, .. } = worker;
         let affinity = service.reading.of_client(self.peer.ip());
-        let criteria = Criteria { policy: service.policy, tried: &Tried::default(), affinity, now };
+        let criteria = Criteria { policy: service.usage.policy, tried: &Tried::default(), affinity, now };
         let mut search = Search { state, lines, deadlines, random, criteria, gate: None };
         let instance = match self.seek_place(&mut search, service.slot, service.queue) {
             Ok(instance) => instance,
             Err(reason) => return self.fail_passing(worker, reason.into(), now),
         };
-        let tunnel_timeout = Some(service.timeouts.tunnel);
-        let exchange =
-            Exchange::new(tries, service.policy, service.timeouts, service, instance, affinity, now);
+        let tunnel_timeout = Some(service.usage.timeouts.tunnel);
+        let exchange = Exchange::new(tries, &service.usage, service, instance, affinity, now);
         self.phase = Phase::Exchange(Exchange { tunnel_timeout, ..exchange });
         self.record_try();
         if self.queued.is_some() {

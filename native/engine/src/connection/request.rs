@@ -28,8 +28,8 @@ use crate::reply::Reason;
 use crate::request_id::RequestId;
 use crate::rewrite::{self, Client};
 use crate::routing::Arrival;
-use crate::selection::{Affinity, Criteria, Policy, Tried};
-use crate::snapshot::{Backend, Cors, Leads, Service, Timeouts};
+use crate::selection::{Affinity, Criteria, Tried};
+use crate::snapshot::{Cors, Leads, Service, Usage};
 use crate::state::{Instance, State};
 use crate::worker::Worker;
 
@@ -240,10 +240,10 @@ impl Connection {
             self.persists &= reason != Reason::UpgradeWithBody;
             return Err(refuse(reason));
         }
-        if let Some(maintenance) = destination.closed_to(client) {
+        let service = leads.service();
+        if let Some(maintenance) = route.closed_to(service, client) {
             return Err(Refusal::kept_out(maintenance, row).into());
         }
-        let service = leads.service();
         let name = service.map_or("", |service| &service.name);
         let subject = Subject { request, client, route: &route.name, service: name };
         // First what is given back where another limit refuses: tokens are not.
@@ -261,11 +261,12 @@ impl Connection {
             // No configuration has that: nobody waits for an answer of the gateway itself.
             (Leads::Answer(_), Consent::Awaited(_)) => return Err(refuse(Reason::LimitUnanswered)),
         };
-        let injected = route.fault.as_deref().and_then(|fault| fault.draw(random));
+        let usage = backend.usage(service);
+        let injected = route.fault().and_then(|fault| fault.draw(random));
         let affinity = service.reading.read(&subject);
         let begin = |instance| {
             let exchange =
-                Exchange::of_request(request, route.tries, backend, service, instance, affinity, now);
+                Exchange::of_request(request, route.tries, usage, service, instance, affinity, now);
             Exchange { row: row.unwrap_or(u32::MAX), ..exchange }
         };
         let for_now = |reason| match reason {
@@ -273,8 +274,8 @@ impl Connection {
             _ => refuse(reason),
         };
         let state = &*state;
+        let mirror = route.mirror();
         let copying = |random: &mut Random| {
-            let mirror = route.mirror.as_deref();
             mirror.map_or(Copying::Nothing, |mirror| {
                 mirroring::plan(mirror, (snapshot, state), request, &subject, random, now)
             })
@@ -288,7 +289,7 @@ impl Connection {
                 return Ok(begin(None));
             }
         };
-        let criteria = Criteria { policy: backend.policy, tried: &Tried::default(), affinity, now };
+        let criteria = Criteria { policy: usage.policy, tried: &Tried::default(), affinity, now };
         let gate = Gate::of(state, service);
         let mut search = Search { state, lines, deadlines, random, criteria, gate };
         let instance = match injected {
@@ -451,27 +452,26 @@ impl Exchange {
     pub(super) fn of_request(
         request: &Request<'_, '_>,
         tries: u8,
-        backend: &Backend,
+        usage: &Usage,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
         now: u64,
     ) -> Self {
         Self {
-            edits: backend.edits.clone(),
-            tunnel_timeout: request.upgrade().map(|_| backend.timeouts.tunnel),
+            edits: usage.edits.clone(),
+            tunnel_timeout: request.upgrade().map(|_| usage.timeouts.tunnel),
             idempotent: IDEMPOTENT.contains(&request.method),
             to_head: request.method == b"HEAD",
-            compressing: backend.compression.as_ref().map(|rules| Compressing::begin(rules, request).into()),
-            ..Self::new(tries, backend.policy, backend.timeouts, service, instance, affinity, now)
+            compressing: usage.compression.as_ref().map(|rules| Compressing::begin(rules, request).into()),
+            ..Self::new(tries, usage, service, instance, affinity, now)
         }
     }
 
     /// One that asks for nothing in particular.
     pub(super) fn new(
         tries: u8,
-        policy: Policy,
-        timeouts: Timeouts,
+        usage: &Usage,
         service: &Service,
         instance: Option<Instance>,
         affinity: Affinity,
@@ -485,16 +485,16 @@ impl Exchange {
             retry_budget: service.retry_budget,
             backed_off: 0,
             link: Link::Kept,
-            policy,
+            policy: usage.policy,
             affinity,
             sticky: service.reading.sticky().cloned(),
             service: service.slot,
             row: u32::MAX,
             started: now,
             asked: now,
-            connect_timeout: timeouts.connect,
-            first_byte_timeout: timeouts.first_byte,
-            idle_timeout: timeouts.idle,
+            connect_timeout: usage.timeouts.connect,
+            first_byte_timeout: usage.timeouts.first_byte,
+            idle_timeout: usage.timeouts.idle,
             tunnel_timeout: None,
             idempotent: false,
             failure_statuses: service.failure_statuses,

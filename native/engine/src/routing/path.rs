@@ -2,19 +2,20 @@
 
 use memchr::{memchr_iter, memrchr};
 
+use super::by_path::ByPath;
 use super::conditions::Conditions;
 use super::rules::{insert, Rule, Rules};
-use super::{ByName, RouteMatch};
+use super::RouteMatch;
 use crate::pattern::Pattern;
 
 /// The routes of one host pattern.
 #[derive(Debug, Default)]
 pub(super) struct PathRoutes {
-    exact: ByName<Rules>,
+    exact: ByPath,
     /// No pattern is more specific than another: they are tried one after the other, as rules of one path.
     patterns: Vec<(Pattern, Rule)>,
     /// By the part before `/*`, so `/*` itself is the empty name.
-    prefix: ByName<Rules>,
+    prefix: ByPath,
     any: Rules,
     /// The most segments that a prefix has.
     deepest: usize,
@@ -38,11 +39,11 @@ impl PathRoutes {
 
     fn rules_of(&mut self, path: &str) -> &mut Rules {
         let Some(prefix) = path.strip_suffix("/*") else {
-            return self.exact.entry(path.as_bytes().into()).or_default();
+            return self.exact.of(path.as_bytes());
         };
         self.deepest = self.deepest.max(memchr_iter(b'/', prefix.as_bytes()).count());
         self.longest = self.longest.max(prefix.len());
-        self.prefix.entry(prefix.as_bytes().into()).or_default()
+        self.prefix.of(prefix.as_bytes())
     }
 
     pub(super) fn find(&self, path: &[u8], method: &[u8], met: &impl Fn(&Conditions) -> bool) -> Option<u32> {

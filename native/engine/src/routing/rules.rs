@@ -26,6 +26,14 @@ impl Rule {
         }
     }
 
+    fn plain(route: u32) -> Self {
+        Self { route, methods: Box::default(), conditions: None }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.methods.is_empty() && self.conditions.is_none()
+    }
+
     pub(super) fn rank(&self) -> Rank {
         let (fields, parameters, clients, listeners) =
             self.conditions.as_ref().map_or((0, 0, false, false), |conditions| conditions.rank());
@@ -47,16 +55,38 @@ pub(super) fn insert<T>(list: &mut Vec<T>, new: T, rank: impl Fn(&T) -> Rank) {
 }
 
 /// The routes of one host and path.
-#[derive(Debug, Default)]
-pub(super) struct Rules(Vec<Rule>);
+#[derive(Debug)]
+pub(super) enum Rules {
+    /// One that takes every request: it is told without another look into memory.
+    Plain(u32),
+    /// Any.
+    Several(Vec<Rule>),
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
 
 impl Rules {
     pub(super) fn add(&mut self, rule: Rule) {
-        insert(&mut self.0, rule, Rule::rank);
+        let mut rules = match std::mem::take(self) {
+            Self::Plain(route) => vec![Rule::plain(route)],
+            Self::Several(rules) => rules,
+        };
+        insert(&mut rules, rule, Rule::rank);
+        *self = match &rules[..] {
+            [rule] if rule.is_plain() => Self::Plain(rule.route),
+            _ => Self::Several(rules),
+        };
     }
 
     #[inline]
     pub(super) fn find(&self, method: &[u8], met: &impl Fn(&Conditions) -> bool) -> Option<u32> {
-        self.0.iter().find_map(|rule| rule.find(method, met))
+        match self {
+            Self::Plain(route) => Some(*route),
+            Self::Several(rules) => rules.iter().find_map(|rule| rule.find(method, met)),
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! Where the requests of a route go: to a service, to one of several, or nowhere, because the route answers them itself.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Maintenance, Service, Timeouts};
+use super::{Few, Service, Timeouts};
 use crate::answer::Answer;
 use crate::compression::Compression;
 use crate::edits::Edits;
@@ -19,9 +18,9 @@ pub enum Destinations {
     /// All to one.
     One(Destination),
     /// Each to one of several, as the split decides.
-    Split(Split, Box<[Destination]>),
+    Split(Box<Split>, Box<[Destination]>),
     /// Each to the one of several that it names.
-    Named(Naming, Box<[Destination]>),
+    Named(Box<Naming>, Box<[Destination]>),
 }
 
 impl Destinations {
@@ -66,9 +65,7 @@ pub struct Destination {
     /// Who answers them.
     pub target: Target,
     /// For each listener the row of the request table that counts them.
-    pub rows: Vec<u32>,
-    /// Whom route and service let in for now, each by itself; empty for all.
-    pub maintenance: Box<[Arc<Maintenance>]>,
+    pub rows: Few<u32>,
     /// What the access log says of route and service.
     pub logged: Box<[u8]>,
 }
@@ -82,11 +79,19 @@ pub enum Target {
     Answer(Arc<Answer>),
 }
 
-/// A service as a route uses it.
+/// A service as a route uses it. Most routes say nothing of that, and so share what the service says, which is in the caches for
+/// all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     /// Index into [`Snapshot::services`](super::Snapshot::services).
     pub service: u32,
+    /// What the route says of that; `None` for nothing.
+    usage: Option<Box<Usage>>,
+}
+
+/// How a service is used: as it says itself, or as a route says in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
     /// How an instance is chosen: as the service does, perhaps from a subset of its instances.
     pub policy: Policy,
     /// How long its instances are waited for.
@@ -95,6 +100,24 @@ pub struct Backend {
     pub edits: Option<Arc<Edits>>,
     /// What the route compresses; `None` for nothing.
     pub compression: Option<Arc<Compression>>,
+}
+
+impl Backend {
+    /// The service of this index, used like this.
+    pub fn new(index: u32, usage: Usage, service: &Service) -> Self {
+        Self { service: index, usage: (usage != service.usage).then(|| Box::new(usage)) }
+    }
+
+    /// The service of this index, of whose use nothing is said.
+    pub fn plain(index: u32) -> Self {
+        Self { service: index, usage: None }
+    }
+
+    /// How the route uses the service, which is the one of its index.
+    #[inline]
+    pub fn usage<'a>(&'a self, service: &'a Service) -> &'a Usage {
+        self.usage.as_deref().unwrap_or(&service.usage)
+    }
 }
 
 /// Where a request gets to.
@@ -117,12 +140,6 @@ impl<'a> Leads<'a> {
 }
 
 impl Destination {
-    /// What keeps this client out.
-    #[inline]
-    pub fn closed_to(&self, client: IpAddr) -> Option<&Arc<Maintenance>> {
-        self.maintenance.iter().find(|maintenance| maintenance.keeps_out(client))
-    }
-
     /// The service that requests go to.
     pub fn service(&self) -> Option<u32> {
         match &self.target {
@@ -134,7 +151,7 @@ impl Destination {
     /// What of the answers to them is compressed.
     pub fn compression(&self) -> Option<&Arc<Compression>> {
         match &self.target {
-            Target::Service(backend) => backend.compression.as_ref(),
+            Target::Service(backend) => backend.usage.as_ref()?.compression.as_ref(),
             Target::Answer(_) => None,
         }
     }

@@ -8,7 +8,7 @@ use super::answer::AnswerText;
 use super::compression::CompressionText;
 use super::edits::EditsText;
 use super::fault::FaultText;
-use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule};
+use super::limit::{ConcurrencyLimit, Cost, Fields, Missing, Mode, Overflow, Owner, Rule, Sharing};
 use super::maintenance::MaintenanceText;
 use super::matching::Conditions;
 use super::mirror::MirrorText;
@@ -16,8 +16,8 @@ use super::naming::{NamedText, NamingText};
 use super::split::{SideText, SplitText};
 use super::terms::{TermsText, TimeoutsText};
 use super::{
-    Backend, Destination, Destinations, FailureStatuses, Limit, Maintenance, Passage, Snapshot,
-    SnapshotError, Target, Timeouts,
+    Backend, Destination, Destinations, Extras, FailureStatuses, Limit, Passage, Snapshot, SnapshotError,
+    Target, Timeouts, Usage,
 };
 use crate::access_log;
 use crate::affinity::{Attributes, Reading, SameSite, StickyCookie, MIN_SECRET_BYTES};
@@ -253,11 +253,20 @@ impl Service {
         Ok(super::Service {
             reading: reading(self.balance, self.key.as_deref(), self.cookie, &self.name)?,
             maintenance: self.maintenance.map(MaintenanceText::compile).transpose()?.map(Arc::new),
-            timeouts: Timeouts {
-                connect: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
-                first_byte: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
-                idle: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
-                tunnel: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+            usage: Usage {
+                policy: Policy {
+                    bank: self.slot,
+                    balance: balance(self.balance)?,
+                    slow_start: nanos_or_0("slow_start_ms", self.slow_start_ms)?,
+                },
+                timeouts: Timeouts {
+                    connect: nanos("connect_timeout_ms", self.connect_timeout_ms)?,
+                    first_byte: nanos("first_byte_timeout_ms", self.first_byte_timeout_ms)?,
+                    idle: nanos("idle_timeout_ms", self.idle_timeout_ms)?,
+                    tunnel: nanos("tunnel_timeout_ms", self.tunnel_timeout_ms)?,
+                },
+                edits: None,
+                compression: None,
             },
             failure_statuses: FailureStatuses::compile(&self.failure_statuses)?,
             proxy_protocol: self.proxy_protocol,
@@ -268,11 +277,6 @@ impl Service {
             concurrency,
             name: self.name,
             slot: self.slot,
-            policy: Policy {
-                bank: self.slot,
-                balance: balance(self.balance)?,
-                slow_start: nanos_or_0("slow_start_ms", self.slow_start_ms)?,
-            },
         })
     }
 }
@@ -395,19 +399,19 @@ impl Route {
         let tries = tries(self.tries)?;
         let has_several = self.split.is_some() || self.named.is_some();
         let destinations = self.destinations(services, listeners)?;
+        let maintenance = self.maintenance.map(MaintenanceText::compile).transpose()?.map(Arc::new);
         let mirror = self.mirror.map(|mirror| mirror.compile(services)).transpose();
         let mirror = mirror.map_err(|error| error.within("mirror"))?;
         let fault = self.fault.map(FaultText::compile).transpose();
         let fault = fault.map_err(|error| error.within("fault"))?;
         let owner = if has_several { Owner::Split(&self.name) } else { Owner::Route(&self.name) };
+        let concurrency = compile_concurrency(self.concurrency, owner)?.into_boxed_slice();
         Ok(super::Route {
             destinations,
-            mirror,
-            fault,
-            limits: compile_limits(self.limits, owner)?,
-            concurrency: compile_concurrency(self.concurrency, owner)?,
+            limits: compile_limits(self.limits, owner)?.into_iter().collect(),
+            extras: Extras { mirror, fault, concurrency, maintenance }.boxed(),
             terms: self.terms.compile(&self.name, listeners).map_err(|error| error.within("terms"))?,
-            name: self.name,
+            name: self.name.into(),
             tries,
             traces: self.methods.iter().any(|method| method == "TRACE"),
         })
@@ -419,11 +423,9 @@ impl Route {
         listeners: usize,
     ) -> Result<Destinations, SnapshotError> {
         let rows = std::mem::take(&mut self.rows);
-        let own = self.maintenance.take().map(MaintenanceText::compile).transpose()?.map(Arc::new);
         let (split, named, answer) = (self.split.take(), self.named.take(), self.answer.take());
-        let to_service = |service, rows, prefix: Option<&str>| {
-            self.to_service(service, rows, prefix, services, listeners, own.as_ref())
-        };
+        let to_service =
+            |service, rows, prefix: Option<&str>| self.to_service(service, rows, prefix, services, listeners);
         match (self.service, split, named, answer) {
             (Some(service), None, None, None) => {
                 to_service(service, rows, self.prefix()).map(Destinations::One)
@@ -441,8 +443,8 @@ impl Route {
                 let answer = answer.compile(self.prefix(), &self.edits, &self.name);
                 let target = Target::Answer(answer.map_err(|error| error.within("answer"))?);
                 let logged = access_log::names(Some(&self.name), None);
-                let (rows, maintenance) = (for_each(rows, listeners)?, own.into_iter().collect());
-                Ok(Destinations::One(Destination { target, rows, maintenance, logged }))
+                let rows = for_each(rows, listeners)?.into_iter().collect();
+                Ok(Destinations::One(Destination { target, rows, logged }))
             }
             _ => {
                 let message = "must be there, or a split, a choice by name or an answer in its place";
@@ -469,17 +471,15 @@ impl Route {
         prefix: Option<&str>,
         services: &[super::Service],
         listeners: usize,
-        maintenance: Option<&Arc<Maintenance>>,
     ) -> Result<Destination, SnapshotError> {
         let Some(service) = services.get(index as usize) else {
             let message = format!("there are {} services", services.len());
             return Err(SnapshotError::invalid("service", message));
         };
         let names = Names { route: &self.name, service: &service.name };
-        let backend = Backend {
-            service: index,
-            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.policy },
-            timeouts: self.timeouts.compile(service.timeouts).map_err(|it| it.within("timeouts"))?,
+        let usage = Usage {
+            policy: Policy { bank: self.subset.unwrap_or(service.slot), ..service.usage.policy },
+            timeouts: self.timeouts.compile(service.usage.timeouts).map_err(|it| it.within("timeouts"))?,
             edits: self
                 .edits
                 .compile(prefix, names, self.terms.says_who_reads())
@@ -491,9 +491,8 @@ impl Route {
                 .transpose()?,
         };
         let logged = access_log::names(Some(&self.name), Some(&service.name));
-        let maintenance = maintenance.into_iter().chain(&service.maintenance).cloned().collect();
-        let rows = for_each(rows, listeners)?;
-        Ok(Destination { target: Target::Service(backend), rows, maintenance, logged })
+        let rows = for_each(rows, listeners)?.into_iter().collect();
+        Ok(Destination { target: Target::Service(Backend::new(index, usage, service)), rows, logged })
     }
 }
 
@@ -514,7 +513,7 @@ fn compile_limits(limits: Vec<RateLimit>, owner: Owner<'_>) -> Result<Vec<Arc<Li
 struct RuleText {
     name: String,
     row: u32,
-    seed: Option<u64>,
+    sharing: Sharing,
     key: Vec<String>,
     missing: Missing,
     overflow: Overflow,
@@ -531,10 +530,10 @@ impl RuleText {
         }
         Ok(Rule {
             identity: Rule::identity_of(owner, &self.name),
-            key: compile_key(&self.key)?.without(owner.common_parts()),
-            name: self.name,
+            key: compile_key(&self.key, owner)?,
+            name: self.name.into(),
             row: self.row,
-            seed: self.seed,
+            sharing: self.sharing,
             missing: self.missing,
             overflow: self.overflow,
             mode: self.mode,
@@ -615,10 +614,11 @@ impl RateLimit {
         if matches!(cost, Cost::Constant(cost) if u64::from(cost) > burst) {
             return Err(SnapshotError::invalid("cost", "more than the burst"));
         }
-        let (seed, low) = self.shared.map(|shared| (shared.seed, shared.low)).unzip();
+        let together = |SharedBuckets { seed, low }| Sharing::Together { seed, low };
+        let sharing = self.shared.map_or(Sharing::Alone, together);
         let Self { name, row, key, missing, overflow, mode, fields, .. } = self;
-        let rule = RuleText { name, row, seed, key, missing, overflow, mode }.compile(owner)?;
-        Ok(Arc::new(Limit { policy: Limit::policy_of(&rule.name, rate), rule, rate, cost, fields, low }))
+        let rule = RuleText { name, row, sharing, key, missing, overflow, mode }.compile(owner)?;
+        Ok(Arc::new(Limit { policy: Limit::policy_of(&rule.name, rate), rule, rate, cost, fields }))
     }
 }
 
@@ -641,15 +641,15 @@ impl Concurrency {
     fn compile(self, owner: Owner<'_>) -> Result<ConcurrencyLimit, SnapshotError> {
         let most = positive("most", self.most)?;
         let Self { name, row, key, missing, overflow, mode, .. } = self;
-        let rule = RuleText { name, row, seed: None, key, missing, overflow, mode }.compile(owner)?;
+        let sharing = Sharing::Alone;
+        let rule = RuleText { name, row, sharing, key, missing, overflow, mode }.compile(owner)?;
         Ok(ConcurrencyLimit { rule, most })
     }
 }
 
 /// The least of the limits that enforce a bound on all requests together.
 fn gate(limits: &[ConcurrencyLimit]) -> Option<usize> {
-    let gates =
-        |limit: &ConcurrencyLimit| limit.rule.mode == Mode::Enforce && limit.rule.key.parts().is_empty();
+    let gates = |limit: &ConcurrencyLimit| limit.rule.mode == Mode::Enforce && limit.rule.key == Key::Nothing;
     let gates = limits.iter().enumerate().filter(|(_, limit)| gates(limit));
     gates.min_by_key(|(_, limit)| limit.most).map(|(index, _)| index)
 }
@@ -661,8 +661,9 @@ fn compile_concurrency(
     super::compile_all("concurrency", limits, |limit| limit.compile(owner))
 }
 
-fn compile_key(parts: &[String]) -> Result<Key, SnapshotError> {
-    Key::parse(parts).map_err(|index| SnapshotError::invalid(format!("key[{index}]"), "no part of a request"))
+fn compile_key(parts: &[String], owner: Owner<'_>) -> Result<Key, SnapshotError> {
+    Key::parse(parts, owner.common_parts())
+        .map_err(|index| SnapshotError::invalid(format!("key[{index}]"), "no part of a request"))
 }
 
 /// A time-out in nanoseconds.

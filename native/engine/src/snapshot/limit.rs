@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::hash::{BuildHasher, Hasher};
+use std::mem::size_of;
 
 use foldhash::quality::{FixedState, FoldHasher};
 use foldhash::SharedSeed;
@@ -29,13 +30,13 @@ pub enum Owner<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Its name, unique within its route or service.
-    pub name: String,
+    pub name: Box<str>,
     /// The row of the limit table that counts its decisions.
     pub row: u32,
     /// Names its counts, together with their keys, and never by its position, so that levels survive a reload.
     pub identity: u64,
-    /// What seeds the hash of keys at every gateway alike, where several count together.
-    pub seed: Option<u64>,
+    /// Who counts together.
+    pub sharing: Sharing,
     /// What is counted apart; without a part, all that its owner gets is counted together.
     pub key: Key,
     /// What becomes of a request without the key.
@@ -46,8 +47,24 @@ pub struct Rule {
     pub mode: Mode,
 }
 
-/// A limit on a rate.
+/// Who counts what a rule counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// This gateway.
+    Alone,
+    /// Several gateways.
+    Together {
+        /// What seeds the hash of keys at all of them alike.
+        seed: u64,
+        /// At which stock more of a bucket is wanted.
+        low: u32,
+    },
+}
+
+/// A limit on a rate. Requests to other routes come to other limits, so what of one is read for a request lies in the two
+/// cache lines that it begins with and ends with, and behind no pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(align(64))]
 pub struct Limit {
     /// Whom it counts.
     pub rule: Rule,
@@ -57,11 +74,11 @@ pub struct Limit {
     pub cost: Cost,
     /// Which answers tell of it.
     pub fields: Fields,
-    /// At which stock more of it is wanted, where other gateways share its buckets.
-    pub low: Option<u32>,
     /// Its item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3).
     pub policy: Box<str>,
 }
+
+const _: () = assert!(size_of::<Limit>() == 128);
 
 /// A limit on how many requests of a key are under way at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,12 +171,10 @@ impl Rule {
     #[inline]
     pub fn count_key(&self, seed: u64, subject: &Subject<'_>) -> Result<u64, Incomplete> {
         // As good as every key is one of these two, which any request has; they take a quarter of the general way.
-        match self.key.parts() {
-            [] => Ok(self.count_key_of_all(seed)),
-            [Part::ClientIp { v4, v6 }] => {
-                Ok(self.count_key_of_part(seed, &network(subject.client, *v4, *v6)))
-            }
-            _ => self.count_key_of_parts(seed, subject),
+        match self.key {
+            Key::Nothing => Ok(self.count_key_of_all(seed)),
+            Key::ClientIp { v4, v6 } => Ok(self.count_key_of_part(seed, &network(subject.client, v4, v6))),
+            Key::Parts(_) => self.count_key_of_parts(seed, subject),
         }
     }
 
@@ -188,7 +203,7 @@ impl Rule {
     /// count together the part does not matter.
     #[inline]
     pub fn count_key_of(&self, seed: u64, part: &[u8]) -> u64 {
-        if self.key.parts().is_empty() {
+        if matches!(self.key, Key::Nothing) {
             return self.count_key_of_all(seed);
         }
         self.count_key_of_part(seed, part)
@@ -198,7 +213,11 @@ impl Rule {
     /// another client's count. A name is never 0, which marks an empty slot of the table.
     #[inline]
     fn hasher(&self, seed: u64) -> FoldHasher<'static> {
-        FoldHasher::with_seed(self.seed.unwrap_or(seed) ^ self.identity, SharedSeed::global_fixed())
+        let seed = match self.sharing {
+            Sharing::Alone => seed,
+            Sharing::Together { seed, .. } => seed,
+        };
+        FoldHasher::with_seed(seed ^ self.identity, SharedSeed::global_fixed())
     }
 }
 
@@ -219,7 +238,10 @@ impl Limit {
             Cost::Constant(cost) => cost,
             Cost::ResponseHeader(_) => 0,
         };
-        let shared = self.low.map(|low| Shared { row: self.rule.row, low, told: false });
+        let shared = match self.rule.sharing {
+            Sharing::Alone => None,
+            Sharing::Together { low, .. } => Some(Shared { row: self.rule.row, low, told: false }),
+        };
         Claim { key, rate: self.rate, cost, must_fit: self.rule.overflow == Overflow::Refuse, shared }
     }
 

@@ -17,19 +17,13 @@ pub(super) struct MirrorText {
 
 impl MirrorText {
     pub(super) fn compile(self, services: &[Service]) -> Result<Box<Mirror>, SnapshotError> {
-        let Some(service) = services.get(self.service as usize) else {
+        if self.service as usize >= services.len() {
             return Err(SnapshotError::invalid("service", format!("there are {} services", services.len())));
-        };
+        }
         if !(1..=WHOLE).contains(&self.share) {
             return Err(SnapshotError::invalid("share", format!("must be from 1 to {WHOLE}")));
         }
-        let backend = Backend {
-            service: self.service,
-            policy: service.policy,
-            timeouts: service.timeouts,
-            edits: None,
-            compression: None,
-        };
+        let backend = Backend::plain(self.service);
         Ok(Box::new(Mirror { backend, share: self.share, row: self.row }))
     }
 }

@@ -54,7 +54,7 @@ impl NamingText {
             let segment = matches!(place, Place::Segment(_)).then(|| prefix.map(segment)).flatten();
             destination(named, segment.as_deref().or(prefix))
         })?;
-        Ok(Destinations::Named(naming, destinations.into_boxed_slice()))
+        Ok(Destinations::Named(Box::new(naming), destinations.into_boxed_slice()))
     }
 }
 

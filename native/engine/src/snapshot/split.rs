@@ -41,7 +41,7 @@ impl SplitText {
             SnapshotError::invalid("sides", format!("add up to {total} and not to {WHOLE}"))
         })?;
         let destinations = compile_all("sides", self.sides, destination)?;
-        Ok(Destinations::Split(split, destinations.into_boxed_slice()))
+        Ok(Destinations::Split(Box::new(split), destinations.into_boxed_slice()))
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 
 use super::{
     Backend, Cost, Destination, Destinations, Fields, Limit, Missing, Mode, Overflow, Owner, Route, Rule,
-    Scheme, Snapshot, SnapshotError, Target, Timeouts,
+    Scheme, Snapshot, SnapshotError, Target, Timeouts, Usage,
 };
 use crate::affinity::Reading;
 use crate::answer::{Content, Redirect};
@@ -57,6 +57,12 @@ fn only(route: &Route) -> &Destination {
     }
 }
 
+/// How a service is used for the requests that go there.
+fn usage<'s>(snapshot: &'s Snapshot, destination: &'s Destination) -> &'s Usage {
+    let Target::Service(backend) = &destination.target else { panic!("a service") };
+    backend.usage(&snapshot.services[backend.service as usize])
+}
+
 /// Every value of a listener and a service arrives, times in nanoseconds.
 #[test]
 fn listeners_and_services_arrive() {
@@ -79,14 +85,14 @@ fn listeners_and_services_arrive() {
     assert_eq!(listener.max_connections_per_client, Some(3));
     let (api, web) = (&snapshot.services[0], &snapshot.services[1]);
     assert_eq!(
-        (api.name.as_str(), api.slot, api.policy),
+        (api.name.as_str(), api.slot, api.usage.policy),
         ("api", 4, Policy { bank: 4, balance: Balance::P2C, slow_start: 15_000_000_000 })
     );
     assert_eq!(
-        (web.name.as_str(), web.slot, web.policy),
+        (web.name.as_str(), web.slot, web.usage.policy),
         ("web", 2, Policy { bank: 2, balance: Balance::RoundRobin, slow_start: 0 })
     );
-    let Timeouts { connect, first_byte, idle, tunnel } = web.timeouts;
+    let Timeouts { connect, first_byte, idle, tunnel } = web.usage.timeouts;
     let timeouts = (connect, first_byte, idle, tunnel);
     assert_eq!(timeouts, (1_000_000, 2_000_000, 3_000_000, 4_000_000));
 }
@@ -109,13 +115,13 @@ fn routes_and_limits_arrive() {
     let snapshot = compile(&document()).unwrap();
     let route = &snapshot.routes[0];
     let destination = only(route);
-    assert_eq!((route.name.as_str(), route.tries, &destination.rows[..]), ("api", 2, &[1][..]));
+    assert_eq!((&*route.name, route.tries, &destination.rows[..]), ("api", 2, &[1][..]));
     assert_eq!(destination.service(), Some(0));
     assert_eq!(route.limits[0].rate, Gcra { interval: 10_000_000, tolerance: 2_000_000_000, debt: 0 });
     assert_eq!(route.limits[1].rate, Gcra { interval: 4, tolerance: 4, debt: 0 });
     assert_eq!(
         (route.limits[1].rule.row, &route.limits[1].rule.key),
-        (6, &Key::parse(&["client_ip"]).unwrap())
+        (6, &Key::parse(&["client_ip"], &[]).unwrap())
     );
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"GET", |_| false), Some(0));
     assert_eq!(snapshot.table.find(b"api.example.com", b"/v1/x", b"POST", |_| false), Some(1));
@@ -125,10 +131,8 @@ fn routes_and_limits_arrive() {
 #[test]
 fn edits_arrive() {
     let mut document = document();
-    let edits = |snapshot: &Snapshot, route: usize| match &only(&snapshot.routes[route]).target {
-        Target::Service(backend) => backend.edits.clone(),
-        Target::Answer(_) => None,
-    };
+    let edits =
+        |snapshot: &Snapshot, route: usize| usage(snapshot, only(&snapshot.routes[route])).edits.clone();
     assert_eq!(edits(&compile(&document).unwrap(), 0), None);
     document["routes"][0]["edits"] = json!({
         "request": {"set": [["X-Route", "{route} of {service}"]], "add": [["X-Path", "{path}"]], "remove": ["Cookie"]},
@@ -262,9 +266,7 @@ fn what_other_origins_may_do_arrives() {
     let compiled = snapshot.routes[0].cors().unwrap();
     assert!(compiled.policy.allows(Some(b"https://a.example")) && !compiled.policy.allows(None));
     assert_eq!((compiled.answer.status, &compiled.rows[..]), (204, &[4][..]));
-    let Target::Service(Backend { edits: Some(edits), .. }) = &only(&snapshot.routes[0]).target else {
-        panic!()
-    };
+    let edits = usage(&snapshot, only(&snapshot.routes[0])).edits.as_ref().unwrap();
     assert!(edits.response.leaves_out(b"access-control-allow-origin") && edits.response.depend_on_requests());
     for (key, value, place) in [
         ("origins", json!([]), "origins"),
@@ -323,8 +325,7 @@ fn splits_arrive() {
     assert_eq!([&sides[0].rows[..], &sides[1].rows[..]], [&[95], &[5]]);
     assert_eq!(&*sides[1].logged, b",\"route\":\"api\",\"service\":\"web\"");
     for (side, line) in sides.iter().zip([b"X-By: api\r\n", b"X-By: web\r\n"]) {
-        let Target::Service(backend) = &side.target else { panic!("a service") };
-        assert_eq!(backend.edits.as_ref().unwrap().request.lines().bytes(), line);
+        assert_eq!(usage(&snapshot, side).edits.as_ref().unwrap().request.lines().bytes(), line);
     }
 }
 
@@ -368,8 +369,7 @@ fn names_of_services_arrive() {
     assert_eq!([&services[0].rows[..], &services[1].rows[..]], [&[7], &[8]]);
     assert_eq!(&*services[1].logged, b",\"route\":\"api\",\"service\":\"web\"");
     for (service, matched) in services.iter().zip(["/apps/api", "/apps/web"]) {
-        let Target::Service(backend) = &service.target else { panic!("a service") };
-        let rewrite = &backend.edits.as_ref().unwrap().rewrite.path;
+        let rewrite = &usage(&snapshot, service).edits.as_ref().unwrap().rewrite.path;
         assert_eq!(rewrite, &PathRewrite::prefix(matched, "/x"));
     }
 }
@@ -400,15 +400,15 @@ fn terms_of_routes_arrive() {
     document["routes"][0]["timeouts"] = json!({"first_byte_ms": 7, "tunnel_ms": 8});
     document["routes"][0]["terms"] = json!({"max_body_bytes": 0, "errors": document["errors"]});
     let snapshot = compile(&document).unwrap();
-    let of_service = snapshot.services[0].timeouts;
-    let Target::Service(backend) = &only(&snapshot.routes[0]).target else { panic!("a service") };
+    let of_service = snapshot.services[0].usage.timeouts;
     let expected = Timeouts { first_byte: 7_000_000, tunnel: 8_000_000, ..of_service };
-    assert_eq!(backend.timeouts, expected);
+    assert_eq!(usage(&snapshot, only(&snapshot.routes[0])).timeouts, expected);
     let terms = snapshot.routes[0].terms.as_ref().unwrap();
     assert_eq!((terms.max_body_bytes, &terms.pages), (Some(0), &snapshot.pages));
     assert_eq!(snapshot.routes[1].terms, None);
     let Target::Service(backend) = &only(&snapshot.routes[1]).target else { panic!("a service") };
-    assert_eq!(backend.timeouts, snapshot.services[1].timeouts);
+    assert_eq!(backend, &Backend::plain(1));
+    assert_eq!(usage(&snapshot, only(&snapshot.routes[1])), &snapshot.services[1].usage);
 }
 
 /// Maintenance of route and service arrives with each, the route's first; one that makes no sense is refused with its place.
@@ -419,10 +419,15 @@ fn maintenance_arrives_or_is_refused_with_its_place() {
     document["routes"][0]["maintenance"] = closed("10.0.0.0/8", "a/b");
     document["services"][0]["maintenance"] = closed("192.0.2.0/24", "a/b");
     let snapshot = compile(&document).unwrap();
-    let [route, service] = &*only(&snapshot.routes[0]).maintenance else { panic!("both") };
-    assert!(!route.keeps_out("10.1.2.3".parse().unwrap()) && service.keeps_out("10.1.2.3".parse().unwrap()));
+    let closed_to = |route: usize, service, client: &str| {
+        snapshot.routes[route].closed_to(service, client.parse().unwrap()).map(|it| &**it)
+    };
+    let service = Some(&snapshot.services[0]);
+    let by_service = snapshot.services[0].maintenance.as_deref();
+    assert_eq!((closed_to(0, service, "10.1.2.3"), closed_to(0, None, "10.1.2.3")), (by_service, None));
+    let route = closed_to(0, service, "192.0.2.1").unwrap();
     assert_eq!((route.retry_after, route.page.as_ref().map(|page| &*page.body)), (Some(9), Some(&b"x"[..])));
-    assert!(only(&snapshot.routes[1]).maintenance.is_empty());
+    assert_eq!(closed_to(1, Some(&snapshot.services[1]), "192.0.2.1"), None);
     document["routes"][0]["maintenance"] = closed("10", "a/b");
     let problem = |document: &Value| compile(document).unwrap_err().to_string();
     assert_eq!(problem(&document), "routes[0].maintenance.admitted[0]: no network");
@@ -438,8 +443,8 @@ fn faults_arrive_or_are_refused_with_their_place() {
         json!({"abort": {"status": 599, "share": 1}, "delay": {"delay_ms": 7, "share": 100}});
     let snapshot = compile(&document).unwrap();
     let expected = Fault { abort: Some((1, 599)), delay: Some((100, 7_000_000)) };
-    assert_eq!(snapshot.routes[0].fault.as_deref(), Some(&expected));
-    assert_eq!(snapshot.routes[1].fault, None);
+    assert_eq!(snapshot.routes[0].fault(), Some(&expected));
+    assert_eq!(snapshot.routes[1].extras, None);
     for (part, key, wrong, problem) in [
         ("abort", "status", 399, "status: must be from 400 to 599"),
         ("abort", "status", 600, "status: must be from 400 to 599"),
@@ -701,7 +706,7 @@ fn concurrency_limits_arrive() {
     document["routes"][0]["concurrency"] = json!([limit]);
     document["services"][0]["concurrency"] = json!(vec![limit.clone(); 3]);
     let snapshot = compile(&document).unwrap();
-    let [of_route] = &snapshot.routes[0].concurrency[..] else { panic!("one") };
+    let [of_route] = snapshot.routes[0].concurrency() else { panic!("one") };
     assert_eq!((of_route.most, of_route.rule.row, of_route.rule.overflow), (3, 9, Overflow::Refuse));
     assert_eq!(of_route.rule.identity, Rule::identity_of(Owner::Route("api"), "busy"));
     assert_eq!(snapshot.services[0].concurrency.len(), 3);
@@ -739,7 +744,7 @@ fn a_limit_on_all_requests_has_one_bucket() {
     let snapshot = compile(&document).unwrap();
     let [all, clients, ..] = &snapshot.routes[0].limits[..] else { panic!("two") };
     let of_all = |part: &[u8]| all.rule.count_key_of(1, part);
-    assert!(all.rule.key.parts().is_empty() && of_all(b"a") == of_all(b"b"));
+    assert!(all.rule.key == Key::Nothing && of_all(b"a") == of_all(b"b"));
     assert_ne!(of_all(b"a"), all.rule.count_key_of(2, b"a"));
     assert_ne!(of_all(b"a"), clients.rule.count_key_of(1, b"a"));
 }
