@@ -283,8 +283,8 @@ impl State for Worker {
     }
 
     #[inline]
-    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
-        self.sensible(ring::start(self.segment().ring_arena(), ring, arc), 0)
+    fn ring_before(&self, ring: PublishedRing, line: u32, position: u32) -> u32 {
+        self.sensible(ring::before(self.segment().ring_arena(), ring, line, position), 0)
     }
 
     #[inline]
