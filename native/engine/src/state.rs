@@ -246,6 +246,10 @@ pub trait State {
     fn replace_latency(&self, slot: u32, known: Latency, new: Latency);
     /// Exchanges that all workers together hold on the instance.
     fn in_flight(&self, slot: u32) -> u32;
+    /// As [`State::in_flight`], of two that are compared: the workers are gone through once for both.
+    fn in_flight_of(&self, slots: [u32; 2]) -> [u32; 2] {
+        slots.map(|slot| self.in_flight(slot))
+    }
     /// Adds one exchange to the instance, unless its cap is reached. A refusal may be spurious: never spin on it.
     fn reserve(&self, slot: u32) -> bool;
     /// Gives back what one successful [`State::reserve`] took.

@@ -363,6 +363,16 @@ impl State for Worker {
     }
 
     #[inline]
+    fn in_flight_of(&self, slots: [u32; 2]) -> [u32; 2] {
+        LiveLanes::new(self.segment().live()).fold([0; 2], |[a, b], lane| {
+            let words = self.segment().lane_in_flight(lane);
+            let [of_a, of_b] =
+                slots.map(|slot| cap::total(words.get(slot as usize).into_iter(), Ordering::Relaxed));
+            [a.saturating_add(of_a), b.saturating_add(of_b)]
+        })
+    }
+
+    #[inline]
     fn reserve(&self, slot: u32) -> bool {
         let own = self.lane.in_flight().get(slot as usize);
         let Some((own, cap)) = own.zip(self.segment().caps().get(slot as usize)) else {

@@ -138,6 +138,16 @@ fn workers_take_turns_together() {
     assert_eq!([0, 1, 2].map(total), [2 * ROUNDS, ROUNDS, ROUNDS], "weights 2, 1, 1");
 }
 
+/// What two instances hold is the sum over all workers, asked at once as one by one; nobody holds what is not there.
+#[test]
+fn two_are_counted_at_once() {
+    let (_segment, _control, [one, other]) = populated();
+    assert!(one.reserve(0) && one.reserve(0) && other.reserve(0) && other.reserve(1));
+    assert_eq!((one.in_flight_of([0, 1]), other.in_flight_of([1, 0])), ([3, 1], [1, 3]));
+    assert_eq!(one.in_flight_of([0, u32::MAX]), [3, 0]);
+    assert_eq!([0, 1].map(|slot| one.in_flight(slot)), [3, 1]);
+}
+
 /// What the supervisor draws, every worker reads; a ring that is replaced stays until all have seen the next.
 #[test]
 fn rings_are_published_to_all() {
