@@ -24,7 +24,9 @@ PROMISING = 0.03
 MOST_FINALISTS = 3
 MOST_ROUNDS = 16
 MORE_ERRORS = 0.2
-"""Percentage points more than the user's own configuration: whatever is better for it is not."""
+"""Percentage points more than the user's own configuration: whatever is better for it is not, unless the user has said how
+many may fail.
+"""
 
 Figures = Mapping[str, float]
 
@@ -97,10 +99,22 @@ def objection(contender: Contender, base: Contender, constraints: Sequence[Const
         value = contender.median(constraint.figure.key)
         if not constraint.holds(value):
             return f"breaks {constraint}"
+    if any(one.figure.key == "errors" and one.below and not one.kind for one in constraints):
+        return ""
     errors, usual = contender.median("errors"), base.median("errors")
     if errors is not None and usual is not None and errors > usual + MORE_ERRORS:
         return f"{errors:.2g} % of the requests fail instead of {usual:.2g} %"
     return ""
+
+
+def looks_better(contender: Contender, base: Contender, objective: Objective) -> bool:
+    """Whether screening saw it so: typically, and in two rounds of three."""
+    found = differences(contender, base, objective)
+    if contender.gave_up or not found:
+        return False
+    return (
+        numbers.median(found) < -math.log1p(PROMISING) and sum(one < 0 for one in found) * 3 >= len(found) * 2
+    )
 
 
 def finalists(
@@ -111,19 +125,13 @@ def finalists(
     most: int,
 ) -> list[Variation]:
     """What looks best after screening, one value for each place, the best first; and all of them together."""
-    ranked = []
-    for contender in contenders:
-        found = differences(contender, base, objective)
-        if (
-            contender.variation is None
-            or contender.gave_up
-            or not found
-            or objection(contender, base, constraints)
-        ):
-            continue
-        typical = numbers.median(found)
-        if typical < -math.log1p(PROMISING) and sum(one < 0 for one in found) * 3 >= len(found) * 2:
-            ranked.append((typical, contender.variation))
+    ranked = [
+        (numbers.median(differences(contender, base, objective)), contender.variation)
+        for contender in contenders
+        if contender.variation is not None
+        and looks_better(contender, base, objective)
+        and not objection(contender, base, constraints)
+    ]
     chosen: list[Variation] = []
     for _, variation in sorted(ranked, key=lambda item: item[0]):
         taken = {path for other in chosen for path in other.place}

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gateway.benchmark.objective import Constraint, Objective
-from gateway.benchmark.tune.decisions import Contender, Finding, differences
+from gateway.benchmark.tune.decisions import Contender, Finding, differences, looks_better, objection
 
 
 @dataclass(slots=True)
@@ -40,6 +40,13 @@ class Outcome:
         found = differences(contender, self.screening[0], self.objective)
         return sorted(math.exp(sign * difference) for difference in found)
 
+    def objection(self, contender: Contender) -> str:
+        """Why it went no further although screening saw it better; empty if that is not so."""
+        base = self.screening[0]
+        if contender is base or not looks_better(contender, base, self.objective):
+            return ""
+        return objection(contender, base, self.constraints)
+
     def resolution(self) -> float:
         """By how much the rounds of one comparison typically differ among themselves: smaller effects are not seen."""
         spreads = [
@@ -64,6 +71,7 @@ class Outcome:
                 {
                     "name": contender.name,
                     "gave_up": contender.gave_up,
+                    "against": self.objection(contender),
                     "rounds": [dict(figures) for figures in contender.rounds.values()],
                 }
                 for contender in self.screening

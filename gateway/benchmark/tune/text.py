@@ -52,6 +52,12 @@ def summary(outcome: Outcome) -> list[str]:
             return [
                 f"Nothing is surely better. {named} may be, but the noise of this machine hides it: {hint}"
             ]
+        refused = [(one.name, why) for one in outcome.screening if (why := outcome.objection(one))]
+        if refused:
+            return [
+                "Nothing that was tried is better and as safe.",
+                *(f"{name} looks better, but {why}." for name, why in refused),
+            ]
         resolution = outcome.resolution()
         if resolution > TOO_NOISY:
             return [
@@ -129,4 +135,6 @@ def screened(contender: Contender, outcome: Outcome) -> str:
     ratios = outcome.ratios(contender)
     if not ratios:
         return "not measured"
-    return f"{percent(statistics.median(ratios))} ({percent(ratios[0])} to {percent(ratios[-1])})"
+    seen = f"{percent(statistics.median(ratios))} ({percent(ratios[0])} to {percent(ratios[-1])})"
+    against = outcome.objection(contender)
+    return f"{seen}, but {against}" if against else seen

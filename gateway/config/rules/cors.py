@@ -1,13 +1,14 @@
 """What routes allow pages of other origins."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from gateway.config.cors import ALL, UNCOVERED, is_about_origins, is_below
+from gateway.config.cors import ALL, UNCOVERED, is_below
 from gateway.config.draft import Part
 from gateway.config.findings import Draft, Finding
 from gateway.config.paths import KeyPath
-from gateway.config.rules.messages import named_fields
-from gateway.config.schema import Cors, HeaderRules
+from gateway.config.rules.lists import Places, listed, without_effect
+from gateway.config.schema import Cors
 
 LISTS = ("origins", "methods", "headers", "expose")
 
@@ -19,19 +20,13 @@ def _tables(draft: Draft) -> Iterator[tuple[Part, Part]]:
             yield route, route.table("cors", Cors)
 
 
-def _listed(table: Part, key: str) -> list[tuple[str, KeyPath]]:
-    """The sound values of a list, each with its place."""
-    values = table[key] if table.is_given(key) and table.has(key) else ()
-    return [(value, (*table.path, key, index)) for index, value in enumerate(values)]
-
-
 def _credentials_are_for_some(draft: Draft) -> Iterator[Finding]:
     """Browsers take ``*`` for all where requests have no credentials, and otherwise for itself."""
     for _, table in _tables(draft):
         if not table.has("credentials") or not table["credentials"]:
             continue
         for key in LISTS:
-            for value, path in _listed(table, key):
+            for value, path in listed(table, key):
                 if value == ALL:
                     yield Finding(
                         path,
@@ -43,18 +38,10 @@ def _each_stands_once(draft: Draft) -> Iterator[Finding]:
     """What stands twice, or beside what stands for it, has no effect."""
     for _, table in _tables(draft):
         for key in LISTS:
-            values = _listed(table, key)
-            places: dict[str, KeyPath] = {}
-            for value, path in values:
-                places.setdefault(value.lower(), path)
-            for value, path in values:
-                first = places[value.lower()]
-                other = first if first != path else _wider(key, value, places)
-                if other is not None:
-                    yield Finding(path, f"no effect: {draft.where(other)} stands for it")
+            yield from without_effect(draft, table, key, partial(_wider, key))
 
 
-def _wider(key: str, value: str, places: dict[str, KeyPath]) -> KeyPath | None:
+def _wider(key: str, value: str, places: Places) -> KeyPath | None:
     """The place of what stands for this one as well."""
     if value == ALL:
         return None
@@ -68,26 +55,15 @@ def _methods_are_taken(draft: Draft) -> Iterator[Finding]:
     """What a route does not take, it need not allow; and no page can send TRACE (Fetch standard, forbidden method)."""
     for route, table in _tables(draft):
         taken = route["methods"] if route.has("methods") else ()
-        for method, path in _listed(table, "methods"):
+        for method, path in listed(table, "methods"):
             if method == "TRACE":
                 yield Finding(path, "no effect: no browser lets a page send TRACE")
             elif taken and method not in {ALL, *taken}:
                 yield Finding(path, f"no effect: {draft.where((*route.path, 'methods'))} does not name it")
 
 
-def _who_may_read_is_told_once(draft: Draft) -> Iterator[Finding]:
-    """Who may read an answer is said in one place."""
-    for route, table in _tables(draft):
-        rules = route.table("response_headers", HeaderRules)
-        for key in HeaderRules.model_fields:
-            for name, path in named_fields(rules, key):
-                if is_about_origins(name):
-                    yield Finding(path, f"{draft.where(table.path)} says it")
-
-
 RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _credentials_are_for_some,
     _each_stands_once,
     _methods_are_taken,
-    _who_may_read_is_told_once,
 )

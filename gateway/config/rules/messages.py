@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from gateway.config.cors import is_about_origins
 from gateway.config.draft import Part
 from gateway.config.edits import is_managed
 from gateway.config.findings import Draft, Finding
@@ -13,6 +14,12 @@ from gateway.config.schema import ErrorPage, HeaderRules, Redirect, Respond, Rew
 DIRECTIONS = ("request_headers", "response_headers")
 BEFORE_ROUTES = ("404", "414", "417", "431", "501", "505")
 """Statuses of the gateway's own answers to requests that no route has taken yet; a name that nobody has is a 404 as well."""
+SAID_BY: dict[str, tuple[Callable[[str], bool], str]] = {
+    "redirect": ("location".__eq__, "where to go"),
+    "compress": ("content-encoding".__eq__, "it"),
+    "cors": (is_about_origins, "it"),
+}
+"""By the key of a table: the fields of answers that it says, by their lower-case names, and what that is."""
 BODILESS = (204, 205, 304)  # RFC 9110 §15.3.5, §15.3.6, §15.4.5
 
 
@@ -99,16 +106,14 @@ def _redirects_lead_elsewhere(draft: Draft) -> Iterator[Finding]:
             yield Finding(redirect.path, message)
 
 
-def _redirects_say_where_themselves(draft: Draft) -> Iterator[Finding]:
-    """A redirect has one location: its own."""
+def _fields_are_said_once(draft: Draft) -> Iterator[Finding]:
+    """What another table of the route says in an answer, its header rules cannot say as well."""
     for route in draft.routes:
-        if not route.is_given("redirect") or not route.is_given("response_headers"):
-            continue
         rules = route.table("response_headers", HeaderRules)
-        for key in HeaderRules.model_fields:
-            for name, path in named_fields(rules, key):
-                if folded(name) == "location":
-                    yield Finding(path, f"{draft.where((*route.path, 'redirect'))} says where to go")
+        for name, path in (field for key in HeaderRules.model_fields for field in named_fields(rules, key)):
+            for table, (says, what) in SAID_BY.items():
+                if route.is_given(table) and says(folded(name)):
+                    yield Finding(path, f"{draft.where((*route.path, table))} says {what}")
 
 
 def _answers_have_the_body_that_they_say(draft: Draft) -> Iterator[Finding]:
@@ -136,6 +141,6 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     _pages_can_be_seen,
     _paths_are_replaced_once,
     _redirects_lead_elsewhere,
-    _redirects_say_where_themselves,
+    _fields_are_said_once,
     _answers_have_the_body_that_they_say,
 )

@@ -121,6 +121,9 @@ impl Line {
 pub struct Lines {
     lines: BTreeMap<u32, Line>,
     tickets: u64,
+    /// The service whose line was asked last: the next one goes on from there, or those behind would never have a turn
+    /// where rounds begin faster than they end.
+    last: u32,
 }
 
 impl Lines {
@@ -188,7 +191,12 @@ impl Lines {
 
     /// The connection whose turn it is in this round; `None` when the round is over.
     pub fn next(&mut self, now: u64) -> Option<u32> {
-        let line = self.lines.values_mut().find(|line| line.turns_left > 0)?;
+        let from_last = self.lines.range(self.last..).chain(self.lines.range(..self.last));
+        let next = from_last.into_iter().find(|(_, line)| line.turns_left > 0);
+        let next = next.map(|(service, _)| *service);
+        self.last = next.unwrap_or(0);
+        let service = next?;
+        let line = self.lines.get_mut(&service)?;
         line.turns_left -= 1;
         line.look(now);
         line.next().map(|next| next.connection)
@@ -282,6 +290,24 @@ mod tests {
         assert_eq!(lines.next(START), None, "each is asked once, whatever came of it");
         lines.begin_round();
         assert_eq!(lines.next(START), Some(0));
+    }
+
+    /// A round that begins while another is under way goes on with the line that was asked last, and comes to all.
+    #[test]
+    fn rounds_that_never_end_come_to_all_lines() {
+        let mut lines = Lines::default();
+        for service in 0..4 {
+            lines.join(service, service, QUEUE, START);
+        }
+        let asked: Vec<_> = (0..6)
+            .map(|_| {
+                lines.begin_round();
+                let asked = [lines.next(START), lines.next(START)].map(Option::unwrap);
+                asked.map(|connection| lines.end_round(connection));
+                asked
+            })
+            .collect();
+        assert_eq!(asked, [[0, 1], [1, 2], [2, 3], [3, 0], [0, 1], [1, 2]]);
     }
 
     /// Between lines the oldest goes first; once one of them stands, the newest.

@@ -151,9 +151,23 @@ async def test_what_only_looked_better_is_no_promise() -> None:
 
 
 async def test_faster_by_failing_is_not_better() -> None:
-    """More errors than before speak against any gain."""
-    outcome, _ = await tuned({"cheat": 0.2, "a": 1.0}, errors={"cheat": 5.0}, noise=0.02)
-    assert outcome.adopted is None
+    """What makes requests fail is not taken, however fast the rest becomes, and the report says why."""
+    outcome, _ = await tuned({"drops": 0.3, "a": 1.0}, errors={"drops": 2.0})
+    assert names(outcome) == set()
+    shown = text.render(outcome)
+    assert "drops = 1 looks better, but 2 % of the requests fail instead of 0 %." in shown
+    assert shown.count("but 2 % of the requests fail") == 2
+    assert outcome.to_json()["screening"][1]["against"]
+
+
+async def test_how_many_may_fail_is_for_the_user_to_say() -> None:
+    """As many may then, and no more."""
+    effects, errors = {"drops": 0.3, "a": 1.0}, {"drops": 2.0}
+    outcome, _ = await tuned(effects, errors=errors, require=("errors<=3%",))
+    assert names(outcome) == {"drops"}
+    for require in ("errors<=1%", "errors>=0%", "slow: errors<=3%"):
+        outcome, _ = await tuned(effects, errors=errors, require=(require,))
+        assert names(outcome) == set(), require
 
 
 async def test_constraints_hold() -> None:

@@ -27,6 +27,11 @@ fn policy(origins: &[&str]) -> Policy {
     Policy::compile(rules).unwrap()
 }
 
+/// Rules that name origins and nothing else.
+fn bare(origins: &[String]) -> Rules<'_> {
+    Rules { origins, methods: &[], headers: &[], expose: &[], credentials: false, max_age: None }
+}
+
 fn told(policy: &Policy, origin: Option<&str>, answering: Answering) -> String {
     let mut output = Vec::new();
     policy.put(&mut output, origin.map(str::as_bytes), answering);
@@ -184,15 +189,7 @@ fn all_origins_are_told_alike() {
 #[test]
 fn what_is_not_said_has_no_line() {
     let origins = texts(&["https://a.example"]);
-    let rules = Rules {
-        origins: &origins,
-        methods: &[],
-        headers: &[],
-        expose: &[],
-        credentials: false,
-        max_age: None,
-    };
-    let policy = Policy::compile(rules).unwrap();
+    let policy = Policy::compile(bare(&origins)).unwrap();
     for answering in [Answering::Preflight, Answering::Request] {
         assert_eq!(
             told(&policy, Some("https://a.example"), answering),
@@ -205,14 +202,7 @@ fn what_is_not_said_has_no_line() {
 fn wrong_rules_are_refused_with_their_place() {
     fn fault(change: impl Fn(&mut Rules<'_>)) -> Option<String> {
         let origins = ["https://a.example".to_string()];
-        let mut rules = Rules {
-            origins: &origins,
-            methods: &[],
-            headers: &[],
-            expose: &[],
-            credentials: false,
-            max_age: None,
-        };
+        let mut rules = bare(&origins);
         change(&mut rules);
         Policy::compile(rules).err().map(|(place, problem)| format!("{place}: {problem}"))
     }
