@@ -101,7 +101,7 @@ impl Ring {
 /// The arc that a position lies in, of so many.
 #[inline]
 pub fn arc(position: u32, arcs: u32) -> u32 {
-    (u64::from(position) * u64::from(arcs) >> u32::BITS) as u32
+    ((u64::from(position) * u64::from(arcs)) >> u32::BITS) as u32
 }
 
 /// Where the first point of a member stands.
@@ -157,7 +157,9 @@ mod tests {
 
     fn counts(ring: &Ring, members: usize) -> Vec<usize> {
         let mut counts = vec![0; members];
-        points(ring).iter().for_each(|point| counts[point.slot as usize] += 1);
+        for point in points(ring) {
+            counts[point.slot as usize] += 1;
+        }
         counts
     }
 
