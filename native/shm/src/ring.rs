@@ -105,7 +105,10 @@ mod tests {
         #[test]
         fn garbage_is_no_ring(
             words in prop::collection::vec(prop_oneof![0u32..3, any::<u32>()], 0..70),
-            word in prop_oneof![any::<u64>(), (0u64..3, 1u64..5).prop_map(|(at, lines)| at << 32 | lines * LINE_WORDS as u64)],
+            word in prop_oneof![
+                any::<u64>(),
+                (0u64..3, 1u64..5).prop_map(|(at, lines)| (at << 32) | (lines * LINE_WORDS as u64)),
+            ],
             index: u32,
         ) {
             let arena: Vec<AtomicU32> = words.into_iter().map(AtomicU32::new).collect();
