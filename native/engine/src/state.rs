@@ -60,14 +60,16 @@ pub struct Bank {
     pub last_start: u64,
 }
 
-/// One published ring of a service: where it lies and how many points it has; none by default. It may be used for as
-/// long as a [`Bank`].
+/// One published ring of a service: where it lies and how large it is; empty by default. It may be used for as long as a
+/// [`Bank`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishedRing {
     /// Where it lies, in units of the implementation.
     pub offset: u32,
-    /// Its points.
-    pub points: u32,
+    /// Its arcs.
+    pub arcs: u32,
+    /// Its lines: one for each arc, and those that the last arcs run over into. Their points can be numbered by 32 bits.
+    pub lines: u32,
 }
 
 /// What became of a request at a limit.
@@ -215,11 +217,9 @@ pub trait State {
     /// The ring of a service as last published; an empty one where there is none. It lags behind the bank by a moment:
     /// it may name members that have left, which are not eligible, and lack some that have just come.
     fn ring(&self, service: u32) -> PublishedRing;
-    /// How many points lie before an arc of the ring, of which there are 2 to the power of [`arc_bits`].
-    ///
-    /// [`arc_bits`]: crate::selection::ring::arc_bits
-    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32;
-    /// A point of the ring, by its number; one of [`NO_SLOT`] at the very end of the ring beyond its last.
+    /// How many of the points of a line lie before a position; 0 of a line beyond the last.
+    fn ring_before(&self, ring: PublishedRing, line: u32, position: u32) -> u32;
+    /// A point of the ring's lines, by its number; one of [`NO_SLOT`] at the very end of the ring beyond the last.
     fn ring_point(&self, ring: PublishedRing, index: u32) -> Point;
     /// What the instance is known by for ever: a hash of its address, the same in every gateway.
     fn identity(&self, slot: u32) -> u64;
@@ -246,6 +246,10 @@ pub trait State {
     fn replace_latency(&self, slot: u32, known: Latency, new: Latency);
     /// Exchanges that all workers together hold on the instance.
     fn in_flight(&self, slot: u32) -> u32;
+    /// As [`State::in_flight`], of two that are compared: the workers are gone through once for both.
+    fn in_flight_of(&self, slots: [u32; 2]) -> [u32; 2] {
+        slots.map(|slot| self.in_flight(slot))
+    }
     /// Adds one exchange to the instance, unless its cap is reached. A refusal may be spurious: never spin on it.
     fn reserve(&self, slot: u32) -> bool;
     /// Gives back what one successful [`State::reserve`] took.

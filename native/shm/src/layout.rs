@@ -237,7 +237,7 @@ fn arena_words(capacities: &Capacities) -> usize {
 }
 
 /// Words for an instance on the largest ring that it may make, twice: a ring that is replaced stays until nobody uses it.
-/// (Two words for each point and an arc for it, and one point's more for the header.)
+/// (Sixteen words for six points, and a ninth more for the header and for what runs over the last arcs.)
 const RING_WORDS_PER_INSTANCE: usize = 2 * 3 * (MAX_POINTS_PER_MEMBER as usize + 1);
 /// More are not set aside: these are 128 MiB of address space, the rings of 10,000 instances of equal weights in services of
 /// any size, or two of the largest rings with their successors.

@@ -42,6 +42,21 @@ impl<W: Word<u64>> Iterator for LiveLanes<'_, W> {
         self.left &= self.left - 1;
         Some(lane)
     }
+
+    /// The same, as a loop in a loop: what sums over lanes at every decision goes this way.
+    #[inline]
+    fn fold<T, F: FnMut(T, u32) -> T>(mut self, start: T, mut add: F) -> T {
+        let mut folded = start;
+        loop {
+            while self.left != 0 {
+                folded = add(folded, self.base + self.left.trailing_zeros());
+                self.left &= self.left - 1;
+            }
+            let Some(word) = self.words.next() else { return folded };
+            self.left = word.load(Ordering::SeqCst);
+            self.base = self.base.wrapping_add(64);
+        }
+    }
 }
 
 /// Is the lane's bit set?
@@ -72,7 +87,12 @@ mod tests {
             set_live(&words, lane, true);
         }
         set_live(&words, 1, false);
-        assert_eq!(LiveLanes::new(&words).collect::<Vec<_>>(), [0, 63, 64, 200, 255]);
+        let mut lanes = LiveLanes::new(&words);
+        let fold =
+            |lanes: LiveLanes<'_, AtomicU64>| lanes.fold(vec![], |seen, lane| [seen, vec![lane]].concat());
+        assert_eq!(lanes.clone().collect::<Vec<_>>(), [0, 63, 64, 200, 255]);
+        assert_eq!(fold(lanes.clone()), [0, 63, 64, 200, 255]);
+        assert_eq!((lanes.next(), fold(lanes)), (Some(0), vec![63, 64, 200, 255]));
         assert!(is_live(&words, 255) && !is_live(&words, 1) && !is_live(&words, 256));
     }
 

@@ -283,8 +283,8 @@ impl State for Worker {
     }
 
     #[inline]
-    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
-        self.sensible(ring::start(self.segment().ring_arena(), ring, arc), 0)
+    fn ring_before(&self, ring: PublishedRing, line: u32, position: u32) -> u32 {
+        self.sensible(ring::before(self.segment().ring_arena(), ring, line, position), 0)
     }
 
     #[inline]
@@ -360,6 +360,16 @@ impl State for Worker {
     #[inline]
     fn in_flight(&self, slot: u32) -> u32 {
         cap::total(self.segment().in_flight(slot), Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn in_flight_of(&self, slots: [u32; 2]) -> [u32; 2] {
+        LiveLanes::new(self.segment().live()).fold([0; 2], |[a, b], lane| {
+            let words = self.segment().lane_in_flight(lane);
+            let [of_a, of_b] =
+                slots.map(|slot| cap::total(words.get(slot as usize).into_iter(), Ordering::Relaxed));
+            [a.saturating_add(of_a), b.saturating_add(of_b)]
+        })
     }
 
     #[inline]

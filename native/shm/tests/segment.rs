@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashSet;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use headgate_engine::limit::{Charge, Claim, Gcra};
 use headgate_engine::queue::{Front, WaitEnd};
 use headgate_engine::random::Random;
 use headgate_engine::retry_budget::RetryBudget;
+use headgate_engine::selection::ring::LINE;
 use headgate_engine::selection::{select, Affinity, Balance, Criteria, Policy, Selection, Tried};
 use headgate_engine::state::{Bank, Counter, Hold, LimitDecision, PublishedRing, State, NO_SLOT};
 use headgate_shm::control::{Control, ControlError, InstanceWords};
@@ -136,6 +138,16 @@ fn workers_take_turns_together() {
     assert_eq!([0, 1, 2].map(total), [2 * ROUNDS, ROUNDS, ROUNDS], "weights 2, 1, 1");
 }
 
+/// What two instances hold is the sum over all workers, asked at once as one by one; nobody holds what is not there.
+#[test]
+fn two_are_counted_at_once() {
+    let (_segment, _control, [one, other]) = populated();
+    assert!(one.reserve(0) && one.reserve(0) && other.reserve(0) && other.reserve(1));
+    assert_eq!((one.in_flight_of([0, 1]), other.in_flight_of([1, 0])), ([3, 1], [1, 3]));
+    assert_eq!(one.in_flight_of([0, u32::MAX]), [3, 0]);
+    assert_eq!([0, 1].map(|slot| one.in_flight(slot)), [3, 1]);
+}
+
 /// What the supervisor draws, every worker reads; a ring that is replaced stays until all have seen the next.
 #[test]
 fn rings_are_published_to_all() {
@@ -143,9 +155,13 @@ fn rings_are_published_to_all() {
     assert_eq!(one.ring(0), PublishedRing::default());
     control.publish_ring(0, &[0, 1, 2], false).unwrap();
     let ring = one.ring(0);
-    assert_eq!((ring, ring.points), (other.ring(0), 4 * 1024), "weights 2, 1, 1");
-    let counted = |ring, slot| (0..4096).filter(|&index| one.ring_point(ring, index).slot == slot).count();
-    assert_eq!([0, 1, 2].map(|slot| counted(ring, slot)), [2048, 1024, 1024]);
+    assert_eq!(ring, other.ring(0));
+    let counted = |ring: PublishedRing, slot| {
+        let points = (0..ring.lines * LINE).map(|index| one.ring_point(ring, index));
+        let of_slot: HashSet<u32> = points.filter(|it| it.slot == slot).map(|it| it.position).collect();
+        of_slot.len() - usize::from(of_slot.contains(&u32::MAX)) // the end of the ring, where the first one stands once more
+    };
+    assert_eq!([0, 1, 2].map(|slot| counted(ring, slot)), [2048, 1024, 1024], "weights 2, 1, 1");
     control.publish_ring(0, &[0], true).unwrap();
     assert_eq!(counted(ring, 0), 2048, "nobody has ticked: the old one is as it was");
     assert_eq!(one.ring_point(other.ring(0), 0).slot, 0);
@@ -173,7 +189,7 @@ fn the_room_of_rings_comes_back() {
     for service in 0..3 {
         control.publish_ring(service, &[0, 1], false).unwrap();
     }
-    assert_eq!((one.ring(3), one.ring(0).points), (before, 3 * 1024));
+    assert_eq!((one.ring(3), one.ring(0).arcs), (before, (3 * 1024u32).div_ceil(6)), "weights 2, 1");
 }
 
 /// An instance is known by its address, whichever slot it has.

@@ -65,13 +65,34 @@ pub fn median(known: &mut [u64]) -> Option<u64> {
     (!known.is_empty()).then(|| *known.select_nth_unstable(middle).1)
 }
 
-/// How long a member would take, up to a factor that all share: latency × exchanges ahead and the new one ÷ room. One
-/// of unknown latency is worth a first try, and no second before that has come back.
-#[inline]
-fn cost(latency: Option<u64>, in_flight: u32, room: u64) -> u128 {
-    let unknown = if in_flight == 0 { 0 } else { u64::MAX };
-    let latency = u128::from(latency.unwrap_or(unknown)) << 32;
-    (latency / u128::from(room.max(1))).saturating_mul(u128::from(in_flight) + 1)
+/// A latency longer than any that is known: a word's value ends below 2⁴⁰ ns. With as many exchanges and as much room as there
+/// may be it fits into 128 bits.
+const ENDLESS: u64 = 1 << 53;
+/// More than any member's room: a capacity of 32 bits, and ten bits of warmth.
+const MOST_ROOM: u64 = 1 << 42;
+
+/// How long a member would take, up to a factor that all share: `work` ÷ `room`.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// Latency × exchanges ahead and the new one.
+    work: u128,
+    room: u64,
+}
+
+impl Cost {
+    /// One of unknown latency is worth a first try, and no second before that has come back.
+    #[inline]
+    fn new(latency: Option<u64>, in_flight: u32, room: u64) -> Self {
+        let unknown = if in_flight == 0 { 0 } else { ENDLESS };
+        let latency = u128::from(latency.unwrap_or(unknown));
+        Self { work: latency * (u128::from(in_flight) + 1), room: room.clamp(1, MOST_ROOM) }
+    }
+
+    /// By cross multiplication: exact, and no division.
+    #[inline]
+    fn is_below(self, other: Self) -> bool {
+        self.work * u128::from(other.room) < other.work * u128::from(self.room)
+    }
 }
 
 impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
@@ -80,11 +101,11 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     }
 
     fn is_faster(&self, a: u32, b: u32) -> bool {
-        let cost = |slot| {
-            let latency = self.state.latency(slot).expected(self.now);
-            cost(latency, self.state.in_flight(slot), self.room(slot))
+        let cost = |slot, in_flight| {
+            Cost::new(self.state.latency(slot).expected(self.now), in_flight, self.room(slot))
         };
-        cost(a) < cost(b)
+        let [of_a, of_b] = self.state.in_flight_of([a, b]);
+        cost(a, of_a).is_below(cost(b, of_b))
     }
 }
 
@@ -142,10 +163,17 @@ mod tests {
     /// An unknown member is tried once before a known one, and not again until its answer is there.
     #[test]
     fn the_unknown_are_tried_once() {
-        assert!(cost(None, 0, 1) < cost(Some(1000), 0, 1));
-        assert!(cost(None, 1, 1) > cost(Some(SECOND), 1000, 1));
-        assert!(cost(None, 1, 1) < cost(None, 2, 1));
-        assert!(cost(Some(1000), 3, 4) == cost(Some(1000), 7, 8));
+        assert!(Cost::new(None, 0, 1).is_below(Cost::new(Some(1000), 0, 1)));
+        assert!(Cost::new(Some(SECOND), 1000, 1).is_below(Cost::new(None, 1, 1)));
+        assert!(Cost::new(None, 1, 1).is_below(Cost::new(None, 2, 1)));
+    }
+
+    /// Twice the room takes twice as many exchanges in the same time, neither more nor less.
+    #[test]
+    fn room_counts_against_what_is_ahead() {
+        let [half, whole] = [Cost::new(Some(1000), 3, 4), Cost::new(Some(1000), 7, 8)];
+        assert!(!half.is_below(whole) && !whole.is_below(half));
+        assert!(Cost::new(Some(1000), 6, 8).is_below(half) && half.is_below(Cost::new(Some(1001), 7, 8)));
     }
 
     proptest! {
@@ -156,7 +184,9 @@ mod tests {
             let value = u64::from(word as u32) << VALUE_SHIFT;
             prop_assert!(latency.expected(now).is_none_or(|expected| expected <= value));
             prop_assert!(latency.observed(nanos, now).expected(now).is_some());
-            let _ = cost(latency.expected(now), in_flight, room);
+            let costs = [Cost::new(latency.expected(now), in_flight, room), Cost::new(None, u32::MAX, u64::MAX)];
+            prop_assert!(costs.iter().all(|cost| !cost.is_below(*cost)));
+            prop_assert!(!(costs[0].is_below(costs[1]) && costs[1].is_below(costs[0])));
         }
     }
 }

@@ -1,17 +1,20 @@
 //! Consistent hashing: requests with one key go to one instance, for as long as it can be had.
 
-use super::ring::{arc, arc_bits, first_position, Point};
+use super::ring::{arc, first_position, Point, LINE};
 use super::{Affinity, Decision};
 use crate::random::Random;
 use crate::state::{Bank, Instance, PublishedRing, State};
 
-/// Points that are looked at for one that can be had. Where even nine of ten instances are down, one key in 10¹¹ finds none.
-const MAX_WALK: u32 = 256;
+/// Points that are looked at for one that can be had, a quarter of which are copies. Where even nine of ten instances are down,
+/// one key in 10¹³ finds none.
+const MAX_WALK: u32 = 384;
 /// Members whose load stands for that of all, where there are more.
 const LOAD_SAMPLE: u32 = 64;
-/// Points that may lie between the beginning of an arc and a position in it; there are two on average. Only memory that makes
-/// no sense has more.
-const MAX_IN_ARC: u32 = 128;
+/// Lines that are looked at for the next point. It is in the first four of the largest rings, and only in memory that makes no sense
+/// farther.
+const MAX_LINES: u32 = 16;
+/// Members that may stand at one position.
+const MAX_AT_POSITION: usize = 128;
 
 impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
     /// The member at the key's place on the ring, or the next one clockwise that can be had. A request without a key
@@ -28,7 +31,7 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
         let ring = self.state.ring(row);
         let mut last = None;
         for point in clockwise(self.state, ring, (key >> u32::BITS) as u32).take(MAX_WALK as usize) {
-            // A ring may be a moment older than the weights.
+            // A copy, or a neighbour of its own. A ring may be a moment older than the weights.
             if last.replace(point.slot) == Some(point.slot)
                 || self.state.weight(point.slot) == 0
                 || most.is_some_and(|most| self.is_above(point.slot, most))
@@ -77,19 +80,21 @@ struct Load {
 
 /// The points from a position on, once around.
 fn clockwise<S: State>(state: &S, ring: PublishedRing, position: u32) -> impl Iterator<Item = Point> + '_ {
-    let mut index = state.ring_start(ring, arc(position, arc_bits(ring.points)) as u32);
-    let end = index.saturating_add(MAX_IN_ARC).min(ring.points);
-    while index < end && state.ring_point(ring, index).position < position {
-        index += 1;
-    }
-    (index..ring.points).chain(0..index.min(ring.points)).map(move |index| state.ring_point(ring, index))
+    let next_in = |line| {
+        let before = state.ring_before(ring, line, position);
+        (before < LINE).then(|| line * LINE + before)
+    };
+    let line = arc(position, ring.arcs);
+    let start = (line..ring.lines).take(MAX_LINES as usize).find_map(next_in).unwrap_or(0);
+    let end = ring.lines * LINE;
+    (start..end).chain(0..start).map(move |index| state.ring_point(ring, index))
 }
 
 /// The slot of the member with this identity, on a ring that has every member's first point.
 pub(super) fn find<S: State>(state: &S, ring: PublishedRing, identity: u64) -> Option<u32> {
     let position = first_position(identity);
     clockwise(state, ring, position)
-        .take(MAX_IN_ARC as usize)
+        .take(MAX_AT_POSITION)
         .take_while(|point| point.position == position)
         .map(|point| point.slot)
         .find(|&slot| state.identity(slot) == identity)

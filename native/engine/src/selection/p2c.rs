@@ -110,8 +110,8 @@ impl<S: State, R: Fn(u32) -> bool> Decision<'_, S, R> {
 
     /// Has `a` less in flight for its room than `b`? By cross multiplication: exact, and no division.
     fn is_lighter(&self, a: u32, b: u32) -> bool {
-        let load = |slot, other| u128::from(self.state.in_flight(slot)) * u128::from(self.room(other));
-        load(a, b) < load(b, a)
+        let [of_a, of_b] = self.state.in_flight_of([a, b]).map(u128::from);
+        of_a * u128::from(self.room(b)) < of_b * u128::from(self.room(a))
     }
 
     /// How much a member can carry at this moment, compared to others.

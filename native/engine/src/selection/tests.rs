@@ -284,9 +284,9 @@ impl State for Hollow {
         u64::MAX
     }
     fn ring(&self, _: u32) -> PublishedRing {
-        PublishedRing { offset: 0, points: self.bank.turns }
+        PublishedRing { offset: 0, arcs: self.bank.turns, lines: self.bank.turns }
     }
-    fn ring_start(&self, _: PublishedRing, _: u32) -> u32 {
+    fn ring_before(&self, _: PublishedRing, _: u32, _: u32) -> u32 {
         self.nothing()
     }
     fn ring_point(&self, _: PublishedRing, _: u32) -> Point {
@@ -385,6 +385,23 @@ fn a_hollow_bank_has_nothing() {
             let selection = select(&state, &by(balance, &Tried::new()), &mut Random::new(1));
             assert_eq!(selection, Selection::NoneEligible, "{eligible} eligible, {turns} turns");
             assert!(state.questions.get() <= 2 * eligible + 4, "{eligible} eligible, {turns} turns");
+        }
+    }
+}
+
+/// A ring whose lines and points make no sense is given up after as many looks as any other.
+#[test]
+fn a_hollow_ring_has_nothing() {
+    let none = Tried::new();
+    for arcs in [1, 1000, 1 << 20] {
+        let state =
+            Hollow { bank: Bank { eligible: 2, turns: arcs, ..Bank::default() }, questions: Cell::new(0) };
+        for key in [0, 1 << 63, u64::MAX] {
+            state.questions.set(0);
+            let hash = by(Balance::Hash { bounded_load: None }, &none);
+            let criteria = Criteria { affinity: Affinity::Key(key), ..hash };
+            assert_eq!(select(&state, &criteria, &mut Random::new(1)), Selection::NoneEligible);
+            assert!((9..500).contains(&state.questions.get()), "{arcs} arcs, {key}");
         }
     }
 }

@@ -152,7 +152,8 @@ impl FakeState {
         let members: Vec<ring::Member> = slots.iter().map(member).collect();
         let drawn = if index { Ring::index_of(&members) } else { Ring::of(&members) };
         let mut drawn_rings = self.drawn_rings.borrow_mut();
-        let ring = PublishedRing { offset: drawn_rings.len() as u32, points: drawn.points.len() as u32 };
+        let lines = drawn.points.len() as u32 / ring::LINE;
+        let ring = PublishedRing { offset: drawn_rings.len() as u32, arcs: drawn.arcs, lines };
         self.rings.borrow_mut().insert(service, ring);
         drawn_rings.push(drawn);
     }
@@ -430,9 +431,9 @@ impl State for FakeState {
         self.rings.borrow().get(&service).copied().unwrap_or_default()
     }
 
-    fn ring_start(&self, ring: PublishedRing, arc: u32) -> u32 {
-        let drawn_rings = self.drawn_rings.borrow();
-        drawn_rings.get(ring.offset as usize).and_then(|it| it.starts.get(arc as usize).copied()).unwrap_or(0)
+    fn ring_before(&self, ring: PublishedRing, line: u32, position: u32) -> u32 {
+        let is_before = |index: &u32| self.ring_point(ring, *index).position < position;
+        (line * ring::LINE..(line + 1) * ring::LINE).filter(is_before).count() as u32
     }
 
     fn ring_point(&self, ring: PublishedRing, index: u32) -> Point {
