@@ -124,10 +124,14 @@ def _finding(finding: Finding, outcome: Outcome) -> Iterator[str]:
 
 def _row(contender: Contender, outcome: Outcome) -> list[str]:
     """One line of screening."""
+    return [contender.name, typical(contender, outcome), screened_and_judged(contender, outcome)]
+
+
+def typical(contender: Contender, outcome: Outcome) -> str:
+    """The objective's figure, over its rounds."""
     figure = outcome.objective.figure
     median = contender.median(figure.key)
-    known = quantity(median, figure) if median is not None else "-"
-    return [contender.name, known, screened_and_judged(contender, outcome)]
+    return quantity(median, figure) if median is not None else "-"
 
 
 def screened(contender: Contender, outcome: Outcome) -> str:
