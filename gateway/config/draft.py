@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -63,6 +63,11 @@ def submodel(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(submodel, get_args(annotation))), None)
+
+
+def has_named_tables(annotation: object) -> bool:
+    """Does it speak of a table whose keys the user chooses, perhaps of none at all?"""
+    return get_origin(annotation) is dict or any(map(has_named_tables, get_args(annotation)))
 
 
 def _read(model: type[BaseModel], raw: Mapping[str, object]) -> dict[str, Any]:

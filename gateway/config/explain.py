@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.config.draft import submodel
+from gateway.config.draft import has_named_tables, submodel
 from gateway.config.findings import Finding
 from gateway.config.interpolate import Interpolated
 from gateway.config.paths import KeyPath, dotted, follow
@@ -102,7 +102,7 @@ def known_keys(path: KeyPath) -> tuple[str, ...]:
             continue
         annotation = model.model_fields[step].annotation
         model = submodel(annotation) or model
-        if getattr(annotation, "__origin__", None) is dict:
+        if has_named_tables(annotation):
             next(steps, None)  # a name that the user chose
     return tuple(model.model_fields)
 

@@ -11,7 +11,7 @@ from gateway.benchmark.result import FIGURES
 from gateway.benchmark.statistics import Verdict
 from gateway.benchmark.tune.decisions import Finding
 from gateway.benchmark.tune.outcome import Outcome
-from gateway.benchmark.tune.text import said, screened, summary
+from gateway.benchmark.tune.text import said, screened, screened_and_judged, summary, typical
 
 _DOT_KINDS = {Verdict.BETTER: "better", Verdict.WORSE: "worse"}
 
@@ -53,9 +53,8 @@ def _everything(outcome: Outcome) -> str:
     figure = outcome.objective.figure
     rows = []
     for contender in outcome.screening:
-        median = contender.median(figure.key)
-        known = quantity(median, figure) if median is not None else "-"
-        rows.append([contender.name, screened(contender, outcome), known])
+        seen = screened_and_judged(contender, outcome)
+        rows.append([contender.name, seen, typical(contender, outcome)])
     return document.table(["", "change, and its range", figure.key], rows)
 
 

@@ -45,19 +45,21 @@ def summary(outcome: Outcome) -> list[str]:
     if outcome.interrupted or not outcome.confirmed:
         return ["Interrupted before the rounds of confirmation had ended: nothing can be claimed."]
     if outcome.adopted is None:
+        refused = [
+            f"{one.name} looks better, but {why}."
+            for one in outcome.screening
+            if (why := outcome.objection(one))
+        ]
         unclear = [one.variation.name for one in outcome.findings if _may_be_better(one, outcome)]
         if unclear:
             named = ", ".join(unclear)
             hint = "try again with a larger --budget, or on a quieter machine."
             return [
-                f"Nothing is surely better. {named} may be, but the noise of this machine hides it: {hint}"
+                f"Nothing is surely better. {named} may be, but the noise of this machine hides it: {hint}",
+                *refused,
             ]
-        refused = [(one.name, why) for one in outcome.screening if (why := outcome.objection(one))]
         if refused:
-            return [
-                "Nothing that was tried is better and as safe.",
-                *(f"{name} looks better, but {why}." for name, why in refused),
-            ]
+            return ["Nothing that was tried is better and as safe.", *refused]
         resolution = outcome.resolution()
         if resolution > TOO_NOISY:
             return [
@@ -122,10 +124,14 @@ def _finding(finding: Finding, outcome: Outcome) -> Iterator[str]:
 
 def _row(contender: Contender, outcome: Outcome) -> list[str]:
     """One line of screening."""
+    return [contender.name, typical(contender, outcome), screened_and_judged(contender, outcome)]
+
+
+def typical(contender: Contender, outcome: Outcome) -> str:
+    """The objective's figure, over its rounds."""
     figure = outcome.objective.figure
     median = contender.median(figure.key)
-    known = quantity(median, figure) if median is not None else "-"
-    return [contender.name, known, screened(contender, outcome)]
+    return quantity(median, figure) if median is not None else "-"
 
 
 def screened(contender: Contender, outcome: Outcome) -> str:
@@ -135,6 +141,10 @@ def screened(contender: Contender, outcome: Outcome) -> str:
     ratios = outcome.ratios(contender)
     if not ratios:
         return "not measured"
-    seen = f"{percent(statistics.median(ratios))} ({percent(ratios[0])} to {percent(ratios[-1])})"
-    against = outcome.objection(contender)
+    return f"{percent(statistics.median(ratios))} ({percent(ratios[0])} to {percent(ratios[-1])})"
+
+
+def screened_and_judged(contender: Contender, outcome: Outcome) -> str:
+    """The same, and why it went no further although it looked better."""
+    seen, against = screened(contender, outcome), outcome.objection(contender)
     return f"{seen}, but {against}" if against else seen
