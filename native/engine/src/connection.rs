@@ -1,7 +1,13 @@
 //! The state machine of one HTTP/1.1 client connection and the exchange it carries: bytes and the time in, a verdict
-//! out. [`preamble`] reads who it is, [`client`] counts how many its client has, [`request`] reads what the client sends,
-//! [`passing`] passes on what is no HTTP, [`limiting`] asks the limits, [`asking`] waits for those that gateways share, [`answering`] is what routes answer themselves, [`mirroring`] makes copies for mirrors, [`injecting`] has some fail or be late on purpose, [`queueing`] waits for a place, [`response`] reads what the instance sends, [`compressing`] puts it into a content coding, [`retrying`] decides what follows a try that failed, [`judging`] what a try tells
-//! about its instance, [`ending`] is every way an exchange stops.
+//! out.
+//!
+//! As a request goes through: [`preamble`] reads who its client is and [`client`] counts how many connections that one has; [`request`]
+//! reads what it sends, or [`passing`] passes on what is no HTTP; [`limiting`] asks the limits and [`asking`] waits for those that
+//! gateways share; [`answering`] is what routes answer themselves, and [`injecting`] has some fail or be late on purpose; [`queueing`]
+//! waits for a place and [`mirroring`] makes copies for mirrors; [`response`] reads what the instance sends and [`compressing`] puts it into
+//! a content coding; [`retrying`] decides what follows a try that failed and [`judging`] what a try tells about its instance;
+//! [`ending`] is every way an exchange stops. Beside it, [`waiting`] has what is waited for and until when, [`recording`] what
+//! the access log will say, and [`verdict`] what the shell is told.
 //!
 //! The laws: an exchange holds one reservation on one instance or waits for it in line, and places at limits, and gives them back in
 //! [`Connection::end_exchange`], which every end passes; no request is ever sent twice unless it was never written or is idempotent, and never after
@@ -19,14 +25,20 @@ mod mirroring;
 mod passing;
 mod preamble;
 mod queueing;
+mod recording;
 mod request;
 mod response;
 mod retrying;
+mod verdict;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 pub use mirroring::{CutOff, MOST_COPIES};
+pub use verdict::{Action, Payload, Verdict};
+
+use waiting::Waiting;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,11 +51,8 @@ use crate::edits::Edits;
 use crate::http1::accept::Form;
 use crate::http1::body::Body;
 use crate::http1::framing::Framing;
-use crate::http1::head::Request;
 use crate::pace::{Stall, Stopwatch};
 use crate::queue::Queue;
-use crate::request_id::RequestId;
-use crate::rest::Rest;
 use crate::retry_budget::RetryBudget;
 use crate::selection::{Affinity, Policy, Tried};
 use crate::snapshot::{FailureStatuses, Listener, Terms};
@@ -60,125 +69,6 @@ const MAX_PIPELINED_BYTES: usize = 64 * 1024;
 
 /// What a request is counted as whose client left before it was answered (nginx' code; it is never sent).
 const CLIENT_CLOSED_REQUEST: u16 = 499;
-
-/// What the shell around a connection has to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Action {
-    /// Nothing until more bytes or the deadline come.
-    Wait = 0,
-    /// As `Wait`, and stop reading from the client until the exchange has ended.
-    Hold = 1,
-    /// Send the payload to the instance in the argument; without a payload, send again what was sent before.
-    Forward = 2,
-    /// Send the payload on to the instance.
-    Send = 3,
-    /// Send the payload on to the client.
-    Relay = 4,
-    /// Send the payload to the client; the exchange is complete and both connections may carry another.
-    Finish = 5,
-    /// As `Finish`, but close the instance's connection.
-    FinishDrop = 6,
-    /// As `Finish`, but close the client's connection after the payload.
-    FinishClose = 7,
-    /// As `Finish`, but close both connections.
-    FinishDropClose = 8,
-    /// Send an answer of our own to the client; drop the instance's connection, if there is one.
-    Reply = 9,
-    /// As `Reply`, and close the client's connection after the payload.
-    ReplyClose = 10,
-    /// Reset the client's connection so that it notices that its answer is incomplete; drop the instance's.
-    Abort = 11,
-    /// Close the client's connection, there is nothing to say; drop the instance's.
-    Close = 12,
-    /// Drop the instance's connection and call [`Connection::try_again`] after the nanoseconds in the argument.
-    BackOff = 13,
-    /// Send the payload to the client and what came early from it ([`Connection::take_early`]) to the instance; from
-    /// here on the bytes of both are passed on as they are, without the engine.
-    Switch = 14,
-    /// Hold the payload, the beginning of a request that no instance is there for yet. It goes out with a `Forward` without a
-    /// payload, when [`Connection::take_turn`] says so.
-    Park = 15,
-    /// As `Forward`; and a copy of the payload, or of what was held back before, and of what follows it, goes to a mirror
-    /// ([`Connection::begin_copy`]).
-    ForwardCopied = 16,
-    /// As `Park`, with a copy likewise; without a payload the request is held back already.
-    ParkCopied = 17,
-    /// Make a connection of its own to the instance in the argument, for bytes that are passed through; drop the one before, if there
-    /// is one. [`Connection::connected`] says `Switch`.
-    Connect = 18,
-}
-
-/// Where the payload of a verdict lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// There is none.
-    Nothing,
-    /// The bytes that were handed in, all of them, as they are.
-    Input,
-    /// [`Worker::output`].
-    Output,
-}
-
-/// An action, its argument and its payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// What to do.
-    pub action: Action,
-    /// `Forward` and `Connect`: the key of the instance. `Finish…` and `Reply`: 1 when pipelined bytes wait to be taken up.
-    /// `…Close`: 1 when the client may still be sending. `BackOff`: nanoseconds.
-    pub argument: u64,
-    /// What to send.
-    pub payload: Payload,
-}
-
-impl Verdict {
-    const WAIT: Self = Self::bare(Action::Wait);
-    const CLOSE: Self = Self::bare(Action::Close);
-
-    const fn bare(action: Action) -> Self {
-        Self { action, argument: 0, payload: Payload::Nothing }
-    }
-
-    const fn with(action: Action, payload: Payload) -> Self {
-        Self { action, argument: 0, payload }
-    }
-}
-
-/// What the deadline of the connection is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    /// The PROXY header.
-    Preamble,
-    /// The next request.
-    KeepAlive,
-    /// The rest of a request's head.
-    Head,
-    /// More of a request's body.
-    RequestBody,
-    /// The end of an injected delay.
-    Delay,
-    /// A place on an instance, or a token of a limit that gateways share.
-    Place,
-    /// A connection to the instance.
-    Connect,
-    /// The time of another try.
-    BackOff,
-    /// The beginning of the answer.
-    FirstByte,
-    /// More of the answer.
-    ResponseBody,
-    /// The client taking what was sent to it, be it the end of the last answer.
-    ClientTakes,
-    /// The instance taking what was sent to it.
-    InstanceTakes,
-    /// The beginning of the answer, for a client that has sent its FIN.
-    HalfClosed,
-    /// The client's FIN after our last answer.
-    Linger,
-    /// Any byte in a tunnel.
-    Tunnel,
-}
 
 /// How far the answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -423,14 +313,6 @@ impl Connection {
         std::mem::take(&mut self.inbound)
     }
 
-    /// The shell has to connect to the instance first.
-    pub fn connecting<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        let Phase::Exchange(exchange) = &mut self.phase else { return };
-        exchange.link = Link::Fresh;
-        let timeout = exchange.connect_timeout;
-        self.arm_for_others(worker, Waiting::Connect, now, timeout);
-    }
-
     /// The connection to the instance is there, and what was held back goes out; or a tunnel begins with it.
     pub fn connected<S: State>(&mut self, worker: &mut Worker<S>, now: u64) -> Verdict {
         worker.state.count(Counter::UpstreamConnects, 1);
@@ -439,128 +321,6 @@ impl Connection {
         }
         self.flowing(worker, now);
         Verdict::WAIT
-    }
-
-    /// The client (`client`) or the instance does not take what is sent to it. A client may still have to take the
-    /// last answer when its exchange is over.
-    pub fn stalled<S: State>(&mut self, worker: &mut Worker<S>, client: bool, now: u64) {
-        let waiting = if client { Waiting::ClientTakes } else { Waiting::InstanceTakes };
-        let timeout = self.listener(worker).map_or(NEVER, |listener| listener.write_timeout);
-        self.stall = Stall::begin(now);
-        self.arm_for_others(worker, waiting, now, Stall::until_look(timeout));
-    }
-
-    /// Bytes move again, in a tunnel since `now`: what is waited for is told by how far the exchange has come.
-    pub fn flowing<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        let exchange = match &self.phase {
-            Phase::Exchange(exchange) => exchange,
-            Phase::Tunnel(Tunnel { idle_timeout, .. }) => {
-                return self.arm(worker, Waiting::Tunnel, now, *idle_timeout)
-            }
-            _ => return self.answer_taken(worker, now),
-        };
-        let (waiting, timeout) = if !self.request_body.is_complete() {
-            let answer = exchange.answer;
-            (Waiting::RequestBody, self.body_timeout(worker, answer, now))
-        } else if exchange.answer == Answer::Begun {
-            (Waiting::ResponseBody, exchange.idle_timeout)
-        } else if self.half_closed {
-            (Waiting::HalfClosed, CLIENT_EOF_GRACE)
-        } else {
-            (Waiting::FirstByte, exchange.first_byte_timeout)
-        };
-        let sent = waiting == Waiting::FirstByte
-            && matches!(self.waiting, Waiting::RequestBody | Waiting::InstanceTakes);
-        if let (true, Phase::Exchange(exchange)) = (sent, &mut self.phase) {
-            exchange.asked = now;
-        }
-        self.arm(worker, waiting, now, timeout);
-    }
-
-    /// How long the client may go on sending nothing of its body: it shall neither pause too long nor be too slow on the
-    /// whole. How fast it is counts while it is waited for, which a client that asked whether to continue is not before
-    /// it knows; and not beside an answer, since the two may be a conversation.
-    fn body_timeout<S>(&mut self, worker: &Worker<S>, answer: Answer, now: u64) -> u64 {
-        let Some(listener) = self.listener(worker) else { return NEVER };
-        let idle = listener.body_idle_timeout;
-        if self.body_clock.is_none() && (self.body_bytes > 0 || answer != Answer::Awaited) {
-            self.body_clock = Some(Stopwatch::start(now));
-        }
-        // What comes of a copy's body is counted where it is received: its sender is held to the rate there.
-        let min_rate = listener.min_rate.filter(|_| !matches!(self.copying, mirroring::Copying::IsCopy));
-        match (min_rate, &mut self.body_clock) {
-            (Some(rate), Some(clock)) if answer != Answer::Begun => {
-                clock.go_on(now);
-                idle.min(clock.left(rate.patience(self.body_bytes), now))
-            }
-            _ => idle,
-        }
-    }
-
-    /// Bytes came from either side; that says nothing about a connection or a reader that is waited for.
-    fn received<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        use Waiting::{BackOff, ClientTakes, Connect, Delay, InstanceTakes, Place};
-        if !matches!(self.waiting, Delay | Place | Connect | BackOff | InstanceTakes | ClientTakes) {
-            self.flowing(worker, now);
-        }
-    }
-
-    /// The client has taken the end of an answer whose exchange is over already.
-    fn answer_taken<S: State>(&mut self, worker: &mut Worker<S>, now: u64) {
-        let listener = self.listener(worker);
-        let (waiting, timeout) = match self.phase {
-            Phase::Request if self.searched > 0 => (Waiting::Head, listener.map(|it| it.header_timeout)),
-            Phase::Request => (Waiting::KeepAlive, listener.map(|it| it.keepalive_timeout)),
-            Phase::Lingering => (Waiting::Linger, Some(LINGER)),
-            Phase::Preamble | Phase::Exchange(_) | Phase::Tunnel(_) | Phase::Closed => return,
-        };
-        self.arm(worker, waiting, now, timeout.unwrap_or(NEVER));
-    }
-
-    /// Begins what the access log will say of a request; `None` stands for one that was not understood.
-    fn record<S: State>(
-        &mut self,
-        worker: &mut Worker<S>,
-        request_id: &RequestId<'_>,
-        client: &Address,
-        request: Option<&Request<'_, '_>>,
-        now: u64,
-    ) {
-        if worker.snapshot.access_log {
-            let (wall, id) = (worker.wall(now), request_id.as_bytes());
-            let log = &mut worker.access_log;
-            self.record = Some(Record::begin(log, now, wall, client, &self.socket, id, request));
-        }
-    }
-
-    /// The request goes to the instance of its exchange.
-    fn record_try(&mut self) {
-        let instance = self.exchange().and_then(|exchange| exchange.instance);
-        if let Some((record, instance)) = self.record.as_mut().zip(instance) {
-            record.tried(instance);
-        }
-    }
-
-    /// So many bytes of an answer are on their way to the client.
-    fn record_sent(&mut self, bytes: usize) {
-        if let Some(record) = &mut self.record {
-            record.sent(bytes);
-        }
-    }
-
-    /// The final answer begins with so many bytes.
-    fn record_answer(&mut self, bytes: usize, now: u64) {
-        if let Some(record) = &mut self.record {
-            record.answered(now);
-            record.sent(bytes);
-        }
-    }
-
-    /// Writes the line of the request that ends now. `reason`: why there is no whole answer of an instance.
-    fn log<S: State>(&mut self, worker: &mut Worker<S>, status: u16, reason: Option<&str>, now: u64) {
-        if let Some(record) = self.record.take() {
-            worker.access_log.finish(record, &worker.state, Some(status), reason, now);
-        }
     }
 
     fn exchange(&self) -> Option<&Exchange> {
@@ -589,28 +349,6 @@ impl Connection {
 
     fn listener<'a, S>(&self, worker: &'a Worker<S>) -> Option<&'a Listener> {
         worker.snapshot.listeners.get(self.listener as usize)
-    }
-
-    fn arm<S>(&mut self, worker: &mut Worker<S>, waiting: Waiting, now: u64, timeout: u64) {
-        self.waiting = waiting;
-        worker.deadlines.set(self.index, now.saturating_add(timeout));
-        worker.rests.set(self.index, self.rest(now));
-    }
-
-    fn rest(&self, now: u64) -> Rest {
-        match self.waiting {
-            Waiting::KeepAlive if self.requests == 0 => Rest::Silent(now),
-            Waiting::KeepAlive | Waiting::Linger => Rest::Answered(now),
-            _ => Rest::Busy,
-        }
-    }
-
-    /// Waits for what is no matter of a body's sender: it is hardly read meanwhile, so its time stands still.
-    fn arm_for_others<S>(&mut self, worker: &mut Worker<S>, waiting: Waiting, now: u64, timeout: u64) {
-        if let Some(clock) = &mut self.body_clock {
-            clock.stop(now);
-        }
-        self.arm(worker, waiting, now, timeout);
     }
 
     /// Back to the start of the state machine: the next request may come.
