@@ -477,7 +477,7 @@ class _Connecting(Protocol):
 
 @final
 class Reactor:
-    """The sockets of one worker, inside its event loop: the loop calls ``turn`` when ``fileno`` is readable.
+    """The sockets of one process, inside its event loop: the loop calls ``turn`` when ``fileno`` is readable.
 
     It calls protocols as asyncio does, with these differences. ``connection_lost`` comes at the end of a turn, or in the
     loop's next one. ``eof_received`` comes once, whether the reading was paused meanwhile or not. A reset that comes while

@@ -1,5 +1,4 @@
-"""A worker's door to the engine, the shared memory and its sockets: its lane, its connections, and what a verdict may
-ask for.
+"""A worker's door to the engine and the shared memory: its lane, its connections, and what a verdict may ask for.
 
 ``Lane`` has the three decisions that hooks, tests and benchmarks call as the request path does: ``select``, ``charge``
 and ``health``.
@@ -18,7 +17,6 @@ from gateway._native import (
     FINISH_DROP_CLOSE,
     FORWARD,
     FORWARD_COPIED,
-    HIGH_WATER_BYTES,
     HOLD,
     PARK,
     PARK_COPIED,
@@ -31,12 +29,9 @@ from gateway._native import (
     ClientFastPath,
     Connection,
     Lane,
-    Listener,
     Pool,
-    Reactor,
     Segment,
     Snapshot,
-    Transport,
     UpstreamFastPath,
     keep_panic_places,
     take_panic_place,
@@ -53,7 +48,6 @@ __all__ = [
     "FINISH_DROP_CLOSE",
     "FORWARD",
     "FORWARD_COPIED",
-    "HIGH_WATER_BYTES",
     "HOLD",
     "PARK",
     "PARK_COPIED",
@@ -66,11 +60,8 @@ __all__ = [
     "ClientFastPath",
     "Connection",
     "Lane",
-    "Listener",
     "Pool",
-    "Reactor",
     "Snapshot",
-    "Transport",
     "UpstreamFastPath",
     "keep_panic_places",
     "open_lane",

@@ -31,7 +31,7 @@ from gateway.supervisor.cluster.store import Store
 from gateway.supervisor.discovery import dns
 from gateway.supervisor.edition import Bounds, first_edition
 from gateway.supervisor.failure import StartError
-from gateway.supervisor.health.prober import probe
+from gateway.supervisor.health.prober import Prober
 from gateway.supervisor.instances import Instances
 from gateway.supervisor.launch import Equipment, Launcher
 from gateway.supervisor.lifecycle import Event, State, after
@@ -99,9 +99,10 @@ class Supervisor:
         self._wakes = _wakes(sizes.lanes)
         control, view = Control(self._segment), View(self._segment)
         draw = secrets.SystemRandom().random
+        self._prober = Prober(asyncio.get_running_loop())
         self._roster = Roster(
             Instances(control, view, sizes.instances, monotonic_ns),
-            probe=probe,
+            probe=self._prober.probe,
             watch=partial(dns.watch, draw=draw),
             clock=monotonic_ns,
             draw=draw,
@@ -256,6 +257,7 @@ class Supervisor:
 
     async def _stop_services(self) -> None:
         await self._roster.close()
+        self._prober.close()
         await self._membership.close()
         await self._admin.stop()
         logger.info("stopped")

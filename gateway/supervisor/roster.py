@@ -45,7 +45,7 @@ class Roster:
     ) -> None:
         """``probe`` asks an instance, ``watch`` follows a name, ``draw`` is a random number from 0 to 1."""
         self.instances = instances
-        self.health = HealthService(self._flipped, found=self._checked, probe=probe, draw=draw)
+        self.health = HealthService(self._flipped, found=self._checked, probe=probe, draw=draw, clock=clock)
         self.ejections = Ejections(instances, clock=clock, draw=draw)
         self._discovery = DiscoveryService(self._changed, watch)
         self._checks: dict[str, HealthCheck | None] = {}

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
-from gateway.state.lane import Listener, Reactor
+from gateway.state.sockets import Listener, Reactor
 
 log = logging.getLogger("headgate.worker")
 

@@ -19,7 +19,8 @@ import uvloop
 from gateway import descriptors, tcp
 from gateway.channel import Message
 from gateway.descriptors import Parcel
-from gateway.state.lane import Reactor, Snapshot, keep_panic_places, open_lane
+from gateway.state.lane import Snapshot, keep_panic_places, open_lane
+from gateway.state.sockets import Reactor
 from gateway.worker.admission import NO_LIMIT
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.listeners import Listeners

@@ -9,7 +9,8 @@ from typing import Any
 
 from gateway import tcp
 from gateway.clock import NANOSECONDS, monotonic_ns, wall_ns
-from gateway.state.lane import Connection, Lane, Pool, Reactor, Snapshot
+from gateway.state.lane import Connection, Lane, Pool, Snapshot
+from gateway.state.sockets import Reactor
 from gateway.worker.access_log import AccessLog
 from gateway.worker.admission import NO_LIMIT, Admission, Room
 from gateway.worker.faults import Faults

@@ -4,7 +4,7 @@ import fcntl
 import struct
 import termios
 
-from gateway.state.lane import Transport
+from gateway.state.sockets import Transport
 
 
 def untaken(transport: Transport) -> int:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from gateway.clock import monotonic_ns
 from gateway.model import PassEnd
-from gateway.state.lane import WAIT, Connection, Transport
+from gateway.state.lane import WAIT, Connection
+from gateway.state.sockets import Transport
 from gateway.worker.transport import untaken
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import errno
 from typing import TYPE_CHECKING, Self
 
 from gateway.clock import NANOSECONDS
-from gateway.state.lane import Pool, Transport, UpstreamFastPath
+from gateway.state.lane import Pool, UpstreamFastPath
+from gateway.state.sockets import Transport
 from gateway.worker.admission import Admission
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from gateway.clock import NANOSECONDS
 from gateway.model import Health, InstanceAddress
 from gateway.supervisor.health.policy import Standing, Thresholds, judge
 from gateway.supervisor.health.prober import Check, Finding
-from gateway.supervisor.jitter import jittered
+from gateway.supervisor.jitter import in_company, jittered
 
 logger = logging.getLogger("headgate.health")
 
@@ -43,7 +44,9 @@ Key = tuple[str, InstanceAddress]
 
 
 class HealthService:
-    """One task per target: it probes at once, then at the jittered interval, for as long as the target is watched."""
+    """One task per target: it probes at once, a second time at some moment of the first interval, so that targets that came together
+    are spread over it, and from then on at the jittered interval, for as long as the target is watched.
+    """
 
     def __init__(
         self,
@@ -52,13 +55,15 @@ class HealthService:
         found: Callable[[Target, Finding], None],
         probe: Callable[[InstanceAddress, Check], Awaitable[Finding]],
         draw: Callable[[], float],
+        clock: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``flipped`` is told each change of a health, ``found`` the result of every probe."""
+        """``flipped`` is told each change of a health, ``found`` the result of every probe; ``clock`` is in nanoseconds."""
         self._flipped = flipped
         self._found = found
         self._probe = probe
         self._draw = draw
+        self._clock = clock
         self._sleep = sleep
         self._permits = asyncio.Semaphore(MAX_CONCURRENT_PROBES)
         self._tasks: dict[Key, asyncio.Task[None]] = {}
@@ -100,6 +105,8 @@ class HealthService:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, key: Key, target: Target) -> None:
+        interval = target.interval_s
+        delay = interval * self._draw()
         while True:
             try:
                 async with self._permits:
@@ -109,7 +116,8 @@ class HealthService:
                 logger.exception(
                     "the check of %s %s failed by a fault of our own", target.service, target.address
                 )
-            await self._sleep(jittered(target.interval_s, self._draw()))
+            await self._sleep(in_company(delay, interval, self._clock() / NANOSECONDS))
+            delay = jittered(interval, self._draw())
 
     def _take(self, key: Key, target: Target, finding: Finding) -> None:
         before = self._standings.get(key, Standing())

@@ -3,9 +3,15 @@
 //! The pool decides and does no I/O: what it returns is the caller's, to use or to close. Every operation but the
 //! sweep takes constant time: the connections are linked twice, per instance and over all, by the order of their
 //! return.
+//!
+//! With a thousand instances nothing of a connection is in the cache when its turn comes. So an instance is found by the number of its
+//! place and not by a hash, its connection is one look from there, and what lies beside it is of the same kind.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+mod order;
+
+use order::{Ends, Links};
+
+use crate::state::Instance;
 
 /// Where an idle connection stands; good until the connection has left the pool, by whatever way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,46 +20,21 @@ pub struct Ticket(u32);
 /// What the pool must know of a connection that is given back.
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
-    /// Key of the instance it leads to.
-    pub instance: u64,
+    /// The instance it leads to.
+    pub instance: Instance,
     /// Idle connections kept for that instance.
     pub max_idle: usize,
     /// When it has been idle too long, in nanoseconds.
     pub until: u64,
 }
 
-const NONE: u32 = u32::MAX;
-
-/// Both ends of a list of slots, and its length.
-#[derive(Clone, Copy, Debug)]
-struct List {
-    oldest: u32,
-    newest: u32,
-    len: usize,
-}
-
-const EMPTY: List = List { oldest: NONE, newest: NONE, len: 0 };
-
-/// A slot's neighbours in one list.
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    older: u32,
-    newer: u32,
-}
-
-/// The two orders that a slot stands in.
-#[derive(Clone, Copy, Debug)]
-enum Order {
-    OfInstance,
-    OfAll,
-}
-
+/// Two of them share a cache line, and none lies in two.
 #[derive(Debug)]
+#[repr(align(32))]
 struct Slot<T> {
     connection: Option<T>,
-    instance: u64,
+    instance: Instance,
     until: u64,
-    links: [Link; 2],
 }
 
 /// The idle connections of one worker.
@@ -62,25 +43,36 @@ pub struct Pool<T> {
     max_idle: usize,
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
-    all: List,
-    instances: HashMap<u64, List, FixedState>,
+    all: Ends,
+    links_of_all: Links,
+    /// By the slot of an instance in shared memory, of which there are no more than were configured for. Connections to the one that had
+    /// a slot before stand there too, until they have been idle too long, and are passed over.
+    instances: Vec<Ends>,
+    links_of_instances: Links,
 }
 
 impl<T> Pool<T> {
     /// A pool of at most `max_idle` connections over all instances.
     pub fn new(max_idle: usize) -> Self {
-        let instances = HashMap::with_hasher(FixedState::default());
-        Self { max_idle, slots: Vec::new(), free: Vec::new(), all: EMPTY, instances }
+        Self {
+            max_idle,
+            slots: Vec::new(),
+            free: Vec::new(),
+            all: Ends::EMPTY,
+            links_of_all: Links::default(),
+            instances: Vec::new(),
+            links_of_instances: Links::default(),
+        }
     }
 
     /// Idle connections.
     pub fn len(&self) -> usize {
-        self.all.len
+        self.all.len()
     }
 
-    /// Instances that they lead to.
+    /// Places of instances that they lead to.
     pub fn instances(&self) -> usize {
-        self.instances.values().filter(|list| list.len > 0).count()
+        self.instances.iter().filter(|ends| ends.len() > 0).count()
     }
 
     /// Is there none?
@@ -89,9 +81,12 @@ impl<T> Pool<T> {
     }
 
     /// The connection to the instance that was used last.
-    pub fn take(&mut self, instance: u64) -> Option<T> {
-        let newest = self.instances.get(&instance)?.newest;
-        self.remove(newest)
+    pub fn take(&mut self, instance: Instance) -> Option<T> {
+        let mut index = self.instances.get(instance.slot as usize)?.newest()?;
+        while self.slots[index as usize].instance != instance {
+            index = self.links_of_instances.older(index)?;
+        }
+        self.remove(index)
     }
 
     /// Takes a connection that stands at a message boundary, and returns the one there is too many, if any.
@@ -99,18 +94,22 @@ impl<T> Pool<T> {
         if idle.max_idle == 0 || self.max_idle == 0 {
             return (None, Some(connection));
         }
+        let place = idle.instance.slot as usize;
+        if self.instances.len() <= place {
+            self.instances.resize(place + 1, Ends::EMPTY);
+        }
         let index = self.occupy(connection, &idle);
-        self.append(Order::OfAll, index);
-        self.append(Order::OfInstance, index);
-        let of_instance = self.instances.get(&idle.instance).copied().unwrap_or(EMPTY);
-        let surplus = if of_instance.len > idle.max_idle {
-            self.remove(of_instance.oldest)
-        } else if self.all.len > self.max_idle {
-            self.remove(self.all.oldest)
+        self.links_of_all.append(&mut self.all, index);
+        let of_instance = &mut self.instances[place];
+        self.links_of_instances.append(of_instance, index);
+        let surplus = if of_instance.len() > idle.max_idle {
+            of_instance.oldest()
+        } else if self.all.len() > self.max_idle {
+            self.all.oldest()
         } else {
             None
         };
-        (Some(Ticket(index)), surplus)
+        (Some(Ticket(index)), surplus.and_then(|index| self.remove(index)))
     }
 
     /// Forgets a connection that has ended by itself.
@@ -120,97 +119,48 @@ impl<T> Pool<T> {
 
     /// So many connections, or all there are: those that were idle longest.
     pub fn evict(&mut self, most: usize) -> Vec<T> {
-        (0..most).map_while(|_| self.remove(self.all.oldest)).collect()
+        (0..most).map_while(|_| self.remove(self.all.oldest()?)).collect()
     }
 
     /// Removes at most so many of the connections that have been idle too long.
     pub fn expired(&mut self, now: u64, most: usize) -> Vec<T> {
         let mut removed = Vec::new();
-        let mut next = self.all.oldest;
-        while let Some(slot) = self.slots.get(next as usize) {
-            let (index, over) = (next, slot.until <= now);
-            next = slot.links[Order::OfAll as usize].newer;
-            if removed.len() == most {
-                break;
-            }
-            if over {
+        let mut next = self.all.oldest();
+        while let Some(index) = next.filter(|_| removed.len() < most) {
+            next = self.links_of_all.newer(index);
+            if self.slots[index as usize].until <= now {
                 removed.extend(self.remove(index));
             }
         }
-        // `take` leaves an empty list for the connection that comes back; it may never, with its instance gone.
-        self.instances.retain(|_, list| list.len > 0);
         removed
     }
 
     /// The connections, the one idle longest first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        let mut next = self.all.oldest;
-        std::iter::from_fn(move || {
-            let slot = self.slots.get(next as usize)?;
-            next = slot.links[Order::OfAll as usize].newer;
-            slot.connection.as_ref()
-        })
+        let indices = std::iter::successors(self.all.oldest(), |&index| self.links_of_all.newer(index));
+        indices.filter_map(|index| self.slots[index as usize].connection.as_ref())
     }
 
     fn occupy(&mut self, connection: T, idle: &Idle) -> u32 {
-        let alone = Link { older: NONE, newer: NONE };
-        let slot = Slot {
-            connection: Some(connection),
-            instance: idle.instance,
-            until: idle.until,
-            links: [alone; 2],
-        };
+        let slot = Slot { connection: Some(connection), instance: idle.instance, until: idle.until };
         if let Some(index) = self.free.pop() {
             self.slots[index as usize] = slot;
             return index;
         }
+        let index = self.slots.len() as u32;
         self.slots.push(slot);
-        (self.slots.len() - 1) as u32
+        self.links_of_all.cover(index);
+        self.links_of_instances.cover(index);
+        index
     }
 
     fn remove(&mut self, index: u32) -> Option<T> {
-        let connection = self.slots.get_mut(index as usize)?.connection.take()?;
-        self.unlink(Order::OfAll, index);
-        self.unlink(Order::OfInstance, index);
+        let slot = self.slots.get_mut(index as usize)?;
+        let connection = slot.connection.take()?;
+        self.links_of_all.remove(&mut self.all, index);
+        self.links_of_instances.remove(&mut self.instances[slot.instance.slot as usize], index);
         self.free.push(index);
         Some(connection)
-    }
-
-    fn list(&mut self, order: Order, index: u32) -> &mut List {
-        match order {
-            Order::OfAll => &mut self.all,
-            Order::OfInstance => self.instances.entry(self.slots[index as usize].instance).or_insert(EMPTY),
-        }
-    }
-
-    fn append(&mut self, order: Order, index: u32) {
-        let list = self.list(order, index);
-        let older = std::mem::replace(&mut list.newest, index);
-        list.len += 1;
-        if older == NONE {
-            list.oldest = index;
-        } else {
-            self.slots[older as usize].links[order as usize].newer = index;
-        }
-        self.slots[index as usize].links[order as usize] = Link { older, newer: NONE };
-    }
-
-    fn unlink(&mut self, order: Order, index: u32) {
-        let Link { older, newer } = self.slots[index as usize].links[order as usize];
-        let list = self.list(order, index);
-        list.len -= 1;
-        if older == NONE {
-            list.oldest = newer;
-        }
-        if newer == NONE {
-            list.newest = older;
-        }
-        if let Some(slot) = self.slots.get_mut(older as usize) {
-            slot.links[order as usize].newer = newer;
-        }
-        if let Some(slot) = self.slots.get_mut(newer as usize) {
-            slot.links[order as usize].older = older;
-        }
     }
 }
 
@@ -218,28 +168,51 @@ impl<T> Pool<T> {
 mod tests {
     use super::*;
 
-    const IDLE: Idle = Idle { instance: 0, max_idle: 64, until: 1 };
+    const fn idle(slot: u32, generation: u32) -> Idle {
+        Idle { instance: Instance { slot, generation }, max_idle: 64, until: 1 }
+    }
 
-    /// A thousand instances, each used once and lost while it served, are forgotten, and their slots used again.
+    /// A thousand instances after one another in the same places leave nothing that grows with their number.
     #[test]
     fn instances_that_come_and_go_leave_nothing() {
         let mut pool = Pool::new(1024);
-        for instance in 0..1000 {
-            assert!(pool.give(instance, Idle { instance, ..IDLE }).1.is_none());
-            assert_eq!(pool.take(instance), Some(instance));
+        for number in 0..1000 {
+            let one = idle(number % 10, number);
+            assert!(pool.give(number, one).1.is_none());
+            assert_eq!(pool.take(one.instance), Some(number));
         }
-        assert!(pool.expired(0, 1).is_empty());
-        assert!(pool.instances.is_empty());
-        assert_eq!(pool.slots.len(), 1);
+        assert!(pool.is_empty());
+        assert_eq!((pool.instances.len(), pool.slots.len()), (10, 1));
+    }
+
+    /// A connection to the instance that had the place before is never taken for one to its successor, and goes when it was idle
+    /// too long.
+    #[test]
+    fn a_connection_leads_to_its_own_instance_only() {
+        let (mut pool, before, after) = (Pool::new(1024), idle(3, 1), idle(3, 2));
+        pool.give("before", before);
+        assert_eq!(pool.take(after.instance), None);
+        pool.give("after", Idle { until: 2, ..after });
+        pool.give("straggler", before);
+        assert_eq!(pool.take(after.instance), Some("after"));
+        assert_eq!(pool.take(before.instance), Some("straggler"));
+        assert_eq!(pool.expired(1, 9), ["before"]);
+        assert!(pool.is_empty());
     }
 
     /// The ticket of a connection that was taken leads nowhere.
     #[test]
     fn a_ticket_ends_with_the_stay() {
         let mut pool = Pool::new(1024);
-        let (ticket, _) = pool.give('a', IDLE);
-        assert_eq!(pool.take(0), Some('a'));
+        let (ticket, _) = pool.give('a', idle(0, 0));
+        assert_eq!(pool.take(idle(0, 0).instance), Some('a'));
         assert_eq!(ticket.and_then(|ticket| pool.discard(ticket)), None);
         assert!(pool.is_empty());
+    }
+
+    /// A connection and what the pool must know of it lie in half a cache line.
+    #[test]
+    fn slots_are_small() {
+        assert_eq!(size_of::<Slot<Box<u8>>>(), 32);
     }
 }

@@ -14,7 +14,7 @@ use pyo3::types::PyBytes;
 
 use crate::connection::{Connection, Step};
 use crate::lane::Lane;
-use crate::link::Link;
+use crate::link::{Link, Wire};
 use crate::piece::Piece;
 use crate::pool::Pool;
 use crate::replay::Replay;
@@ -26,6 +26,10 @@ const REPLAY_BYTES: usize = 64 * 1024;
 
 fn not_connected() -> PyErr {
     PyAttributeError::new_err("there is no connection yet")
+}
+
+fn wire_of(link: Option<&Link>, py: Python<'_>) -> PyResult<Wire> {
+    link.map(|link| link.wire(py)).ok_or_else(not_connected)
 }
 
 /// The client's side: base of the shell's client connections.
@@ -72,9 +76,8 @@ impl ClientFastPath {
         client.machine.as_ref().map(|machine| machine.clone_ref(slf.py())).ok_or_else(not_connected)
     }
 
-    fn link(slf: &Bound<'_, Self>) -> PyResult<Link> {
-        let client = slf.borrow();
-        client.link.as_ref().map(|link| link.clone_ref(slf.py())).ok_or_else(not_connected)
+    fn wire(slf: &Bound<'_, Self>) -> PyResult<Wire> {
+        wire_of(slf.borrow().link.as_ref(), slf.py())
     }
 
     /// Bytes from the client.
@@ -116,10 +119,10 @@ impl ClientFastPath {
             let arguments = (step.verdict.argument, step.object(py));
             return slf.call_method1(intern!(py, "_forward_afresh"), arguments).map(drop);
         };
-        let link = {
+        let wire = {
             let mut upstream = upstream.bind(py).borrow_mut();
             upstream.client = Some(slf.clone().unbind());
-            upstream.link.as_ref().ok_or_else(not_connected)?.clone_ref(py)
+            wire_of(upstream.link.as_ref(), py)?
         };
         {
             let mut client = slf.borrow_mut();
@@ -127,13 +130,13 @@ impl ClientFastPath {
             client.written = true;
             client.upstream = Some(upstream);
         }
-        link.write(py, step.payload())
+        wire.write(py, step.payload())
     }
 
     /// More of a request for an instance that has some of it.
     fn send(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         let py = slf.py();
-        let link = {
+        let wire = {
             let mut client = slf.borrow_mut();
             let upstream = client.upstream.as_ref().filter(|_| client.copy.is_none());
             let Some(upstream) = upstream.map(|upstream| upstream.clone_ref(py)) else {
@@ -143,15 +146,15 @@ impl ClientFastPath {
             let most = client.most_replayed;
             client.replay.go_on(step.payload(), Some(most));
             let upstream = upstream.bind(py).borrow();
-            upstream.link.as_ref().ok_or_else(not_connected)?.clone_ref(py)
+            wire_of(upstream.link.as_ref(), py)?
         };
-        link.write(py, step.payload())
+        wire.write(py, step.payload())
     }
 
     /// More of a response, after which the request is not sent again.
     fn relay(slf: &Bound<'_, Self>, step: &Step<'_, '_>) -> PyResult<()> {
         slf.borrow_mut().replay.forget();
-        Self::link(slf)?.write(slf.py(), step.payload())
+        Self::wire(slf)?.write(slf.py(), step.payload())
     }
 
     /// An answer of our own to a request that no instance has heard of.
@@ -163,7 +166,7 @@ impl ClientFastPath {
                 return Self::perform(slf, step);
             }
         }
-        Self::link(slf)?.write(slf.py(), step.payload())
+        Self::wire(slf)?.write(slf.py(), step.payload())
     }
 
     /// The end of a response. First the instance's connection goes back to the pool: a slow client must not pause one
@@ -174,10 +177,10 @@ impl ClientFastPath {
             return Self::perform(slf, step);
         }
         Self::release_instance(slf, step.now)?;
-        let link = Self::link(slf)?;
-        link.write(py, step.payload())?;
+        let wire = Self::wire(slf)?;
+        wire.write(py, step.payload())?;
         if step.verdict.action == Action::FinishClose {
-            link.close(py)?;
+            wire.close(py)?;
         }
         Ok(())
     }
@@ -185,16 +188,16 @@ impl ClientFastPath {
     /// Has the instance answered before it was sent all of the request?
     fn is_unsent(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let py = slf.py();
-        let link = {
+        let wire = {
             let client = slf.borrow();
             if client.replay.len() <= UNNOTICED_BYTES {
                 return Ok(false);
             }
             let Some(upstream) = &client.upstream else { return Ok(false) };
             let upstream = upstream.bind(py).borrow();
-            upstream.link.as_ref().ok_or_else(not_connected)?.clone_ref(py)
+            wire_of(upstream.link.as_ref(), py)?
         };
-        Ok(link.unsent(py)? > 0)
+        Ok(wire.unsent(py)? > 0)
     }
 }
 

@@ -17,6 +17,7 @@ mod pool;
 mod reactor;
 mod replay;
 mod segment;
+mod socket;
 mod stocks;
 mod telling;
 mod transport;

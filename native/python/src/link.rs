@@ -11,11 +11,19 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 
 use crate::connection::parse;
+use crate::socket::Socket;
 use crate::transport::Transport;
 
-/// A transport.
-pub(crate) enum Link {
-    Native(Py<Transport>),
+/// A transport, and the way to write to it.
+pub(crate) struct Link {
+    wire: Wire,
+    transport: Py<PyAny>,
+}
+
+/// What is written to. Of a transport of ours that is its socket: the object itself is not looked at, for of a connection whose turn
+/// comes rarely each object is a wait for the memory.
+pub(crate) enum Wire {
+    Native(Socket),
     /// Its `write` is looked up once.
     Foreign {
         transport: Py<PyAny>,
@@ -25,53 +33,71 @@ pub(crate) enum Link {
 
 impl Link {
     pub(crate) fn new(transport: Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(native) = transport.cast::<Transport>() {
-            return Ok(Self::Native(native.clone().unbind()));
-        }
-        let write = transport.getattr(intern!(transport.py(), "write"))?.unbind();
-        Ok(Self::Foreign { transport: transport.unbind(), write })
+        let py = transport.py();
+        let wire = if let Ok(native) = transport.cast::<Transport>() {
+            Wire::Native(native.get().socket().clone_ref(py))
+        } else {
+            let write = transport.getattr(intern!(py, "write"))?.unbind();
+            Wire::Foreign { transport: transport.clone().unbind(), write }
+        };
+        Ok(Self { wire, transport: transport.unbind() })
     }
 
     /// Who is at the other end of an accepted connection.
     pub(crate) fn peer(&self, py: Python<'_>) -> PyResult<IpAddr> {
-        match self {
-            Self::Native(transport) => Ok(transport.get().peer()),
-            Self::Foreign { transport, .. } => {
-                let address = transport.bind(py).getattr(intern!(py, "peer_address"))?;
-                parse(address.extract::<PyBackedStr>()?.as_ref())
-            }
+        if let Ok(native) = self.transport.bind(py).cast::<Transport>() {
+            return Ok(native.get().peer());
         }
+        let address = self.transport.bind(py).getattr(intern!(py, "peer_address"))?;
+        parse(address.extract::<PyBackedStr>()?.as_ref())
     }
 
     /// The ends of an accepted connection, as far as they are known.
     pub(crate) fn ends(&self, py: Python<'_>) -> Option<Ends> {
-        match self {
-            Self::Native(transport) => transport.get().ends(py),
-            Self::Foreign { .. } => None,
-        }
+        self.transport.bind(py).cast::<Transport>().ok()?.get().ends(py)
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        match self {
-            Self::Native(transport) => Self::Native(transport.clone_ref(py)),
-            Self::Foreign { transport, write } => {
-                Self::Foreign { transport: transport.clone_ref(py), write: write.clone_ref(py) }
+        Self { wire: self.wire(py), transport: self.object(py) }
+    }
+
+    /// To write to without a borrow of whose it is.
+    pub(crate) fn wire(&self, py: Python<'_>) -> Wire {
+        match &self.wire {
+            Wire::Native(socket) => Wire::Native(socket.clone_ref(py)),
+            Wire::Foreign { transport, write } => {
+                Wire::Foreign { transport: transport.clone_ref(py), write: write.clone_ref(py) }
             }
         }
     }
 
     pub(crate) fn object(&self, py: Python<'_>) -> Py<PyAny> {
-        match self {
-            Self::Native(transport) => transport.clone_ref(py).into_any(),
-            Self::Foreign { transport, .. } => transport.clone_ref(py),
-        }
+        self.transport.clone_ref(py)
     }
 
+    /// Is what is written to it lost, though its protocol may not have heard of that yet?
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
+        matches!(&self.wire, Wire::Native(socket) if socket.is_closing(py))
+    }
+
+    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.transport)?;
+        match &self.wire {
+            Wire::Native(socket) => socket.visit(visit),
+            Wire::Foreign { transport, write } => {
+                visit.call(transport)?;
+                visit.call(write)
+            }
+        }
+    }
+}
+
+impl Wire {
     /// Calls `pause_writing` of the transport's protocol where there is too much.
     pub(crate) fn write(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
         match self {
-            Self::Native(transport) => {
-                transport.get().send(py, bytes);
+            Self::Native(socket) => {
+                socket.send(py, bytes);
                 Ok(())
             }
             Self::Foreign { write, .. } => write.call1(py, (PyBytes::new(py, bytes),)).map(drop),
@@ -80,35 +106,20 @@ impl Link {
 
     pub(crate) fn unsent(&self, py: Python<'_>) -> PyResult<usize> {
         match self {
-            Self::Native(transport) => Ok(transport.get().unsent(py)),
+            Self::Native(socket) => Ok(socket.unsent(py)),
             Self::Foreign { transport, .. } => {
                 transport.call_method0(py, intern!(py, "get_write_buffer_size"))?.extract(py)
             }
         }
     }
 
-    /// Is what is written to it lost, though its protocol may not have heard of that yet?
-    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
-        matches!(self, Self::Native(transport) if transport.get().is_closing(py))
-    }
-
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
         match self {
-            Self::Native(transport) => {
-                transport.get().close(py);
+            Self::Native(socket) => {
+                socket.close(py);
                 Ok(())
             }
             Self::Foreign { transport, .. } => transport.call_method0(py, intern!(py, "close")).map(drop),
-        }
-    }
-
-    pub(crate) fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self {
-            Self::Native(transport) => visit.call(transport),
-            Self::Foreign { transport, write } => {
-                visit.call(transport)?;
-                visit.call(write)
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The pool of idle connections to instances: `gateway._native.Pool`.
 
 use headgate_engine::pool::{self, Idle};
+use headgate_engine::state::Instance;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
@@ -32,6 +33,7 @@ impl Pool {
     }
 
     pub(crate) fn take(&mut self, py: Python<'_>, instance: u64) -> Option<Py<UpstreamFastPath>> {
+        let instance = Instance::from_key(instance);
         loop {
             let taken = Self::out(py, self.0.take(instance))?;
             // One that has broken in this very turn is yet to be told so, and would swallow a request.
@@ -49,7 +51,8 @@ impl Pool {
         let idle = {
             let connection = connection.borrow();
             let until = now.saturating_add(connection.keepalive_ns);
-            Idle { instance: connection.instance, max_idle: connection.max_idle, until }
+            let instance = Instance::from_key(connection.instance);
+            Idle { instance, max_idle: connection.max_idle, until }
         };
         let (ticket, surplus) = self.0.give(connection.clone().unbind(), idle);
         connection.borrow_mut().ticket = ticket;

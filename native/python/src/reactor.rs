@@ -22,7 +22,7 @@ use crate::transport::Transport;
 /// Together with the high-water mark of a connection it bounds what one that takes nothing costs.
 const READ_BYTES: usize = 188 * 1024;
 
-/// The sockets of one worker.
+/// The sockets of one process.
 #[pyclass(module = "gateway._native")]
 pub(crate) struct Reactor {
     pub(crate) sockets: reactor::Reactor<Owner>,

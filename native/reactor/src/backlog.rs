@@ -5,13 +5,17 @@ pub const HIGH_WATER_BYTES: usize = 64 * 1024;
 /// Unsent bytes at which it may go on.
 pub const LOW_WATER_BYTES: usize = 16 * 1024;
 
-/// Bytes in the order in which they were written. An empty one takes no memory.
+/// Bytes in the order in which they were written. An empty one takes no memory but a pointer's.
 ///
 /// The sender is paused above the high-water mark, and after a piece larger than that as long as any of it is left:
 /// another one of its kind shall not come on top. So the memory for a peer that takes nothing is bounded by the mark and
 /// one piece.
 #[derive(Debug, Default)]
-pub(crate) struct Backlog {
+pub(crate) struct Backlog(Option<Box<Kept>>);
+
+/// Bytes of which some are unsent.
+#[derive(Debug, Default)]
+struct Kept {
     bytes: Vec<u8>,
     sent: usize,
     paused: bool,
@@ -20,19 +24,39 @@ pub(crate) struct Backlog {
 
 impl Backlog {
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.unsent().len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.is_none()
     }
 
     pub(crate) fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        self.0.as_ref().map_or(&[], |kept| &kept.bytes[kept.sent..])
     }
 
-    /// Keeps what is left of a piece of that many bytes. True: the sender is to be paused now.
+    /// Keeps what is left, not nothing, of a piece of that many bytes. True: the sender is to be paused now.
     pub(crate) fn keep(&mut self, left: &[u8], piece: usize) -> bool {
+        self.0.get_or_insert_default().append(left, piece)
+    }
+
+    /// The kernel has taken so many more. True: the sender may go on from now on.
+    pub(crate) fn taken(&mut self, count: usize) -> bool {
+        let Some(kept) = &mut self.0 else { return false };
+        let resume = kept.taken(count);
+        if kept.len() == 0 {
+            self.0 = None;
+        }
+        resume
+    }
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
+    fn append(&mut self, left: &[u8], piece: usize) -> bool {
         if self.sent > self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
@@ -47,14 +71,10 @@ impl Backlog {
         pause
     }
 
-    /// The kernel has taken so many more. True: the sender may go on from now on.
-    pub(crate) fn taken(&mut self, count: usize) -> bool {
+    fn taken(&mut self, count: usize) -> bool {
         self.sent += count;
         let mark = if self.large { 0 } else { LOW_WATER_BYTES };
         let resume = self.paused && self.len() <= mark;
-        if self.is_empty() {
-            *self = Self::default();
-        }
         self.paused &= !resume;
         resume
     }
@@ -98,6 +118,6 @@ mod tests {
         }
         backlog.taken(rest.len());
         assert!(backlog.is_empty());
-        assert_eq!(backlog.bytes.capacity(), 0);
+        assert!(backlog.0.is_none());
     }
 }

@@ -65,7 +65,7 @@ pub enum Kind {
 }
 
 #[derive(Debug)]
-enum Socket<T> {
+pub(crate) enum Socket<T> {
     Listener(Listener<T>),
     Stream(Stream<T>),
 }

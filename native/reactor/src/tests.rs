@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
@@ -421,6 +421,7 @@ fn a_closed_listener_is_silent_and_its_queue_stays() {
 }
 
 #[test]
-fn an_idle_connection_keeps_no_buffer() {
-    assert!(size_of::<crate::stream::Stream<OwnedFd>>() <= 64);
+fn an_idle_connection_keeps_no_buffer_and_fills_a_cache_line() {
+    assert!(size_of::<crate::stream::Stream<[usize; 2]>>() <= 48);
+    assert_eq!(size_of::<crate::token::Slot<crate::reactor::Socket<[usize; 2]>>>(), 64);
 }

@@ -11,13 +11,22 @@ import pytest
 
 from gateway.model import InstanceAddress
 from gateway.supervisor.health.policy import Outcome
-from gateway.supervisor.health.prober import MAX_HEAD_BYTES, Check, Finding, Probe, probe
+from gateway.supervisor.health.prober import MAX_HEAD_BYTES, Check, Finding, Probe, Prober
 from tests.helpers.patience import eventually
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HTTP = Check(Probe.HTTP, "/healthz?deep=1", timeout_s=0.3)
 PATIENT = Check(Probe.HTTP, "/", timeout_s=20.0)
 TCP = Check(Probe.TCP, "/", timeout_s=0.3)
+
+
+async def probe(address: InstanceAddress, check: Check) -> Finding:
+    """What a prober that asks nobody else finds."""
+    prober = Prober(asyncio.get_running_loop())
+    try:
+        return await prober.probe(address, check)
+    finally:
+        prober.close()
 
 
 @contextlib.asynccontextmanager

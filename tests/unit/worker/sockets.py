@@ -11,7 +11,7 @@ from typing import Any, Self
 import uvloop
 
 from gateway import tcp
-from gateway.state.lane import Reactor, Transport
+from gateway.state.sockets import Reactor, Transport
 from tests.helpers.patience import eventually
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)

@@ -14,7 +14,8 @@ import orjson
 
 from gateway.clock import NANOSECONDS
 from gateway.state.control import HEALTH_HEALTHY, Control, Segment
-from gateway.state.lane import HIGH_WATER_BYTES, Lane, Reactor, Snapshot, open_lane
+from gateway.state.lane import Lane, Snapshot, open_lane
+from gateway.state.sockets import HIGH_WATER_BYTES, Reactor
 from gateway.state.view import COUNTERS, View
 from gateway.worker.faults import Faults
 from gateway.worker.ingress import ClientConnection

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.state.lane import Reactor, Transport
+from gateway.state.sockets import Reactor, Transport
 from gateway.worker.listeners import Listeners
 from tests.helpers.patience import eventually
 from tests.unit.worker.sockets import on_uvloop, reacting

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.model import PassEnd
-from gateway.state.lane import HIGH_WATER_BYTES, Snapshot
+from gateway.state.lane import Snapshot
+from gateway.state.sockets import HIGH_WATER_BYTES
 from gateway.state.view import PASS_ENDS
 from tests.unit.worker.conftest import SetUp
 from tests.unit.worker.stage import ANSWER, NO_ROUTE_ROW, REQUEST, Stage, Transport

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.model import ListenAddress
 from gateway.state.control import HEALTH_HEALTHY
-from gateway.state.lane import Reactor
+from gateway.state.sockets import Reactor
 from gateway.supervisor.sockets import open_listener
 from gateway.worker.ingress import ClientConnection
 from tests.helpers.patience import eventually

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from gateway.state.lane import HIGH_WATER_BYTES, Transport
+from gateway.state.sockets import HIGH_WATER_BYTES, Transport
 from gateway.worker.ingress import ClientConnection
 from gateway.worker.transport import untaken
 from tests.helpers.patience import eventually

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.state.lane import HIGH_WATER_BYTES
+from gateway.state.sockets import HIGH_WATER_BYTES
 from tests.unit.worker.stage import REQUEST, Stage, Transport
 
 UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain, repeat
 
 import pytest
 
@@ -19,18 +20,20 @@ PASSED, FAILED = Finding(Outcome.PASSED, "status 200"), Finding(Outcome.FAILED, 
 class World:
     """Stands in for instances, clock and supervisor."""
 
-    def __init__(self, findings: Iterable[Finding | Exception] = ()) -> None:
+    def __init__(self, findings: Iterable[Finding | Exception] = (), draws: Iterable[float] = ()) -> None:
         self.findings = list(findings)
         self.probes = 0
         self.naps: list[float] = []
         self.wake = asyncio.Semaphore(0)
         self.flips: list[tuple[InstanceAddress, Report]] = []
         self.found: list[tuple[InstanceAddress, Finding]] = []
+        drawn = chain(draws, repeat(1.0))
         self.service = HealthService(
             lambda target, report: self.flips.append((target.address, report)),
             found=lambda target, finding: self.found.append((target.address, finding)),
             probe=self.probe,
-            draw=lambda: 1.0,
+            draw=lambda: next(drawn),
+            clock=lambda: 100_000_000_000,
             sleep=self.sleep,
         )
 
@@ -55,15 +58,27 @@ def _target(address: InstanceAddress = A) -> Target:
     return Target("api", address, Check(Probe.HTTP, "/", 1.0), 5.0, Thresholds(fall=1, rise=1))
 
 
-async def test_the_first_probe_comes_at_once_and_the_next_after_the_jittered_interval() -> None:
-    """No sleep stands before the first result, and the second is a spread interval away."""
-    world = World([PASSED, PASSED])
+async def test_the_first_probe_comes_at_once_and_the_others_after_the_jittered_interval() -> None:
+    """No sleep stands before the first result; the second comes within the interval, and then each is a spread one away."""
+    world = World([PASSED, PASSED], draws=[0.2, 1.0])
     world.service.watch(_target())
     await eventually(lambda: world.naps)
     assert world.probes == 1
-    assert world.naps == pytest.approx([6.0])
+    assert world.naps == pytest.approx([1.0])
     world.wake.release()
-    await eventually(lambda: world.probes == 2)
+    await eventually(lambda: len(world.naps) == 2)
+    assert world.probes == 2
+    assert world.naps == pytest.approx([1.0, 6.0])
+    await world.service.close()
+
+
+async def test_targets_that_come_together_are_not_probed_together_for_long() -> None:
+    """Their second probes are anywhere in the first interval, and those that are due at nearly the same time come at once."""
+    world = World([PASSED] * 4, draws=[0.1, 0.501, 0.509, 0.9])
+    for port in range(1, 5):
+        world.service.watch(_target(InstanceAddress.parse(f"10.0.0.1:{port}")))
+    await eventually(lambda: len(world.naps) == 4)
+    assert world.naps == pytest.approx([0.5, 2.6, 2.6, 4.5])
     await world.service.close()
 
 
@@ -128,7 +143,7 @@ async def test_another_check_goes_on_from_what_is_known() -> None:
     changed = replace(_target(), interval_s=10.0)
     world.service.watch(changed)
     await eventually(lambda: len(world.naps) == 2)
-    assert world.naps[1] == pytest.approx(12.0)
+    assert world.naps[1] == pytest.approx(10.0)
     assert [report.health for _, report in world.flips] == [Health.UNHEALTHY]
     world.service.watch(changed)
     await asyncio.sleep(0)
