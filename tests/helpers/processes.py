@@ -1,10 +1,12 @@
 """What the tests look up in /proc about processes that they started."""
 
+import contextlib
 import ctypes
 import os
 import platform
 import signal
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -16,6 +18,17 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def die_with_parent() -> None:
     """For ``preexec_fn``: the process is killed when the test run dies, so that nothing is left behind."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process stands still inside, and goes on afterwards if it still exists."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def alive(pid: int) -> bool:
