@@ -78,8 +78,23 @@ def threads(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc_pid_stat(5)
+
+
+def page_ins_of(pid: int) -> int:
+    """How often a process has waited for a page from disk: its major faults."""
+    return int(_stat(pid)[9])
+
+
+def starved_ms_of(pid: int) -> int:
+    """For how many milliseconds the first thread of a process was ready to run and got no processor."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) // 1_000_000
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields from the third on: the second, a name, may hold blanks."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _status(pid: int) -> dict[str, str]:

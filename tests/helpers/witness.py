@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.helpers.gateway import Gateway
 from tests.helpers.instance import Instance
 from tests.helpers.ledger import Exchange, Ledger
+from tests.helpers.processes import page_ins_of, starved_ms_of
 from tests.helpers.tcp_sockets import holders_of, sockets_of, tcp_counters
 
 LOOK_SECONDS = 0.05
@@ -34,8 +35,10 @@ class Sample:
 
     at: float
     counters: Counter[str]
-    starved: Mapping[str, float]
-    """Seconds for which each process was ready to run and got no processor, from its beginning."""
+    starved_ms: Counter[str]
+    """Milliseconds for which each process was ready to run and got no processor, from its beginning."""
+    page_ins: Counter[str]
+    """How often each process has waited for a page from disk."""
     stolen: float
     """Seconds that the host gave to others, all processors together."""
 
@@ -58,6 +61,8 @@ class Witness:
             yield
         finally:
             task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
             self._take_sample()
 
     def account(self) -> str:
@@ -68,13 +73,20 @@ class Witness:
         while True:
             self._take_sample()
             slow = [one for one in self._ledger.under_way if one.is_slow and one not in self._sights]
-            if slow:
-                self._sights |= dict.fromkeys(slow, self._look())
+            if slow:  # on a thread: with the thousands of rows that ended connections leave it would hold up all others
+                self._sights |= dict.fromkeys(slow, await asyncio.to_thread(self._look))
             await asyncio.sleep(LOOK_SECONDS)
 
     def _take_sample(self) -> None:
-        starved = {name: _starved_seconds(pid) for name, pid in self._processes().items()}
-        self._samples.append(Sample(time.monotonic(), tcp_counters(), starved, _stolen_seconds()))
+        starved_ms: Counter[str] = Counter()
+        page_ins: Counter[str] = Counter()
+        for name, pid in self._processes().items():
+            with contextlib.suppress(OSError):  # it is gone
+                starved_ms[name] = starved_ms_of(pid)
+                page_ins[name] = page_ins_of(pid)
+        self._samples.append(
+            Sample(time.monotonic(), tcp_counters(), starved_ms, page_ins, _stolen_seconds())
+        )
 
     def _processes(self) -> dict[str, int]:
         """By name. A worker's is its pid: the log of the gateway says the rest."""
@@ -95,11 +107,12 @@ class Witness:
         assert slow.ended is not None
         before, after = self._samples_around(slow.begun, slow.ended)
         counted = after.counters - before.counters
-        starved = {name: seconds - before.starved.get(name, 0.0) for name, seconds in after.starved.items()}
         return (
             f"{slow.describe()}\n"
             f"  counted meanwhile: {_listed({name: counted[name] for name in sorted(counted.keys() - TRAFFIC)})}\n"
-            f"  seconds without a processor: {_listed(starved)}; taken by the host: {after.stolen - before.stolen:.2f}\n"
+            f"  milliseconds without a processor: {_listed(after.starved_ms - before.starved_ms)}; "
+            f"seconds that the host took: {after.stolen - before.stolen:.2f}\n"
+            f"  waits for a page from disk: {_listed(after.page_ins - before.page_ins)}\n"
             f"  longest time between two looks of the test: {self._longest_gap(slow.begun, slow.ended):.3f} s\n"
             f"  the sockets while it was under way: {self._sights.get(slow, 'not looked at')}"
         )
@@ -116,17 +129,10 @@ class Witness:
         return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
 
-def _starved_seconds(pid: int) -> float:
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-    except OSError:
-        return 0.0  # it is gone, or the kernel does not count it
-
-
 def _stolen_seconds() -> float:
     with Path("/proc/stat").open() as stat:
         return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
-def _listed(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items()) or "nothing"
+def _listed(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "nothing"
