@@ -115,7 +115,16 @@ class Worker:
         return ClientConnection(self._plane, listener)
 
     def _commanded(self, message: Message, attachment: bytes) -> None:
-        self._commands.put_nowait((message, attachment))
+        """Who stands in for whom holds from now on: clients wait for it, and a snapshot before it may compile for seconds.
+        A slot is adopted after every worker has acknowledged the snapshot that its sockets came for.
+        """
+        match message["type"]:
+            case "adopt":
+                self._listeners.serve(message["slot"])
+            case "release":
+                self._listeners.release(message["slot"])
+            case _:
+                self._commands.put_nowait((message, attachment))
 
     def _orphaned(self) -> None:
         self._listeners.abandon()
@@ -123,7 +132,7 @@ class Worker:
         self._commanded({"type": "drain", "timeout_ms": timeout_ms, "tunnel_timeout_ms": timeout_ms}, b"")
 
     async def _obey(self) -> None:
-        """Commands one after the other, for as long as there are clients: logs are rotated and files reloaded while a worker
+        """All other commands one after the other, for as long as there are clients: logs are rotated and files reloaded while a worker
         drains as well.
         """
         while True:
@@ -133,10 +142,6 @@ class Worker:
                     await self._adopt(message, attachment)
                 case "serve":
                     self._serve()
-                case "adopt":
-                    self._listeners.serve(message["slot"])
-                case "release":
-                    self._listeners.release(message["slot"])
                 case "reopen_logs":
                     self._plane.access_log.reopen()
                 case "leave":

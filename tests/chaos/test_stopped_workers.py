@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,24 +11,14 @@ import pytest
 from tests.helpers import Gateway, configuration, eventually
 from tests.helpers.instance import Instance
 from tests.helpers.ledger import Callers, Ledger
-from tests.helpers.processes import alive
+from tests.helpers.processes import alive, stopped
 from tests.helpers.proof import PROOF
+from tests.helpers.witness import Witness
 
 STOP_SECONDS = 30.0 if PROOF else 7.0
 """How long the worker stays stopped: longer than the 5 s after which it is lost."""
 STANDSTILL_SECONDS = 10.0 if PROOF else 2.0
 """How long the whole gateway stands still: longer than a single worker could without being late."""
-
-
-@contextlib.contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """The process stands still inside, and goes on afterwards if it still exists."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
 
 
 async def of_slot(gateway: Gateway, slot: int) -> dict[str, Any]:
@@ -50,8 +37,9 @@ async def test_a_worker_that_goes_on_in_time_gets_its_slot_back() -> None:
     async with Instance() as instance, Gateway(configuration(instance, workers=2)) as gateway:
         victim = gateway.workers[0]
         ledger = Ledger()
+        witness = Witness(ledger, gateway, instance)
         with stopped(victim):
-            async with Callers(gateway, ledger, new_connections=True).calling(8):
+            async with witness.watching(), Callers(gateway, ledger, new_connections=True).calling(8):
                 await eventually(partial(slot_is, gateway, 0, "late"), within=2.0)
                 await asyncio.sleep(1.0)  # what is watched is a span of time
         await eventually(partial(slot_is, gateway, 0, "ready"), within=2.0)
@@ -60,7 +48,7 @@ async def test_a_worker_that_goes_on_in_time_gets_its_slot_back() -> None:
         assert (await of_slot(gateway, 0))["pid"] == victim
         assert (await of_slot(gateway, 0))["restarts"] == 0
         assert not ledger.failed
-        assert ledger.longest_wait < 1.0, "a new connection waited for the stopped worker"
+        assert ledger.longest_wait < 1.0, witness.account()
         assert (await gateway.metrics()).sum("headgate_requests_total", code=200) == ledger.answers[200]
         assert "worker 1: adopt slot 0" in gateway.stderr()
         assert "worker 1: release slot 0" in gateway.stderr()
@@ -72,9 +60,10 @@ async def test_a_worker_that_stays_stopped_is_replaced() -> None:
     async with Instance() as instance, Gateway(configuration(instance, workers=2)) as gateway:
         victim = gateway.workers[1]
         ledger = Ledger()
+        witness = Witness(ledger, gateway, instance)
         began = time.monotonic()
         with stopped(victim):
-            async with Callers(gateway, ledger, new_connections=True).calling(8):
+            async with witness.watching(), Callers(gateway, ledger, new_connections=True).calling(8):
                 await eventually(lambda: not alive(victim), within=6.5)
                 await eventually(partial(slot_is, gateway, 1, "ready"), within=2.0)
                 await asyncio.sleep(STOP_SECONDS - (time.monotonic() - began))
@@ -82,7 +71,7 @@ async def test_a_worker_that_stays_stopped_is_replaced() -> None:
         assert (worker["restarts"], worker["last_exit"]) == (1, "was killed by SIGKILL")
         assert worker["pid"] != victim
         assert not ledger.failed
-        assert ledger.longest_wait < 1.0, "a new connection waited for the stopped worker"
+        assert ledger.longest_wait < 1.0, witness.account()
         assert (await gateway.metrics()).sum("headgate_requests_total", code=200) == ledger.answers[200]
         assert f"worker 1 (pid {victim}) is killed after 5." in gateway.stderr()
 

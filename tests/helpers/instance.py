@@ -46,6 +46,12 @@ class Instance:
         """``host:port``."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process's."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Starts the process and waits until it listens."""
         self._process = await asyncio.create_subprocess_exec(

@@ -15,6 +15,8 @@ PATIENCE_SECONDS = 20.0
 """A request without an answer for so long has failed."""
 PAUSE_SECONDS = 0.05
 """The longest pause between two requests of a client, and the one after a failure."""
+SLOW_SECONDS = 0.8
+"""An exchange that takes longer is remembered with its details. A stopped worker is noticed after half a second."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,8 +28,31 @@ class Exchange:
     begun: float
     kept: bool
     """On a connection that had carried another one."""
+    connected: float | None = None
+    """When its new connection was there."""
+    port: int = 0
+    """The client's."""
     ended: float | None = None
     error: str | None = None
+
+    @property
+    def waited(self) -> float:
+        """Seconds until now, or until it ended."""
+        return (time.monotonic() if self.ended is None else self.ended) - self.begun
+
+    @property
+    def is_slow(self) -> bool:
+        """Does it take long?"""
+        return self.waited > SLOW_SECONDS
+
+    def describe(self) -> str:
+        """One line, with the time of day as logs have it."""
+        clock = time.time() - time.monotonic() + self.begun
+        begun = f"{time.strftime('%H:%M:%S', time.localtime(clock))},{int(clock * 1000) % 1000:03d}"
+        there = (
+            "on a kept one" if self.connected is None else f"there after {self.connected - self.begun:.3f} s"
+        )
+        return f"begun at {begun}, connection from port {self.port} {there}, over after {self.waited:.3f} s"
 
 
 @dataclass(slots=True)
@@ -49,6 +74,8 @@ class Ledger:
     kills: list[Kill] = field(default_factory=list)
     longest_wait: float = 0.0
     """From the first step of the connect to the last byte of the answer, of those that were answered."""
+    slow: list[Exchange] = field(default_factory=list)
+    """Those that were answered, and late."""
     _killing: Kill | None = None
 
     def begin(self, *, kept: bool) -> Exchange:
@@ -63,7 +90,9 @@ class Ledger:
         """It was answered."""
         self._close(exchange)
         self.answers[status] += 1
-        self.longest_wait = max(self.longest_wait, (exchange.ended or 0.0) - exchange.begun)
+        self.longest_wait = max(self.longest_wait, exchange.waited)
+        if exchange.is_slow:
+            self.slow.append(exchange)
         if status != 200:
             exchange.error = f"status {status}"
             self.failed.append(exchange)
@@ -116,6 +145,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.lost = False
+        self.port = 0
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bool]] | None = None
         self._received = b""
@@ -124,6 +154,7 @@ class Connection(asyncio.Protocol):
         """It is open."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.port = int(transport.get_extra_info("sockname")[1])
 
     def data_received(self, data: bytes) -> None:
         """Completes the answer with its last byte."""
@@ -196,16 +227,17 @@ class Callers:
                 connection = None
             exchange = self._ledger.begin(kept=connection is not None)
             try:
-                connection = connection or await self._connect()
+                if connection is None:
+                    connection = await self._connect()
+                    exchange.connected = time.monotonic()
+                exchange.port = connection.port
                 self._ledger.end(exchange, await connection.ask(self._request))
             except (OSError, TimeoutError) as error:
                 self._ledger.fail(exchange, repr(error))
                 if connection is not None:
                     connection.close()
                     connection = None
-            assert exchange.ended is not None
-            waited = exchange.ended - exchange.begun
-            await asyncio.sleep(PAUSE_SECONDS if exchange.error else min(PAUSE_SECONDS, waited))
+            await asyncio.sleep(PAUSE_SECONDS if exchange.error else min(PAUSE_SECONDS, exchange.waited))
         if connection is not None:
             connection.close()
 

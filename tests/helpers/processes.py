@@ -1,10 +1,12 @@
 """What the tests look up in /proc about processes that they started."""
 
+import contextlib
 import ctypes
 import os
 import platform
 import signal
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -16,6 +18,17 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def die_with_parent() -> None:
     """For ``preexec_fn``: the process is killed when the test run dies, so that nothing is left behind."""
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process stands still inside, and goes on afterwards if it still exists."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def alive(pid: int) -> bool:
@@ -65,8 +78,23 @@ def threads(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime, proc_pid_stat(5)
+
+
+def page_ins_of(pid: int) -> int:
+    """How often a process has waited for a page from disk: its major faults."""
+    return int(_stat(pid)[9])
+
+
+def starved_ms_of(pid: int) -> int:
+    """For how many milliseconds the first thread of a process was ready to run and got no processor."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) // 1_000_000
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields from the third on: the second, a name, may hold blanks."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _status(pid: int) -> dict[str, str]:

@@ -1,13 +1,20 @@
 """The language of the tests tells the truth: origins have the vice in their name, the client sees it."""
 
 import asyncio
+import os
+import socket
 from functools import partial
 
 import pytest
 
-from tests.helpers import Client, Origin, eventually, vices
+from tests.helpers import Client, Gateway, Origin, configuration, eventually, vices
 from tests.helpers.exposition import Metrics
+from tests.helpers.instance import Instance
+from tests.helpers.ledger import SLOW_SECONDS, Callers, Ledger
 from tests.helpers.message import chunked
+from tests.helpers.processes import stopped
+from tests.helpers.tcp_sockets import holders_of, sockets_of, tcp_counters
+from tests.helpers.witness import Witness
 
 GET = b"GET /thing HTTP/1.1\r\nHost: origin\r\nX-Twice: 1\r\nx-twice: 2\r\n\r\n"
 
@@ -132,6 +139,46 @@ async def test_eventually_names_what_it_waited_for() -> None:
     for condition in (lambda: None, partial(dict, ())):
         with pytest.raises(AssertionError, match=r"not within 0.02 s: .*(lambda|partial)"):
             await eventually(condition, within=0.02)
+
+
+def test_sockets_tell_who_holds_them_and_what_waits() -> None:
+    """A connection that nobody has accepted stands in the queue of its listener, and what its client has sent is unread."""
+    before = tcp_counters()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"four")
+            holders = holders_of({"us": os.getpid()})
+            told = {(one.local, one.state): one for one in sockets_of({port})}
+            queued, ours = told[port, "ESTABLISHED"], told[client.getsockname()[1], "ESTABLISHED"]
+            assert told[port, "LISTEN"].describe(holders) == f"{port} LISTEN, 1 wait to be accepted"
+            assert (queued.unread, queued.inode, queued.remote) == (4, 0, ours.local)
+            assert "held by nobody" in queued.describe(holders)
+            assert "held by us" in ours.describe(holders)
+    assert (tcp_counters() - before)["TcpPassiveOpens"] >= 1
+
+
+async def test_the_witness_tells_where_a_request_waited() -> None:
+    """Of an exchange that was slow it tells which process has it unread, and of a fast one nothing."""
+    async with Instance() as instance, Gateway(configuration(instance)) as gateway:
+        ledger = Ledger()
+        witness = Witness(ledger, gateway, instance)
+        callers = Callers(gateway, ledger, new_connections=True)
+        async with witness.watching(), callers.calling(1):
+            await eventually(lambda: ledger.answers[200] > 10)
+            assert witness.account() == "no exchange was slow"
+            with stopped(instance.pid):
+                await asyncio.sleep(1.5 * SLOW_SECONDS)
+        (slow,) = ledger.slow
+        account = witness.account()
+        assert f"connection from port {slow.port} there after" in account
+        assert f"{instance.port} → " in account
+        (unread,) = [
+            line
+            for line in account.splitlines()
+            if f" {instance.port} → " in line and " 0 unread" not in line
+        ]
+        assert "held by the instance" in unread
 
 
 def test_metrics_are_summed_over_labels() -> None:

@@ -1,8 +1,10 @@
 """A whole worker in this process: what it is told, what it answers, and how it ends."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,13 +14,14 @@ import pytest
 from gateway import descriptors
 from gateway.channel import Decoder, Message, encode
 from gateway.descriptors import Parcel
+from gateway.state.lane import Snapshot
 from gateway.worker import main
 from gateway.worker.main import Start, Worker
 from gateway.worker.plane import LaneLostError
 from tests.helpers.patience import eventually
 from tests.unit.worker.sockets import on_uvloop
 from tests.unit.worker.stage import Stage
-from tests.unit.worker.test_listeners import Slots
+from tests.unit.worker.test_listeners import Slots, copies
 
 UNROUTED = b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -124,6 +127,32 @@ async def test_a_snapshot_that_does_not_compile_is_refused() -> None:
         assert refusal["reason"]
         supervisor.tell({"type": "adopt", "slot": 1})
         assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
+
+
+@on_uvloop
+async def test_a_neighbour_need_not_wait_for_a_snapshot() -> None:
+    """Its sockets are served while a large configuration compiles, which takes seconds; and given back then as well."""
+    compiles = threading.Event()
+
+    class SlowSnapshot:
+        @staticmethod
+        def compile(blob: bytes) -> Snapshot:
+            compiles.wait()
+            return Snapshot.compile(blob)
+
+    async with working() as (supervisor, _):
+        with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+            stack.callback(compiles.set)
+            patch.setattr(main, "Snapshot", SlowSnapshot)
+            supervisor.publish(epoch=2)
+            supervisor.tell({"type": "adopt", "slot": 1})
+            for _ in range(10):  # all in the first slot: once in a thousand runs
+                assert (await supervisor.ask()).startswith(b"HTTP/1.1 404 ")
+            neighbour = supervisor.slots.sockets[1]
+            accepted_by_us = copies(neighbour)
+            supervisor.tell({"type": "release", "slot": 1})
+            await eventually(lambda: copies(neighbour) == accepted_by_us - 1)
+        assert await supervisor.hear() == {"type": "ack", "epoch": 2}
 
 
 @on_uvloop
