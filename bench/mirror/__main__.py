@@ -7,7 +7,7 @@ request was due. The load goes from gateway to gateway in short slices: a machin
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bench.arguments import positive, two_cores
 from bench.build import DebugBuildError, require_release
@@ -33,28 +33,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that every process ends with its block
     try:
         require_release()
-        rounds = list(_measured(options))
-    except (ChildError, DebugBuildError, LoadError) as failure:
+        rounds, copies = _measured(options)
+    except (ChildError, DebugBuildError, LoadError, OSError) as failure:
         print(f"bench.mirror: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 1
     load = f"{options.rate:,} requests a second in slices of {options.seconds} s"
-    print(f"{load}, copies of {options.percent} %, seed {options.seed}.\n{page(rounds, options.seed)}")
+    print(
+        f"{load}, copies of {options.percent} %, seed {options.seed}.\n{page(rounds, copies, options.seed)}"
+    )
     return 0
 
 
-def _measured(options: argparse.Namespace) -> Iterator[Round]:
+def _measured(options: argparse.Namespace) -> tuple[list[Round], dict[Kind, dict[str, int]]]:
+    """The rounds, and what became of the copies of all of them."""
     slices = options.rounds * len(Kind)
     minutes = (slices * (SETTLING_SECONDS + options.seconds) + len(Kind) * _WARM_UP_SECONDS) / 60
     print(f"about {minutes:.1f} minutes", file=sys.stderr)
+    rounds: list[Round] = []
     with standing(options.percent, options.cores) as gateways, precise_timers():
         for gateway in gateways.values():
             gateway.warm_up(options.rate, _WARM_UP_SECONDS)
-        for number, order in enumerate(orders(options.rounds, options.seed)):
-            if number % _TOLD_EVERY_ROUNDS == 0:
-                print(f"round {number + 1}/{options.rounds}", file=sys.stderr)
-            yield {kind: gateways[kind].slice(options.rate, options.seconds) for kind in order}
+        for order in orders(options.rounds, options.seed):
+            if len(rounds) % _TOLD_EVERY_ROUNDS == 0:
+                print(f"round {len(rounds) + 1}/{options.rounds}", file=sys.stderr)
+            rounds.append({kind: gateways[kind].slice(options.rate, options.seconds) for kind in order})
+        return rounds, {kind: gateway.copies() for kind, gateway in gateways.items()}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rate", type=positive, default=2_000, metavar="N", help="requests in a second")
     parser.add_argument("--seconds", type=float, default=0.5, metavar="S", help="of each slice")
-    parser.add_argument("--rounds", type=positive, default=80, metavar="N", help="of a slice for each kind")
+    parser.add_argument("--rounds", type=positive, default=75, metavar="N", help="of a slice for each kind")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the order within rounds")
     parser.add_argument("--cores", type=two_cores, default="0,1", metavar="G,L", help="of gateways and load")
     return parser

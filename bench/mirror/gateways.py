@@ -1,31 +1,30 @@
 """The gateways of a run: one for each kind of mirror, all of them there from the first slice to the last, on one core."""
 
+import json
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from bench.child import ChildError, serving
+from bench.child import serving
+from bench.mirror.copies import copies
 from bench.mirror.kinds import Kind
 from bench.mirror.slices import Slice
-from bench.peers.gateways.headgate import parse_ready_line
 from bench.peers.job import Workload
 from bench.peers.load.open_loop import OpenLoop, connected
 from bench.peers.process import pinned_to
 from gateway.benchmark.cpu import core_stolen_seconds
-from gateway.benchmark.generators import Place
-from gateway.benchmark.local_gateway import Local, find_local
+from gateway.benchmark.local_gateway import Local
 
-SETTLING_SECONDS = 0.25
-"""The beginning of a slice, which does not count. Until then the copies of the slice before are answered, and as many of its own
-are under way as there will be."""
-_LATE_SECONDS = 0.2
-"""How late a slow mirror answers: it is to do so within the slice of its own gateway, or else in the settling of the next one."""
+SETTLING_SECONDS = 0.3
+"""The beginning of a slice, which does not count. In it the copies of the slice before come to their end, and those of its own become as
+many as there will be: none waits longer for its mirror, a tick of the worker included."""
+_MIRROR_ANSWERS_AFTER_SECONDS = {Kind.ANSWERS: 0.0, Kind.SLOW: 0.1, Kind.SILENT: 3600.0}
 _CONNECTIONS = 100
 """Of the clients of each gateway."""
-_BACKLOG = 4096
 _WORKLOAD = Workload("mirror", "a mirror", (("Host", "mirror.example"), ("Accept", "*/*")))
 _CONFIGURATION = """\
 [gateway]
@@ -40,10 +39,16 @@ address = "127.0.0.1:0"
 
 [services.api]
 instances = ["127.0.0.1:{origin}"]
-{service}
+
 [[routes]]
 service = "api"
-{mirror}
+"""
+_MIRROR = """\
+mirror = {{ service = "shadow", percent = {percent} }}
+
+[services.shadow]
+instances = ["127.0.0.1:{port}"]
+timeouts = {{ first_byte = "200ms" }}
 """
 
 
@@ -52,6 +57,8 @@ class Gateway:
     """One that serves, and the connections of its clients."""
 
     load: OpenLoop
+    admin: str
+    """URL of its admin API."""
     processes: Local
     cores: tuple[int, int]
 
@@ -70,6 +77,10 @@ class Gateway:
             waited_seconds=self._waited() - waited,
             stolen_seconds=self._stolen() - stolen,
         )
+
+    def copies(self) -> dict[str, int]:
+        """What became of its copies since it started. Raises OSError."""
+        return copies(self.admin)
 
     def _waited(self) -> float:
         return sum(usage.waited_seconds for usage in self.processes.usage().values())
@@ -93,34 +104,31 @@ def standing(percent: int, cores: tuple[int, int]) -> Iterator[dict[Kind, Gatewa
 @contextmanager
 def _gateway(kind: Kind, percent: int, origin: int, cores: tuple[int, int]) -> Iterator[Gateway]:
     with (
-        _mirror(kind) as address,
+        _mirror(kind) as mirror,
         tempfile.TemporaryDirectory(prefix="headgate-mirror-") as folder,
         ExitStack() as stack,
     ):
-        service = f'[services.shadow]\ninstances = ["{address}"]\n' if address else ""
-        mirror = f'mirror = {{ service = "shadow", percent = {percent} }}' if address else ""
+        mirrored = "" if mirror is None else _MIRROR.format(percent=percent, port=mirror)
         file = Path(folder) / "gateway.toml"
-        file.write_text(_CONFIGURATION.format(origin=origin, service=service, mirror=mirror))
+        file.write_text(_CONFIGURATION.format(origin=origin) + mirrored)
         with pinned_to(cores[:1]):
             ready = stack.enter_context(serving("gateway", "run", str(file)))
-        port = parse_ready_line(ready.encode())
-        processes = find_local(Place(socket.AF_INET, ("127.0.0.1", port)))
-        if processes is None:
-            raise ChildError(f"the gateway with the mirror {kind} has ended")
-        yield Gateway(stack.enter_context(connected(port, _WORKLOAD, _CONNECTIONS)), processes, cores)
+        said = json.loads(ready)
+        port = urlsplit(said["listen"][0]).port
+        assert port is not None, "a TCP listener has a port"
+        load = stack.enter_context(connected(port, _WORKLOAD, _CONNECTIONS))
+        yield Gateway(load, said["admin"], Local((said["pid"], *said["workers"]), "headgate"), cores)
 
 
 @contextmanager
-def _mirror(kind: Kind) -> Iterator[str]:
-    """The address of a mirror of this kind; empty for none."""
-    if kind in {Kind.NONE, Kind.CONTROL}:
-        yield ""
-    elif kind in {Kind.ANSWERS, Kind.SLOW}:
-        with serving("bench.churn.origin", str(_LATE_SECONDS if kind is Kind.SLOW else 0.0)) as port:
-            yield f"127.0.0.1:{int(port)}"
+def _mirror(kind: Kind) -> Iterator[int | None]:
+    """The port of a mirror of this kind."""
+    if kind in _MIRROR_ANSWERS_AFTER_SECONDS:
+        with serving("bench.churn.origin", str(_MIRROR_ANSWERS_AFTER_SECONDS[kind])) as port:
+            yield int(port)
+    elif kind is Kind.DEAD:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can
+            yield taken.getsockname()[1]
     else:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            if kind is Kind.SILENT:
-                listener.listen(_BACKLOG)  # the kernel connects, and nobody ever reads
-            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        yield None

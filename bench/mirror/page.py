@@ -7,6 +7,7 @@ from itertools import chain
 
 from bench.instructions.report import table
 from bench.mirror.comparison import BOUND, LEAST_ROUNDS, Pool, Verdict, drawings, ratio, verdict
+from bench.mirror.copies import shown
 from bench.mirror.kinds import Kind
 from bench.mirror.slices import RULE, Round, disturbed
 from gateway.benchmark.statistics import Interval
@@ -20,11 +21,15 @@ _HEADER = [
     *(f"p{percent:g}" for percent in _SHOWN),
     *(f"p{_COMPARED:g} ÷ {reference} (95 %)" for reference in _REFERENCES),
     "disturbed slices",
+    "copies",
 ]
 
 
-def page(rounds: Sequence[Round], seed: int) -> str:
-    """How many of the rounds count, their figures, and the verdicts; the seed is that of the drawings."""
+def page(rounds: Sequence[Round], copies: Mapping[Kind, Mapping[str, int]], seed: int) -> str:
+    """How many of the rounds count, their figures, and the verdicts.
+
+    ``copies`` are those of the whole run, by what became of them; the seed is that of the drawings.
+    """
     disturbances = disturbed(rounds)
     kept = [one for one, kinds in zip(rounds, disturbances, strict=True) if not kinds]
     parts = [
@@ -38,7 +43,9 @@ def page(rounds: Sequence[Round], seed: int) -> str:
             kind: [ratio(pool, pools[reference], _COMPARED, drawn) for reference in _REFERENCES]
             for kind, pool in pools.items()
         }
-        parts.append(_table(pools, ratios, Counter(chain.from_iterable(disturbances))))
+        counts = Counter(chain.from_iterable(disturbances))
+        remarks = {kind: [f"{counts[kind]}", shown(copies[kind])] for kind in Kind}
+        parts.append(_table(pools, ratios, remarks))
         parts.append(_verdicts({kind: of_kind[0] for kind, of_kind in ratios.items()}, len(kept)))
     return "\n\n".join(parts)
 
@@ -59,14 +66,16 @@ def _median_and_most(seconds: Sequence[float]) -> str:
 
 
 def _table(
-    pools: Mapping[Kind, Pool], ratios: Mapping[Kind, Sequence[Interval]], disturbances: Mapping[Kind, int]
+    pools: Mapping[Kind, Pool],
+    ratios: Mapping[Kind, Sequence[Interval]],
+    remarks: Mapping[Kind, Sequence[str]],
 ) -> str:
     rows = [
         [
             kind,
             *(f"{pool.percentile(percent) / 1e3:,.0f}" for percent in _SHOWN),
             *(_between(interval) for interval in ratios[kind]),
-            f"{disturbances[kind]}",
+            *remarks[kind],
         ]
         for kind, pool in pools.items()
     ]

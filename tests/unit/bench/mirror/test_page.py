@@ -8,6 +8,8 @@ from bench.mirror.slices import Round, Slice
 P99 = {Kind.SLOW: 800, Kind.DEAD: 408, Kind.SILENT: 408}
 """Microseconds; 400 of the others."""
 
+COPIES: dict[Kind, dict[str, int]] = {**{kind: {} for kind in Kind}, Kind.SILENT: {"504": 30, "full": 2}}
+
 
 def of_round(scale: int = 1, *, woke_late_seconds: float = 0.0, in_kind: Kind = Kind.NONE) -> Round:
     """A hundred requests of each kind: 98 in 100 µs, the last two in its 99th percentile; perhaps everything takes longer."""
@@ -25,21 +27,21 @@ def of_round(scale: int = 1, *, woke_late_seconds: float = 0.0, in_kind: Kind = 
 def test_a_run_says_its_figures_and_a_verdict_of_each_kind() -> None:
     """Kinds stand in their own order, whatever that of the rounds was; what was disturbed is counted, and is not in the figures."""
     disturbed = of_round(50, woke_late_seconds=1.0, in_kind=Kind.DEAD)
-    counted, _, machine, _, *lines = page([of_round()] * LEAST_ROUNDS + [disturbed], 1).splitlines()
+    counted, _, machine, _, *lines = page([of_round()] * LEAST_ROUNDS + [disturbed], COPIES, 1).splitlines()
     assert counted.startswith(f"{LEAST_ROUNDS} of {LEAST_ROUNDS + 1} rounds count. Left out is ")
     assert machine == (
         "In a slice, median and maximum in ms: longest oversleep of the load generator 0.0, 1000.0; "
         "wait of the gateway for its core 0.0, 0.0; stolen from the cores 0.0, 0.0."
     )
     assert lines == [
-        "| mirror; µs | p50 | p99 | p99.9 | p99 ÷ none (95 %) | p99 ÷ answers (95 %) | disturbed slices |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        "| none | 100 | 400 | 400 | 1.000 (1.000 – 1.000) | 1.000 (1.000 – 1.000) | 0 |",
-        "| none again | 100 | 400 | 400 | 1.000 (1.000 – 1.000) | 1.000 (1.000 – 1.000) | 0 |",
-        "| answers | 100 | 400 | 400 | 1.000 (1.000 – 1.000) | 1.000 (1.000 – 1.000) | 0 |",
-        "| slow | 100 | 800 | 800 | 2.000 (2.000 – 2.000) | 2.000 (2.000 – 2.000) | 0 |",
-        "| dead | 100 | 408 | 408 | 1.020 (1.020 – 1.020) | 1.020 (1.020 – 1.020) | 1 |",
-        "| silent | 100 | 408 | 408 | 1.020 (1.020 – 1.020) | 1.020 (1.020 – 1.020) | 0 |",
+        "| mirror; µs | p50 | p99 | p99.9 | p99 ÷ none (95 %) | p99 ÷ answers (95 %) | disturbed slices | copies |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| none | 100 | 400 | 400 | 1.000 (1.000 – 1.000) | 1.000 (1.000 – 1.000) | 0 | none |",
+        "| none again | 100 | 400 | 400 | 1.000 (1.000 – 1.000) | 1.000 (1.000 – 1.000) | 0 | none |",
+        "| answers | 100 | 400 | 400 | 1.000 (1.000 – 1.000) | 1.000 (1.000 – 1.000) | 0 | none |",
+        "| slow | 100 | 800 | 800 | 2.000 (2.000 – 2.000) | 2.000 (2.000 – 2.000) | 0 | none |",
+        "| dead | 100 | 408 | 408 | 1.020 (1.020 – 1.020) | 1.020 (1.020 – 1.020) | 1 | none |",
+        "| silent | 100 | 408 | 408 | 1.020 (1.020 – 1.020) | 1.020 (1.020 – 1.020) | 0 | 504: 30, full: 2 |",
         "",
         "* control: gateways that are alike differ by 1.000 (1.000 – 1.000)",
         "* answers: within 1.05",
@@ -51,14 +53,14 @@ def test_a_run_says_its_figures_and_a_verdict_of_each_kind() -> None:
 
 def test_few_rounds_say_nothing() -> None:
     """The figures are shown, and that they are too few."""
-    lines = page([of_round()] * (LEAST_ROUNDS - 1), 1).splitlines()
+    lines = page([of_round()] * (LEAST_ROUNDS - 1), COPIES, 1).splitlines()
     assert "* slow: cannot be told" in lines
     assert lines[-1] == f"* less than {LEAST_ROUNDS} rounds are too few to say anything"
 
 
 def test_no_round_counts() -> None:
     """A machine that always stood still has no figures, and the reader learns why."""
-    found = page([of_round(woke_late_seconds=1.0)] * 3, 1)
+    found = page([of_round(woke_late_seconds=1.0)] * 3, COPIES, 1)
     assert found.startswith("0 of 3 rounds count. ")
     assert "load generator 0.0, 1000.0" in found
     assert "|" not in found
