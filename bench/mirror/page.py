@@ -9,7 +9,7 @@ from bench.instructions.report import table
 from bench.mirror.comparison import BOUND, LEAST_ROUNDS, Pool, Verdict, drawings, ratio, verdict
 from bench.mirror.copies import shown
 from bench.mirror.kinds import Kind
-from bench.mirror.slices import RULE, Round, disturbed
+from bench.mirror.slices import SIGNS, Round, disturbed, rule
 from gateway.benchmark.statistics import Interval
 
 _COMPARED = 99.0
@@ -33,7 +33,7 @@ def page(rounds: Sequence[Round], copies: Mapping[Kind, Mapping[str, int]], seed
     disturbances = disturbed(rounds)
     kept = [one for one, kinds in zip(rounds, disturbances, strict=True) if not kinds]
     parts = [
-        f"{len(kept)} of {len(rounds)} rounds count. Left out is a round with a slice in which {RULE}.",
+        f"{len(kept)} of {len(rounds)} rounds count. Left out is a round with a slice in which {rule()}.",
         _machine(rounds),
     ]
     if kept:
@@ -51,18 +51,11 @@ def page(rounds: Sequence[Round], copies: Mapping[Kind, Mapping[str, int]], seed
 
 
 def _machine(rounds: Sequence[Round]) -> str:
-    slices = [one for round_ in rounds for one in round_.values()]
-    signs = {
-        "longest oversleep of the load generator": [one.woke_late_seconds for one in slices],
-        "wait of the gateway for its core": [one.waited_seconds for one in slices],
-        "stolen from the cores": [one.stolen_seconds for one in slices],
-    }
-    told = [f"{name} {_median_and_most(seconds)}" for name, seconds in signs.items()]
+    told = []
+    for sign in SIGNS:
+        milliseconds = [sign.seconds(one) * 1e3 for round_ in rounds for one in round_.values()]
+        told.append(f"{sign.name} {statistics.median(milliseconds):.1f}, {max(milliseconds):.1f}")
     return f"In a slice, median and maximum in ms: {'; '.join(told)}."
-
-
-def _median_and_most(seconds: Sequence[float]) -> str:
-    return f"{statistics.median(seconds) * 1e3:.1f}, {max(seconds) * 1e3:.1f}"
 
 
 def _table(

@@ -2,23 +2,13 @@
 
 import random
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.mirror.kinds import Kind
 
-MOST_LATE_SECONDS = 0.002
-"""Of a wake-up of the load generator. The requests that were due meanwhile are too few to be the slowest hundredth of a slice."""
-MOST_WAITED_SECONDS = 0.005
-"""Of the gateway for its core, beyond the median of its kind: every wake-up waits some microseconds, more on some machines, and
-mirrors differ in how many there are."""
-MOST_STOLEN_SECONDS = 0.025
-"""From both cores together; the kernel counts by 10 ms."""
-RULE = (
-    f"the load generator woke more than {MOST_LATE_SECONDS * 1e3:.0f} ms late, the gateway waited for its core "
-    f"{MOST_WAITED_SECONDS * 1e3:.0f} ms longer than in the median slice of its kind, or more than "
-    f"{MOST_STOLEN_SECONDS * 1e3:.0f} ms were stolen from the cores"
-)
+MOST_DEVIATIONS = 5
+"""Median deviations from the median, beyond which a value does not belong to the others (Hampel's identifier)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +28,33 @@ Round = Mapping[Kind, Slice]
 """A slice of each kind, one after the other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What tells that the machine stood still in a slice, whatever the mirror did: neither origin nor mirrors run on the gateways' core."""
+
+    name: str
+    """With so many milliseconds behind it, a sentence."""
+    seconds: Callable[[Slice], float]
+    floor_seconds: float
+    """What is no more than that above the median disturbs nobody."""
+
+
+SIGNS = (
+    # The requests that are due in 2 ms are too few to be the slowest hundredth of a slice.
+    Sign("the load generator overslept", lambda one: one.woke_late_seconds, 0.002),
+    # Every wake-up waits some microseconds, and kinds differ in how many there are: so the medians are those of kinds.
+    Sign("the gateway waited for its core", lambda one: one.waited_seconds, 0.005),
+    # From both cores together; the kernel counts by 10 ms.
+    Sign("the cores were stolen for", lambda one: one.stolen_seconds, 0.025),
+)
+
+
+def rule() -> str:
+    """What is left out, for a reader."""
+    signs = " or ".join(f"{sign.name} {sign.floor_seconds * 1e3:.0f} ms" for sign in SIGNS)
+    return f"{signs} longer than in the median slice of its kind, and by more than {MOST_DEVIATIONS} median deviations"
+
+
 def orders(rounds: int, seed: int) -> Iterator[list[Kind]]:
     """The kinds in the order of each round, drawn anew: none always comes after the same neighbour, or early in a round."""
     source = random.Random(seed)
@@ -46,18 +63,23 @@ def orders(rounds: int, seed: int) -> Iterator[list[Kind]]:
 
 
 def disturbed(rounds: Sequence[Round]) -> list[set[Kind]]:
-    """Of each round the kinds in whose slice the machine stood still, whatever the mirror did.
+    """Of each round the kinds in whose slice the machine stood still. A round counts if there are none.
 
-    Neither origin nor mirrors run on the gateways' core. A round counts if there are none: with a slice that was disturbed the others
-    of its round go.
+    With a slice that was disturbed the others of its round go, or else kinds would be compared in different rounds.
     """
-    waited = {kind: statistics.median(one[kind].waited_seconds for one in rounds) for kind in Kind}
-    return [{kind for kind in Kind if _is_disturbed(one[kind], waited[kind])} for one in rounds]
+    found: list[set[Kind]] = [set() for _ in rounds]
+    for kind in Kind:
+        for sign in SIGNS:
+            seconds = [sign.seconds(one[kind]) for one in rounds]
+            most = _most(seconds, sign.floor_seconds)
+            for kinds, value in zip(found, seconds, strict=True):
+                if value > most:
+                    kinds.add(kind)
+    return found
 
 
-def _is_disturbed(one: Slice, usually_waited: float) -> bool:
-    return (
-        one.woke_late_seconds > MOST_LATE_SECONDS
-        or one.waited_seconds - usually_waited > MOST_WAITED_SECONDS
-        or one.stolen_seconds > MOST_STOLEN_SECONDS
-    )
+def _most(seconds: Sequence[float], floor_seconds: float) -> float:
+    """Up to where a slice is like the others of its kind."""
+    median = statistics.median(seconds)
+    deviation = statistics.median(abs(value - median) for value in seconds)
+    return median + max(floor_seconds, MOST_DEVIATIONS * deviation)
