@@ -1,13 +1,13 @@
 """The command ``python -m bench.peers``: what to measure comes from its options, tables go to stdout."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from bench.arguments import positive, two_cores
 from bench.build import DebugBuildError, require_release
 from bench.peers import report
 from bench.peers.gateways import Gateway
@@ -121,9 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.peers",
         description="CPU time per proxied request, latency and memory beside other gateways.",
     )
-    parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="rounds (default 5)")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="rounds (default 5)")
     parser.add_argument(
-        "--seconds", type=_positive, default=2, metavar="S", help="of each measurement (default 2)"
+        "--seconds", type=positive, default=2, metavar="S", help="of each measurement (default 2)"
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write all samples and summaries there"
@@ -151,18 +151,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--cores",
-        type=_cores,
+        type=two_cores,
         default="0,1",
         metavar="G,L",
         help="core of the gateway and of the load (default 0,1)",
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 def _choice(text: str, there_are: Mapping[str, T]) -> list[T]:
@@ -171,14 +165,6 @@ def _choice(text: str, there_are: Mapping[str, T]) -> list[T]:
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(there_are)}")
     return [there_are[name] for name in names]
-
-
-def _cores(text: str) -> tuple[int, int]:
-    usable = {str(core) for core in os.sched_getaffinity(0)}
-    gateway, _, load = text.partition(",")
-    if gateway == load or not {gateway, load} <= usable:
-        raise argparse.ArgumentTypeError(f"needs two different ones of the cores {', '.join(sorted(usable))}")
-    return int(gateway), int(load)
 
 
 def _progress(line: str) -> None:

@@ -113,17 +113,31 @@ def machine_seconds() -> tuple[float, float]:
 
 def parse_core_busy(text: str, core: int) -> float:
     """Seconds that a core was not idle, from the text of /proc/stat. Raises LookupError for an unknown core."""
-    for line in text.splitlines():
-        name, *ticks = line.split()
-        if name == f"cpu{core}":
-            user, nice, system, _idle, _iowait, irq, softirq = (int(tick) for tick in ticks[:7])
-            return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
-    raise LookupError(f"/proc/stat knows no core {core}")
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = _core_ticks(text, core)
+    return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
 
 
 def core_busy_seconds(core: int) -> float:
     """Seconds since boot that a core was not idle, whoever used it."""
     return parse_core_busy((_PROC / "stat").read_text(), core)
+
+
+def parse_core_stolen(text: str, core: int) -> float:
+    """Seconds that a virtual core wanted to run and did not, from the text of /proc/stat. Raises LookupError for an unknown core."""
+    return _core_ticks(text, core)[7] / _TICKS_PER_SECOND
+
+
+def core_stolen_seconds(core: int) -> float:
+    """Seconds since boot that a virtual core wanted to run and its host ran something else; 0 on a machine of its own."""
+    return parse_core_stolen((_PROC / "stat").read_text(), core)
+
+
+def _core_ticks(text: str, core: int) -> list[int]:
+    for line in text.splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            return [int(tick) for tick in ticks]
+    raise LookupError(f"/proc/stat knows no core {core}")
 
 
 def _precise(stat: ProcessStat) -> ProcessStat:

@@ -51,8 +51,18 @@ class _Client:
         self.received = b""
 
 
-class _OpenLoop:
-    """One run. Its schedule: request n is due ``n * interval`` nanoseconds after the start."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What became of some time of load."""
+
+    latencies: Sequence[int]
+    """Nanoseconds, in the order in which the requests were due."""
+    woke_late_ns: int
+    """By how much the load generator overslept at the most: the machine gave its core to others, or did not run at all."""
+
+
+class OpenLoop:
+    """A client of one gateway, with its connections. Of a stretch, request n is due ``n * interval`` nanoseconds after its start."""
 
     def __init__(self, clients: Sequence[_Client], epoll: select.epoll, workload: Workload) -> None:
         self._by_descriptor = {client.socket.fileno(): client for client in clients}
@@ -61,12 +71,16 @@ class _OpenLoop:
         self._request = workload.head + b"x" * workload.request_bytes
         self._body_bytes = workload.response_bytes
 
-    def run(self, rate: float, total: int) -> list[int]:
-        """Latencies in the order in which the requests were due."""
+    def run(self, rate: float, total: int) -> Stretch:
+        """So many requests, ``rate`` in a second; all of them are answered when it returns. Raises LoadError."""
+        with _failing_as_load():
+            return self._run(rate, total)
+
+    def _run(self, rate: float, total: int) -> Stretch:
         clock = time.perf_counter_ns
         latencies = [0] * total
         interval = 1e9 / rate
-        sent = answered = 0
+        sent = answered = woke_late = 0
         start = clock()
         deadline = start + total * interval + _GRACE_SECONDS * 1e9
         while answered < total:
@@ -84,8 +98,10 @@ class _OpenLoop:
                 raise LoadError(f"{total - answered} requests are not answered {_GRACE_SECONDS:.0f} s later")
             if not ready:
                 may_send = self._free and sent < total
-                self._sleep(start + sent * interval - clock() if may_send else 1e8)
-        return latencies
+                woke_late = max(
+                    woke_late, self._sleep(start + sent * interval if may_send else clock() + 1e8)
+                )
+        return Stretch(latencies, woke_late)
 
     def _send(self, number: int, due: float) -> None:
         client = self._free.popleft()  # the longest idle: all of them are used, as by many clients
@@ -105,23 +121,45 @@ class _OpenLoop:
         self._free.append(client)
         return True
 
-    def _sleep(self, nanoseconds: float) -> None:
-        """Until an answer comes in, at most so long; the time-out of ``epoll`` itself has whole milliseconds only."""
-        if nanoseconds > 0:
-            select.select([self._epoll], [], [], nanoseconds / 1e9)
+    def _sleep(self, until: float) -> int:
+        """Until an answer comes in, at the latest until then; the time-out of ``epoll`` itself has whole milliseconds only.
+
+        By how many nanoseconds it was later than that: less than 0 when an answer came in.
+        """
+        nanoseconds = until - time.perf_counter_ns()
+        if nanoseconds <= 0:
+            return 0
+        select.select([self._epoll], [], [], nanoseconds / 1e9)
+        return int(time.perf_counter_ns() - until)
 
 
 def run(port: int, workload: Workload, rate: float, *, warm_up_seconds: float, seconds: float) -> Latencies:
     """Sends ``rate`` requests per second on the caller's core; the latencies of the warm-up are left out."""
     skipped = int(rate * warm_up_seconds)
-    try:
-        with ExitStack() as opened, _precise_timers():
+    with precise_timers(), connected(port, workload) as load:
+        stretch = load.run(rate, skipped + int(rate * seconds))
+    return Latencies(sorted(stretch.latencies[skipped:]))
+
+
+@contextmanager
+def connected(port: int, workload: Workload, connections: int = _CONNECTIONS) -> Iterator[OpenLoop]:
+    """So many connections, open until the end of the block. Raises LoadError.
+
+    Together with what else is open they are to be fewer than 1,000: ``select`` takes no descriptor above 1,023.
+    """
+    with ExitStack() as opened:
+        with _failing_as_load():
             epoll = opened.enter_context(select.epoll())
-            clients = [_connected(port, opened, epoll) for _ in range(_CONNECTIONS)]
-            latencies = _OpenLoop(clients, epoll, workload).run(rate, skipped + int(rate * seconds))
+            clients = [_connected(port, opened, epoll) for _ in range(connections)]
+        yield OpenLoop(clients, epoll, workload)
+
+
+@contextmanager
+def _failing_as_load() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LoadError(f"a connection failed: {error}") from error
-    return Latencies(sorted(latencies[skipped:]))
 
 
 def _connected(port: int, opened: ExitStack, epoll: select.epoll) -> _Client:
@@ -134,7 +172,7 @@ def _connected(port: int, opened: ExitStack, epoll: select.epoll) -> _Client:
 
 
 @contextmanager
-def _precise_timers() -> Iterator[None]:
+def precise_timers() -> Iterator[None]:
     """Without the kernel's slack of 50 µs for timers, and without pauses for the garbage collector."""
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)

@@ -1,10 +1,19 @@
 """Reading of CPU times from /proc."""
 
 import os
+from collections.abc import Callable
 
 import pytest
 
-from gateway.benchmark.cpu import CpuTime, group_time, parse_core_busy, parse_schedstat, parse_stat, scaled
+from gateway.benchmark.cpu import (
+    CpuTime,
+    group_time,
+    parse_core_busy,
+    parse_core_stolen,
+    parse_schedstat,
+    parse_stat,
+    scaled,
+)
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -26,10 +35,18 @@ def test_core_busy_leaves_out_idle_and_waiting() -> None:
     assert parse_core_busy(text, 1) == pytest.approx(150 * TICK)
 
 
-def test_unknown_core() -> None:
+def test_core_stolen_is_what_the_host_took() -> None:
+    """Of that core alone; neither what it was busy with nor what guests of its own had."""
+    text = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 3 1000 500 4 5 6 7 8\ncpu1 1 2 3 1000 500 4 5 60 7 8\n"
+    assert parse_core_stolen(text, 0) == pytest.approx(6 * TICK)
+    assert parse_core_stolen(text, 1) == pytest.approx(60 * TICK)
+
+
+@pytest.mark.parametrize("parse", [parse_core_busy, parse_core_stolen])
+def test_unknown_core(parse: Callable[[str, int], float]) -> None:
     """A core that the kernel does not list is an error, not an idle core."""
     with pytest.raises(LookupError, match="no core 7"):
-        parse_core_busy("cpu0 1 2 3 4 5 6 7\n", 7)
+        parse("cpu0 1 2 3 4 5 6 7 8 9 10\n", 7)
 
 
 def test_own_group() -> None:
