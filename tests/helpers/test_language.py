@@ -168,7 +168,7 @@ async def test_the_witness_tells_where_a_request_waited() -> None:
             await eventually(lambda: ledger.answers[200] > 10)
             assert witness.account() == "no exchange was slow"
             with stopped(instance.pid):
-                await asyncio.sleep(1.5 * SLOW_SECONDS)
+                await eventually(lambda: witness._sights, within=20 * SLOW_SECONDS)
         (slow,) = ledger.slow
         account = witness.account()
         assert f"connection from port {slow.port} there after" in account

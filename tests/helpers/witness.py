@@ -56,21 +56,21 @@ class Witness:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """From entering to leaving."""
-        task = asyncio.create_task(self._watch())
+        over = asyncio.Event()
+        task = asyncio.create_task(self._watch(over))
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            over.set()
+            await task  # a look that has begun is worth waiting for
             self._take_sample()
 
     def account(self) -> str:
         """What is known of each exchange that was slow."""
         return "\n".join(map(self._account_of, self._ledger.slow)) or "no exchange was slow"
 
-    async def _watch(self) -> None:
-        while True:
+    async def _watch(self, over: asyncio.Event) -> None:
+        while not over.is_set():
             self._take_sample()
             slow = [one for one in self._ledger.under_way if one.is_slow and one not in self._sights]
             if slow:  # on a thread: with the thousands of rows that ended connections leave it would hold up all others
