@@ -17,6 +17,7 @@ use pyo3::IntoPyObjectExt;
 use rustix::time::{clock_gettime, ClockId};
 
 use crate::clock::Nanoseconds;
+use crate::cost::LastCost;
 use crate::names::Names;
 use crate::segment::{duplicated, Segment};
 
@@ -47,6 +48,7 @@ pub(crate) struct Lane {
     /// Indexes of the services that `select` was asked for.
     services: Names<u32>,
     limits: Names<u32>,
+    cost: LastCost,
     /// What `charge` answers almost always: (True, 0).
     allowed: Py<PyTuple>,
     clock: Option<Py<PyAny>>,
@@ -94,6 +96,7 @@ impl Lane {
             access_log_due: None,
             services: Names::default(),
             limits: Names::default(),
+            cost: LastCost::default(),
             allowed: (true, 0).into_pyobject(py)?.unbind(),
             clock,
         })
@@ -187,18 +190,16 @@ impl Lane {
     fn charge<'py>(
         &mut self,
         limit: &Bound<'py, PyString>,
-        key: &[u8],
-        cost: u32,
+        key: &Bound<'py, PyBytes>,
+        cost: &Bound<'py, PyAny>,
         now: Nanoseconds,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let py = limit.py();
         let Worker { snapshot, state, .. } = &mut self.worker;
         let index = self.limits.resolve(limit, |name| snapshot.find_limit(name))?;
         let limit = snapshot.limit(index).ok_or_else(|| PyKeyError::new_err(limit.clone().unbind()))?;
-        if cost == 0 {
-            return Err(PyValueError::new_err("a cost is at least 1"));
-        }
-        let key = limit.rule.count_key_of(state.hash_seed(), key);
+        let cost = self.cost.read(cost)?;
+        let key = limit.rule.count_key_of(state.hash_seed(), key.as_bytes());
         match state.charge(&[Claim { cost, ..limit.claim(key) }], now.0) {
             Charge::Refused { retry_after, .. } => (false, retry_after).into_pyobject(py),
             // Who asks here does not wait; a request would.

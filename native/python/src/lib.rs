@@ -5,6 +5,7 @@
 mod clock;
 mod connection;
 mod control;
+mod cost;
 mod explain;
 mod fast_path;
 mod lane;

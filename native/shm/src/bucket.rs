@@ -162,11 +162,21 @@ pub trait Charger {
 }
 
 /// The table as one worker sees it. The number of slots is a power of two.
+///
+/// It goes by value into what is kept out of line, so that no table need be put together where the first look is enough.
 pub struct Table<'a, W, C> {
     slots: &'a [W],
     charger: &'a C,
     bounds: Bounds,
 }
+
+impl<W, C> Clone for Table<'_, W, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W, C> Copy for Table<'_, W, C> {}
 
 impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
     /// Over slots whose number is a power of two.
@@ -185,7 +195,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
 
     /// Takes tokens for all claims or for none.
     #[inline]
-    pub fn charge(&self, claims: &[Claim], now: u64) -> Charge {
+    pub fn charge(self, claims: &[Claim], now: u64) -> Charge {
         match claims {
             [claim] => self.charge_one(claim, now),
             _ => self.charge_all(claims, now),
@@ -194,7 +204,7 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
 
     /// Takes what one claim wants: one look and one exchange where the key lies in its first place and nobody interferes.
     #[inline]
-    fn charge_one(&self, claim: &Claim, now: u64) -> Charge {
+    fn charge_one(self, claim: &Claim, now: u64) -> Charge {
         let (key, index) = (name(claim), self.place(name(claim), 0));
         let mut first = self.at(index);
         if claim.shared.is_none() && first.is_live(key) {
@@ -205,7 +215,13 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
                 first = self.at(index);
             }
         }
-        match self.take(claim, now, first) {
+        self.charge_in_window(*claim, now, first)
+    }
+
+    /// The same, wherever the key lies or may be put, and whatever comes of it. `first`: what was found in its first place.
+    #[inline(never)] // so that the common way is short enough to stand in its callers
+    fn charge_in_window(self, claim: Claim, now: u64, first: Slot) -> Charge {
+        match self.take(&claim, now, first) {
             Outcome::Met(_) => Charge::Allowed,
             Outcome::Denied(denial) => denied(denial, 0, 0),
             Outcome::Overflow if claim.must_fit => Charge::NoPlace { claim: 0, forfeited: 0 },
@@ -254,7 +270,8 @@ impl<'a, W: Word<u128>, C: Charger> Table<'a, W, C> {
 
     /// Looks at all buckets before it writes to any: a request that one limit refuses costs the others nothing, and waits for
     /// no answer.
-    fn charge_all(&self, claims: &[Claim], now: u64) -> Charge {
+    #[inline(never)] // as above
+    fn charge_all(self, claims: &[Claim], now: u64) -> Charge {
         let mut waits = false;
         for (index, claim) in claims.iter().enumerate() {
             match self.look(claim, now) {

@@ -335,10 +335,10 @@ pub(crate) struct Layout {
     pub(crate) buckets: Array<AtomicU128>,
     pub(crate) retired: [Array<AtomicU64>; 2],
     /// Words of the set of live lanes that may have a bit.
-    pub(crate) live_words: usize,
+    pub(crate) live: Array<AtomicU64>,
     /// Lane 0; the others follow at a distance of `lane_size`.
-    first_lane: LaneLayout,
-    lane_size: usize,
+    pub(crate) first_lane: LaneLayout,
+    pub(crate) lane_size: usize,
 }
 
 impl Layout {
@@ -355,7 +355,9 @@ impl Layout {
         let rows = Rows::new(capacities.series, capacities.services, capacities.limits);
         let (instances, services) = (capacities.instances as usize, capacities.services as usize);
         let mut plan = Plan { end: 0 };
-        let segment_header = plan.place(1);
+        let segment_header: Array<Header> = plan.place(1);
+        let live_words = capacities.lanes.min(MAX_LANES).div_ceil(64) as usize;
+        let live = Array::new(segment_header.offset + offset_of!(Header, live), live_words);
         let health = plan.place(instances);
         let weights = plan.place(instances);
         let room = plan.place(instances);
@@ -415,7 +417,7 @@ impl Layout {
             credits,
             buckets,
             retired,
-            live_words: capacities.lanes.div_ceil(64) as usize,
+            live,
             first_lane,
             lane_size,
         }

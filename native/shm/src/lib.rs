@@ -4,7 +4,8 @@
 //! Read in this order: [`word`] is one atomic word; [`bucket`], [`cap`], [`holds`], [`queue`], [`budget`], [`latency`], [`wants`] and [`retire`] are the
 //! algorithms over it,
 //! with [`live`], the set of lanes; [`layout`] says where everything lies and [`segment`] maps it; [`instance`],
-//! [`metrics`], `bank` and `extents` give words their meaning; [`state`] is a worker, [`control`] the
+//! [`metrics`], `bank` and `extents` give words their meaning, and `column` goes through
+//! those of all lanes; [`state`] is a worker, [`control`] the
 //! supervisor, [`stocks`] the keeper of what gateways share, [`view`] a reader; [`wakes`] is how they wake each other. [`descriptor`] is what a process inherits.
 
 pub mod bucket;
@@ -29,5 +30,6 @@ pub mod wants;
 pub mod word;
 
 mod bank;
+mod column;
 mod extents;
 mod ring;

@@ -45,17 +45,20 @@ impl<W: Word<u64>> Iterator for LiveLanes<'_, W> {
 
     /// The same, as a loop in a loop: what sums over lanes at every decision goes this way.
     #[inline]
-    fn fold<T, F: FnMut(T, u32) -> T>(mut self, start: T, mut add: F) -> T {
-        let mut folded = start;
-        loop {
-            while self.left != 0 {
-                folded = add(folded, self.base + self.left.trailing_zeros());
-                self.left &= self.left - 1;
+    fn fold<T, F: FnMut(T, u32) -> T>(self, start: T, mut add: F) -> T {
+        let mut of_word = |mut folded, base: u32, mut left: u64| {
+            while left != 0 {
+                folded = add(folded, base + left.trailing_zeros());
+                left &= left - 1;
             }
-            let Some(word) = self.words.next() else { return folded };
-            self.left = word.load(Ordering::SeqCst);
-            self.base = self.base.wrapping_add(64);
-        }
+            folded
+        };
+        let Self { words, mut base, left } = self;
+        let started = of_word(start, base, left);
+        words.fold(started, |folded, word| {
+            base = base.wrapping_add(64);
+            of_word(folded, base, word.load(Ordering::SeqCst))
+        })
     }
 }
 

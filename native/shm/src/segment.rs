@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
 
 use crate::budget::BUDGET_WORDS;
+use crate::column::Column;
 use crate::descriptor::duplicate;
 use crate::holds::Table;
 use crate::layout::{
@@ -190,7 +191,7 @@ impl Segment {
 
     #[inline]
     fn array<T: Shared>(&self, array: Array<T>) -> &[T] {
-        // SAFETY: only `Layout` makes arrays, aligned to 128 bytes from the start of the mapping and within its size
+        // SAFETY: only `Layout` makes arrays, aligned for `T` from the start of the mapping and within its size
         // (`size` is what was mapped, and the seals keep the file from shrinking under it). `Shared` types take any
         // bytes and are changed through atomics only. The slice borrows `self`, which unmaps when dropped.
         unsafe { core::slice::from_raw_parts(self.base.add(array.offset()).cast().as_ptr(), array.len()) }
@@ -202,7 +203,7 @@ impl Segment {
 
     #[inline]
     pub(crate) fn live(&self) -> &[AtomicU64] {
-        self.header().and_then(|header| header.live.0.get(..self.layout.live_words)).unwrap_or_default()
+        self.array(self.layout.live)
     }
 
     pub(crate) fn health(&self) -> &[AtomicU32] {
@@ -350,14 +351,35 @@ impl Segment {
     /// The tables of holds of the live lanes other than `own`.
     #[inline]
     pub(crate) fn holds_of_others(&self, own: u32) -> impl Iterator<Item = Table<'_, AtomicU64>> {
-        let others = LiveLanes::new(self.live()).filter(move |&lane| lane != own);
-        others.filter_map(|lane| self.lane_holds(lane))
+        self.lanes_of_others(own).filter_map(|lane| self.lane_holds(lane))
+    }
+
+    /// The live lanes other than `own`.
+    #[inline]
+    pub(crate) fn lanes_of_others(&self, own: u32) -> impl Iterator<Item = u32> + Clone + '_ {
+        LiveLanes::new(self.live()).filter(move |&lane| lane != own)
     }
 
     /// The words of one instance in the live lanes.
     #[inline]
     pub(crate) fn in_flight(&self, slot: u32) -> impl Iterator<Item = &AtomicU32> + Clone {
-        LiveLanes::new(self.live()).filter_map(move |lane| self.lane_in_flight(lane).get(slot as usize))
+        let words = self.in_flight_column(slot);
+        LiveLanes::new(self.live()).filter_map(move |lane| words?.of_lane(lane))
+    }
+
+    /// The words of one instance in all lanes; None of one beyond the last.
+    #[inline]
+    pub(crate) fn in_flight_column(&self, slot: u32) -> Option<Column<'_, AtomicU32>> {
+        let Layout { first_lane: LaneLayout { in_flight, .. }, lane_size, capacities, .. } = self.layout;
+        if slot as usize >= in_flight.len() {
+            return None;
+        }
+        // SAFETY: `Layout` places the same parts in each of so many lanes, all of one size, within the mapping: what is there in
+        // lane 0 is so in all. The words borrow `self`, which unmaps when dropped.
+        Some(unsafe {
+            let first = self.base.add(in_flight.offset()).cast::<AtomicU32>().add(slot as usize);
+            Column::new(first, lane_size, capacities.lanes)
+        })
     }
 
     /// The lane as the folding of totals sees it.

@@ -186,6 +186,21 @@ impl Worker {
         self.wakes.all_that_wait(self.segment(), News::Place);
     }
 
+    /// Adds one exchange to the own word for an instance, unless it has as many as its cap by then.
+    #[inline]
+    fn reserve_below(&self, slot: u32, own: &AtomicU32, cap: u32) -> bool {
+        let Some(words) = self.segment().in_flight_column(slot) else {
+            self.nonsense();
+            return false;
+        };
+        let others = self.segment().lanes_of_others(self.lane()).filter_map(|lane| words.of_lane(lane));
+        let reservation = cap::reserve_below(own, cap, others);
+        if reservation == Reservation::Crossed {
+            self.wake_all();
+        }
+        reservation == Reservation::Held
+    }
+
     /// Has the worker of a lane ticked lately?
     fn hears(&self, lane: u32, now: u64) -> bool {
         let heartbeat = |header: &LaneHeader| header.seen.0.heartbeat.load(Ordering::Relaxed);
@@ -197,6 +212,12 @@ impl Worker {
     fn waiting(&self, service: u32) -> Option<(&AtomicU32, &AtomicU64)> {
         let own = self.segment().lane_waiting(self.lane()).get(service as usize)?;
         Some((own, &self.lane.header()?.seen.0.waiting))
+    }
+
+    /// What is in flight at two instances that are not both there.
+    #[cold]
+    fn in_flight_of_any(&self, slots: [u32; 2]) -> [u32; 2] {
+        slots.map(|slot| self.in_flight(slot))
     }
 
     #[cold]
@@ -364,12 +385,13 @@ impl State for Worker {
 
     #[inline]
     fn in_flight_of(&self, slots: [u32; 2]) -> [u32; 2] {
-        LiveLanes::new(self.segment().live()).fold([0; 2], |[a, b], lane| {
-            let words = self.segment().lane_in_flight(lane);
-            let [of_a, of_b] =
-                slots.map(|slot| cap::total(words.get(slot as usize).into_iter(), Ordering::Relaxed));
-            [a.saturating_add(of_a), b.saturating_add(of_b)]
-        })
+        let columns = slots.map(|slot| self.segment().in_flight_column(slot));
+        let [Some(of_a), Some(of_b)] = columns else { return self.in_flight_of_any(slots) };
+        let load = |word: Option<&AtomicU32>| word.map_or(0, |word| word.load(Ordering::Relaxed));
+        let add = |(a, b): (u32, u32), lane| {
+            (a.saturating_add(load(of_a.of_lane(lane))), b.saturating_add(load(of_b.of_lane(lane))))
+        };
+        LiveLanes::new(self.segment().live()).fold((0, 0), add).into()
     }
 
     #[inline]
@@ -384,14 +406,7 @@ impl State for Worker {
                 cap::reserve(own);
                 true
             }
-            cap => {
-                let others = self.segment().in_flight(slot).filter(|word| !core::ptr::eq(*word, own));
-                let reservation = cap::reserve_below(own, cap, others);
-                if reservation == Reservation::Crossed {
-                    self.wake_all();
-                }
-                reservation == Reservation::Held
-            }
+            cap => self.reserve_below(slot, own, cap),
         }
     }
 

@@ -111,6 +111,29 @@ async def test_a_name_means_what_the_snapshot_in_force_says() -> None:
         stage.lane.charge(names[7], b"client", 1, stage.now)
 
 
+async def test_a_cost_is_what_is_passed_now() -> None:
+    """Costs are remembered by their int objects; what only behaves like one is asked every time."""
+
+    class Growing:
+        def __init__(self) -> None:
+            self.cost = 0
+
+        def __index__(self) -> int:
+            self.cost += 1
+            return self.cost
+
+    stage = Stage(limits=_limits(1_000, 3))
+    costs = (400, 1, 400, 199, int("400"), 1)
+    conform = [stage.lane.charge("r/l0", b"client", cost, stage.now)[0] for cost in costs]
+    assert conform == [True, True, True, True, False, False]
+    growing = Growing()
+    answers = [stage.lane.charge("r/l1", b"client", growing, stage.now)[0] for _ in range(3)]
+    assert answers == [True, True, False]
+    for wrong, error in ((-1, OverflowError), (1 << 32, OverflowError), (1.0, TypeError)):
+        with pytest.raises(error):
+            stage.lane.charge("r/l1", b"client", wrong, stage.now)
+
+
 def test_a_budget_that_comes_with_a_reload_counts_its_own_window() -> None:
     """What a service had asked for long before it got a budget for retries allows none of them."""
     segment = Segment.create(

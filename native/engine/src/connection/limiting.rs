@@ -230,19 +230,35 @@ fn pass_one<'a, S: State>(
     subject: &Subject<'_>,
     now: u64,
 ) -> Result<Consent, Stop<'a>> {
-    let mut due = Due::new();
     if limit.rule.mode == Mode::Shadow {
+        let mut due = Due::new();
         count_shadow(state, limit, subject, &mut due, now);
-    } else if let Some(key) = key(state, &limit.rule, subject)? {
-        let charge = state.charge(&[limit.claim(key)], now);
-        if let Charged::Unanswered { told } = told(state, std::iter::once(limit), charge)? {
-            return Ok(Consent::Awaited(Awaited { buckets: vec![(Arc::clone(limit), key)], told }));
-        }
-        if limit.is_about_answers() {
-            due.push((Arc::clone(limit), key));
-        }
+        return Ok(Consent::Given(due));
     }
-    Ok(Consent::Given(due))
+    let Some(key) = key(state, &limit.rule, subject)? else { return Ok(Consent::Given(Due::new())) };
+    match state.charge(&[limit.claim(key)], now) {
+        Charge::Allowed if !limit.is_about_answers() => {
+            state.count_limit(limit.rule.row, LimitDecision::Allowed);
+            Ok(Consent::Given(Due::new()))
+        }
+        charge => judge_one(state, limit, key, charge),
+    }
+}
+
+/// What the charge of the only limit on a request makes of it, whatever that limit is about.
+#[inline(never)] // so that those within their limit, as nearly all are, pass with nothing in memory
+fn judge_one<'a, S: State>(
+    state: &S,
+    limit: &'a Arc<Limit>,
+    key: u64,
+    charge: Charge,
+) -> Result<Consent, Stop<'a>> {
+    let bucket = || vec![(Arc::clone(limit), key)];
+    match told(state, std::iter::once(limit), charge)? {
+        Charged::Unanswered { told } => Ok(Consent::Awaited(Awaited { buckets: bucket(), told })),
+        Charged::Done if limit.is_about_answers() => Ok(Consent::Given(bucket())),
+        Charged::Done => Ok(Consent::Given(Due::new())),
+    }
 }
 
 /// Asks several limits on a request: first those that may refuse it, together.
