@@ -3,6 +3,7 @@
 import pytest
 
 from bench.peers import __main__ as command
+from bench.peers.measure import Plan
 from bench.peers.workloads import WORKLOADS
 
 
@@ -17,9 +18,7 @@ def test_defaults() -> None:
 def test_all_of_it_takes_half_an_hour() -> None:
     """The defaults are what a developer can wait for."""
     options = command._parser().parse_args([])
-    assert (
-        command._minutes(command.Plan(options.rounds, options.seconds, 0, 1), command._chosen(options)) <= 30
-    )
+    assert command._minutes(Plan(options.rounds, options.seconds, 0, 1), command._chosen(options)) <= 30
 
 
 def test_selection() -> None:
