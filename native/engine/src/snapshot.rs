@@ -187,15 +187,13 @@ impl Snapshot {
             serde_json::from_slice(blob).map_err(|error| SnapshotError::malformed(&error))?;
         let table = routing_table(&document)?;
         let trusted_proxies = trusted_proxies(&document)?;
-        let services = compile_all("services", document.services, document::Service::compile)?;
+        let services = compile_all("services", document.services, document::ServiceText::compile)?;
         let listeners = document.listeners.len();
         let mut snapshot = Self {
             epoch: document.epoch,
             trusted_proxies,
             access_log: document.access_log,
-            pages: compile_all("errors", document.errors, document::ErrorPage::compile)?
-                .into_iter()
-                .collect(),
+            pages: compile_all("errors", document.errors, document::PageText::compile)?.into_iter().collect(),
             listeners: compile_all("listeners", document.listeners, |listener| listener.compile(&services))?,
             routes: compile_all("routes", document.routes, |route| route.compile(&services, listeners))?,
             services,

@@ -48,7 +48,7 @@ pub(super) struct Match<'d> {
 impl<'d> Match<'d> {
     /// `listeners`: how many the document has.
     pub(super) fn compile(
-        route: &'d super::document::Route,
+        route: &'d super::document::RouteText,
         listeners: usize,
     ) -> Result<Self, SnapshotError> {
         Ok(Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::cors::CorsText;
-use super::document::{nanos, ErrorPage};
+use super::document::{nanos, PageText};
 use super::{compile_all, Cors, SnapshotError};
 use crate::reply::Pages;
 
@@ -63,7 +63,7 @@ impl TimeoutsText {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TermsText {
     max_body_bytes: Option<u64>,
-    errors: Vec<ErrorPage>,
+    errors: Vec<PageText>,
     cors: Option<CorsText>,
 }
 
@@ -75,7 +75,7 @@ impl TermsText {
 
     /// `None` where nothing is said. `route`: its name; `listeners`: how many the document has.
     pub(super) fn compile(self, route: &str, listeners: usize) -> Result<Option<Arc<Terms>>, SnapshotError> {
-        let pages = compile_all("errors", self.errors, ErrorPage::compile)?.into_iter().collect();
+        let pages = compile_all("errors", self.errors, PageText::compile)?.into_iter().collect();
         let cors = self.cors.map(|cors| cors.compile(route, listeners)).transpose();
         let cors = cors.map_err(|error| error.within("cors"))?;
         let terms = Terms { max_body_bytes: self.max_body_bytes, pages, cors };
