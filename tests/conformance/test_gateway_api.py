@@ -30,6 +30,19 @@ def prefix(value: str) -> dict[str, Any]:
     return {"path": {"type": "PathPrefix", "value": value}}
 
 
+def copied(backend: str, **share: Any) -> dict[str, Any]:
+    """A filter by which another backend gets copies."""
+    return {
+        "type": "RequestMirror",
+        "requestMirror": {"backendRef": {"name": f"infra-backend-{backend}"}, **share},
+    }
+
+
+def mirrored(backend: str, **share: Any) -> dict[str, Any]:
+    """What a case expects of a mirror."""
+    return {"MirroredTo": [{"BackendRef": {"Name": f"ServiceName{backend.upper()}"}, **share}]}
+
+
 def case(path: str, backend: str | None = None, host: str = "shop.test", **more: Any) -> dict[str, Any]:
     """A case that expects a backend, or a 404."""
     request = {"Path": path, "Host": host, **more.pop("request", {})}
@@ -200,6 +213,34 @@ def test_redirects_and_rewrites() -> None:
     ) == [[], []]
 
 
+def test_mirrors_and_time_outs() -> None:
+    """Who gets a copy besides, and what a client gets of a backend that takes too long."""
+    half = {"fraction": {"numerator": 1, "denominator": 2}}
+    manifests = [
+        route(
+            "all",
+            rule("v1", prefix("/copied"), filters=[copied("v2")]),
+            rule("v1", prefix("/half"), filters=[copied("v3", **half)]),
+            rule("v1", prefix("/request"), timeouts={"request": "500ms"}),
+            rule("v1", prefix("/backend"), timeouts={"backendRequest": "500ms"}),
+            rule("v1", prefix("/patient"), timeouts={"request": "0s"}),
+        )
+    ]
+    late = {"Response": {"StatusCode": 504}}
+    assert (
+        differences(
+            manifests,
+            case("/copied", "v1", **mirrored("v2")),
+            *[case("/half", "v1", **mirrored("v3", Percent=50))] * 20,
+            case("/request", "v1"),
+            case("/request?delay=1s", **late),
+            case("/backend?delay=1s", **late),
+            case("/patient?delay=1s", "v1"),
+        )
+        == [[]] * 25
+    )
+
+
 @pytest.mark.parametrize(
     ("wrong", "difference"),
     [
@@ -209,6 +250,10 @@ def test_redirects_and_rewrites() -> None:
         (case("/a", "v1", ExpectedRequest={"Request": {"Path": "/x"}}), "expected the path /x, got /a"),
         (case("/a", "v1", ExpectedRequest={"Request": {"Host": "x"}}), "expected Host: x, got shop.test"),
         (case("/a", "v1", request={"Headers": {"X": "1"}}, ExpectedRequest={"AbsentHeaders": ["X"]}), "expected no X"),
+        (case("/a", "v1", **mirrored("v2")), "expected a copy for infra-backend-v2, got none"),
+        (case("/c", "v1", **mirrored("v3")), "expected a copy for infra-backend-v3, got infra-backend-v2"),
+        (case("/c", "v1"), "expected no copy, got one for infra-backend-v2"),
+        (case("/a?delay=1s", "v1", Response={"StatusCode": 504}), "expected status 504, got infra-backend-v1"),
         (case("/r", Response={"StatusCode": 302}, RedirectRequest={"Path": "/x"}), "expected Path /x, got http://shop.test:81/r"),
         (case("/r", Response={"StatusCode": 302}, RedirectRequest={"Port": "82"}), "expected port 82, got http://shop.test:81/r"),
         (case("/r", Response={"StatusCode": 302}, RedirectRequest={"Scheme": "http"}), "expected no port, got http://shop.test:81/r"),
@@ -217,14 +262,16 @@ def test_redirects_and_rewrites() -> None:
 def test_a_case_that_is_not_met_says_why(wrong: dict[str, Any], difference: str) -> None:
     """A judge that passes everything would be none."""
     moved = rule(None, prefix("/r"), filters=[{"type": "RequestRedirect", "requestRedirect": {"port": 81}}])
-    assert differences([route("a", rule("v1", prefix("/a")), moved)], wrong) == [[difference]]
+    copies = rule("v1", prefix("/c"), filters=[copied("v2")])
+    assert differences([route("a", rule("v1", prefix("/a")), copies, moved)], wrong) == [[difference]]
 
 
 @pytest.mark.parametrize(
     ("manifests", "reason"),
     [
-        ([route("a", rule("v1", filters=[{"type": "RequestMirror"}]))], "the filter RequestMirror"),
-        ([route("a", rule("v1", timeouts={"request": "1s"}))], "time-outs of a rule"),
+        ([route("a", rule("v1", filters=[copied("v2"), copied("v3")]))], "more than one mirror of a rule"),
+        ([route("a", rule("v1", filters=[{"type": "Unheard"}]))], "the filter Unheard"),
+        ([route("a", rule("v1", timeouts={"request": "2s", "backendRequest": "1s"}))], "two time-outs of a rule"),
         ([route("a", rule(None))], "0 backends of a rule"),
         ([manifest("Gateway", "tls", {"listeners": [{"name": "a", "port": 443, "protocol": "HTTPS"}]})], "a listener for HTTPS"),
     ],

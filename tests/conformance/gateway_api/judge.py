@@ -3,14 +3,15 @@
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+from gateway.clock import NANOSECONDS
 from gateway.config import toml
 from gateway.config.compile import compile_snapshot
 from gateway.config.load import parse
 from gateway.model import Health
 from gateway.state.control import Control, Segment
-from gateway.state.lane import FORWARD, Connection, Lane, Snapshot
+from gateway.state.lane import FORWARD, FORWARD_COPIED, Connection, Lane, Snapshot
 from gateway.supervisor.rows import Rows
 from tests.conformance import reference
 from tests.conformance.gateway_api.translate import Gateway
@@ -54,12 +55,38 @@ class Served:
         number = self._rows.listener_number(f"127.0.0.1:{port}")
         connection = Connection(self._lane, number, CLIENT, NOW)
         action, argument, payload = connection.receive(_head(case["Request"], host), NOW)
+        mirror = self._mirror(connection) if action == FORWARD_COPIED else None
+        answer = self._late(connection, case["Request"])
         connection.close(NOW)
-        if action == FORWARD:
-            address = self._lane.address(argument)
-            assert isinstance(address, tuple)
-            return list(_forwarded(case, self._services[f"{address[0]}:{address[1]}"], payload, host))
+        if answer is not None:
+            return list(_answered(case, answer))
+        if action in {FORWARD, FORWARD_COPIED}:
+            forwarded = _forwarded(case, self._service(argument), payload, host)
+            return [*forwarded, *_mirrored(case, mirror)]
         return list(_answered(case, payload))
+
+    def _service(self, instance: int) -> str:
+        """Whose it is, by its key."""
+        address = self._lane.address(instance)
+        assert isinstance(address, tuple)
+        return self._services[f"{address[0]}:{address[1]}"]
+
+    def _mirror(self, connection: Connection) -> str | None:
+        """Who gets a copy of the request."""
+        begun = connection.begin_copy(NOW)
+        if begun is None:
+            return None
+        copy, instance = begun
+        copy.close(NOW)
+        return self._service(instance)
+
+    def _late(self, connection: Connection, request: Case) -> bytes | None:
+        """The gateway's own answer when the instance takes as long as the request tells it to; None where it may."""
+        delay = parse_qs(urlsplit(request["Path"]).query).get("delay", ["0s"])[0]
+        now = NOW + round(float(delay.removesuffix("s")) * NANOSECONDS)
+        if connection.index not in self._lane.expired(now, most=1):
+            return None
+        return connection.expire(0, now)[2]
 
     def _asked(self, request: Case) -> tuple[str, int]:
         """The host that a client would name, and the port that it would have connected to."""
@@ -76,6 +103,21 @@ def _head(request: Case, host: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+def _service_of(backend: str) -> str:
+    """The name of a backend in a case as that of its service."""
+    return f"infra-backend-{backend.rpartition('ServiceName')[2].lower()}"
+
+
+def _mirrored(case: Case, mirror: str | None) -> Iterator[str]:
+    """Who got a copy: where a case names a share, one request may have none."""
+    for wanted in case.get("MirroredTo", ()):
+        expected = _service_of(wanted["BackendRef"]["Name"])
+        if mirror != expected and (mirror is not None or "Percent" not in wanted):
+            yield f"expected a copy for {expected}, got {mirror or 'none'}"
+    if mirror is not None and "MirroredTo" not in case:
+        yield f"expected no copy, got one for {mirror}"
+
+
 def _forwarded(case: Case, service: str, payload: bytes, host: str) -> Iterator[str]:
     """A request that went to an instance."""
     status = case.get("Response", {}).get("StatusCode", 200)
@@ -83,7 +125,7 @@ def _forwarded(case: Case, service: str, payload: bytes, host: str) -> Iterator[
         yield f"expected status {status}, got {service}"
         return
     backend = case.get("Backend")
-    expected = f"infra-backend-{backend.rpartition('ServiceName')[2].lower()}" if backend else service
+    expected = _service_of(backend) if backend else service
     if service != expected:
         yield f"expected {expected}, got {service}"
     (message,) = reference.requests(payload)

@@ -73,7 +73,10 @@ def translate(manifests: Iterable[Manifest]) -> list[Gateway]:
 def _gateway(name: str, listeners: list[Listener], routes: list[dict[str, Any]]) -> Gateway:
     own = [listener for listener in listeners if listener.gateway == name]
     ports = tuple(dict.fromkeys(listener.port for listener in own))
-    services = dict.fromkeys(route["service"] for route in routes if "service" in route)
+    served = [
+        one["service"] for route in routes for one in (route, route.get("mirror", {})) if "service" in one
+    ]
+    services = dict.fromkeys(served)
     tables = {
         "listen": [{"address": address} for address in dict.fromkeys(listener.address for listener in own)],
         "services": {
@@ -204,18 +207,28 @@ def _test(test: Manifest) -> Any:
 
 def _action(rule: Manifest) -> dict[str, Any]:
     """What becomes of the requests of a rule. Raises UnsupportedError."""
-    if "timeouts" in rule:
-        raise UnsupportedError("time-outs of a rule")
-    table: dict[str, Any] = {}
     backends = rule.get("backendRefs", [])
-    for part in (rule, *backends):
-        for one in part.get("filters", []):
-            table |= _filter(one)
+    filters = [one for part in (rule, *backends) for one in part.get("filters", [])]
+    if sum(one["type"] == "RequestMirror" for one in filters) > 1:
+        raise UnsupportedError("more than one mirror of a rule")
+    table = _timeouts(rule.get("timeouts", {}))
+    for one in filters:
+        table |= _filter(one)
     if "redirect" in table:
         return table
     if len(backends) != 1:
         raise UnsupportedError(f"{len(backends)} backends of a rule")
     return {**table, "service": backends[0]["name"]}
+
+
+def _timeouts(timeouts: Manifest) -> dict[str, Any]:
+    """Of one try, as nobody asks for more: until its answer begins the request and the backend's part of it take equally long, and
+    beyond that we have no bound for either. None at all (``0s``) is the default, which is longer than any case waits.
+    """
+    given = [timeouts[key] for key in ("request", "backendRequest") if timeouts.get(key, "0s") != "0s"]
+    if len(given) > 1:
+        raise UnsupportedError("two time-outs of a rule")
+    return {"timeouts": {"first_byte": given[0]}, "retry": {"attempts": 0}} if given else {}
 
 
 def _filter(one: Manifest) -> dict[str, Any]:
@@ -239,6 +252,11 @@ def _filter(one: Manifest) -> dict[str, Any]:
             return {
                 "request_headers": {**table, **({"remove": rules["remove"]} if "remove" in rules else {})}
             }
+        case "RequestMirror":
+            mirror = one["requestMirror"]
+            fraction = mirror.get("fraction", {"numerator": mirror.get("percent", 100), "denominator": 100})
+            percent = fraction["numerator"] * 100 // fraction.get("denominator", 100)
+            return {"mirror": {"service": mirror["backendRef"]["name"], "percent": percent}}
         case kind:
             raise UnsupportedError(f"the filter {kind}")
 
