@@ -1,4 +1,4 @@
-"""The file of a gateway that the messages are sent through: one worker, one instance, one route."""
+"""The files of gateways that benchmarks start themselves: one worker, one service, one route."""
 
 _TEXT = """\
 [gateway]
@@ -28,3 +28,27 @@ retry = {{ attempts = 2 }}
 def configuration(instance: str, *, access_log: str, routes: str = "") -> str:
     """The text; ``routes`` are further ones."""
     return _TEXT.format(instance=instance, access_log=access_log) + routes
+
+
+_PLAIN = """\
+[gateway]
+workers = 1
+admin = "127.0.0.1:0"
+
+[log]
+level = "error"
+
+[[listen]]
+address = "127.0.0.1:0"
+
+[services.api]
+instances = ["{instance}"]
+
+[[routes]]
+service = "api"
+"""
+
+
+def plain(instance: str) -> str:
+    """The text of one with all defaults, whose route takes every request; what is appended belongs to the route."""
+    return _PLAIN.format(instance=instance)

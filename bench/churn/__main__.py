@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from bench.build import DebugBuildError, require_release
 from bench.child import ChildError, serving
+from bench.configuration import plain
 from bench.instructions.report import table
 from bench.peers.job import Workload
 from bench.peers.load import LoadError, open_loop
@@ -22,23 +23,6 @@ from bench.peers.load.open_loop import Latencies
 
 _WARM_UP_SECONDS = 2.0
 _WORKLOAD = Workload("churn", "members that come and go", (("Host", "churn.example"), ("Accept", "*/*")))
-_CONFIGURATION = """\
-[gateway]
-workers = 1
-admin = "127.0.0.1:0"
-
-[log]
-level = "error"
-
-[[listen]]
-address = "127.0.0.1:0"
-
-[services.api]
-instances = ["members.churn:{port}"]
-
-[[routes]]
-service = "api"
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +48,7 @@ def _measured(options: argparse.Namespace, changes: int) -> Latencies:
         tempfile.TemporaryDirectory(prefix="headgate-churn-") as folder,
     ):
         file = Path(folder) / "gateway.toml"
-        file.write_text(_CONFIGURATION.format(port=int(port)))
+        file.write_text(plain(f"members.churn:{int(port)}"))
         members = (str(options.instances), str(changes))
         with serving("bench.churn.command", *members, "run", str(file)) as ready:
             listening = urlsplit(json.loads(ready)["listen"][0]).port

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.child import serving
+from bench.configuration import plain
 from bench.mirror.copies import copies
 from bench.mirror.kinds import Kind
 from bench.mirror.slices import Slice
@@ -26,23 +27,6 @@ _MIRROR_ANSWERS_AFTER_SECONDS = {Kind.ANSWERS: 0.0, Kind.SLOW: 0.1, Kind.SILENT:
 _CONNECTIONS = 100
 """Of the clients of each gateway."""
 _WORKLOAD = Workload("mirror", "a mirror", (("Host", "mirror.example"), ("Accept", "*/*")))
-_CONFIGURATION = """\
-[gateway]
-workers = 1
-admin = "127.0.0.1:0"
-
-[log]
-level = "error"
-
-[[listen]]
-address = "127.0.0.1:0"
-
-[services.api]
-instances = ["127.0.0.1:{origin}"]
-
-[[routes]]
-service = "api"
-"""
 _MIRROR = """\
 mirror = {{ service = "shadow", percent = {percent} }}
 
@@ -110,7 +94,7 @@ def _gateway(kind: Kind, percent: int, origin: int, cores: tuple[int, int]) -> I
     ):
         mirrored = "" if mirror is None else _MIRROR.format(percent=percent, port=mirror)
         file = Path(folder) / "gateway.toml"
-        file.write_text(_CONFIGURATION.format(origin=origin) + mirrored)
+        file.write_text(plain(f"127.0.0.1:{origin}") + mirrored)
         with pinned_to(cores[:1]):
             ready = stack.enter_context(serving("gateway", "run", str(file)))
         said = json.loads(ready)
