@@ -201,9 +201,15 @@ class Gateway:
             if error is None:
                 await self.stop()
             else:
-                error.add_note(f"the gateway's log:\n{self.stderr()}")
+                self._note_log(error)
+        except TimeoutError as late:  # it does not stop: its log tells how far it came
+            self._note_log(late)
+            raise
         finally:
             await self._kill()
+
+    def _note_log(self, error: BaseException) -> None:
+        error.add_note(f"the gateway's log:\n{self.stderr()}")
 
     async def _kill(self) -> None:
         for pid in marked(self._marker):

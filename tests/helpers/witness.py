@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
+from gateway.benchmark.cpu import core_stolen_seconds
 from tests.helpers.gateway import Gateway
 from tests.helpers.instance import Instance
 from tests.helpers.ledger import Exchange, Ledger
@@ -40,7 +40,7 @@ class Sample:
     page_ins: Counter[str]
     """How often each process has waited for a page from disk."""
     stolen: float
-    """Seconds that the host gave to others, all processors together."""
+    """Seconds that the host gave to others, all processors that we may use together."""
 
 
 class Witness:
@@ -130,8 +130,7 @@ class Witness:
 
 
 def _stolen_seconds() -> float:
-    with Path("/proc/stat").open() as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+    return sum(map(core_stolen_seconds, os.sched_getaffinity(0)))
 
 
 def _listed(values: Mapping[str, int]) -> str:
