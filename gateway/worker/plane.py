@@ -314,7 +314,8 @@ class DataPlane:
         if self.admission.clients == 0:
             return True
         try:
-            await asyncio.wait_for(self._emptied.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._emptied.wait()
         except TimeoutError:
             return False
         return True

@@ -193,9 +193,13 @@ class ClusterService:
                 await self._called.wait()
 
     async def _keep_greeting(self) -> None:
-        while True:
+        """Until it is cancelled, or is over: a client that waits by ``asyncio.wait_for`` loses a cancellation, before
+        Python 3.12, where it comes as what is waited for is done.
+        """
+        while not self.over:
             await self.greet()
-            await asyncio.sleep(GREETING_S if self.away_since is None else RETRY_NS / NANOSECONDS)
+            if not self.over:
+                await asyncio.sleep(GREETING_S if self.away_since is None else RETRY_NS / NANOSECONDS)
 
     async def turn(self) -> None:
         """One look at what may need something, and at most one round trip."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -203,6 +204,31 @@ async def test_a_turn_that_is_under_way_ends_before_the_store_is_closed() -> Non
     await service.close()
     assert sum(take.used for take in store.asked) + 10 == 1
     assert (store.closed, workers.announced) == (True, [8])
+
+
+class Deaf(Slow):
+    """A store whose client loses a cancellation that comes while the gateway greets."""
+
+    greeted = False
+
+    async def members(self) -> int:
+        """When it is cancelled, and as if it were not."""
+        self.greeted = True
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return 1
+
+
+async def test_a_cancellation_that_gets_lost_does_not_keep_it() -> None:
+    """It ends with the greeting that is under way."""
+    store, workers = Deaf(10), Workers(Clock(), low=0)
+    service, _ = asking(store, workers)
+    running = asyncio.create_task(service.run())
+    await eventually(lambda: store.greeted)
+    service.end()
+    store.answer.set()
+    await eventually(running.done)
+    await running
 
 
 async def test_closing_gives_everything_back() -> None:
