@@ -31,6 +31,7 @@ $(ENVIRONMENT): pyproject.toml
 $(ENGINE): $(ENVIRONMENT) $(NATIVE)
 	@echo "==> building the native engine (about a minute the first time) and installing what Headgate needs"
 	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --extras demo,test,dev
+	@cargo build --quiet --release -p headgate-load
 	@touch $@
 
 demo: setup  ## Starts sample services with the gateway in front of them, until Ctrl-C.
@@ -40,7 +41,7 @@ test: setup test-native test-loom test-python  ## Passes every test, each proof 
 
 test-native:
 	@echo "==> tests of the native crates"
-	@cargo test --quiet -p headgate-engine -p headgate-reactor -p headgate-shm $(if $(HEADGATE_PROOF),$(OPTIMISED))
+	@cargo test --quiet -p headgate-engine -p headgate-reactor -p headgate-shm -p headgate-load $(if $(HEADGATE_PROOF),$(OPTIMISED))
 
 # Loom explores every interleaving; only a build with optimisations does so in a moment.
 test-loom:

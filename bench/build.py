@@ -1,8 +1,13 @@
-"""Which build of the extension is installed: a benchmark of a debug build would be a lie."""
+"""What of the native half is built: a benchmark of a debug build would be a lie."""
+
+import os
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
 
 
 class DebugBuildError(Exception):
-    """The extension is missing or is no release build."""
+    """What is to be run is missing, or is no release build."""
 
 
 def installed_version() -> str:
@@ -26,3 +31,11 @@ def require_release() -> None:
         raise DebugBuildError(
             f"gateway._native is a {build_profile} build; benchmarks need: maturin develop --release"
         )
+
+
+def load_generator() -> Path:
+    """Where the load generator of ``native/load`` is. Raises DebugBuildError when it was not built for release."""
+    program = Path(os.environ.get("CARGO_TARGET_DIR", _ROOT / "target")) / "release" / "headgate-load"
+    if not program.exists():
+        raise DebugBuildError(f"{program} is not built; run: make setup")
+    return program

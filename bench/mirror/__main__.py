@@ -17,7 +17,6 @@ from bench.mirror.kinds import Kind
 from bench.mirror.page import page
 from bench.mirror.slices import Round, orders
 from bench.peers.load import LoadError
-from bench.peers.load.open_loop import precise_timers
 
 _WARM_UP_SECONDS = 2.0
 _TOLD_EVERY_ROUNDS = 10
@@ -52,7 +51,7 @@ def _measured(options: argparse.Namespace) -> tuple[list[Round], dict[Kind, dict
     minutes = (slices * (SETTLING_SECONDS + options.seconds) + len(Kind) * _WARM_UP_SECONDS) / 60
     print(f"about {minutes:.1f} minutes", file=sys.stderr)
     rounds: list[Round] = []
-    with standing(options.percent, options.cores) as gateways, precise_timers():
+    with standing(options.percent, options.cores) as gateways:
         for gateway in gateways.values():
             gateway.warm_up(options.rate, _WARM_UP_SECONDS)
         for order in orders(options.rounds, options.seed):

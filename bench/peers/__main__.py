@@ -110,7 +110,7 @@ def _minutes(plan: Plan, chosen: Sequence[tuple[Workload, Sequence[Gateway]]]) -
     """What the run will take, roughly."""
     seconds = 0.0
     for workload, gateways in chosen:
-        one = plan.seconds * (2 if workload.measure == "latency" else 1) + _OVERHEAD_SECONDS
+        one = plan.seconds * (3 if workload.measure == "latency" else 1) + _OVERHEAD_SECONDS
         filling = sum(setup.clients for setup in workload.setups) / _CLIENTS_PER_SECOND
         seconds += plan.rounds * len(gateways) * (one * len(workload.setups) + filling)
     return seconds / 60

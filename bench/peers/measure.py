@@ -1,4 +1,6 @@
-"""The run of a workload: every contender in every round started, verified, warmed up, measured and stopped, one at a time."""
+"""The run of a workload: every contender in every round started, verified, warmed up, measured and stopped, each alone or, where a
+measure wants it, all of a round together and in turns.
+"""
 
 import resource
 import tempfile
@@ -10,7 +12,7 @@ from pathlib import Path
 from bench.peers.gateways import Gateway
 from bench.peers.job import Job, MeasureName, Setup, Workload
 from bench.peers.load import LoadError
-from bench.peers.measures import Measure, Subject
+from bench.peers.measures import Measure, Subject, Taking
 from bench.peers.measures.cost import Cost
 from bench.peers.measures.idle_memory import IdleMemory
 from bench.peers.measures.latency import Latency
@@ -77,8 +79,8 @@ def measure(
 ) -> Outcome:
     """All rounds of a workload; a measurement that fails is told and left out, and the others go on.
 
-    A gateway lives for one measurement only: nothing else stands on its core meanwhile, and what differs from one
-    start to the next (where memory happens to lie) is part of the spread.
+    A gateway lives for one measurement only: what differs from one start to the next (where memory happens to lie) is part of
+    the spread. Nothing else stands on its core meanwhile, but for the others of its company.
     """
     by_name = {gateway.name: gateway for gateway in gateways}
     contenders = [Contender(name, setup.name) for name in by_name for setup in workload.setups]
@@ -87,17 +89,42 @@ def measure(
     with pinned_to((plan.load_core,)), _descriptors(), _jobs(workload, plan, programs) as jobs:
         run = _Run(workload, plan, programs, jobs)
         for number in range(plan.rounds):
-            for contender in order(contenders, number):
-                place = f"{workload.name} {number + 1}/{plan.rounds}  {contender!s:<28}"
-                try:
-                    figures = _measure_one(by_name[contender.gateway], jobs[contender.setup], run)
-                except (VerifyError, LoadError, ServerError) as error:
-                    failures.append(Failure(contender, number, str(error)))
-                    progress(f"{place} FAILED: {error}")
-                else:
-                    samples.append(Sample(contender, number, figures))
-                    progress(f"{place} {_shown(workload, figures)}")
+            for company in _companies(order(contenders, number), workload):
+                takings = {one: _taking(by_name[one.gateway], jobs[one.setup], run) for one in company}
+                for contender, ended in in_turns(takings):
+                    place = f"{workload.name} {number + 1}/{plan.rounds}  {contender!s:<28}"
+                    if isinstance(ended, Exception):
+                        failures.append(Failure(contender, number, str(ended)))
+                        progress(f"{place} FAILED: {ended}")
+                    else:
+                        samples.append(Sample(contender, number, ended))
+                        progress(f"{place} {_shown(workload, ended)}")
     return Outcome(tuple(contenders), tuple(samples), tuple(failures))
+
+
+def _companies(contenders: Sequence[Contender], workload: Workload) -> list[Sequence[Contender]]:
+    """Those that stand together."""
+    if MEASURES[workload.measure].in_company:
+        return [contenders]
+    return [[contender] for contender in contenders]
+
+
+def in_turns(takings: Mapping[Contender, Taking]) -> Iterator[tuple[Contender, dict[str, float] | Exception]]:
+    """Goes on with each sample in turn, and gives out those that are ready, and why there is none of the others."""
+    with ExitStack() as stack:
+        for taking in takings.values():
+            stack.callback(taking.close)
+        under_way = dict(takings)
+        while under_way:
+            for contender, taking in list(under_way.items()):
+                try:
+                    next(taking)
+                except StopIteration as ready:
+                    del under_way[contender]
+                    yield contender, ready.value
+                except (VerifyError, LoadError, ServerError) as error:
+                    del under_way[contender]
+                    yield contender, error
 
 
 @contextmanager
@@ -113,7 +140,8 @@ def _jobs(workload: Workload, plan: Plan, programs: Mapping[str, str]) -> Iterat
         yield {setup.name: Job(workload, setup, instances[setup.instances]) for setup in workload.setups}
 
 
-def _measure_one(gateway: Gateway, job: Job, run: _Run) -> dict[str, float]:
+def _taking(gateway: Gateway, job: Job, run: _Run) -> Taking:
+    """The sample of a gateway, which starts with it and ends with it; in company nobody is measured before all stand."""
     measure = MEASURES[job.workload.measure]
     cores = run.cores(job.setup)
     with (
@@ -125,9 +153,10 @@ def _measure_one(gateway: Gateway, job: Job, run: _Run) -> dict[str, float]:
         wait_until_forwarding(server.port, job.workload)
         measure.warm_up(subject, _WARM_UP_SECONDS)
         verify(server.port, job, speaks_http=gateway.speaks_http)
-        figures = measure.take(subject, run.plan.seconds)
+        yield
+        figures = yield from measure.take(subject, run.plan.seconds)
         server.require_alive()
-        return figures
+    return figures
 
 
 @contextmanager

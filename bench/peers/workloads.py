@@ -71,7 +71,8 @@ _ALL = (
         measure="latency",
         note=(
             "each gateway at half of the requests per second that it reached just before, "
-            "at a constant rate, corrected for coordinated omission"
+            "at a constant rate, corrected for coordinated omission; all of them stand, and the load goes from one to the next in "
+            "slices of 250 ms: p50 and p99 are the medians of those of the slices, p99.9 that of all of them together"
         ),
     ),
     Workload(

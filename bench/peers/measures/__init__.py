@@ -1,6 +1,6 @@
 """What is measured of a running gateway: each measure is a file, with the figures that it gives."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,8 +37,16 @@ class Subject:
     """For files of the measurement."""
 
 
+Taking = Generator[None, None, dict[str, float]]
+"""A sample that is being taken, by the keys of its figures; where it yields, the others of its company have their turn."""
+
+
 class Measure(Protocol):
     """How one sample is taken."""
+
+    @property
+    def in_company(self) -> bool:
+        """Whether all gateways of a round stand, and are measured in turns; else each stands alone for its sample."""
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -51,5 +59,5 @@ class Measure(Protocol):
     def warm_up(self, subject: Subject, seconds: int, /) -> None:
         """Brings the gateway into the state that is measured. Raises LoadError when requests fail."""
 
-    def take(self, subject: Subject, seconds: int, /) -> dict[str, float]:
-        """One sample, by the keys of the figures. Raises LoadError when requests fail."""
+    def take(self, subject: Subject, seconds: int, /) -> Taking:
+        """One sample. Raises LoadError when requests fail."""

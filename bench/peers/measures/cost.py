@@ -1,13 +1,14 @@
 """CPU time per request of a gateway's whole process group while a closed loop keeps it busy."""
 
 from bench.peers.load import LoadError, LoadReport, wrk
-from bench.peers.measures import Figure, Subject
+from bench.peers.measures import Figure, Subject, Taking
 from gateway.benchmark.cpu import core_busy_seconds, group_time
 
 
 class Cost:
     """Microseconds of CPU time that a request costs whoever pays for the core."""
 
+    in_company = False
     figures = (
         Figure("cost", "CPU µs/request", 2, compared=True),
         Figure("user", "user", 2),
@@ -27,8 +28,9 @@ class Cost:
         while sent < subject.job.setup.clients:
             sent += _load(subject, seconds, first_client=sent).requests
 
-    def take(self, subject: Subject, seconds: int, /) -> dict[str, float]:
+    def take(self, subject: Subject, seconds: int, /) -> Taking:
         """Loads the gateway between two looks at what it has used."""
+        yield from ()  # it stands alone
         group, core = subject.server.group, subject.core
         before, core_before = group_time(group), _busy(core)
         report = _load(subject, seconds)

@@ -1,7 +1,7 @@
 """Memory that an idle keep-alive client costs a gateway."""
 
 from bench.peers.load.idle import IdleClients
-from bench.peers.measures import Figure, Subject
+from bench.peers.measures import Figure, Subject, Taking
 from gateway.benchmark.memory import group_memory
 
 _BEFORE = 500
@@ -11,6 +11,7 @@ _BEFORE = 500
 class IdleMemory:
     """Bytes of the process group, for each client that has sent one request and keeps its connection."""
 
+    in_company = False
     figures = (
         Figure("client", "bytes/client", compared=True),
         Figure("client_resident", "by RSS"),
@@ -21,8 +22,9 @@ class IdleMemory:
     def warm_up(self, subject: Subject, _seconds: int, /) -> None:
         """Nothing to warm: a process that has served much before has free memory to give to new clients."""
 
-    def take(self, subject: Subject, _seconds: int, /) -> dict[str, float]:
+    def take(self, subject: Subject, _seconds: int, /) -> Taking:
         """Growth between two numbers of idle clients."""
+        yield from ()  # it stands alone
         counted = subject.job.workload.connections - _BEFORE
         with IdleClients(subject.server.port, subject.job.workload) as clients:
             clients.add(_BEFORE)
