@@ -34,8 +34,8 @@ def require_release() -> None:
 
 
 def load_generator() -> Path:
-    """Where the load generator of ``native/load`` is. Raises DebugBuildError when it was not built for release."""
+    """Where the load generator of ``native/load`` is, built for release. Raises DebugBuildError when it is not there."""
     program = Path(os.environ.get("CARGO_TARGET_DIR", _ROOT / "target")) / "release" / "headgate-load"
     if not program.exists():
-        raise DebugBuildError(f"{program} is not built; run: make setup")
+        raise DebugBuildError(f"{program} is not built; run: cargo build --release -p headgate-load")
     return program

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.arguments import positive, two_cores
-from bench.build import DebugBuildError, require_release
+from bench.build import DebugBuildError, load_generator, require_release
 from bench.peers import report
 from bench.peers.gateways import Gateway
 from bench.peers.gateways.caddy import Caddy
@@ -87,6 +87,8 @@ def _prepare(
     """Paths of all programs that are needed, and the versions of everything that is measured."""
     if any(isinstance(gateway, Headgate) for gateway in gateways):
         require_release()
+    if any(workload.measure == "latency" for workload in workloads):
+        load_generator()
     needed = [_ORIGIN, *(program for gateway in gateways for program in gateway.programs)]
     needed += [program for workload in workloads for program in MEASURES[workload.measure].programs]
     programs = require(dict.fromkeys(needed))

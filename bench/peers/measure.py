@@ -2,6 +2,7 @@
 measure wants it, all of a round together and in turns.
 """
 
+import random
 import resource
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ def measure(
         for number in range(plan.rounds):
             for company in _companies(order(contenders, number), workload):
                 takings = {one: _taking(by_name[one.gateway], jobs[one.setup], run) for one in company}
-                for contender, ended in in_turns(takings):
+                for contender, ended in in_turns(takings, _drawn(number)):
                     place = f"{workload.name} {number + 1}/{plan.rounds}  {contender!s:<28}"
                     if isinstance(ended, Exception):
                         failures.append(Failure(contender, number, str(ended)))
@@ -109,16 +110,28 @@ def _companies(contenders: Sequence[Contender], workload: Workload) -> list[Sequ
     return [[contender] for contender in contenders]
 
 
-def in_turns(takings: Mapping[Contender, Taking]) -> Iterator[tuple[Contender, dict[str, float] | Exception]]:
+Rearrange = Callable[[list[Contender]], list[Contender]]
+"""The order of a turn, of those that take part in it."""
+
+
+def _drawn(seed: int) -> Rearrange:
+    """Each turn in another order, so that nobody always comes after the same neighbour."""
+    source = random.Random(seed)
+    return lambda contenders: source.sample(contenders, len(contenders))
+
+
+def in_turns(
+    takings: Mapping[Contender, Taking], rearrange: Rearrange
+) -> Iterator[tuple[Contender, dict[str, float] | Exception]]:
     """Goes on with each sample in turn, and gives out those that are ready, and why there is none of the others."""
     with ExitStack() as stack:
         for taking in takings.values():
             stack.callback(taking.close)
         under_way = dict(takings)
         while under_way:
-            for contender, taking in list(under_way.items()):
+            for contender in rearrange(list(under_way)):
                 try:
-                    next(taking)
+                    next(under_way[contender])
                 except StopIteration as ready:
                     del under_way[contender]
                     yield contender, ready.value

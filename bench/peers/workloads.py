@@ -69,6 +69,7 @@ _ALL = (
         title="Latency at 50 % of capacity",
         fields=_TWELVE_FIELDS,
         measure="latency",
+        connections=128,
         note=(
             "each gateway at half of the requests per second that it reached just before, "
             "at a constant rate, corrected for coordinated omission; all of them stand, and the load goes from one to the next in "

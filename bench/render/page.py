@@ -51,7 +51,7 @@ def _circumstances(document: Document) -> str:
     return (
         f"Measured on {document['date']}: {machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, "
         f"Python {machine['python']}; {plan['rounds']} interleaved rounds of {plan['seconds']} s; "
-        "the gateway alone on one core, load and origin on another."
+        "the gateway on one core, alone unless its section says otherwise, load and origin on another."
     )
 
 

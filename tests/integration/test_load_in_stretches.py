@@ -19,7 +19,7 @@ BODY = b"x" * WORKLOAD.response_bytes
 CONNECTIONS = 4
 OVERSLEPT_SECONDS = 0.2
 RATE = 1_000
-SLOW_RATE = 2
+SLOW_RATE = 0.5
 
 
 def loaded(port: int, totals: Sequence[int]) -> list[Stretch]:

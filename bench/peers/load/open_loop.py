@@ -64,7 +64,10 @@ class OpenLoop:
             orders.flush()
         woke_late_ns = int(_line(self._process))
         latencies = array("Q")
-        latencies.frombytes(answers.read(total * latencies.itemsize))
+        data = answers.read(total * latencies.itemsize)
+        if len(data) < total * latencies.itemsize:
+            raise _failure(self._process)
+        latencies.frombytes(data)
         if sys.byteorder == "big":
             latencies.byteswap()
         return Stretch(latencies, woke_late_ns)
@@ -92,8 +95,10 @@ def connected(port: int, workload: Workload, connections: int = _CONNECTIONS) ->
         ) as process,
         ExitStack() as stack,
     ):
-        stack.callback(process.kill)
         assert process.stdin is not None
+        stack.enter_context(suppress(BrokenPipeError))  # what was not taken is lost with it
+        stack.callback(process.stdin.close)
+        stack.callback(process.kill)
         with suppress(BrokenPipeError):
             process.stdin.write(request)
             process.stdin.flush()
@@ -104,8 +109,13 @@ def connected(port: int, workload: Workload, connections: int = _CONNECTIONS) ->
 def _line(process: subprocess.Popen[bytes]) -> bytes:
     """What it says next. Raises LoadError with what it failed by."""
     assert process.stdout is not None
-    assert process.stderr is not None
     line = process.stdout.readline()
     if not line:
-        raise LoadError(process.stderr.read().decode().strip() or "the load generator has ended")
+        raise _failure(process)
     return line
+
+
+def _failure(process: subprocess.Popen[bytes]) -> LoadError:
+    """Of a generator that has ended."""
+    assert process.stderr is not None
+    return LoadError(process.stderr.read().decode().strip() or "the load generator has ended")

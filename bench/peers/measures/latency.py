@@ -28,6 +28,7 @@ class Latency:
         Figure("p50", "p50 µs", compared=True),
         Figure("p99", "p99 µs", compared=True),
         Figure("p99_9", "p99.9 µs"),
+        Figure("woke_late", "load overslept µs"),
         Figure("rate", "requests/s"),
         Figure("capacity", "capacity, requests/s"),
     )
@@ -39,27 +40,28 @@ class Latency:
 
     def take(self, subject: Subject, seconds: int, /) -> Taking:
         """Capacity under a closed loop, then latencies at half of it under an open one, slice by slice."""
+        port, workload = subject.server.port, subject.job.workload
         capacity = _closed_loop(subject, seconds)
         rate = capacity * _SHARE
+        yield  # connections that waited for the capacity of others might be closed
         slices: list[Latencies] = []
-        with open_loop.connected(subject.server.port, subject.job.workload) as load:
+        woke_late_ns: list[int] = []
+        with open_loop.connected(port, workload, workload.connections) as load:
             for _ in range(seconds * _SLICES_A_SECOND):
                 yield
-                slices.append(_slice(load, rate))
+                settling = int(rate * _SETTLING_SECONDS)
+                stretch = load.run(rate, settling + int(rate * _SLICE_SECONDS))
+                slices.append(Latencies(sorted(stretch.latencies[settling:])))
+                woke_late_ns.append(stretch.woke_late_ns)
         together = Latencies(sorted(chain.from_iterable(one.ordered for one in slices)))
         return {
             "p50": median(one.percentile(50) for one in slices),
             "p99": median(one.percentile(99) for one in slices),
             "p99_9": together.percentile(99.9),
+            "woke_late": median(woke_late_ns) / 1000,
             "rate": rate,
             "capacity": capacity,
         }
-
-
-def _slice(load: open_loop.OpenLoop, rate: float) -> Latencies:
-    settling = int(rate * _SETTLING_SECONDS)
-    stretch = load.run(rate, settling + int(rate * _SLICE_SECONDS))
-    return Latencies(sorted(stretch.latencies[settling:]))
 
 
 def _closed_loop(subject: Subject, seconds: int) -> float:

@@ -8,13 +8,13 @@
 //! long requests queue on this side.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::mem::take;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{epoll, Timespec};
+use rustix::event::{epoll, poll, PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::time::{clock_gettime, ClockId};
@@ -25,6 +25,7 @@ const SECOND: u64 = 1_000_000_000;
 const GRACE: u64 = 10 * SECOND;
 /// For an answer, where nothing is to be sent.
 const PATIENCE: u64 = SECOND / 10;
+const CONNECT: Duration = Duration::from_secs(5);
 const RECEIVED_AT_ONCE: usize = 65_536;
 const EVENTS_AT_ONCE: usize = 256;
 
@@ -36,12 +37,11 @@ pub(crate) struct Stretch {
     pub(crate) woke_late: u64,
 }
 
-/// A connection, and the request that is under way on it.
 struct Client {
     socket: TcpStream,
     answer: Answer,
-    number: usize,
-    due: u64,
+    /// The number of the request that is under way, and when it was due.
+    asked: Option<(usize, u64)>,
 }
 
 /// Clients of one gateway, which keep their connections.
@@ -67,12 +67,13 @@ impl OpenLoop {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed)?;
         let mut clients = Vec::with_capacity(connections);
         for index in 0..connections {
-            let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let socket = TcpStream::connect_timeout(&address, CONNECT).map_err(failed)?;
             socket.set_nodelay(true).map_err(failed)?;
             socket.set_nonblocking(true).map_err(failed)?;
             let data = epoll::EventData::new_u64(index as u64);
             epoll::add(&epoll, &socket, data, epoll::EventFlags::IN).map_err(failed)?;
-            clients.push(Client { socket, answer: Answer::default(), number: 0, due: 0 });
+            clients.push(Client { socket, answer: Answer::default(), asked: None });
         }
         Ok(Self {
             clients,
@@ -108,12 +109,13 @@ impl OpenLoop {
             }
             let until = if sent < total && !self.free.is_empty() { due(sent) } else { now() + PATIENCE };
             self.wait(until)?;
-            stretch.woke_late = stretch.woke_late.max(now().saturating_sub(until.max(looked)));
+            stretch.woke_late = stretch.woke_late.max(now().saturating_sub(until));
             let mut events = take(&mut self.events);
             for event in events.drain(..) {
                 let client = event.data.u64() as usize;
                 if self.receive(client)? {
-                    let Client { number, due, .. } = self.clients[client];
+                    let asked = self.clients[client].asked.take();
+                    let (number, due) = asked.ok_or("an answer came that nobody had asked for")?;
                     stretch.latencies[number] = now().saturating_sub(due).max(1);
                     answered += 1;
                     self.free.push_back(client);
@@ -126,19 +128,24 @@ impl OpenLoop {
 
     fn send(&mut self, client: usize, number: usize, due: u64) -> Result<(), String> {
         let client = &mut self.clients[client];
-        (client.number, client.due) = (number, due);
-        let written = client.socket.write(&self.request).map_err(failed)?;
-        if written < self.request.len() {
-            return Err("a request does not fit into the buffer of its socket".to_owned());
+        client.asked = Some((number, due));
+        match client.socket.write(&self.request) {
+            Ok(written) if written == self.request.len() => Ok(()),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(failed(error)),
+            _ => Err("a request does not fit into the buffer of its socket".to_owned()),
         }
-        Ok(())
     }
 
-    /// Until an answer comes in, or that time is there.
+    /// Until an answer comes in, or that time is there. The time-out of `epoll_wait` has whole milliseconds, that of `ppoll`
+    /// nanoseconds.
     fn wait(&mut self, until: u64) -> Result<(), String> {
         let left = Duration::from_nanos(until.saturating_sub(now()));
         let timeout = Timespec::try_from(left).map_err(failed)?;
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
+        let come = poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&timeout));
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let come =
+            come.and_then(|_| epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&at_once)));
+        match come {
             Ok(_) | Err(Errno::INTR) => Ok(()), // whoever was stopped meanwhile is interrupted
             Err(error) => Err(failed(error)),
         }
@@ -163,4 +170,25 @@ fn failed(error: impl std::fmt::Display) -> String {
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * SECOND + time.tv_nsec as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn it_sleeps_for_less_than_a_millisecond() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut load = OpenLoop::connect(port, 1, 0, vec![]).unwrap();
+        let slept = (0..50).map(|_| {
+            let start = now();
+            load.wait(start + SECOND / 10_000).unwrap();
+            now() - start
+        });
+        let least = slept.min().unwrap();
+        assert!((SECOND / 10_000..SECOND / 1_000).contains(&least), "{least} ns");
+    }
 }
