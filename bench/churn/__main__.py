@@ -22,7 +22,9 @@ from bench.peers.load import LoadError, open_loop
 from bench.peers.load.open_loop import Latencies
 
 _WARM_UP_SECONDS = 2.0
-_WORKLOAD = Workload("churn", "members that come and go", (("Host", "churn.example"), ("Accept", "*/*")))
+_WORKLOAD = Workload(
+    "churn", "members that come and go", (("Host", "churn.example"), ("Accept", "*/*")), connections=128
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,9 +24,7 @@ SETTLING_SECONDS = 0.3
 """The beginning of a slice, which does not count. In it the copies of the slice before come to their end, and those of its own become as
 many as there will be: none waits longer for its mirror, a tick of the worker included."""
 _MIRROR_ANSWERS_AFTER_SECONDS = {Kind.ANSWERS: 0.0, Kind.SLOW: 0.1, Kind.SILENT: 3600.0}
-_CONNECTIONS = 100
-"""Of the clients of each gateway."""
-_WORKLOAD = Workload("mirror", "a mirror", (("Host", "mirror.example"), ("Accept", "*/*")))
+_WORKLOAD = Workload("mirror", "a mirror", (("Host", "mirror.example"), ("Accept", "*/*")), connections=100)
 _MIRROR = """\
 mirror = {{ service = "shadow", percent = {percent} }}
 
@@ -100,7 +98,7 @@ def _gateway(kind: Kind, percent: int, origin: int, cores: tuple[int, int]) -> I
         said = json.loads(ready)
         port = urlsplit(said["listen"][0]).port
         assert port is not None, "a TCP listener has a port"
-        load = stack.enter_context(connected(port, _WORKLOAD, _CONNECTIONS))
+        load = stack.enter_context(connected(port, _WORKLOAD))
         yield Gateway(load, said["admin"], Local((said["pid"], *said["workers"]), "headgate"), cores)
 
 

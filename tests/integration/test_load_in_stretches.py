@@ -14,9 +14,9 @@ from bench.peers.load.open_loop import Stretch, connected
 from tests.helpers import Origin, eventually
 from tests.helpers.vices import ClosesIdle
 
-WORKLOAD = Workload("stretches", "", (("Host", "stretches.example"),))
-BODY = b"x" * WORKLOAD.response_bytes
 CONNECTIONS = 4
+WORKLOAD = Workload("stretches", "", (("Host", "stretches.example"),), connections=CONNECTIONS)
+BODY = b"x" * WORKLOAD.response_bytes
 OVERSLEPT_SECONDS = 0.2
 RATE = 1_000
 SLOW_RATE = 0.5
@@ -24,7 +24,7 @@ SLOW_RATE = 0.5
 
 def loaded(port: int, totals: Sequence[int]) -> list[Stretch]:
     """What became of stretches of so many requests."""
-    with connected(port, WORKLOAD, CONNECTIONS) as load:
+    with connected(port, WORKLOAD) as load:
         return [load.run(RATE, total) for total in totals]
 
 
@@ -40,7 +40,7 @@ async def test_stretches_follow_each_other_on_the_same_connections() -> None:
 async def test_what_the_generator_overslept_is_told() -> None:
     """Its own delay is part of latencies, which count from when requests were due, and does not pass for the gateway's."""
     async with Origin(BODY) as origin:
-        with connected(origin.port, WORKLOAD, CONNECTIONS) as load:
+        with connected(origin.port, WORKLOAD) as load:
             stretch = asyncio.create_task(asyncio.to_thread(load.run, SLOW_RATE, 2))
             await eventually(lambda: origin.requests)
             os.kill(load.pid, signal.SIGSTOP)

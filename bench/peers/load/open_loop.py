@@ -15,9 +15,6 @@ from bench.build import load_generator
 from bench.peers.job import Workload
 from bench.peers.load import LoadError
 
-_CONNECTIONS = 128
-"""Enough that a request finds one free unless the gateway is late by many milliseconds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
@@ -82,10 +79,13 @@ def run(port: int, workload: Workload, rate: float, *, warm_up_seconds: float, s
 
 
 @contextmanager
-def connected(port: int, workload: Workload, connections: int = _CONNECTIONS) -> Iterator[OpenLoop]:
-    """So many connections, open until the end of the block. Raises LoadError."""
+def connected(port: int, workload: Workload) -> Iterator[OpenLoop]:
+    """The connections of the workload, open until the end of the block. Raises LoadError.
+
+    They are to be so many that a request finds one free unless the gateway is late by many milliseconds.
+    """
     request = workload.head + b"x" * workload.request_bytes
-    numbers = (port, connections, workload.response_bytes, len(request))
+    numbers = (port, workload.connections, workload.response_bytes, len(request))
     with (
         subprocess.Popen(
             [load_generator(), *map(str, numbers)],

@@ -46,7 +46,7 @@ class Latency:
         yield  # connections that waited for the capacity of others might be closed
         slices: list[Latencies] = []
         woke_late_ns: list[int] = []
-        with open_loop.connected(port, workload, workload.connections) as load:
+        with open_loop.connected(port, workload) as load:
             for _ in range(seconds * _SLICES_A_SECOND):
                 yield
                 settling = int(rate * _SETTLING_SECONDS)
